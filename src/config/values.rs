@@ -1,0 +1,234 @@
+//! The validated configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::presence::{ClientId, InstanceId, LabelName};
+use crate::secret::Secret;
+
+/// Everything that a configuration file decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How clients are asked for.
+    pub collect: Collect,
+    /// How many calls may be made.
+    pub limits: Limits,
+    /// What `/metrics` shows.
+    pub exposition: Exposition,
+    /// How the API is spoken to.
+    pub api: Api,
+    /// How many clients all instances may have together.
+    pub max_clients: usize,
+    /// What `/probe` may be asked for.
+    pub probe: Probe,
+    /// The instances; at least one, each ID once.
+    pub instances: Vec<Instance>,
+}
+
+/// What starts a sweep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A scrape does.
+    #[default]
+    Scrape,
+    /// A timer does.
+    Poll,
+}
+
+/// Which operation a sweep uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Query {
+    /// One client a call.
+    #[default]
+    Single,
+    /// Ten clients a call, every change confirmed by a single call.
+    Batch,
+}
+
+/// How old an observation may get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StaleAfter {
+    /// The larger of five minutes and three planned sweeps.
+    #[default]
+    Auto,
+    /// So old.
+    Fixed(Duration),
+}
+
+/// How clients are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collect {
+    /// What starts a sweep.
+    pub mode: Mode,
+    /// In [`Mode::Poll`], how long one sweep takes.
+    pub interval: Duration,
+    /// Which operation a sweep uses.
+    pub query: Query,
+    /// A scrape joins a sweep that started less than this ago.
+    pub max_age: Duration,
+    /// How old an observation may get.
+    pub stale_after: StaleAfter,
+    /// The scrape timeout where the scraper does not say its own.
+    pub scrape_timeout: Duration,
+    /// Calls in flight per operation, in the whole process; at least 1.
+    pub concurrency: usize,
+    /// How long one call may take.
+    pub call_timeout: Duration,
+    /// How often a failed call is made again, at most.
+    pub retries: u32,
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            interval: Duration::from_secs(30),
+            query: Query::default(),
+            max_age: Duration::from_secs(10),
+            stale_after: StaleAfter::default(),
+            scrape_timeout: Duration::from_secs(10),
+            concurrency: 64,
+            call_timeout: Duration::from_secs(5),
+            retries: 2,
+        }
+    }
+}
+
+/// How many calls this process may make.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Single calls a second, 1 to 280.
+    pub single_per_second: u32,
+    /// Batch calls a second, 1 to 90.
+    pub batch_per_second: u32,
+    /// This process's part of what its egress IP may do; above 0, at most 1.
+    pub share: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { single_per_second: 220, batch_per_second: 80, share: 1.0 }
+    }
+}
+
+/// What `/metrics` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exposition {
+    /// Whether every client has series of its own.
+    pub per_client: bool,
+}
+
+impl Default for Exposition {
+    fn default() -> Self {
+        Self { per_client: true }
+    }
+}
+
+/// What `/probe` may be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// Whether also clients that are not in the fleet.
+    pub any_client: bool,
+}
+
+/// How requests are signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signature {
+    /// `ACS3-HMAC-SHA256`.
+    #[default]
+    V3,
+    /// RPC `HMAC-SHA1`, for gateways that know no other.
+    V2,
+}
+
+/// Which of the vendor's endpoints are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// Those on the internet.
+    #[default]
+    Public,
+    /// Those inside a VPC.
+    Vpc,
+}
+
+/// How the API is spoken to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Api {
+    /// How requests are signed.
+    pub signature: Signature,
+    /// Which endpoints are used.
+    pub network: Network,
+    /// Certificates (PEM) to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In the configuration itself.
+    Inline(Secret),
+    /// In a file, whose trailing newline does not count.
+    File(PathBuf),
+}
+
+/// Where credentials come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// An access key in the configuration.
+    AccessKey {
+        /// The access key ID.
+        id: String,
+        /// The access key secret.
+        secret: SecretSource,
+    },
+    /// The vendor's environment variables.
+    Env,
+    /// A profile in one of the vendor's files.
+    Profile {
+        /// The profile; by default the one that the file or the environment names.
+        name: Option<String>,
+        /// The file; by default the vendor's own places.
+        file: Option<PathBuf>,
+    },
+    /// The first of these that is configured.
+    Chain(Vec<Provider>),
+}
+
+/// Credentials, and whose quota they spend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Where they come from.
+    pub provider: Provider,
+    /// The account whose quota is shared; one unnamed account where it is not said.
+    pub account: Option<String>,
+}
+
+/// One client as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its ID.
+    pub id: ClientId,
+    /// Its own labels; they win over those of the instance.
+    pub labels: Vec<(LabelName, String)>,
+}
+
+/// One MQTT instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its ID.
+    pub id: InstanceId,
+    /// The region it is in.
+    pub region: String,
+    /// The endpoint to use instead of the region's; scheme and host, perhaps a port.
+    pub endpoint: Option<reqwest::Url>,
+    /// The credentials to use.
+    pub credentials: Credentials,
+    /// How many single calls a second the instance is to bear.
+    pub calls_per_second: u32,
+    /// Labels of all its clients.
+    pub labels: Vec<(LabelName, String)>,
+    /// Its clients that stand in the configuration.
+    pub clients: Vec<Client>,
+    /// Globs of files with more clients, absolute or relative to the working directory.
+    pub client_files: Vec<String>,
+}

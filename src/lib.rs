@@ -1,0 +1,34 @@
+//! Prometheus exporter for device presence on ApsaraMQ for MQTT (Alibaba Cloud).
+//!
+//! The modules stand in rows; each uses only modules of rows below its own, never of its own
+//! row, and a test that parses the code holds them to it (`tests/it/rows.rs`):
+//!
+//! | row | module | what is in it |
+//! | --- | --- | --- |
+//! | 7 | `main`, [`cli`] | flags and subcommands, one call into [`app`], exit codes |
+//! | 6 | [`app`] | what each command does |
+//! | 5 | [`web`] | the HTTP edge |
+//! | 4 | [`sweep`], [`discovery`], [`exposition`], [`simulator`] | asking about a fleet; where client IDs come from; frozen state to text; the stand-in of the vendor's API |
+//! | 3 | [`aliyun`] | the only place that knows the vendor |
+//! | 2 | [`config`] | file to validated values |
+//! | 1 | [`presence`], [`limits`], [`net`] | IDs, fleets, observations, state; the limits; accept loop and HTTP client |
+//! | 0 | [`clock`], [`secret`], [`telemetry`] | wall time; secrets as types; logging and metrics |
+//!
+//! Data flows one way: configuration and discovery make a fleet, sweeps turn it into
+//! observations, the state publishes them, the exposition freezes and renders. Nothing flows back.
+
+pub mod aliyun;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod discovery;
+pub mod exposition;
+pub mod limits;
+pub mod net;
+pub mod presence;
+pub mod secret;
+pub mod simulator;
+pub mod sweep;
+pub mod telemetry;
+pub mod web;

@@ -1,0 +1,127 @@
+//! Labels as Prometheus writes them: which names are allowed, and how a value is escaped
+//! (page "Exposition formats": backslash, double quote and newline).
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Names that a configuration may not give a label, because the exporter or Prometheus does.
+pub const RESERVED_LABELS: [&str; 10] =
+    ["job", "instance", "instance_id", "client_id", "group_id", "status", "operation", "code", "le", "quantile"];
+
+/// Why a text cannot be the name of a configured label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelNameError {
+    /// It does not match `[a-zA-Z_][a-zA-Z0-9_]*`.
+    #[error("a label name is letters, digits and `_`, and does not begin with a digit")]
+    Malformed,
+    /// It is one of [`RESERVED_LABELS`], or begins with `__`.
+    #[error("this label name is reserved")]
+    Reserved,
+}
+
+/// The name of a configured label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LabelName(Box<str>);
+
+impl LabelName {
+    /// Checks that `text` may name a configured label.
+    pub fn new(text: &str) -> Result<Self, LabelNameError> {
+        let mut chars = text.chars();
+        let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        if !first || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            Err(LabelNameError::Malformed)
+        } else if text.starts_with("__") || RESERVED_LABELS.contains(&text) {
+            Err(LabelNameError::Reserved)
+        } else {
+            Ok(Self(text.into()))
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LabelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const SPECIAL: [char; 3] = ['\\', '"', '\n'];
+
+/// Appends `value` to `out`, escaped as a label value.
+pub fn escape_into(out: &mut String, value: &str) {
+    let mut rest = value;
+    while let Some(at) = rest.find(SPECIAL) {
+        out.push_str(&rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
+            b'\\' => r"\\",
+            b'"' => r#"\""#,
+            _ => r"\n",
+        });
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+}
+
+/// `value` escaped as a label value; borrowed when there is nothing to escape.
+#[must_use]
+pub fn escape(value: &str) -> Cow<'_, str> {
+    if value.contains(SPECIAL) {
+        let mut out = String::with_capacity(value.len() + 8);
+        escape_into(&mut out, value);
+        Cow::Owned(out)
+    } else {
+        Cow::Borrowed(value)
+    }
+}
+
+/// The inverse of [`escape`]; borrowed when nothing was escaped.
+#[must_use]
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('n') => out.push('\n'),
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            },
+            other => out.push(other),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_that_prometheus_or_the_exporter_owns_are_refused() {
+        assert!(LabelName::new("site").is_ok());
+        assert_eq!(LabelName::new("instance"), Err(LabelNameError::Reserved));
+        assert_eq!(LabelName::new("__meta"), Err(LabelNameError::Reserved));
+        assert_eq!(LabelName::new(""), Err(LabelNameError::Malformed));
+        assert_eq!(LabelName::new("9lives"), Err(LabelNameError::Malformed));
+        assert_eq!(LabelName::new("größe"), Err(LabelNameError::Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_escaped_comes_back_and_breaks_no_line(value in "[\\x00-\\x7fé日\\\\\"\n]{0,40}") {
+            let escaped = escape(&value);
+            prop_assert!(!escaped.contains('\n'));
+            prop_assert_eq!(unescape(&escaped), value.as_str());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! An answer about one client, and the two machine words in which it is kept.
+
+use crate::clock::Timestamp;
+
+/// What is known of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// The API said that it is connected.
+    Online,
+    /// The API said that it is not connected. Nothing else makes a client offline.
+    Offline,
+    /// There is no answer, or none that is young enough.
+    Unknown,
+}
+
+impl Status {
+    /// All of them, in the order of the exposition.
+    pub const ALL: [Self; 3] = [Self::Online, Self::Offline, Self::Unknown];
+
+    /// The value of the label `status`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How a client was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// One client a call, in real time.
+    Single,
+    /// Several clients a call, from a cache that may lag.
+    Batch,
+}
+
+/// One answer of the API about one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Whether the API said that the client is online.
+    pub online: bool,
+    /// When the answer came.
+    pub at: Timestamp,
+    /// Which operation gave it.
+    pub operation: Operation,
+}
+
+/// The current run of observations with the same status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The status that all of them had.
+    pub online: bool,
+    /// When the first of them was made.
+    pub since: Timestamp,
+}
+
+const ONLINE: u64 = 1;
+const BATCH: u64 = 2;
+const FLAGS: u32 = 2;
+
+impl Observation {
+    /// The status this observation tells.
+    #[must_use]
+    pub const fn status(self) -> Status {
+        if self.online { Status::Online } else { Status::Offline }
+    }
+
+    /// One word: milliseconds above two flags; zero is kept for "never observed".
+    pub(super) fn pack(self) -> u64 {
+        let batch = if self.operation == Operation::Batch { BATCH } else { 0 };
+        (self.at.as_millis().max(1) << FLAGS) | batch | u64::from(self.online)
+    }
+
+    pub(super) fn unpack(word: u64) -> Option<Self> {
+        (word != 0).then(|| Self {
+            online: word & ONLINE != 0,
+            at: Timestamp::from_millis(word >> FLAGS),
+            operation: if word & BATCH == 0 { Operation::Single } else { Operation::Batch },
+        })
+    }
+}
+
+impl Run {
+    /// One word, shaped like that of an observation.
+    pub(super) fn pack(self) -> u64 {
+        (self.since.as_millis().max(1) << FLAGS) | u64::from(self.online)
+    }
+
+    pub(super) fn unpack(word: u64) -> Option<Self> {
+        (word != 0).then(|| Self { online: word & ONLINE != 0, since: Timestamp::from_millis(word >> FLAGS) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_observation_and_a_run_survive_their_words(online: bool, batch: bool, millis in 1..=u64::MAX >> 2) {
+            let at = Timestamp::from_millis(millis);
+            let operation = if batch { Operation::Batch } else { Operation::Single };
+            let observation = Observation { online, at, operation };
+            prop_assert_eq!(Observation::unpack(observation.pack()), Some(observation));
+            let run = Run { online, since: at };
+            prop_assert_eq!(Run::unpack(run.pack()), Some(run));
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What is known of the clients of one instance, two atomic words a client.
+//!
+//! Writers publish by client ID through the fleet that is current at that moment, under a lock
+//! that only writers take; readers freeze the words without it. So a swap of the fleet loses no
+//! answer, and neither a swap nor a sweep disturbs a scrape.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::facts::Facts;
+use super::observation::Run;
+use super::{Fleet, FrozenInstance, InstanceFacts, InstanceId, Observation};
+use crate::clock::Timestamp;
+
+/// What became of a published observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The first one, or the same status as before.
+    Kept,
+    /// The client was known to be offline, and is online.
+    Connected,
+    /// The client was known to be online, and is offline.
+    Disconnected,
+    /// The client has left the fleet.
+    Gone,
+}
+
+/// The presence of one instance's clients.
+#[derive(Debug)]
+pub struct InstanceState {
+    id: InstanceId,
+    board: ArcSwap<Board>,
+    writers: Mutex<()>,
+    facts: Facts,
+}
+
+/// A fleet with the words of its clients and the counters of its groups.
+#[derive(Debug)]
+pub(super) struct Board {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) words: Box<[Words]>,
+    pub(super) groups: Box<[Changes]>,
+}
+
+/// The observation and the run of one client.
+///
+/// The run is written first and read last, so that a reader that sees an observation also sees
+/// its run; a reader that sees a run newer than its observation reads again.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    observation: AtomicU64,
+    run: AtomicU64,
+}
+
+/// How often clients of one group were seen to change.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) connects: AtomicU64,
+    pub(super) disconnects: AtomicU64,
+}
+
+impl Words {
+    /// The two words as they belong together.
+    pub(super) fn read(&self) -> Option<(Observation, Run)> {
+        loop {
+            let observation = Observation::unpack(self.observation.load(Ordering::Acquire))?;
+            let run = Run::unpack(self.run.load(Ordering::Acquire))?;
+            if run.online == observation.online && run.since <= observation.at {
+                return Some((observation, run));
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn write(&self, observation: Observation, run: Run) {
+        self.run.store(run.pack(), Ordering::Release);
+        self.observation.store(observation.pack(), Ordering::Release);
+    }
+}
+
+impl Board {
+    fn empty(fleet: Arc<Fleet>) -> Self {
+        let words = (0..fleet.len()).map(|_| Words::default()).collect();
+        let groups = fleet.groups().iter().map(|_| Changes::default()).collect();
+        Self { fleet, words, groups }
+    }
+
+    /// Takes over the words of the clients and the counters of the groups that `old` has too.
+    fn carry(&self, old: &Self) {
+        for (index, words) in self.words.iter().enumerate() {
+            let before = old.fleet.position(&self.fleet.client(index));
+            if let Some((observation, run)) = before.and_then(|at| old.words[at].read()) {
+                words.write(observation, run);
+            }
+        }
+        for (group, changes) in self.fleet.groups().iter().zip(&self.groups) {
+            let before = old.fleet.groups().iter().position(|old| old.name == group.name);
+            if let Some(old) = before.map(|at| &old.groups[at]) {
+                changes.connects.store(old.connects.load(Ordering::Relaxed), Ordering::Relaxed);
+                changes.disconnects.store(old.disconnects.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl InstanceState {
+    /// The state of `fleet` of which nothing is known. An observation counts until it is
+    /// `stale_after` old.
+    #[must_use]
+    pub fn new(fleet: Fleet, stale_after: Duration) -> Self {
+        Self {
+            id: fleet.instance().clone(),
+            board: ArcSwap::from_pointee(Board::empty(Arc::new(fleet))),
+            writers: Mutex::new(()),
+            facts: Facts::new(stale_after),
+        }
+    }
+
+    /// The instance.
+    #[must_use]
+    pub fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    /// The current fleet.
+    #[must_use]
+    pub fn fleet(&self) -> Arc<Fleet> {
+        Arc::clone(&self.board.load().fleet)
+    }
+
+    /// Puts `fleet` in the place of the current one. Clients and groups that stay keep what is
+    /// known of them; those that left are gone with all their series.
+    pub fn swap(&self, fleet: Fleet) {
+        let next = Board::empty(Arc::new(fleet));
+        let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        next.carry(&self.board.load());
+        self.board.store(Arc::new(next));
+    }
+
+    /// Publishes what the API said about `client`.
+    ///
+    /// An observation that is older than the one it would replace is dropped: it was overtaken.
+    pub fn publish(&self, client: &str, observation: Observation) -> Published {
+        let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let board = self.board.load();
+        let Some(index) = board.fleet.position(client) else {
+            return Published::Gone;
+        };
+        let words = &board.words[index];
+        let before = words.read();
+        if before.is_some_and(|(old, _)| old.at > observation.at) {
+            return Published::Kept;
+        }
+        let run = match before {
+            Some((old, run)) if old.online == observation.online && !self.is_stale(old, observation.at) => run,
+            _ => Run { online: observation.online, since: observation.at },
+        };
+        words.write(observation, run);
+        let changes = &board.groups[board.fleet.group_of(index)];
+        match before {
+            Some((old, _)) if old.online && !observation.online => {
+                changes.disconnects.fetch_add(1, Ordering::Relaxed);
+                Published::Disconnected
+            }
+            Some((old, _)) if !old.online && observation.online => {
+                changes.connects.fetch_add(1, Ordering::Relaxed);
+                Published::Connected
+            }
+            _ => Published::Kept,
+        }
+    }
+
+    /// What is known of `client` at `now`; `None` while it is unknown or not in the fleet.
+    #[must_use]
+    pub fn observation(&self, client: &str, now: Timestamp) -> Option<Observation> {
+        let board = self.board.load();
+        let (observation, _) = board.words[board.fleet.position(client)?].read()?;
+        (!self.is_stale(observation, now)).then_some(observation)
+    }
+
+    /// What is known about the instance itself.
+    #[must_use]
+    pub fn facts(&self) -> InstanceFacts {
+        self.facts.read()
+    }
+
+    /// Changes what is known about the instance itself.
+    pub fn record(&self, change: impl FnOnce(&mut InstanceFacts)) {
+        self.facts.change(change);
+    }
+
+    /// A copy of everything at `now`, in which all families agree.
+    #[must_use]
+    pub fn freeze(&self, now: Timestamp) -> FrozenInstance {
+        FrozenInstance::new(&self.board.load(), self.facts.read(), now)
+    }
+
+    fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {
+        now.since(observation.at) > self.facts.read().stale_after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::presence::{FleetBuilder, Operation, Status};
+
+    const STALE_AFTER: Duration = Duration::from_secs(300);
+
+    fn fleet(clients: &[&str]) -> Fleet {
+        let mut builder = FleetBuilder::new(InstanceId::new("post-cn-1").expect("not empty"));
+        for client in clients {
+            builder.push(client, []).expect("new");
+        }
+        builder.build()
+    }
+
+    fn seen(online: bool, seconds: u64) -> Observation {
+        Observation { online, at: Timestamp::from_millis(seconds * 1000), operation: Operation::Single }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_run_goes_on_while_the_status_stays_and_starts_anew_after_an_unknown() {
+        let state = InstanceState::new(fleet(&["a"]), STALE_AFTER);
+        assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
+        assert_eq!(state.publish("a", seen(false, 1200)), Published::Kept);
+        assert_eq!(state.freeze(at(1200)).client(0).map(|(_, run)| run.since), Some(at(1000)));
+        assert_eq!(state.freeze(at(1501)).client(0), None);
+        assert_eq!(state.publish("a", seen(false, 1600)), Published::Kept);
+        assert_eq!(state.freeze(at(1600)).client(0).map(|(_, run)| run.since), Some(at(1600)));
+    }
+
+    #[test]
+    fn a_change_counts_across_an_unknown_in_between() {
+        let state = InstanceState::new(fleet(&["GID_a@@@1"]), STALE_AFTER);
+        state.publish("GID_a@@@1", seen(true, 1000));
+        assert_eq!(state.publish("GID_a@@@1", seen(false, 9000)), Published::Disconnected);
+        assert_eq!(state.publish("GID_a@@@1", seen(true, 9001)), Published::Connected);
+        let frozen = state.freeze(at(9001));
+        assert_eq!((frozen.groups()[0].connects, frozen.groups()[0].disconnects), (1, 1));
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_is_dropped() {
+        let state = InstanceState::new(fleet(&["a"]), STALE_AFTER);
+        state.publish("a", seen(true, 1001));
+        assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
+        assert_eq!(state.observation("a", at(1001)), Some(seen(true, 1001)));
+    }
+
+    #[test]
+    fn clients_that_stay_keep_what_is_known_and_those_that_left_are_gone() {
+        let state = InstanceState::new(fleet(&["a", "GID_x@@@b", "c"]), STALE_AFTER);
+        state.publish("a", seen(true, 1000));
+        state.publish("GID_x@@@b", seen(true, 1000));
+        state.publish("GID_x@@@b", seen(false, 1001));
+        state.swap(fleet(&["new", "GID_x@@@b"]));
+        assert_eq!(state.publish("a", seen(false, 1002)), Published::Gone);
+        assert_eq!(state.observation("GID_x@@@b", at(1002)), Some(seen(false, 1001)));
+        let frozen = state.freeze(at(1002));
+        assert_eq!(frozen.status(0), Status::Unknown);
+        assert_eq!(frozen.status(1), Status::Offline);
+        assert_eq!(frozen.groups()[1].disconnects, 1);
+    }
+
+    proptest! {
+        /// Whatever is published, forgotten and swapped: a status is always the last thing said
+        /// about that client while it was in the fleet, and never older than `stale_after`.
+        #[test]
+        fn a_status_is_what_was_said_last(steps in prop::collection::vec((0usize..5, 0u64..400, any::<bool>(), any::<bool>()), 1..60)) {
+            let names = ["a", "b", "c", "d", "e"];
+            let state = InstanceState::new(fleet(&names), STALE_AFTER);
+            let mut said: [Option<Observation>; 5] = [None; 5];
+            let (mut now, mut without) = (1000, None);
+            for (client, wait, online, swap) in steps {
+                now += wait;
+                if swap {
+                    let kept: Vec<_> = names.iter().copied().enumerate().filter(|&(n, _)| n != client).map(|(_, name)| name).collect();
+                    state.swap(fleet(&kept));
+                    without = Some(client);
+                    said[client] = None;
+                } else {
+                    let published = state.publish(names[client], seen(online, now));
+                    prop_assert_eq!(published == Published::Gone, without == Some(client));
+                    if published != Published::Gone {
+                        said[client] = Some(seen(online, now));
+                    }
+                }
+                for (n, name) in names.iter().enumerate() {
+                    let expected = said[n].filter(|seen| at(now).since(seen.at) <= STALE_AFTER);
+                    prop_assert_eq!(state.observation(name, at(now)), expected);
+                }
+            }
+        }
+    }
+}
