@@ -14,7 +14,7 @@ mod state;
 
 pub use facts::{InstanceFacts, SweepResult, SweepSummary};
 pub use fleet::{Fleet, FleetBuilder, FleetError, Group, MAX_GROUPS};
-pub use freeze::{FrozenInstance, StatusCounts};
+pub use freeze::{Frozen, FrozenInstance, StatusCounts};
 pub use id::{ClientId, EmptyId, InstanceId};
 pub use label::{LabelName, LabelNameError, RESERVED_LABELS, escape, escape_into, unescape};
 pub use observation::{Observation, Operation, Run, Status};

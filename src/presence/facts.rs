@@ -57,6 +57,19 @@ pub struct InstanceFacts {
     pub clock_offset_millis: i64,
 }
 
+impl InstanceFacts {
+    /// Counts a sweep that has ended.
+    pub fn count_sweep(&mut self, result: SweepResult) {
+        self.sweeps[result as usize] += 1;
+    }
+
+    /// How many sweeps ended so.
+    #[must_use]
+    pub const fn sweeps_ended(&self, result: SweepResult) -> u64 {
+        self.sweeps[result as usize]
+    }
+}
+
 /// [`InstanceFacts`] behind a lock that is held for a copy.
 #[derive(Debug)]
 pub(super) struct Facts(Mutex<InstanceFacts>);

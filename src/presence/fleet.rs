@@ -19,9 +19,12 @@ pub const MAX_GROUPS: usize = 1000;
 /// Why clients do not make a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FleetError {
-    /// A client was added twice.
+    /// A client was added twice; it stays as it was.
     #[error("the client is already in the fleet")]
-    Duplicate,
+    Duplicate {
+        /// Whether it had the same labels both times, in the same order.
+        same_labels: bool,
+    },
     /// The text of all labels is longer than 4 GiB, or that of one client longer than 64 KiB.
     #[error("the labels of the fleet are too long")]
     TooLong,
@@ -188,9 +191,7 @@ impl FleetBuilder {
             let Entry { start, id, .. } = entries[at as usize];
             &text[start as usize..start as usize + usize::from(id)]
         };
-        if self.index.find(hash, |&at| id_at(at) == escaped).is_some() {
-            return Err(FleetError::Duplicate);
-        }
+        let present = self.index.find(hash, |&at| id_at(at) == escaped).copied();
         let group = self.group(ClientId::group_of(client));
         let start = self.text.len();
         self.text.push_str(&escaped);
@@ -205,6 +206,13 @@ impl FleetBuilder {
                 escape_into(&mut self.text, value);
                 self.text.push('"');
             }
+        }
+        if let Some(at) = present {
+            let at = at as usize;
+            let end = self.entries.get(at + 1).map_or(start, |next| next.start as usize);
+            let same_labels = self.text[self.entries[at].start as usize..end] == self.text[start..];
+            self.text.truncate(start);
+            return Err(FleetError::Duplicate { same_labels });
         }
         let entry = u32::try_from(self.text.len()).ok().and_then(|_| {
             Some((u32::try_from(start).ok()?, u16::try_from(escaped.len()).ok()?, u16::try_from(ids).ok()?))
@@ -292,10 +300,15 @@ mod tests {
 
     #[test]
     fn a_client_is_in_a_fleet_once() {
-        let mut fleet = builder();
-        fleet.push("a", []).expect("new");
-        assert_eq!(fleet.push("a", []), Err(FleetError::Duplicate));
-        assert_eq!(fleet.build().len(), 1);
+        let (mut fleet, site) = (builder(), LabelName::new("site").expect("a name"));
+        fleet.push("a", [(&site, "x")]).expect("new");
+        fleet.push("b", []).expect("new");
+        assert_eq!(fleet.push("a", [(&site, "x")]), Err(FleetError::Duplicate { same_labels: true }));
+        assert_eq!(fleet.push("a", []), Err(FleetError::Duplicate { same_labels: false }));
+        assert_eq!(fleet.push("b", []), Err(FleetError::Duplicate { same_labels: true }));
+        let fleet = fleet.build();
+        assert_eq!(fleet.len(), 2);
+        assert!(fleet.label_text(0).ends_with(r#",site="x""#));
     }
 
     #[test]

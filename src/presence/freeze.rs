@@ -34,6 +34,15 @@ impl StatusCounts {
     }
 }
 
+/// Everything known of all instances at one moment, from which one scrape is rendered.
+#[derive(Debug)]
+pub struct Frozen {
+    /// The moment.
+    pub at: Timestamp,
+    /// The instances, each once.
+    pub instances: Vec<FrozenInstance>,
+}
+
 /// Everything known of one instance at one moment.
 #[derive(Debug)]
 pub struct FrozenInstance {

@@ -5,8 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::Operation;
-
 /// A boxed future that may move between threads, so that the trait can be a `dyn` one.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -42,9 +40,6 @@ pub trait PresenceSource: Send + Sync + fmt::Debug {
 
     /// Drops cached credentials and fetches new ones; whether there are other ones now.
     fn refresh_credentials(&self) -> BoxFuture<'_, bool>;
-
-    /// The name that the service's documentation gives the operation; label `operation`.
-    fn operation_name(&self, operation: Operation) -> &'static str;
 
     /// The server's clock minus this host's, in milliseconds, as corrected for in requests.
     fn clock_offset_millis(&self) -> i64;
@@ -108,4 +103,12 @@ pub struct CallError {
     pub request_id: Option<String>,
     /// What to do about it, as a sentence in the imperative.
     pub advice: &'static str,
+}
+
+impl CallError {
+    /// Whether the call reached the API and was authorised, as far as its answer tells.
+    #[must_use]
+    pub const fn authorised(&self) -> bool {
+        matches!(self.class, ErrorClass::Throttled { .. } | ErrorClass::Client)
+    }
 }

@@ -1,1 +1,6 @@
-//! x
+//! Integration tests, one module a subject: what a user sees, over real sockets. They are one
+//! binary, so that it links once.
+
+// By `cfg(test)` Clippy knows that helpers of tests are tests, too.
+#[cfg(test)]
+mod rows;

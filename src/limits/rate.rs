@@ -1,0 +1,99 @@
+//! Rates, and the exact arithmetic of calls over time.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// One call, in the unit in which calls are earned and spent: a thousandth of a call per second
+/// over a nanosecond. All sums of it are whole numbers, so that nothing is ever rounded.
+pub(super) const CALL: u128 = 1_000 * 1_000_000_000;
+
+const MILLI: u64 = 1_000;
+
+/// So many calls a second, in whole thousandths of one; never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(NonZeroU64);
+
+impl Rate {
+    /// `calls` a second. Zero becomes the smallest rate, a call in a thousand seconds.
+    #[must_use]
+    pub fn per_second(calls: u32) -> Self {
+        Self::from_millicalls(u64::from(calls) * MILLI)
+    }
+
+    /// The part of this rate that one of several processes may use: `part` is above 0 and at most
+    /// 1. Rounded down, so that all parts together are never more than the whole, but not to zero.
+    #[must_use]
+    pub fn scaled(self, part: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "rounding down is meant; the product is neither negative nor above the whole"
+        )]
+        let millicalls = (self.millicalls() as f64 * part.clamp(0.0, 1.0)) as u64;
+        Self::from_millicalls(millicalls)
+    }
+
+    /// Calls a second, as a metric has it.
+    #[must_use]
+    pub fn calls_per_second(self) -> f64 {
+        self.millicalls() as f64 / MILLI as f64
+    }
+
+    pub(super) fn from_millicalls(millicalls: u64) -> Self {
+        Self(NonZeroU64::new(millicalls).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(super) const fn millicalls(self) -> u64 {
+        self.0.get()
+    }
+
+    /// What is earned in `time`.
+    pub(super) fn over(self, time: Duration) -> u128 {
+        u128::from(self.millicalls()) * time.as_nanos()
+    }
+
+    /// How long it takes to earn `amount`, to the nanosecond above.
+    pub(super) fn time_for(self, amount: u128) -> Duration {
+        let nanos = amount.div_ceil(u128::from(self.millicalls()));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_rate_is_never_zero() {
+        assert_eq!(Rate::per_second(0).millicalls(), 1);
+        for part in [0.0, -1.0, 1e-300, f64::NAN] {
+            assert_eq!(Rate::per_second(220).scaled(part).millicalls(), 1, "{part}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_exact_where_it_can_be() {
+        let rate = Rate::per_second(220);
+        assert_eq!(rate.scaled(1.0), rate);
+        assert_eq!(rate.scaled(0.5), Rate::per_second(110));
+        assert!((rate.scaled(0.01).calls_per_second() - 2.2).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_rate_are_never_more_than_the_rate(calls in 1u32..=1000, shards in 1u32..=1000) {
+            let part = Rate::per_second(calls).scaled(1.0 / f64::from(shards));
+            prop_assert!(part.millicalls() * u64::from(shards) <= u64::from(calls) * MILLI);
+        }
+
+        #[test]
+        fn the_time_for_an_amount_is_the_shortest_that_earns_it(millicalls in 1u64..1_000_000, amount in 0..1_000 * CALL) {
+            let rate = Rate::from_millicalls(millicalls);
+            let time = rate.time_for(amount);
+            prop_assert!(rate.over(time) >= amount);
+            prop_assert!(time.is_zero() || rate.over(time.saturating_sub(Duration::from_nanos(1))) < amount);
+        }
+    }
+}
