@@ -3,4 +3,10 @@
 
 // By `cfg(test)` Clippy knows that helpers of tests are tests, too.
 #[cfg(test)]
+mod exposition;
+#[cfg(test)]
+mod metrics_doc;
+#[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,140 @@
+//! Rendering 100,000 clients: this exporter's way, the `prometheus` crate's, and a bare copy of
+//! the same bytes, in one run, so that the ratios mean something.
+
+#![expect(clippy::print_stdout, reason = "a bench reports to its terminal")]
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use mqtt_presence_exporter::clock::Timestamp;
+use mqtt_presence_exporter::exposition::{CHUNK, Exposition};
+use mqtt_presence_exporter::presence::{
+    FleetBuilder, Frozen, FrozenInstance, InstanceId, InstanceState, LabelName, Observation, Operation,
+};
+use mqtt_presence_exporter::telemetry::{Metric, table};
+use prometheus::{GaugeVec, Opts, Registry, TextEncoder};
+use tokio::time::Instant;
+
+const CLIENTS: usize = 100_000;
+const GROUPS: usize = 20;
+const INSTANCE: &str = "post-cn-0pp12gl4x0b";
+const START: u64 = 1_750_000_000_123;
+
+/// What a device is called, and where it is.
+struct Device {
+    id: String,
+    group: String,
+    name: String,
+}
+
+fn devices() -> Vec<Device> {
+    let device = |n| {
+        let group = format!("GID_pumps_{}", n % GROUPS);
+        Device { id: format!("{group}@@@pump-{n:06}"), group, name: format!("pump {n}") }
+    };
+    (0..CLIENTS).map(device).collect()
+}
+
+/// Devices of which all is known; one in seven is offline.
+fn frozen(devices: &[Device]) -> Frozen {
+    let (site, name) = (LabelName::new("site").expect("a name"), LabelName::new("name").expect("a name"));
+    let mut fleet = FleetBuilder::new(InstanceId::new(INSTANCE).expect("an ID"));
+    for device in devices {
+        fleet.push(&device.id, [(&site, "hangzhou"), (&name, &*device.name)]).expect("each once");
+    }
+    let state = InstanceState::new(fleet.build(), Duration::from_secs(3600));
+    for (n, device) in devices.iter().enumerate() {
+        let at = Timestamp::from_millis(START + n as u64 * 5);
+        state.publish(&device.id, Observation { online: n % 7 != 0, at, operation: Operation::Single });
+    }
+    let at = Timestamp::from_millis(START + CLIENTS as u64 * 5);
+    Frozen { at, instances: vec![state.freeze(at)] }
+}
+
+/// The same four families of clients in the `prometheus` crate.
+fn registry(devices: &[Device], instance: &FrozenInstance) -> Registry {
+    let registry = Registry::new();
+    let family = |metric: Metric, configured: bool, value: &dyn Fn(usize) -> f64| {
+        let labels: &[&str] = if configured { &["site", "name"] } else { &[] };
+        let family = GaugeVec::new(Opts::new(metric.name, metric.help), &[metric.labels, labels].concat());
+        let family = family.expect("valid names");
+        for (n, Device { id, group, name }) in devices.iter().enumerate() {
+            let labels: &[&str] = if configured { &["hangzhou", name] } else { &[] };
+            family.with_label_values(&[&[id, group, INSTANCE], labels].concat()).set(value(n));
+        }
+        registry.register(Box::new(family)).expect("each once");
+    };
+    let known = |n| instance.client(n).expect("all is known");
+    family(table::CLIENT_INFO, true, &|_| 1.0);
+    family(table::CLIENT_ONLINE, true, &|n| f64::from(u8::from(known(n).0.online)));
+    family(table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS, false, &|n| known(n).0.at.as_seconds());
+    family(table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS, false, &|n| known(n).1.since.as_seconds());
+    registry
+}
+
+/// Measures `render`, and gives back the time of its fastest round, in seconds.
+fn measured(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut render: impl FnMut()) -> f64 {
+    let fastest = Cell::new(Duration::MAX);
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|rounds| {
+            let mut all = Duration::ZERO;
+            for _ in 0..rounds {
+                let start = Instant::now();
+                render();
+                let round = start.elapsed();
+                fastest.set(fastest.get().min(round));
+                all += round;
+            }
+            all
+        });
+    });
+    fastest.get().as_secs_f64()
+}
+
+fn rendering(criterion: &mut Criterion) {
+    let devices = devices();
+    let frozen = Arc::new(frozen(&devices));
+    let registry = registry(&devices, &frozen.instances[0]);
+
+    let mut text = Vec::new();
+    let mut exposition = Exposition::new(Arc::clone(&frozen), String::new(), true);
+    while exposition.fill(&mut text) {}
+    println!("{CLIENTS} clients: {:.1} MB of text", text.len() as f64 / 1e6);
+
+    let mut group = criterion.benchmark_group("rendering");
+    group.sample_size(10).throughput(Throughput::Bytes(text.len() as u64));
+    let mut chunk = Vec::with_capacity(2 * CHUNK);
+    let ours = measured(&mut group, "exposition", || {
+        let mut exposition = Exposition::new(Arc::clone(&frozen), String::new(), true);
+        loop {
+            chunk.clear();
+            if !exposition.fill(&mut chunk) {
+                break;
+            }
+            black_box(&chunk);
+        }
+    });
+    let copy = measured(&mut group, "copy", || {
+        for bytes in text.chunks(CHUNK) {
+            chunk.clear();
+            chunk.extend_from_slice(bytes);
+            black_box(&chunk);
+        }
+    });
+    let mut out = String::new();
+    let theirs = measured(&mut group, "prometheus", || {
+        out.clear();
+        TextEncoder.encode_utf8(&registry.gather(), &mut out).expect("valid families");
+        black_box(&out);
+    });
+    group.finish();
+    println!("rendering: {:.2} x a copy of the same bytes (reach: at most 2)", ours / copy);
+    println!("rendering: {:.0} x faster than GaugeVec and TextEncoder (reach: at least 50)", theirs / ours);
+}
+
+criterion_group!(benches, rendering);
+criterion_main!(benches);

@@ -1,0 +1,144 @@
+//! The families that are rendered from frozen state, and how their samples are written.
+
+use std::time::Duration;
+
+use super::lines::{Lines, Opening};
+use crate::presence::{FrozenInstance, InstanceFacts, Status, StatusCounts, SweepResult, escape};
+use crate::telemetry::{Metric, table};
+
+/// One family.
+pub(super) struct Family {
+    metric: &'static Metric,
+    opening: Opening,
+    samples: Samples,
+}
+
+/// What a family has a sample of, and where its value is.
+enum Samples {
+    /// Each client. They are many, so that the function writes as many as fit; see
+    /// [`Family::write`].
+    Clients(fn(&FrozenInstance, usize, &mut Lines<'_>) -> Option<usize>),
+    /// Each status of each group.
+    Statuses,
+    /// Each group.
+    Groups(fn(&StatusCounts) -> u64),
+    /// Each way in which a sweep can end.
+    Sweeps,
+    /// Each instance of which this is known.
+    Instances(fn(&InstanceFacts) -> Option<f64>),
+}
+
+const fn family(metric: &'static Metric, samples: Samples) -> Family {
+    Family { metric, opening: Opening::new(metric.name), samples }
+}
+
+/// All of them, in the order in which they are written.
+pub(super) static FAMILIES: [Family; 14] = [
+    family(&table::CLIENT_INFO, Samples::Clients(client_info)),
+    family(&table::CLIENT_ONLINE, Samples::Clients(client_online)),
+    family(&table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS, Samples::Clients(client_last_observation)),
+    family(&table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS, Samples::Clients(client_status_since)),
+    family(&table::CLIENTS, Samples::Statuses),
+    family(&table::CONNECTS_TOTAL, Samples::Groups(|counts| counts.connects)),
+    family(&table::DISCONNECTS_TOTAL, Samples::Groups(|counts| counts.disconnects)),
+    family(&table::API_UP, Samples::Instances(|facts| Some(u8::from(facts.api_up?).into()))),
+    family(&table::SWEEPS_TOTAL, Samples::Sweeps),
+    family(&table::SWEEP_DURATION_SECONDS, Samples::Instances(|facts| Some(seconds(facts.last_sweep?.duration)))),
+    family(
+        &table::SWEEP_LAST_END_TIMESTAMP_SECONDS,
+        Samples::Instances(|facts| Some(facts.last_sweep?.end.as_seconds())),
+    ),
+    family(&table::SWEEP_COVERAGE_RATIO, Samples::Instances(|facts| Some(facts.last_sweep?.coverage))),
+    family(&table::STALE_AFTER_SECONDS, Samples::Instances(|facts| Some(seconds(facts.stale_after)))),
+    family(&table::CLOCK_OFFSET_SECONDS, Samples::Instances(|facts| Some(facts.clock_offset_millis as f64 / 1000.0))),
+];
+
+impl Family {
+    /// Whether each client has a series in it.
+    pub(super) fn is_per_client(&self) -> bool {
+        matches!(self.samples, Samples::Clients(_))
+    }
+
+    /// Its lines, to be appended to `buf` until that holds `full` bytes. The first one brings the
+    /// header with it, unless the family has `begun`.
+    pub(super) fn lines<'a>(&'static self, begun: &'a mut bool, buf: &'a mut Vec<u8>, full: usize) -> Lines<'a> {
+        Lines::new(self.metric, &self.opening, begun, buf, full)
+    }
+
+    /// Writes the samples of `instance` from its item `from` on, until `lines` is full. Gives
+    /// back the item to go on with, or `None` when the instance is done.
+    pub(super) fn write(&self, instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+        match self.samples {
+            Samples::Clients(write) => write(instance, from, lines),
+            Samples::Statuses => each(instance.groups().len(), from, lines, |group, lines| {
+                let (labels, counts) = (&instance.fleet().groups()[group].label_text, instance.groups()[group]);
+                for status in Status::ALL {
+                    lines.sample(format_args!("{labels},status=\"{}\"", status.as_str()), counts.of(status));
+                }
+            }),
+            Samples::Groups(value) => each(instance.groups().len(), from, lines, |group, lines| {
+                let labels = &instance.fleet().groups()[group].label_text;
+                lines.sample(labels, value(&instance.groups()[group]));
+            }),
+            Samples::Sweeps => each(1, from, lines, |_, lines| {
+                let id = escape(instance.id().as_str());
+                for (result, times) in SweepResult::ALL.into_iter().zip(instance.facts().sweeps) {
+                    lines.sample(format_args!("instance_id=\"{id}\",result=\"{}\"", result.as_str()), times);
+                }
+            }),
+            Samples::Instances(value) => each(1, from, lines, |_, lines| {
+                if let Some(value) = value(instance.facts()) {
+                    lines.sample(format_args!("instance_id=\"{}\"", escape(instance.id().as_str())), value);
+                }
+            }),
+        }
+    }
+}
+
+/// `Duration::as_secs_f64` adds two rounded numbers, and makes 7.8149999999999995 of 7.815.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_nanos() as f64 / 1e9
+}
+
+/// Writes the items from `from` to `count`, until `lines` is full.
+fn each(count: usize, from: usize, lines: &mut Lines<'_>, write: impl Fn(usize, &mut Lines<'_>)) -> Option<usize> {
+    for item in from..count {
+        if lines.is_full() {
+            return Some(item);
+        }
+        write(item, lines);
+    }
+    None
+}
+
+fn client_info(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+    let fleet = instance.fleet();
+    each(fleet.len(), from, lines, |client, lines| lines.client_flag(fleet.label_text(client), true))
+}
+
+fn client_online(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+    let fleet = instance.fleet();
+    each(fleet.len(), from, lines, |client, lines| {
+        if let Some((seen, _)) = instance.client(client) {
+            lines.client_flag(fleet.label_text(client), seen.online);
+        }
+    })
+}
+
+fn client_last_observation(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+    let fleet = instance.fleet();
+    each(fleet.len(), from, lines, |client, lines| {
+        if let Some((seen, _)) = instance.client(client) {
+            lines.client_time(fleet.ids_text(client), seen.at);
+        }
+    })
+}
+
+fn client_status_since(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+    let fleet = instance.fleet();
+    each(fleet.len(), from, lines, |client, lines| {
+        if let Some((_, run)) = instance.client(client) {
+            lines.client_time(fleet.ids_text(client), run.since);
+        }
+    })
+}
