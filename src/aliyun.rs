@@ -1,1 +1,32 @@
-//! Not written yet.
+//! The only place that knows the vendor: how a request is signed, where credentials come from,
+//! what its answers and its errors mean.
+//!
+//! The edge to the rest is [`presence::PresenceSource`](crate::presence::PresenceSource): one
+//! call, one request, one classified result. Deciding what to do about a failure (asking again,
+//! slowing down) does not belong here.
+
+pub mod answer;
+mod client;
+pub mod credentials;
+mod endpoint;
+mod failure;
+mod nonce;
+mod request;
+pub mod sign;
+mod transport;
+
+pub use client::{Client, ClientOptions};
+pub use endpoint::{BadRegion, endpoint};
+pub use failure::{ERROR_LABELS, Failure};
+pub use nonce::{Nonces, RandomNonces};
+
+use crate::presence::Operation;
+
+/// The vendor's name of an operation; value of the label `operation`.
+#[must_use]
+pub const fn operation_name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Single => "QuerySessionByClientId",
+        Operation::Batch => "BatchQuerySessionByClientIds",
+    }
+}

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::Url;
+
 use crate::presence::{ClientId, InstanceId, LabelName};
 use crate::secret::Secret;
 
@@ -55,12 +57,17 @@ pub enum StaleAfter {
     Fixed(Duration),
 }
 
+impl StaleAfter {
+    /// What [`StaleAfter::Auto`] is at least.
+    pub const AUTO_AT_LEAST: Duration = Duration::from_secs(300);
+}
+
 /// How clients are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collect {
     /// What starts a sweep.
     pub mode: Mode,
-    /// In [`Mode::Poll`], how long one sweep takes.
+    /// In [`Mode::Poll`], how long one sweep takes; not supported yet.
     pub interval: Duration,
     /// Which operation a sweep uses.
     pub query: Query,
@@ -203,6 +210,20 @@ pub struct Credentials {
     pub account: Option<String>,
 }
 
+/// Where the API of an instance is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// At the vendor's endpoint of this region.
+    Region(String),
+    /// At an endpoint that the configuration names, whatever the region.
+    Endpoint {
+        /// `http` or `https`, a host, perhaps a port.
+        url: Url,
+        /// The region, where the configuration says it all the same.
+        region: Option<String>,
+    },
+}
+
 /// One client as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -217,10 +238,8 @@ pub struct Client {
 pub struct Instance {
     /// Its ID.
     pub id: InstanceId,
-    /// The region it is in.
-    pub region: String,
-    /// The endpoint to use instead of the region's; scheme and host, perhaps a port.
-    pub endpoint: Option<reqwest::Url>,
+    /// Where its API is.
+    pub address: Address,
     /// The credentials to use.
     pub credentials: Credentials,
     /// How many single calls a second the instance is to bear.

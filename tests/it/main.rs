@@ -3,10 +3,20 @@
 
 // By `cfg(test)` Clippy knows that helpers of tests are tests, too.
 #[cfg(test)]
+mod aliyun_client;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod discovery;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
+mod net_client;
+#[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod serve;
 #[cfg(test)]
 mod support;
