@@ -1,1 +1,37 @@
-//! Not written yet.
+//! What each command does: the wiring, and nothing that could be wired otherwise.
+
+mod check_config;
+mod demo;
+mod exporter;
+mod serve;
+mod simulate;
+
+pub use check_config::check_config;
+pub use demo::{DemoArgs, demo};
+pub use exporter::{Exporter, World};
+pub use serve::{ServeOptions, serve};
+pub use simulate::{SimulateArgs, simulate};
+
+use tokio::net::TcpListener;
+
+use crate::net;
+
+/// Why a command ended without having done what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line or the configuration is wrong; the text says where and what to do.
+    #[error("{0}")]
+    Usage(String),
+    /// It failed while it ran.
+    #[error("{0:#}")]
+    Runtime(#[from] anyhow::Error),
+}
+
+/// Listens at all `addresses`, or at none of them.
+async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        listeners.push(net::listen(address).await.map_err(anyhow::Error::from)?);
+    }
+    Ok(listeners)
+}

@@ -1,1 +1,97 @@
-//! Not written yet.
+//! The command line: flags and subcommands in, one call into [`crate::app`], an exit code out.
+
+mod args;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use clap::error::ErrorKind;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+pub use args::{Cli, Command};
+
+use crate::app::{self, Failure, World};
+use crate::clock::Clock;
+use crate::config::Env;
+use crate::telemetry;
+
+/// The process failed while it ran.
+const FAILED: u8 = 1;
+
+/// The command line or the configuration is wrong (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+/// Does what `args` say; returns when that is done, or a signal has ended it.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where the terminal is gone, there is nobody left to tell.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(USAGE),
+            };
+        }
+    };
+    telemetry::init_logging(cli.log.level, cli.log.format);
+    match dispatch(cli, env) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "{failure}");
+            ExitCode::from(match failure {
+                Failure::Usage(_) => USAGE,
+                Failure::Runtime(_) => FAILED,
+            })
+        }
+    }
+}
+
+fn dispatch(cli: Cli, env: &Env) -> Result<(), Failure> {
+    let out = &mut io::stdout();
+    let world = || World::real(env.clone());
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::CheckConfig(args) => match app::check_config(&args.config_file, out) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::Usage("the configuration has problems".to_owned())),
+            Err(error) => Err(Failure::Runtime(error.into())),
+        },
+        Command::Serve(args) => {
+            let options = args.try_into()?;
+            run_until_signal(|stop| app::serve(options, world(), stop))
+        }
+        Command::Demo(args) => run_until_signal(|stop| app::demo(args, world(), stop, out)),
+        Command::Simulate(args) => {
+            run_until_signal(async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?))
+        }
+    }
+}
+
+/// Runs `command`, which ends when SIGTERM or SIGINT cancels its token.
+fn run_until_signal<F>(command: impl FnOnce(CancellationToken) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let on_signal = stop.clone();
+        let signals = tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            on_signal.cancel();
+        });
+        let result = command(stop).await;
+        signals.abort();
+        result
+    })
+}

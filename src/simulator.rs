@@ -1,1 +1,186 @@
-//! Not written yet.
+//! A stand-in for the vendor's API, for demonstrations and tests.
+//!
+//! It verifies both signatures, nonces and timestamps, checks parameters, enforces the vendor's
+//! quotas (block of the egress address included), and answers in the vendor's shapes; the
+//! vendor's own SDKs take it for the real one. Its devices live by a script that a seed decides,
+//! and whatever can go wrong between a client and the API can be made to go wrong ([`Faults`]).
+//!
+//! It must not be used as a source of truth about the vendor: what it knows is what is documented,
+//! and where documents are silent it does what seems likeliest.
+
+mod admin;
+mod announcement;
+mod body;
+mod call;
+mod connection;
+mod dice;
+mod faults;
+mod gateway;
+mod ledger;
+mod nonces;
+mod operation;
+mod refusal;
+mod reply;
+mod roster;
+mod script;
+mod service;
+mod traffic;
+mod window;
+mod wire;
+mod world;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use announcement::Announcement;
+pub use call::Captured;
+pub use faults::{Faults, NotAProbability, Probability, Span};
+pub use ledger::Stats;
+pub use operation::PerOperation;
+pub use roster::{Roster, RosterError};
+
+use crate::clock::{Clock, Timestamp};
+use crate::secret::Secret;
+use gateway::AccessKey;
+use ledger::Ledger;
+use service::Service;
+use traffic::Traffic;
+use world::World;
+
+/// What the stand-in is like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Decides everything that is left to chance, the access key included.
+    pub seed: u64,
+    /// The instances and their clients.
+    pub roster: Roster,
+    /// Whether the vendor's quotas are enforced.
+    pub quotas: bool,
+    /// How long an address is blocked that passed its quota. The vendor does not say.
+    pub block_for: Duration,
+    /// How often the cache is filled anew that batches are answered from.
+    pub cache_refresh: Duration,
+    /// A security token that every request has to carry, as with temporary credentials.
+    pub security_token: Option<Secret>,
+    /// What goes wrong, to begin with.
+    pub faults: Faults,
+}
+
+impl Default for Options {
+    /// Two instances with three groups of a hundred devices each, quotas, and no faults.
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            roster: Roster::made_up(2, 300),
+            quotas: true,
+            block_for: Duration::from_secs(60),
+            cache_refresh: Duration::from_secs(2),
+            security_token: None,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// A running stand-in. It serves until its shutdown token is cancelled, also if this is dropped.
+pub struct Simulator {
+    service: Arc<Service>,
+    address: SocketAddr,
+    tasks: TaskTracker,
+}
+
+impl Simulator {
+    /// Serves on `listener` until `shutdown`, in tasks of the current runtime.
+    ///
+    /// Fails only if the listener does not know its own address.
+    pub fn start(
+        options: Options,
+        listener: TcpListener,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let Options { seed, roster, quotas, block_for, cache_refresh, security_token, faults } = options;
+        let service = Arc::new(Service {
+            seed,
+            clock,
+            key: AccessKey::new(seed, security_token),
+            world: World::new(seed, roster, cache_refresh),
+            faults: ArcSwap::from_pointee(faults),
+            ledger: Ledger::new(Traffic::new(quotas, block_for)),
+        });
+        let tasks = TaskTracker::new();
+        tasks.spawn(connection::accept(listener, Arc::clone(&service), shutdown, tasks.clone()));
+        tasks.close();
+        Ok(Self { service, address, tasks })
+    }
+
+    /// Everything that a client needs to know.
+    #[must_use]
+    pub fn announcement(&self) -> Announcement {
+        let AccessKey { id, secret, .. } = &self.service.key;
+        Announcement::new(reachable(self.address), id, secret, self.service.world.roster())
+    }
+
+    /// What arrived so far, and what became of it.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.service.ledger.stats()
+    }
+
+    /// The last 100 requests, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Captured> {
+        self.service.ledger.captured()
+    }
+
+    /// Whether `client` was, is or will be connected to `instance` at `at`, if nobody interferes
+    /// from now on. Of each client the last 256 interferences are remembered.
+    #[must_use]
+    pub fn truth(&self, instance: &str, client: &str, at: Timestamp) -> bool {
+        self.service.world.online_at(instance, client, at)
+    }
+
+    /// The faults in force.
+    #[must_use]
+    pub fn faults(&self) -> Arc<Faults> {
+        self.service.faults.load_full()
+    }
+
+    /// Puts `faults` in force, for calls that arrive from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.service.faults.store(Arc::new(faults));
+    }
+
+    /// Imposes a status on `client` from now on, or with `None` lets it follow the script again.
+    /// `false` if there is no such client.
+    pub fn set_online(&self, client: &str, online: impl Into<Option<bool>>) -> bool {
+        self.service.world.impose(client, online.into(), self.service.clock.now())
+    }
+
+    /// Waits until the shutdown has ended the last connection, at most a second after it began.
+    pub async fn stopped(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulator").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The address under which this host reaches what listens at `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
+        address => address,
+    }
+}

@@ -1,1 +1,131 @@
-//! Not written yet.
+//! The HTTP edge: routes, headers, the deadline of a scrape, compression.
+//!
+//! What an answer says comes from the rows below; how it travels is decided here. Nothing here
+//! makes a call to the API: `/metrics` asks the sweeps, and they decide.
+
+mod encoding;
+mod gzip;
+mod health;
+mod landing;
+mod metrics;
+mod options;
+mod paths;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+
+pub use health::Readiness;
+pub use options::Options;
+pub use paths::PathError;
+
+use crate::sweep::Sweeps;
+use crate::telemetry::Metrics;
+use paths::Prefix;
+
+/// The HTTP edge, and what it shows.
+#[derive(Clone)]
+pub struct Web {
+    /// How it is shown.
+    pub options: Options,
+    /// Where scrapes find what is known.
+    pub sweeps: Arc<Sweeps>,
+    /// The exporter's own metrics.
+    pub metrics: Arc<Metrics>,
+    /// What `/-/ready` says.
+    pub readiness: Readiness,
+    /// The effective configuration as YAML, secrets hidden; asked for at each request.
+    pub config: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Web {
+    /// The routes. An error says which flag does not fit.
+    pub fn router(self) -> Result<Router, PathError> {
+        let Self { options, sweeps, metrics, readiness, config } = self;
+        let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
+        let telemetry_path = paths::telemetry(&options.telemetry_path)?;
+        let endpoints = [
+            Endpoint {
+                path: telemetry_path,
+                about: "what is known of every device, for Prometheus",
+                routes: metrics::routes(&options, sweeps, metrics),
+            },
+            Endpoint {
+                path: "/config",
+                about: "the configuration in effect",
+                routes: get(move || async move { config() }),
+            },
+            Endpoint { path: "/-/healthy", about: "whether the exporter runs", routes: health::healthy() },
+            Endpoint {
+                path: "/-/ready",
+                about: "whether the exporter is ready to be scraped",
+                routes: health::ready(readiness),
+            },
+        ];
+        if endpoints[1..].iter().any(|endpoint| endpoint.path == telemetry_path) {
+            return Err(PathError::Taken(telemetry_path.to_owned()));
+        }
+
+        let index: Vec<_> = endpoints.iter().map(|endpoint| (prefix.link(endpoint.path), endpoint.about)).collect();
+        let not_found = not_found_text(&index);
+        let mut router = Router::new().without_v07_checks();
+        if telemetry_path != "/" {
+            router = router.route(&prefix.route("/"), landing::routes(&index));
+        }
+        for path in prefix.roots() {
+            let home = prefix.route("/");
+            router = router.route(path, get(move || async move { found(&home) }));
+        }
+        for Endpoint { path, routes, .. } in endpoints {
+            router = router.route(&prefix.route(path), routes);
+        }
+        Ok(router
+            .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
+            .method_not_allowed_fallback(async || {
+                (StatusCode::METHOD_NOT_ALLOWED, "this endpoint answers other methods; the header Allow names them\n")
+            })
+            .layer(map_response(with_common_headers)))
+    }
+}
+
+impl fmt::Debug for Web {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Web")
+            .field("options", &self.options)
+            .field("readiness", &self.readiness)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One endpoint: a row of the landing page, a line of the 404, and what answers.
+struct Endpoint<'a> {
+    path: &'a str,
+    about: &'static str,
+    routes: MethodRouter,
+}
+
+fn not_found_text(index: &[(String, &str)]) -> String {
+    let mut text = "there is nothing at this path; there is:\n".to_owned();
+    for (path, about) in index {
+        text.extend([path, ": ", about, "\n"]);
+    }
+    text
+}
+
+fn found(location: &str) -> Response {
+    (StatusCode::FOUND, [(LOCATION, location.to_owned())]).into_response()
+}
+
+/// No browser is to guess what an answer is, and no cache to keep what changes all the time.
+async fn with_common_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

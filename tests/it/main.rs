@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod aliyun_client;
 #[cfg(test)]
+mod check_config;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod discovery;
@@ -19,4 +21,8 @@ mod rows;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod simulator;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod web;

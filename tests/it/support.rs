@@ -2,3 +2,5 @@
 
 pub(crate) mod exposition;
 pub(crate) mod http;
+pub(crate) mod pump;
+pub(crate) mod source;

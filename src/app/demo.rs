@@ -1,0 +1,77 @@
+//! `demo`: simulator and exporter in one process, with a fleet that is worth looking at.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::exporter::{Exporter, World};
+use super::{Failure, listen};
+use crate::config::Config;
+use crate::discovery;
+use crate::simulator::{Announcement, Options, Simulator};
+use crate::web;
+
+/// The flags of `demo`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Address to listen at; port 0 is a free one.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:10120")]
+    pub listen_address: String,
+    /// Decides the life of the devices.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Serves until `shutdown`, and says on `out` where to look.
+pub async fn demo(
+    args: DemoArgs,
+    world: World,
+    shutdown: CancellationToken,
+    out: &mut (dyn Write + Send),
+) -> Result<(), Failure> {
+    let options = Options { seed: args.seed, ..Options::default() };
+    let simulated = listen(&["127.0.0.1:0".to_owned()]).await?.remove(0);
+    let simulator_stop = CancellationToken::new();
+    let simulator = Simulator::start(options, simulated, world.clock, simulator_stop.clone())
+        .context("cannot start the simulator")?;
+    let announcement = simulator.announcement();
+    let text = configuration(&announcement);
+    let loaded = Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
+    let discovered = discovery::fleets(&loaded.config).context("the demo's own clients")?;
+    let exporter = Exporter::new(loaded.config, discovered, &world)?;
+    let listeners = listen(&[args.listen_address]).await?;
+    let address = listeners[0].local_addr().context("no address to show")?;
+    let clients: usize = announcement.clients.values().map(Vec::len).sum();
+    let instances = announcement.instance_ids.len();
+    write!(
+        out,
+        "A simulated fleet of {clients} devices on {instances} instances, and the exporter in front of it:\n\n\
+         \x20   metrics   http://{address}/metrics\n\
+         \x20   overview  http://{address}/\n\n\
+         Devices come and go by themselves: some flap, and one group drops together now and then.\n\
+         Nothing leaves this machine. Stop it with Ctrl-C.\n"
+    )
+    .and_then(|()| out.flush())
+    .context("cannot write to the terminal")?;
+    exporter.run(web::Options::default(), listeners, shutdown).await?;
+    simulator_stop.cancel();
+    simulator.stopped().await;
+    Ok(())
+}
+
+/// A configuration file for the simulator that announced itself so. JSON is YAML.
+fn configuration(announcement: &Announcement) -> String {
+    let instances: Vec<_> = announcement
+        .clients
+        .iter()
+        .map(|(id, clients)| serde_json::json!({ "id": id, "endpoint": announcement.endpoint, "clients": clients }))
+        .collect();
+    let credentials = serde_json::json!({
+        "type": "access_key",
+        "access_key_id": announcement.access_key_id,
+        "access_key_secret": announcement.access_key_secret,
+    });
+    serde_json::json!({ "credentials": credentials, "instances": instances }).to_string()
+}

@@ -1,0 +1,102 @@
+//! The admin API: JSON under `/_simulator/`, for the one who steers a run from outside. It is open
+//! to whoever reaches the port, also from an address that is blocked.
+//!
+//! | request | what it does |
+//! | --- | --- |
+//! | `GET faults` | the faults in force |
+//! | `PUT faults` | replaces all of them; a key that is not there means no such fault |
+//! | `GET stats` | what arrived and what became of it |
+//! | `GET clients` | every client, its instance, and whether it is online now |
+//! | `PUT clients` | `{"client_id": …, "online": true, false or null}`: imposes a status, or gives the client back to the script |
+//! | `GET requests` | the last 100 requests to the API, as they came |
+
+use std::sync::Arc;
+
+use hyper::{Method, Response};
+use serde::{Deserialize, Serialize};
+
+use super::body::{Body, response};
+use super::call::Call;
+use super::reply;
+use super::service::Service;
+
+/// Where it is.
+pub(super) const PREFIX: &str = "/_simulator/";
+
+/// A client, as `GET clients` shows it.
+#[derive(Serialize)]
+struct Client<'a> {
+    #[serde(rename = "client_id")]
+    id: &'a str,
+    instance_id: &'a str,
+    online: bool,
+}
+
+/// What `PUT clients` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Imposition {
+    client_id: String,
+    online: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    error: String,
+}
+
+/// Answers a request for `resource`.
+pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response<Body> {
+    let method = call.method();
+    match resource {
+        "faults" if method == Method::GET => ok(&**service.faults.load()),
+        "faults" if method == Method::PUT => match serde_json::from_slice(call.body()) {
+            Ok(faults) => {
+                service.faults.store(Arc::new(faults));
+                ok(&**service.faults.load())
+            }
+            Err(error) => failed(400, error.to_string()),
+        },
+        "stats" if method == Method::GET => ok(&service.ledger.stats()),
+        "clients" if method == Method::GET => ok(&clients(service)),
+        "clients" if method == Method::PUT => match serde_json::from_slice::<Imposition>(call.body()) {
+            Ok(Imposition { client_id, online }) => {
+                if service.world.impose(&client_id, online, service.clock.now()) {
+                    response(204, reply::JSON, "")
+                } else {
+                    failed(404, format!("there is no client {client_id}"))
+                }
+            }
+            Err(error) => failed(400, error.to_string()),
+        },
+        "requests" if method == Method::GET => ok(&service.ledger.captured()),
+        "faults" | "stats" | "clients" | "requests" => failed(405, format!("{method} is not for {resource}")),
+        _ => failed(404, format!("there is no {resource}")),
+    }
+}
+
+fn clients(service: &Service) -> Vec<Client<'_>> {
+    let (world, now) = (&service.world, service.clock.now());
+    let instances = world.roster().instances().iter();
+    let pairs = instances.flat_map(|(instance, clients)| clients.iter().map(move |client| (instance, client)));
+    pairs
+        .map(|(instance, client)| Client {
+            id: client.as_str(),
+            instance_id: instance.as_str(),
+            online: world.online_at(instance.as_str(), client.as_str(), now),
+        })
+        .collect()
+}
+
+fn ok(value: &impl Serialize) -> Response<Body> {
+    json(200, value)
+}
+
+fn failed(status: u16, error: String) -> Response<Body> {
+    json(status, &Failure { error })
+}
+
+fn json(status: u16, value: &impl Serialize) -> Response<Body> {
+    let text = serde_json::to_string(value).expect("every key is a text");
+    response(status, reply::JSON, text + "\n")
+}

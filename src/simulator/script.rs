@@ -1,0 +1,140 @@
+//! The life of the devices, as a pure function of the seed, the client and the time.
+
+use super::dice::Dice;
+use crate::clock::Timestamp;
+use crate::presence::ClientId;
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+
+/// Who is online when, if nobody interferes.
+#[derive(Debug)]
+pub(super) struct Script {
+    dice: Dice,
+    /// The group whose devices share one uplink, and drop together when it fails.
+    shared_uplink: Option<Box<str>>,
+}
+
+/// How a device lives.
+enum Habit {
+    /// In a drawer: never online.
+    Spare,
+    /// Online and offline in turns of its own.
+    Flapping,
+    /// Online but for a rare outage.
+    Steady,
+}
+
+impl Script {
+    /// A script for devices of `groups`, one of which drops together now and then.
+    pub(super) fn new(seed: u64, groups: &[&str]) -> Self {
+        let dice = Dice::new(seed).ask("script");
+        let index = (groups.len() as u64).checked_sub(1).map(|last| dice.ask("uplink").within(0..last + 1));
+        let shared_uplink =
+            index.and_then(|index| groups.get(usize::try_from(index).ok()?)).map(|group| (*group).into());
+        Self { dice, shared_uplink }
+    }
+
+    /// Whether `client` is online at `at`.
+    pub(super) fn online_at(&self, client: &str, at: Timestamp) -> bool {
+        let dice = self.dice.ask(client);
+        let now = at.as_millis();
+        if self.shared_uplink.as_deref() == Some(ClientId::group_of(client)) && self.uplink_is_down(dice, now) {
+            return false;
+        }
+        match habit(dice) {
+            Habit::Spare => false,
+            Habit::Flapping => flap(dice, now),
+            Habit::Steady => !outage(dice, now),
+        }
+    }
+
+    /// Once in six minutes the uplink is gone for 40 to 80 seconds; all devices drop at once, and
+    /// each needs up to 15 seconds to come back.
+    fn uplink_is_down(&self, device: Dice, now: u64) -> bool {
+        const CYCLE: u64 = 6 * MINUTE;
+        let dice = self.dice.ask("uplink").nth(now / CYCLE);
+        let start = dice.ask("start").within(MINUTE..4 * MINUTE);
+        let length = dice.ask("length").within(40 * SECOND..80 * SECOND);
+        let back = device.nth(now / CYCLE).within(0..15 * SECOND);
+        (start..start + length + back).contains(&(now % CYCLE))
+    }
+}
+
+fn habit(device: Dice) -> Habit {
+    let share = device.ask("habit").unit();
+    if share < 0.04 {
+        Habit::Spare
+    } else if share < 0.2 {
+        Habit::Flapping
+    } else {
+        Habit::Steady
+    }
+}
+
+/// Periods of 1 to 10 minutes, of which 60 % to 95 % are online.
+fn flap(device: Dice, now: u64) -> bool {
+    let period = device.ask("period").within(MINUTE..10 * MINUTE);
+    let online = period * device.ask("online").within(60..95) / 100;
+    let phase = device.ask("phase").within(0..period);
+    (now + phase) % period < online
+}
+
+/// In a tenth of the hours, one outage of 1 to 5 minutes.
+fn outage(device: Dice, now: u64) -> bool {
+    let dice = device.ask("outage").nth(now / HOUR);
+    let start = dice.ask("start").within(0..55 * MINUTE);
+    let length = dice.ask("length").within(MINUTE..5 * MINUTE);
+    dice.unit() < 0.1 && (start..start + length).contains(&(now % HOUR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUPS: [&str; 3] = ["GID_pumps", "GID_gates", "GID_meters"];
+
+    fn clients() -> Vec<String> {
+        GROUPS.iter().flat_map(|group| (0..100).map(move |number| format!("{group}@@@{number}"))).collect()
+    }
+
+    /// Which clients are online, every four seconds of an hour.
+    fn hour(script: &Script) -> Vec<Vec<bool>> {
+        let start = 1_700_000_000_000;
+        (0..900)
+            .map(|step| Timestamp::from_millis(start + step * 4 * SECOND))
+            .map(|at| clients().iter().map(|client| script.online_at(client, at)).collect())
+            .collect()
+    }
+
+    #[test]
+    fn most_devices_are_online_most_of_the_time_and_some_change() {
+        for seed in [1, 2, 3] {
+            let hour = hour(&Script::new(seed, &GROUPS));
+            let online = hour.iter().flatten().filter(|online| **online).count() as f64 / (900.0 * 300.0);
+            assert!((0.75..0.98).contains(&online), "{online}");
+            let changes: usize =
+                hour.windows(2).map(|pair| pair[0].iter().zip(&pair[1]).filter(|(a, b)| a != b).count()).sum();
+            assert!(changes > 300, "{changes}");
+        }
+    }
+
+    #[test]
+    fn one_group_drops_together_and_the_others_do_not() {
+        let hour = hour(&Script::new(1, &GROUPS));
+        let dark = |group: usize| {
+            hour.iter().filter(|online| online[group * 100..(group + 1) * 100].iter().all(|online| !online)).count()
+        };
+        let mut steps = [dark(0), dark(1), dark(2)];
+        steps.sort_unstable();
+        assert_eq!(steps[..2], [0, 0]);
+        assert!((100..=200).contains(&steps[2]), "{steps:?}");
+    }
+
+    #[test]
+    fn a_script_without_groups_is_one_all_the_same() {
+        let script = Script::new(1, &[]);
+        assert!(clients().iter().any(|client| script.online_at(client, Timestamp::from_millis(1))));
+    }
+}

@@ -1,0 +1,368 @@
+//! The way out of the process: every call waits here for its permit.
+//!
+//! The limits themselves are pure ([`crate::limits`]); this module gives them the time, the
+//! layers of the vendor's quotas, and somebody to wake up.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use crate::aliyun::operation_name;
+use crate::config;
+use crate::limits::{self, LaneId, LayerId, LayerSpec, Limits, Priority, Rate, Ticket, Time};
+use crate::presence::{InstanceId, Operation, ThrottledLayer};
+use crate::telemetry::Metrics;
+
+/// Single calls that may arrive in any second from one `serve` process. With [`QUERY_SLOTS`] it
+/// stays below the 300 at which the vendor blocks an egress IP (page "QPS limits").
+const SINGLE_SLOTS: usize = 265;
+
+/// Batch calls that may arrive in any second; an account may make 100.
+const BATCH_SLOTS: usize = 85;
+
+/// What a `query` beside a running `serve` may do.
+const QUERY_SLOTS: usize = 25;
+const QUERY_PER_SECOND: u32 = 10;
+
+/// Nothing leaves a `serve` process before it is this old, so that a crash loop adds nothing.
+const QUIET_START: Duration = Duration::from_secs(1);
+
+/// What one egress IP may do, by operation, and from when on.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotas {
+    egress: ByOperation<LayerSpec>,
+    quiet: Duration,
+}
+
+impl Quotas {
+    /// The quotas of a `serve` process.
+    #[must_use]
+    pub fn serve(config: &config::Config) -> Self {
+        let limits = &config.limits;
+        let layer = |per_second, slots| {
+            let whole = LayerSpec::standard(Rate::per_second(per_second), slots);
+            whole.scaled(limits.share).with_in_flight(config.collect.concurrency)
+        };
+        let egress = ByOperation {
+            single: layer(limits.single_per_second, SINGLE_SLOTS),
+            batch: layer(limits.batch_per_second, BATCH_SLOTS),
+        };
+        Self { egress, quiet: QUIET_START }
+    }
+
+    /// The quotas of a `query` process.
+    #[must_use]
+    pub fn query() -> Self {
+        let pace = LayerSpec::standard(Rate::per_second(QUERY_PER_SECOND), QUERY_SLOTS);
+        let layer = LayerSpec { slots: QUERY_SLOTS, ..pace };
+        Self { egress: ByOperation { single: layer, batch: layer }, quiet: Duration::ZERO }
+    }
+}
+
+/// One of `T` for each operation.
+#[derive(Clone, Copy, Debug)]
+struct ByOperation<T> {
+    single: T,
+    batch: T,
+}
+
+impl<T: Copy> ByOperation<T> {
+    fn of(self, operation: Operation) -> T {
+        match operation {
+            Operation::Single => self.single,
+            Operation::Batch => self.batch,
+        }
+    }
+}
+
+/// All permits of the process.
+#[derive(Debug)]
+pub struct Gate {
+    shared: Arc<Shared>,
+    driver: AbortHandle,
+}
+
+/// Where the calls of one instance line up.
+#[derive(Debug)]
+pub(super) struct Lane {
+    lanes: ByOperation<LaneId>,
+    account: ByOperation<LayerId>,
+    instance: LayerId,
+    /// What retries of this instance's account may cost.
+    pub(super) budget: Arc<Budget>,
+}
+
+/// The right to make one call, for as long as it is kept: it is dropped when the answer is
+/// there, or the connection closed.
+#[derive(Debug)]
+pub(super) struct Permit {
+    shared: Arc<Shared>,
+    granted: Option<limits::Permit>,
+    /// When the call left.
+    pub(super) sent: Time,
+}
+
+#[derive(Debug)]
+struct Shared {
+    origin: Instant,
+    quotas: Quotas,
+    inner: Mutex<Inner>,
+    wake: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    limits: Limits,
+    waiting: HashMap<Ticket, oneshot::Sender<Permit>>,
+    layers: Vec<NamedLayer>,
+    egress: ByOperation<LayerId>,
+    accounts: HashMap<Option<String>, Account>,
+}
+
+#[derive(Clone, Debug)]
+struct Account {
+    layers: ByOperation<LayerId>,
+    budget: Arc<Budget>,
+}
+
+/// A layer as metrics name it.
+#[derive(Debug)]
+struct NamedLayer {
+    id: LayerId,
+    name: String,
+    operation: Operation,
+}
+
+impl Inner {
+    fn add(&mut self, above: LayerId, name: &str, operation: Operation, spec: &LayerSpec, opens_at: Time) -> LayerId {
+        let id = self.limits.add_layer(Some(above), spec, opens_at);
+        self.layers.push(NamedLayer { id, name: name.to_owned(), operation });
+        id
+    }
+
+    /// The two layers of an account, made when it is first spoken of. An account may do more than
+    /// an egress IP; its layers begin at the IP's rate, so that halving them slows down at once.
+    fn account(&mut self, name: Option<&str>, quotas: Quotas, opens_at: Time) -> Account {
+        let key = name.map(str::to_owned);
+        if let Some(account) = self.accounts.get(&key) {
+            return account.clone();
+        }
+        let label = format!("account/{}", name.unwrap_or("default"));
+        let mut layer = |operation| {
+            let spec = quotas.egress.of(operation).with_in_flight(usize::MAX);
+            self.add(self.egress.of(operation), &label, operation, &spec, opens_at)
+        };
+        let layers = ByOperation { single: layer(Operation::Single), batch: layer(Operation::Batch) };
+        let account = Account { layers, budget: Arc::new(Budget::new()) };
+        self.accounts.insert(key, account.clone());
+        account
+    }
+}
+
+impl Gate {
+    /// Opens the gate; the time of its limits begins now.
+    #[must_use]
+    pub fn new(quotas: Quotas) -> Self {
+        let opens_at = Time::START + quotas.quiet;
+        let mut limits = Limits::default();
+        let mut layer = |operation| limits.add_layer(None, &quotas.egress.of(operation), opens_at);
+        let egress = ByOperation { single: layer(Operation::Single), batch: layer(Operation::Batch) };
+        let layers = [Operation::Single, Operation::Batch].map(|operation| NamedLayer {
+            id: egress.of(operation),
+            name: "egress".to_owned(),
+            operation,
+        });
+        let inner = Inner { limits, waiting: HashMap::new(), layers: layers.into(), egress, accounts: HashMap::new() };
+        let shared = Arc::new(Shared { origin: Instant::now(), quotas, inner: Mutex::new(inner), wake: Notify::new() });
+        let driver = tokio::spawn(drive(Arc::clone(&shared))).abort_handle();
+        Self { shared, driver }
+    }
+
+    /// The lane of one more instance.
+    pub(super) fn lane(&self, instance: &InstanceId, account: Option<&str>, calls_per_second: u32) -> Lane {
+        let quotas = self.shared.quotas;
+        let opens_at = (Time::START + quotas.quiet).max(self.shared.now());
+        let mut inner = self.shared.lock();
+        let account = inner.account(account, quotas, opens_at);
+        let own = LayerSpec::standard(Rate::per_second(calls_per_second), usize::MAX);
+        let name = format!("instance/{instance}");
+        let own = inner.add(account.layers.single, &name, Operation::Single, &own, opens_at);
+        let lanes =
+            ByOperation { single: inner.limits.add_lane(own), batch: inner.limits.add_lane(account.layers.batch) };
+        Lane { lanes, account: account.layers, instance: own, budget: account.budget }
+    }
+
+    /// Waits for the right to make one call. Urgent ones go first, within a tenth of the rate.
+    pub(super) async fn permit(&self, lane: &Lane, operation: Operation, priority: Priority) -> Permit {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = {
+            let now = self.shared.now();
+            let mut inner = self.shared.lock();
+            let ticket = inner.limits.enqueue(now, lane.lanes.of(operation), priority);
+            let ticket = ticket.expect("a lane is there as long as its owner");
+            inner.waiting.insert(ticket, sender);
+            ticket
+        };
+        let _cancel = Cancel { shared: &self.shared, ticket };
+        if self.shared.advance().is_some() {
+            self.shared.wake.notify_one();
+        }
+        receiver.await.expect("a waiting ticket is granted or cancelled, and only its owner cancels it")
+    }
+
+    /// Slows down the layer that a throttling answer speaks of.
+    pub(super) fn throttled(
+        &self,
+        lane: &Lane,
+        operation: Operation,
+        layer: ThrottledLayer,
+        sent: Time,
+        retry_after: Option<Duration>,
+    ) {
+        let now = self.shared.now();
+        let layer = match (layer, operation) {
+            (ThrottledLayer::Instance, Operation::Single) => lane.instance,
+            // What instances bear of batch calls is bounded by the account's layer alone.
+            (ThrottledLayer::Account, _) | (ThrottledLayer::Instance, Operation::Batch) => lane.account.of(operation),
+        };
+        self.shared.lock().limits.throttled(layer, sent, now, retry_after);
+    }
+
+    /// How long `calls` of `lane` take at the rates in force, if it were alone.
+    pub(super) fn time_for(&self, lane: &Lane, operation: Operation, calls: usize) -> Duration {
+        let layers = match operation {
+            Operation::Single => [lane.account.single, lane.instance],
+            Operation::Batch => [lane.account.batch; 2],
+        };
+        layers.into_iter().map(|layer| self.time_through(layer, calls)).fold(Duration::ZERO, Duration::max)
+    }
+
+    /// How long `calls` of all lanes together take on this egress IP.
+    pub(super) fn egress_time_for(&self, operation: Operation, calls: usize) -> Duration {
+        let egress = self.shared.lock().egress.of(operation);
+        self.time_through(egress, calls)
+    }
+
+    fn time_through(&self, layer: LayerId, calls: usize) -> Duration {
+        let now = self.shared.now();
+        let rate = self.shared.lock().limits.rate_in_force(layer, now).expect("layers are never removed");
+        let quiet = (Time::START + self.shared.quotas.quiet).since(now);
+        quiet + Duration::from_secs_f64(calls as f64 / rate.calls_per_second())
+    }
+
+    /// Writes the rates in force and the waits into `metrics`.
+    pub(super) fn export(&self, metrics: &Metrics) {
+        let now = self.shared.now();
+        let inner = self.shared.lock();
+        for layer in &inner.layers {
+            let labels = [layer.name.as_str(), operation_name(layer.operation)];
+            if let Some(rate) = inner.limits.rate_in_force(layer.id, now) {
+                metrics.limiter_calls_per_second.with_label_values(&labels).set(rate.calls_per_second());
+            }
+            // Only this function adds to the counter, and under the lock.
+            let counter = metrics.limiter_wait_seconds.with_label_values(&labels);
+            let waited = inner.limits.waited(layer.id).unwrap_or_default().as_secs_f64();
+            counter.inc_by((waited - counter.get()).max(0.0));
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Time {
+        Time::START + self.origin.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands out what can be handed out now; the time at which more can be.
+    fn advance(self: &Arc<Self>) -> Option<Time> {
+        let now = self.now();
+        let mut inner = self.lock();
+        let advance = inner.limits.advance(now);
+        let granted: Vec<_> = advance
+            .granted
+            .into_iter()
+            .map(|(ticket, permit)| {
+                let permit = Permit { shared: Arc::clone(self), granted: Some(permit), sent: now };
+                (inner.waiting.remove(&ticket), permit)
+            })
+            .collect();
+        // A permit that nobody waits for any more locks again when it is given back.
+        drop(inner);
+        for (sender, permit) in granted {
+            let unwanted = match sender {
+                Some(sender) => sender.send(permit).err(),
+                None => Some(permit),
+            };
+            if let Some(permit) = unwanted {
+                permit.return_unsent();
+            }
+        }
+        advance.next
+    }
+}
+
+impl Permit {
+    /// Gives the permit back without having used it.
+    fn return_unsent(mut self) {
+        if let Some(permit) = self.granted.take() {
+            self.shared.lock().limits.return_unsent(permit);
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(permit) = self.granted.take() {
+            let now = self.shared.now();
+            self.shared.lock().limits.finish(permit, now);
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+/// Takes a ticket back when its owner stops waiting.
+struct Cancel<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+}
+
+impl Drop for Cancel<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.shared.lock();
+        if inner.waiting.remove(&self.ticket).is_some() {
+            inner.limits.cancel(self.ticket);
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+/// Wakes the waiting at their times.
+async fn drive(shared: Arc<Shared>) {
+    loop {
+        match shared.advance() {
+            Some(next) => {
+                let at = shared.origin + next.since(Time::START);
+                tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = shared.wake.notified() => {}
+                }
+            }
+            None => shared.wake.notified().await,
+        }
+    }
+}

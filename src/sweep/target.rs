@@ -1,0 +1,96 @@
+//! One instance as something that can be asked: its source, its lane, its state, its records.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Random;
+use super::gate::{Gate, Lane};
+use crate::aliyun::operation_name;
+use crate::clock::Clock;
+use crate::presence::{CallError, ErrorClass, InstanceState, Operation, PresenceSource};
+use crate::telemetry::{Metrics, Repeat, Repeats};
+
+/// Everything that a call about one instance needs.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) state: Arc<InstanceState>,
+    pub(super) source: Arc<dyn PresenceSource>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) lane: Lane,
+    pub(super) metrics: Arc<Metrics>,
+    /// Errors that were spoken of, by operation and label.
+    pub(super) errors: Mutex<Repeats<(&'static str, &'static str)>>,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+    /// How often a failed call is made again, at most.
+    pub(super) retries: u32,
+}
+
+impl Target {
+    /// Counts a call that leaves now.
+    pub(super) fn sent(&self, operation: Operation) {
+        let labels = [self.state.id().as_str(), operation_name(operation)];
+        self.metrics.api_requests.with_label_values(&labels).inc();
+    }
+
+    /// Counts a call that is made again.
+    pub(super) fn retried(&self, operation: Operation) {
+        let labels = [self.state.id().as_str(), operation_name(operation)];
+        self.metrics.api_retries.with_label_values(&labels).inc();
+    }
+
+    /// Records a call that has ended, whatever it came to.
+    pub(super) fn ended<T>(&self, operation: Operation, sent: Instant, result: &Result<T, CallError>) {
+        let name = operation_name(operation);
+        self.metrics.api_request_duration.with_label_values(&[name]).observe(sent.elapsed().as_secs_f64());
+        if let Err(error) = result {
+            self.metrics.api_errors.with_label_values(&[self.state.id().as_str(), name, error.label]).inc();
+        }
+        let up = result.as_ref().map_or_else(CallError::authorised, |_| true);
+        self.state.record(|facts| {
+            facts.api_up = Some(up);
+            facts.clock_offset_millis = self.source.clock_offset_millis();
+        });
+    }
+
+    /// Lets the limits know of an error that speaks of them.
+    pub(super) fn slow_down(&self, operation: Operation, sent: crate::limits::Time, error: &CallError) {
+        if let ErrorClass::Throttled { layer, retry_after } = error.class {
+            self.gate.throttled(&self.lane, operation, layer, sent, retry_after);
+        }
+    }
+
+    /// Logs an error that stands: once, and now and then how often it came again.
+    pub(super) fn complain(&self, error: &CallError) {
+        let key = (error.operation, error.label);
+        let Some(repeat) = self.complaints().happened(key, Instant::now()) else { return };
+        let again = match repeat {
+            Repeat::First => String::new(),
+            Repeat::Again(count) => format!(" ({count})"),
+        };
+        let (instance_id, code) = (self.state.id(), &error.code);
+        if error.class == ErrorClass::Terminal {
+            tracing::error!(%instance_id, code, "{error}{again}");
+        } else {
+            tracing::warn!(%instance_id, code, "{error}{again}");
+        }
+    }
+
+    /// A whole sweep had no error: whatever there was has ended.
+    pub(super) fn calm_down(&self) {
+        for ((operation, code), count) in self.complaints().ended(Instant::now(), |_| true) {
+            tracing::info!(instance_id = %self.state.id(), operation, code, "no such error any more; before, it {count}");
+        }
+    }
+
+    fn complaints(&self) -> MutexGuard<'_, Repeats<(&'static str, &'static str)>> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A random part of `longest`.
+    pub(super) fn jitter(&self, longest: Duration) -> Duration {
+        super::decide::jitter(longest, self.random.next())
+    }
+}

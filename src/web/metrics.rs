@@ -1,0 +1,124 @@
+//! `/metrics`: a scrape, from its request to the last chunk of its text.
+
+mod body;
+mod deadline;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::Options;
+use super::encoding::Encoding;
+use crate::exposition::Exposition;
+use crate::sweep::Sweeps;
+use crate::telemetry::Metrics;
+use body::ExpositionBody;
+
+/// The text format, as Prometheus's documentation "Exposition formats" names it.
+const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+/// How long the scraper waits, in seconds; Prometheus sends it with every scrape.
+const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// `GET` scrapes; `HEAD` shows the headers and starts nothing.
+pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>, metrics: Arc<Metrics>) -> MethodRouter {
+    let scrapes = Arc::new(Scrapes {
+        sweeps,
+        metrics,
+        per_client: options.per_client,
+        scrape_timeout: options.scrape_timeout,
+        timeout_offset: options.timeout_offset,
+        max_requests: options.max_requests,
+        free: Arc::new(Semaphore::new(match options.max_requests {
+            0 => Semaphore::MAX_PERMITS,
+            limited => limited.min(Semaphore::MAX_PERMITS),
+        })),
+        last_rendering: LastRendering::default(),
+    });
+    let head = async |headers: HeaderMap| {
+        // A body of unknown length, as that of a `GET` is, or the head would name a length.
+        let body = Body::from_stream(futures_util::stream::empty::<Result<bytes::Bytes, std::convert::Infallible>>());
+        response(Encoding::of(&headers), body)
+    };
+    get(move |headers: HeaderMap| Arc::clone(&scrapes).scrape(headers)).head(head)
+}
+
+/// What scrapes share.
+struct Scrapes {
+    sweeps: Arc<Sweeps>,
+    metrics: Arc<Metrics>,
+    per_client: bool,
+    scrape_timeout: Duration,
+    timeout_offset: Duration,
+    max_requests: usize,
+    free: Arc<Semaphore>,
+    last_rendering: LastRendering,
+}
+
+impl Scrapes {
+    async fn scrape(self: Arc<Self>, headers: HeaderMap) -> Response {
+        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return self.too_many() };
+        let asked = headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
+        let wait = deadline::wait(asked, self.scrape_timeout, self.timeout_offset, self.last_rendering.get());
+        let frozen = self.sweeps.scrape(Instant::now() + wait).await;
+
+        let started = Instant::now();
+        let exposition = Exposition::new(frozen, self.metrics.gather_text(), self.per_client);
+        let encoding = Encoding::of(&headers);
+        let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _permit: permit });
+        response(encoding, Body::new(body))
+    }
+
+    fn too_many(&self) -> Response {
+        let text = format!(
+            "{} scrapes are being answered, and --web.max-requests allows no more; try again later\n",
+            self.max_requests
+        );
+        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    }
+}
+
+/// A scrape that is being answered; until it is dropped it counts against the limit.
+struct InFlight {
+    scrapes: Arc<Scrapes>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl InFlight {
+    /// Its text is complete, and making it took `spent`.
+    fn rendered(&self, spent: Duration) {
+        self.scrapes.last_rendering.set(spent);
+    }
+}
+
+/// What the last scrape spent on making its text, without the time its client took to read it.
+#[derive(Default)]
+struct LastRendering(AtomicU64);
+
+impl LastRendering {
+    fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, spent: Duration) {
+        self.0.store(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+fn response(encoding: Encoding, body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT_FORMAT);
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if encoding == Encoding::Gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}

@@ -1,0 +1,38 @@
+//! The edge as flags and configuration want it.
+
+use std::time::Duration;
+
+/// What the flags `--web.…` and `--timeout-offset`, and the configuration, say about the edge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Where the metrics are; `--web.telemetry-path`.
+    pub telemetry_path: String,
+    /// Below which path every endpoint is; `--web.route-prefix`. By default the path of
+    /// [`Options::external_url`].
+    pub route_prefix: Option<String>,
+    /// Under which URL people reach the exporter, by way of a proxy for example;
+    /// `--web.external-url`. A path alone will do.
+    pub external_url: Option<String>,
+    /// How many scrapes may be answered at once, 0 for any number; `--web.max-requests`.
+    pub max_requests: usize,
+    /// What is kept of a scrape's timeout for the way back; `--timeout-offset`.
+    pub timeout_offset: Duration,
+    /// The timeout of a scraper that does not say its own; `collect.scrape_timeout`.
+    pub scrape_timeout: Duration,
+    /// Whether every client has series of its own; `exposition.per_client`.
+    pub per_client: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            route_prefix: None,
+            external_url: None,
+            max_requests: 40,
+            timeout_offset: Duration::from_millis(500),
+            scrape_timeout: Duration::from_secs(10),
+            per_client: true,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs every test, on a Debian machine that has a Rust toolchain: installs what else is missing
+# (Prometheus, Alertmanager, Python with the vendor's SDKs), then runs `cargo test` and, one after
+# the other, the suites of tests/stack, which need real servers and SDKs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+heading() { printf '\n== %s\n' "$*"; }
+
+as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
+
+heading "What the tests need"
+packages=()
+needs() { packages+=("$1"); }
+command -v curl >/dev/null || needs curl
+command -v prometheus >/dev/null && command -v promtool >/dev/null || needs prometheus
+command -v prometheus-alertmanager >/dev/null || needs prometheus-alertmanager
+python3 -c 'import ensurepip, venv' 2>/dev/null || needs python3-venv
+if ((${#packages[@]})); then
+    echo "installing ${packages[*]}"
+    as_root apt-get -qq update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${packages[@]}"
+fi
+
+requirements=tests/stack/requirements.txt
+if [[ ! .venv/installed -nt $requirements ]]; then
+    echo "installing the vendor's SDKs into .venv"
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements"
+    touch .venv/installed
+fi
+
+heading "cargo test"
+cargo test
+
+heading "cargo build"
+cargo build
+binary=${CARGO_TARGET_DIR:-target}/debug/mqtt-presence-exporter
+
+for suite in tests/stack/*.sh; do
+    heading "$suite"
+    bash "$suite" "$binary"
+done
+
+heading "All tests passed"
