@@ -19,6 +19,8 @@ mod net_client;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod simulator;
