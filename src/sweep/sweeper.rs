@@ -1,7 +1,7 @@
 //! The sweeps of one instance: at most one in flight, each a supervised task of its own.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,9 +28,13 @@ const SHORTEST: Duration = Duration::from_secs(10);
 pub(super) struct Sweeper {
     target: Target,
     max_age: Duration,
-    ring: tokio::sync::Mutex<Ring>,
+    ring: Arc<tokio::sync::Mutex<Ring>>,
     breaker: Mutex<Breaker>,
-    flight: Mutex<Flight>,
+    flight: Arc<Mutex<Flight>>,
+    /// Cancelled when the instance has left.
+    gone: CancellationToken,
+    /// Whether another sweeper has taken over; read and written under the lock of `flight`.
+    succeeded: AtomicBool,
 }
 
 /// The newest sweep.
@@ -72,8 +76,56 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Sweeper {
     pub(super) fn new(target: Target, max_age: Duration) -> Self {
-        let ring = tokio::sync::Mutex::new(Ring::new(target.state.fleet()));
-        Self { target, max_age, ring, breaker: Mutex::default(), flight: Mutex::default() }
+        let ring = Arc::new(tokio::sync::Mutex::new(Ring::new(target.state.fleet())));
+        Self::starting(target, max_age, ring, Arc::default(), CancellationToken::new())
+    }
+
+    fn starting(
+        target: Target,
+        max_age: Duration,
+        ring: Arc<tokio::sync::Mutex<Ring>>,
+        flight: Arc<Mutex<Flight>>,
+        gone: CancellationToken,
+    ) -> Self {
+        Self { target, max_age, ring, breaker: Mutex::default(), flight, gone, succeeded: AtomicBool::new(false) }
+    }
+
+    /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
+    /// further client; what it has asked for is waited for and published.
+    pub(super) fn succeeded_by(&self, target: Target, max_age: Duration) -> Self {
+        let flight = lock(&self.flight);
+        self.succeeded.store(true, Ordering::Relaxed);
+        drop(flight);
+        Self::starting(target, max_age, Arc::clone(&self.ring), Arc::clone(&self.flight), self.gone.clone())
+    }
+
+    /// Whether a sweeper of `target` would do the same as this one.
+    pub(super) fn is_like(&self, target: &Target, max_age: Duration) -> bool {
+        let mine = &self.target;
+        Arc::ptr_eq(&mine.source, &target.source)
+            && mine.lane.is(&target.lane)
+            && (mine.retries, self.max_age) == (target.retries, max_age)
+    }
+
+    /// Lets calls be made as if none had failed before.
+    pub(super) fn reset_breaker(&self) {
+        *lock(&self.breaker) = Breaker::default();
+    }
+
+    /// Stops for good, calls in flight included, and returns when nothing of it is left.
+    pub(super) async fn leave(&self) {
+        let running = {
+            let flight = lock(&self.flight);
+            self.gone.cancel();
+            flight.running.clone()
+        };
+        if let Some(running) = running {
+            running.ended().await;
+        }
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
     }
 
     pub(super) fn state(&self) -> &InstanceState {
@@ -92,6 +144,9 @@ impl Sweeper {
         let mut flight = lock(&self.flight);
         if let Some(running) = &flight.running {
             return Some(Arc::clone(running));
+        }
+        if self.gone.is_cancelled() || self.succeeded.load(Ordering::Relaxed) {
+            return None;
         }
         if flight.started.is_some_and(|started| now - started <= self.max_age) {
             return None;
@@ -131,16 +186,22 @@ impl Sweeper {
         stop: CancellationToken,
     ) {
         let _ended = EndOfFlight { sweeper: &self, _joins: progress.ended.clone().drop_guard() };
-        let sweep = tokio::spawn(Arc::clone(&self).sweep(fleet, Arc::clone(&progress), entry));
-        let abort = sweep.abort_handle();
-        tokio::select! {
-            ended = sweep => {
+        let mut sweep = tokio::spawn(Arc::clone(&self).sweep(fleet, Arc::clone(&progress), entry));
+        let stopped = tokio::select! {
+            ended = &mut sweep => {
                 if let Err(failure) = ended {
                     tracing::error!(instance_id = %self.target.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
                     self.target.state.record(|facts| facts.count_sweep(SweepResult::Stopped));
                 }
+                false
             }
-            () = stop.cancelled() => abort.abort(),
+            () = stop.cancelled() => true,
+            () = self.gone.cancelled() => true,
+        };
+        if stopped {
+            sweep.abort();
+            // It may be in the middle of a step, and that step may count a call.
+            let _ = sweep.await;
         }
     }
 
@@ -210,6 +271,9 @@ impl Sweep<'_> {
 
 impl Inquiry for Sweep<'_> {
     fn next(&mut self) -> Option<Box<str>> {
+        if self.sweeper.succeeded.load(Ordering::Relaxed) {
+            return None;
+        }
         self.round.next().map(|index| self.fleet.client(index).into())
     }
 
