@@ -4,6 +4,7 @@
 //! so that one mistake does not hide the next.
 
 mod client;
+mod client_url;
 mod credentials;
 mod instance;
 
@@ -163,7 +164,7 @@ mod tests {
 
     /// Every key that means something now.
     fn keys() -> impl Iterator<Item = &'static str> {
-        let later = ["interval", "batch_per_second", "client_urls"];
+        let later = ["interval", "batch_per_second"];
         let sections: [&[&str]; 6] = [&TOP, &COLLECT, &LIMITS, &EXPOSITION, &API, &PROBE];
         sections
             .into_iter()

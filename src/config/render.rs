@@ -3,8 +3,12 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::duration::display;
-use super::{Address, Client, Config, Credentials, Instance, Network, Provider, SecretSource, Signature, StaleAfter};
+use super::{
+    Address, Authorization, Client, ClientUrl, Config, Credentials, Identity, Instance, Network, Provider,
+    SecretSource, Signature, StaleAfter, UrlTls,
+};
 use crate::presence::LabelName;
+use crate::secret::REDACTED;
 
 /// Writes `config` with every default filled in; a secret reads `<secret>`. What is written is a
 /// configuration again, unless a secret stood in the configuration itself.
@@ -63,7 +67,7 @@ fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
 }
 
 fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
-    let Instance { id, address, credentials, calls_per_second, labels, clients, client_files } = instance;
+    let Instance { id, address, credentials, calls_per_second, labels, clients, client_files, client_urls } = instance;
     writeln!(out, "  - id: {}", Scalar(id.as_str()))?;
     let (region, endpoint) = match address {
         Address::Region(region) => (Some(region), None),
@@ -94,7 +98,45 @@ fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
     if !client_files.is_empty() {
         writeln!(out, "    client_files:")?;
     }
-    client_files.iter().try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))
+    client_files.iter().try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))?;
+    if !client_urls.is_empty() {
+        writeln!(out, "    client_urls:")?;
+    }
+    client_urls.iter().try_for_each(|url| write_client_url(out, url))
+}
+
+fn write_client_url(out: &mut Formatter<'_>, client_url: &ClientUrl) -> fmt::Result {
+    let ClientUrl { url, refresh_interval, authorization, tls: UrlTls { ca_file, identity } } = client_url;
+    let mut shown = url.clone();
+    // An inventory may take its token there.
+    shown.set_query(url.query().map(|_| REDACTED));
+    let shown = shown.as_str().replace("%3Csecret%3E", REDACTED);
+    writeln!(out, "      - url: {}", Scalar(&shown))?;
+    writeln!(out, "        refresh_interval: {}", display(*refresh_interval))?;
+    match authorization {
+        None => {}
+        Some(Authorization::Basic { username, password_file }) => {
+            writeln!(out, "        basic_auth:")?;
+            writeln!(out, "          username: {}", Scalar(username))?;
+            writeln!(out, "          password_file: {}", Scalar(&password_file.to_string_lossy()))?;
+        }
+        Some(Authorization::Token { scheme, credentials_file }) => {
+            writeln!(out, "        authorization:")?;
+            writeln!(out, "          type: {}", Scalar(scheme))?;
+            writeln!(out, "          credentials_file: {}", Scalar(&credentials_file.to_string_lossy()))?;
+        }
+    }
+    if client_url.tls != UrlTls::default() {
+        writeln!(out, "        tls_config:")?;
+    }
+    if let Some(file) = ca_file {
+        writeln!(out, "          ca_file: {}", Scalar(&file.to_string_lossy()))?;
+    }
+    if let Some(Identity { cert_file, key_file }) = identity {
+        writeln!(out, "          cert_file: {}", Scalar(&cert_file.to_string_lossy()))?;
+        writeln!(out, "          key_file: {}", Scalar(&key_file.to_string_lossy()))?;
+    }
+    Ok(())
 }
 
 fn write_credentials(out: &mut Formatter<'_>, Credentials { provider, account }: &Credentials) -> fmt::Result {

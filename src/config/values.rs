@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::ClientUrl;
 use crate::presence::{ClientId, InstanceId, LabelName};
 use crate::secret::Secret;
 
@@ -250,4 +251,6 @@ pub struct Instance {
     pub clients: Vec<Client>,
     /// Globs of files with more clients, absolute or relative to the working directory.
     pub client_files: Vec<String>,
+    /// URLs that list more clients.
+    pub client_urls: Vec<ClientUrl>,
 }

@@ -143,9 +143,11 @@ impl Sweeps {
         let sweepers = self.sweepers.load();
         let sweeps = sweepers.iter().map(|sweeper| sweeper.state().facts().sweeps.iter().sum::<u64>()).sum();
         let young = shared.at.is_some_and(|at| at.elapsed() < SHARED_FOR);
-        if let Some(frozen) = shared.frozen.upgrade().filter(|frozen| {
-            young && shared.sweeps == sweeps && are_of(&frozen.instances, &sweepers)
-        }) {
+        if let Some(frozen) = shared
+            .frozen
+            .upgrade()
+            .filter(|frozen| young && shared.sweeps == sweeps && are_of(&frozen.instances, &sweepers))
+        {
             return frozen;
         }
         let now = self.tools.clock.now();
