@@ -6,7 +6,7 @@
 //!
 //! Fleets are always made whole, of everything that all sources said: [`read`] takes files as they
 //! are or not at all, [`refresh`] keeps what a file that became bad said before. What the sources
-//! said is on the [`Shelf`], which the caller keeps from one time to the next. When to look again
+//! said is in [`Texts`], which the caller keeps from one time to the next. When to look again
 //! does not belong here, but for the tasks that ask the URLs.
 
 mod assembly;
@@ -15,8 +15,8 @@ mod inventory;
 mod json;
 mod listing;
 mod look;
-mod shelf;
 mod source;
+mod texts;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -24,8 +24,8 @@ use std::path::PathBuf;
 
 pub use inventory::{Inventories, Inventory};
 pub use look::{Failure, Refreshed};
-pub use shelf::Shelf;
 pub use source::{Place, Source};
+pub use texts::Texts;
 
 use crate::config::{Config, Problem, Problems, UNUSUAL};
 use crate::presence::Fleet;
@@ -41,7 +41,7 @@ pub struct Discovered {
     /// What is odd, but possible.
     pub warnings: Vec<Problem>,
     /// What all files and URLs said.
-    pub shelf: Shelf,
+    pub texts: Texts,
     /// The directories in which client files are, or may come to be.
     pub directories: BTreeSet<PathBuf>,
 }
@@ -51,32 +51,34 @@ pub struct Discovered {
 /// A client that is listed more than once is one client; the labels listed first count, those in
 /// the configuration being the first of all. Every file that cannot be used is reported.
 pub fn fleets(config: &Config) -> Result<Discovered, Problems> {
-    read(config, &Shelf::default())
+    read(config, &Texts::default())
 }
 
-/// Reads all client files and builds the fleets; what URLs list is taken from `shelf`.
+/// Reads all client files and builds the fleets; what URLs list is as `before`.
 ///
 /// Every file that cannot be used is reported, whatever it said before.
-pub fn read(config: &Config, shelf: &Shelf) -> Result<Discovered, Problems> {
-    let look = Look::at_files(config, shelf);
+pub fn read(config: &Config, before: &Texts) -> Result<Discovered, Problems> {
+    let look = Look::at_files(config, before);
     let mut problems = Problems::default();
     look.failures.iter().for_each(|failure| problems.append(failure.problems.clone()));
     match assembly::assemble(config, &look) {
         Ok(discovered) if problems.is_empty() => within_bounds(config, discovered),
         Ok(_) => Err(problems),
         Err(wrong) => {
-            wrong.into_iter().for_each(|(_, failure)| problems.append(failure.problems));
+            for (_, failure) in wrong {
+                problems.append(failure.problems);
+            }
             Err(problems)
         }
     }
 }
 
 /// Reads all client files, takes note of the `answer` of a URL if there is one, and builds the
-/// fleets if anything is other than what is on `shelf`. Where something cannot be used, what is on
-/// the shelf stays in use.
+/// fleets if anything is other than `before`. Where something cannot be used, what it said before
+/// stays in use.
 #[must_use]
-pub fn refresh(config: &Config, shelf: &Shelf, answer: Option<(&Place, &[u8])>) -> Refreshed {
-    look::refresh(config, shelf, answer)
+pub fn refresh(config: &Config, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+    look::refresh(config, before, answer)
 }
 
 /// Refuses more clients than Prometheus is to hold.

@@ -16,7 +16,7 @@ use super::exporter::{Prepared, World, describe};
 use super::source_metrics::SourceMetrics;
 use super::sources::Sources;
 use crate::config::{ClientUrl, Config, Problem};
-use crate::discovery::{self, Discovered, Failure, Inventories, Inventory, Place, Refreshed, Shelf};
+use crate::discovery::{self, Discovered, Failure, Inventories, Inventory, Place, Refreshed, Texts};
 use crate::net::Watch;
 use crate::presence::{Fleet, InstanceState};
 use crate::sweep::plan::Plan;
@@ -39,7 +39,7 @@ pub(super) struct Upkeep {
     metrics: Arc<Metrics>,
     sources: Sources,
     states: Vec<Arc<InstanceState>>,
-    shelf: Shelf,
+    texts: Texts,
     directories: BTreeSet<PathBuf>,
     source_metrics: SourceMetrics,
     /// Failures of sources that were spoken of, by the name of the source and what was said.
@@ -72,7 +72,7 @@ impl Upkeep {
             metrics,
             sources,
             states,
-            shelf: Shelf::default(),
+            texts: Texts::default(),
             directories: BTreeSet::new(),
             failures: Repeats::default(),
             warned: HashSet::new(),
@@ -138,10 +138,10 @@ impl Upkeep {
     /// Everything of a reload that can fail.
     async fn prepare(&self) -> Result<(Prepared, Vec<Problem>), String> {
         let file = self.file.clone().ok_or("there is no configuration file to reload")?;
-        let (shelf, sources, world) = (self.shelf.clone(), self.sources.clone(), self.world.clone());
+        let (texts, sources, world) = (self.texts.clone(), self.sources.clone(), self.world.clone());
         let prepare = move || {
             let loaded = Config::load(&file).map_err(|problems| problems.to_string())?;
-            let discovered = discovery::read(&loaded.config, &shelf).map_err(|problems| problems.to_string())?;
+            let discovered = discovery::read(&loaded.config, &texts).map_err(|problems| problems.to_string())?;
             let warnings = loaded.warnings.iter().chain(&discovered.warnings).cloned().collect();
             let prepared = Prepared::new(loaded.config, discovered, &sources, &world);
             prepared.map(|prepared| (prepared, warnings)).map_err(|failure| failure.to_string())
@@ -185,7 +185,7 @@ impl Upkeep {
     /// Takes note of what the sources said.
     fn took(&mut self, discovered: &Discovered) {
         self.source_metrics.listed(&discovered.sources);
-        self.shelf = discovered.shelf.clone();
+        self.texts = discovered.texts.clone();
         self.directories.clone_from(&discovered.directories);
     }
 
@@ -206,10 +206,10 @@ impl Upkeep {
 
     /// Looks at all sources and swaps the fleets that have changed.
     async fn refresh(&mut self, answer: Option<(Place, Vec<u8>)>) {
-        let (config, shelf) = (self.config.load_full(), self.shelf.clone());
+        let (config, texts) = (self.config.load_full(), self.texts.clone());
         let refresh = {
             let config = Arc::clone(&config);
-            move || discovery::refresh(&config, &shelf, answer.as_ref().map(|(place, text)| (place, &**text)))
+            move || discovery::refresh(&config, &texts, answer.as_ref().map(|(place, text)| (place, &**text)))
         };
         let Ok(Refreshed { mut discovered, mut failures, mut good, changed }) =
             tokio::task::spawn_blocking(refresh).await.inspect_err(|failure| tracing::error!(%failure, "looking at client files failed by itself; it will be tried again, please report this"))

@@ -27,7 +27,7 @@ pub(super) fn assemble(config: &Config, look: &Look) -> Result<Discovered, Vec<(
     }
     for item in &look.items {
         let (name, place) = (&item.name, &item.place);
-        let clients = look.shelf.get(place).map(|text| read(place, &text.bytes(), item.instance, &mut rosters));
+        let clients = look.texts.get(place).map(|text| read(place, &text.bytes(), item.instance, &mut rosters));
         match clients.transpose() {
             Ok(clients) => {
                 let instance = config.instances[item.instance].id.clone();
@@ -50,8 +50,8 @@ pub(super) fn assemble(config: &Config, look: &Look) -> Result<Discovered, Vec<(
         );
         warnings.push(Problem::of_key(format!("instances[{n}]"), message));
     }
-    let (shelf, directories) = (look.shelf.clone(), look.directories.clone());
-    Ok(Discovered { fleets, sources, warnings, shelf, directories })
+    let (texts, directories) = (look.texts.clone(), look.directories.clone());
+    Ok(Discovered { fleets, sources, warnings, texts, directories })
 }
 
 /// Adds the clients that stand in the configuration.

@@ -64,13 +64,12 @@ impl Inventories {
             if self.tasks.iter().any(|(other, _)| other == url) {
                 continue;
             }
-            let task = match before.iter().position(|(other, _)| other == url) {
-                Some(at) => before.swap_remove(at),
-                None => {
-                    let task = tokio::spawn(ask(url.clone(), self.answers.clone()));
-                    (url.clone(), AbortOnDropHandle::new(task))
-                }
+            let asked = before.iter().position(|(other, _)| other == url);
+            let start = || {
+                let task = tokio::spawn(ask(url.clone(), self.answers.clone()));
+                (url.clone(), AbortOnDropHandle::new(task))
             };
+            let task = asked.map_or_else(start, |at| before.swap_remove(at));
             self.tasks.push(task);
         }
     }

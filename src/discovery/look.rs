@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Discovered, Place, Shelf, assembly, files, within_bounds};
+use super::{Discovered, Place, Texts, assembly, files, within_bounds};
 use crate::config::{self, Config, Problem, Problems};
 
 /// A place that lists clients of an instance, before it is known what it lists.
@@ -30,34 +30,34 @@ pub struct Failure {
 pub(super) struct Look {
     /// All places, those whose labels count first in front.
     pub(super) items: Vec<Item>,
-    /// What is said there; a place that is not on it says nothing.
-    pub(super) shelf: Shelf,
+    /// What is said there; a place that is not among them says nothing.
+    pub(super) texts: Texts,
     pub(super) failures: Vec<Failure>,
     pub(super) warnings: Vec<Problem>,
     pub(super) directories: BTreeSet<PathBuf>,
 }
 
 impl Look {
-    /// Reads the client files. For a file that cannot be read, and for URLs, what they say is on
-    /// `shelf`, if anything is.
-    pub(super) fn at_files(config: &Config, shelf: &Shelf) -> Self {
+    /// Reads the client files. For a file that cannot be read, and for URLs, what they said
+    /// `before` stands.
+    pub(super) fn at_files(config: &Config, before: &Texts) -> Self {
         let mut look = Self::default();
         for (n, instance) in config.instances.iter().enumerate() {
             let mut seen = BTreeSet::new();
             for (at, pattern) in instance.client_files.iter().enumerate() {
                 let name: Arc<str> = pattern.as_str().into();
-                for path in look.files(&name, &format!("instances[{n}].client_files[{at}]"), shelf) {
+                for path in look.files(&name, &format!("instances[{n}].client_files[{at}]"), before) {
                     if seen.insert(path.clone()) {
                         let place = Place::File(path);
-                        look.read(&name, &place, shelf);
+                        look.read(&name, &place, before);
                         look.items.push(Item { instance: n, name: Arc::clone(&name), place });
                     }
                 }
             }
             for url in &instance.client_urls {
                 let place = Place::Url(url.url.clone());
-                if let Some(text) = shelf.get(&place) {
-                    look.shelf.put(place.clone(), Arc::clone(text));
+                if let Some(text) = before.get(&place) {
+                    look.texts.put(place.clone(), Arc::clone(text));
                 }
                 look.items.push(Item { instance: n, name: url.name().into(), place });
             }
@@ -65,11 +65,11 @@ impl Look {
         look
     }
 
-    /// The files that a pattern leads to. Those that could not be looked for are as on `shelf`.
-    fn files(&mut self, pattern: &Arc<str>, key: &str, shelf: &Shelf) -> Vec<PathBuf> {
+    /// The files that a pattern leads to. Those that could not be looked for are as `before`.
+    fn files(&mut self, pattern: &Arc<str>, key: &str, before: &Texts) -> Vec<PathBuf> {
         let files::Matched { mut files, problems } = files::matched(pattern);
         self.directories.extend(files::directories(pattern, &files));
-        let known = shelf.places().filter_map(|place| match place {
+        let known = before.places().filter_map(|place| match place {
             Place::File(path) if files::leads_to(pattern, path) && !files.contains(path) => Some(path.clone()),
             _ => None,
         });
@@ -89,33 +89,33 @@ impl Look {
     }
 
     /// Reads one file, unless another instance has had it read.
-    fn read(&mut self, name: &Arc<str>, place: &Place, shelf: &Shelf) {
+    fn read(&mut self, name: &Arc<str>, place: &Place, before: &Texts) {
         let Place::File(path) = place else { return };
-        if self.shelf.get(place).is_some() {
+        if self.texts.get(place).is_some() {
             return;
         }
         match config::read(path) {
-            Ok(bytes) => self.shelf.put(place.clone(), shelf.text(place, &bytes)),
+            Ok(bytes) => self.texts.put(place.clone(), before.text(place, &bytes)),
             Err(message) => {
                 let problems = Problem::of_file(&place.as_file(), message).into();
                 self.failures.push(Failure { name: Arc::clone(name), problems });
-                self.fall_back(place, shelf);
+                self.fall_back(place, before);
             }
         }
     }
 
-    /// Lets `place` say what it says on `shelf`; nothing, where that is no help.
-    fn fall_back(&mut self, place: &Place, shelf: &Shelf) {
-        let before = shelf.get(place).filter(|before| self.shelf.get(place) != Some(*before));
-        match before.cloned() {
-            Some(text) => self.shelf.put(place.clone(), text),
-            None => self.shelf.remove(place),
+    /// Lets `place` say what it said `before`; nothing, where that is no help.
+    fn fall_back(&mut self, place: &Place, before: &Texts) {
+        let other = before.get(place).filter(|text| self.texts.get(place) != Some(*text));
+        match other.cloned() {
+            Some(text) => self.texts.put(place.clone(), text),
+            None => self.texts.remove(place),
         }
     }
 
-    /// The names of sources that say something else than on `shelf`.
-    fn changed(&self, shelf: &Shelf) -> BTreeSet<Arc<str>> {
-        let changed = self.items.iter().filter(|item| self.shelf.get(&item.place) != shelf.get(&item.place));
+    /// The names of sources that say something else than `before`.
+    fn changed(&self, before: &Texts) -> BTreeSet<Arc<str>> {
+        let changed = self.items.iter().filter(|item| self.texts.get(&item.place) != before.get(&item.place));
         changed.map(|item| Arc::clone(&item.name)).collect()
     }
 }
@@ -133,18 +133,18 @@ pub struct Refreshed {
     pub changed: BTreeSet<Arc<str>>,
 }
 
-pub(super) fn refresh(config: &Config, shelf: &Shelf, answer: Option<(&Place, &[u8])>) -> Refreshed {
-    let mut look = Look::at_files(config, shelf);
+pub(super) fn refresh(config: &Config, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+    let mut look = Look::at_files(config, before);
     if let Some((place, bytes)) = answer {
-        look.shelf.put(place.clone(), shelf.text(place, bytes));
+        look.texts.put(place.clone(), before.text(place, bytes));
     }
     let patterns = config.instances.iter().flat_map(|instance| &instance.client_files);
     let mut good: BTreeSet<Arc<str>> = patterns.map(|pattern| pattern.as_str().into()).collect();
     let answered = look.items.iter().filter(|item| answer.is_some_and(|(place, _)| item.place == *place));
     good.extend(answered.map(|item| Arc::clone(&item.name)));
-    let changed = look.changed(shelf);
+    let changed = look.changed(before);
     let mut failures = std::mem::take(&mut look.failures);
-    let discovered = assemble_what_is_good(config, shelf, look, &mut failures);
+    let discovered = assemble_what_is_good(config, before, look, &mut failures);
     good.retain(|name| failures.iter().all(|failure| failure.name != *name));
     Refreshed { discovered, failures, good, changed }
 }
@@ -152,26 +152,26 @@ pub(super) fn refresh(config: &Config, shelf: &Shelf, answer: Option<(&Place, &[
 /// Builds the fleets; of places that cannot be understood, with what they said before.
 fn assemble_what_is_good(
     config: &Config,
-    shelf: &Shelf,
+    before: &Texts,
     mut look: Look,
     failures: &mut Vec<Failure>,
 ) -> Option<Discovered> {
     loop {
-        if look.shelf == *shelf {
+        if look.texts == *before {
             return None;
         }
         match assembly::assemble(config, &look) {
             Ok(discovered) => {
                 let refused = |problems: Problems| {
                     // A place that is gone has no name any more, and is not to blame.
-                    let blamed = look.changed(shelf).into_iter();
+                    let blamed = look.changed(before).into_iter();
                     failures.extend(blamed.map(|name| Failure { name, problems: problems.clone() }));
                 };
                 return within_bounds(config, discovered).map_err(refused).ok();
             }
             Err(wrong) => {
                 for (place, failure) in wrong {
-                    look.fall_back(&place, shelf);
+                    look.fall_back(&place, before);
                     failures.push(failure);
                 }
             }

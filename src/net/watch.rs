@@ -37,9 +37,9 @@ impl Watch {
             )
             .ok();
         Self {
+            changes,
             #[cfg(target_os = "linux")]
             watcher,
-            changes,
         }
     }
 

@@ -17,9 +17,9 @@ use super::Place;
 /// They are kept as they came, but compressed: a list of client IDs shrinks to a few bytes a
 /// client, less than anything that could be made of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shelf(BTreeMap<Place, Arc<Text>>);
+pub struct Texts(BTreeMap<Place, Arc<Text>>);
 
-impl Shelf {
+impl Texts {
     /// What is said at `place`.
     pub(super) fn get(&self, place: &Place) -> Option<&Arc<Text>> {
         self.0.get(place)
@@ -82,13 +82,13 @@ mod tests {
 
     #[test]
     fn a_text_comes_back_as_it_was_and_the_same_one_is_kept_once() {
-        let (mut shelf, place) = (Shelf::default(), Place::File("a.json".into()));
+        let (mut texts, place) = (Texts::default(), Place::File("a.json".into()));
         let bytes = br#"[{"targets": ["GID_test@@@1"]}]"#.repeat(1000);
-        let text = shelf.text(&place, &bytes);
+        let text = texts.text(&place, &bytes);
         assert_eq!(text.bytes(), bytes);
         assert!(text.packed.len() * 20 < bytes.len());
-        shelf.put(place.clone(), Arc::clone(&text));
-        assert!(Arc::ptr_eq(&shelf.text(&place, &bytes), &text));
-        assert!(!Arc::ptr_eq(&shelf.text(&place, b"[]"), &text));
+        texts.put(place.clone(), Arc::clone(&text));
+        assert!(Arc::ptr_eq(&texts.text(&place, &bytes), &text));
+        assert!(!Arc::ptr_eq(&texts.text(&place, b"[]"), &text));
     }
 }
