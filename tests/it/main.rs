@@ -19,6 +19,8 @@ mod metrics_doc;
 #[cfg(test)]
 mod net_client;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod scenario;
