@@ -271,7 +271,8 @@ pub struct Instance {
     pub address: Address,
     /// The credentials to use.
     pub credentials: Credentials,
-    /// How many single calls a second the instance is to bear.
+    /// How many single calls a second the instance is to bear, of all shards together; at most
+    /// [`Limits::single_per_second`].
     pub calls_per_second: u32,
     /// Labels of all its clients.
     pub labels: Vec<(LabelName, String)>,

@@ -202,13 +202,7 @@ impl Sweeper {
     }
 
     /// One sweep: every client of `fleet` is asked for, the oldest attempt first.
-    async fn sweep(
-        self: Arc<Self>,
-        fleet: Arc<Fleet>,
-        progress: Arc<Progress>,
-        entry: Entry,
-        window: Option<Window>,
-    ) {
+    async fn sweep(self: Arc<Self>, fleet: Arc<Fleet>, progress: Arc<Progress>, entry: Entry, window: Option<Window>) {
         let start = Instant::now();
         let planned = self.time_for(fleet.len());
         let caution = match (entry, self.target.state.facts().api_up) {
