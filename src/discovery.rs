@@ -28,7 +28,7 @@ pub use source::{Place, Source};
 pub use texts::Texts;
 
 use crate::config::{Config, Problem, Problems, UNUSUAL};
-use crate::presence::Fleet;
+use crate::presence::{Fleet, Shard};
 use look::Look;
 
 /// All clients that a configuration leads to.
@@ -46,22 +46,23 @@ pub struct Discovered {
     pub directories: BTreeSet<PathBuf>,
 }
 
-/// Reads all client files and builds the fleets, as they are when nothing was asked over HTTP yet.
+/// Reads all client files and builds the fleets, as they are when nothing was asked over HTTP yet:
+/// of the clients that are listed, those of `shard`.
 ///
 /// A client that is listed more than once is one client; the labels listed first count, those in
 /// the configuration being the first of all. Every file that cannot be used is reported.
-pub fn fleets(config: &Config) -> Result<Discovered, Problems> {
-    read(config, &Texts::default())
+pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
+    read(config, shard, &Texts::default())
 }
 
 /// Reads all client files and builds the fleets; what URLs list is as `before`.
 ///
 /// Every file that cannot be used is reported, whatever it said before.
-pub fn read(config: &Config, before: &Texts) -> Result<Discovered, Problems> {
+pub fn read(config: &Config, shard: Shard, before: &Texts) -> Result<Discovered, Problems> {
     let look = Look::at_files(config, before);
     let mut problems = Problems::default();
     look.failures.iter().for_each(|failure| problems.append(failure.problems.clone()));
-    match assembly::assemble(config, &look) {
+    match assembly::assemble(config, shard, &look) {
         Ok(discovered) if problems.is_empty() => within_bounds(config, discovered),
         Ok(_) => Err(problems),
         Err(wrong) => {
@@ -77,8 +78,8 @@ pub fn read(config: &Config, before: &Texts) -> Result<Discovered, Problems> {
 /// fleets if anything is other than `before`. Where something cannot be used, what it said before
 /// stays in use.
 #[must_use]
-pub fn refresh(config: &Config, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
-    look::refresh(config, before, answer)
+pub fn refresh(config: &Config, shard: Shard, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+    look::refresh(config, shard, before, answer)
 }
 
 /// Refuses more clients than Prometheus is to hold.

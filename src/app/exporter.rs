@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Env};
 use crate::discovery::Discovered;
 use crate::net;
-use crate::presence::{Fleet, InstanceState, Operation};
+use crate::presence::{Fleet, InstanceState, Operation, Shard};
 use crate::sweep::plan::Plan;
 use crate::sweep::{Gate, Quotas, Random, Sweeps, Tools};
 use crate::telemetry::Metrics;
@@ -34,17 +34,19 @@ pub struct World {
     pub clock: Clock,
     /// Random numbers.
     pub random: Random,
+    /// Which part of the clients, and of every limit, is this process's.
+    pub shard: Shard,
 }
 
 impl World {
-    /// The real one, with these environment variables.
+    /// The real one, with these environment variables, where no other process has a shard.
     ///
     /// # Panics
     /// When jitter is needed and the operating system has no random numbers.
     #[must_use]
     pub fn real(env: Env) -> Self {
         let random = Random::new(|| getrandom::u64().expect("the operating system has random numbers"));
-        Self { env, clock: Clock::system(), random }
+        Self { env, clock: Clock::system(), random, shard: Shard::WHOLE }
     }
 }
 
@@ -67,7 +69,8 @@ impl Prepared {
         world: &World,
     ) -> Result<Self, Failure> {
         let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-        let plan = Plan::new(&config, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
+        let plan =
+            Plan::new(&config, world.shard, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
         let sources = before.next(&config, world)?;
         Ok(Self { config, discovered, plan, sources })
     }
@@ -89,11 +92,11 @@ impl Exporter {
         let prepared = Prepared::new(config, discovered, &Sources::default(), world)?;
         let Prepared { config, mut discovered, plan, sources } = prepared;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
-        describe(&metrics, &config, &plan, world.clock);
+        describe(&metrics, &config, &plan, world);
         let fleets = std::mem::take(&mut discovered.fleets).into_iter().zip(&plan.instances);
         let states: Vec<_> =
             fleets.map(|(fleet, plan)| Arc::new(InstanceState::new(fleet, plan.stale_after))).collect();
-        let gate = Arc::new(Gate::new(Quotas::serve(&config)));
+        let gate = Arc::new(Gate::new(Quotas::serve(&config, world.shard)));
         let tools = Tools {
             gate: Arc::clone(&gate),
             metrics: Arc::clone(&metrics),
@@ -160,13 +163,21 @@ impl Exporter {
 }
 
 /// The metrics that a configuration alone decides.
-pub(super) fn describe(metrics: &Metrics, config: &Config, plan: &Plan, clock: Clock) {
-    let operations = [Operation::Single].map(aliyun::operation_name);
+pub(super) fn describe(metrics: &Metrics, config: &Config, plan: &Plan, world: &World) {
+    let used = config.collect.query.operations();
+    let operations: Vec<_> = used.iter().map(|&operation| aliyun::operation_name(operation)).collect();
     for instance in &config.instances {
         metrics.touch_instance(instance.id.as_str(), &operations, aliyun::ERROR_LABELS);
     }
-    let single = aliyun::operation_name(Operation::Single);
-    metrics.quota_calls_per_second.with_label_values(&[single]).set(plan.rates.single);
+    for unused in [Operation::Single, Operation::Batch].into_iter().filter(|one| !used.contains(one)) {
+        // It is there only where the configuration before used it.
+        let _ = metrics.quota_calls_per_second.remove_label_values(&[aliyun::operation_name(unused)]);
+    }
+    for (&operation, name) in used.iter().zip(&operations) {
+        metrics.quota_calls_per_second.with_label_values(&[name]).set(plan.rates.of(operation));
+    }
+    metrics.shard.set(world.shard.index().into());
+    metrics.shards.set(world.shard.total().into());
     metrics.config_last_reload_successful.set(1);
-    metrics.config_last_reload_success_timestamp_seconds.set(clock.now().as_seconds());
+    metrics.config_last_reload_success_timestamp_seconds.set(world.clock.now().as_seconds());
 }

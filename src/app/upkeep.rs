@@ -141,7 +141,8 @@ impl Upkeep {
         let (texts, sources, world) = (self.texts.clone(), self.sources.clone(), self.world.clone());
         let prepare = move || {
             let loaded = Config::load(&file).map_err(|problems| problems.to_string())?;
-            let discovered = discovery::read(&loaded.config, &texts).map_err(|problems| problems.to_string())?;
+            let discovered =
+                discovery::read(&loaded.config, world.shard, &texts).map_err(|problems| problems.to_string())?;
             let warnings = loaded.warnings.iter().chain(&discovered.warnings).cloned().collect();
             let prepared = Prepared::new(loaded.config, discovered, &sources, &world);
             prepared.map(|prepared| (prepared, warnings)).map_err(|failure| failure.to_string())
@@ -154,12 +155,12 @@ impl Upkeep {
         let fleets = std::mem::take(&mut discovered.fleets);
         let clients: usize = fleets.iter().map(Fleet::len).sum();
         let text = format!("configuration reloaded: {} instances, {clients} clients", fleets.len());
-        self.gate.reconfigure(Quotas::serve(&config));
+        self.gate.reconfigure(Quotas::serve(&config, self.world.shard));
         self.states = self.swap(fleets, &plan).await;
         self.sources = sources;
         let subjects = subjects(&config, &self.states, &self.sources);
         self.sweeps.replace(subjects, &config.collect).await;
-        describe(&self.metrics, &config, &plan, self.world.clock);
+        describe(&self.metrics, &config, &plan, &self.world);
         self.config.store(Arc::new(config));
         self.loaded(&discovered);
         self.warned.clear();
@@ -208,8 +209,8 @@ impl Upkeep {
     async fn refresh(&mut self, answer: Option<(Place, Vec<u8>)>) {
         let (config, texts) = (self.config.load_full(), self.texts.clone());
         let refresh = {
-            let config = Arc::clone(&config);
-            move || discovery::refresh(&config, &texts, answer.as_ref().map(|(place, text)| (place, &**text)))
+            let (config, shard) = (Arc::clone(&config), self.world.shard);
+            move || discovery::refresh(&config, shard, &texts, answer.as_ref().map(|(place, text)| (place, &**text)))
         };
         let Ok(Refreshed { mut discovered, mut failures, mut good, changed }) =
             tokio::task::spawn_blocking(refresh).await.inspect_err(|failure| tracing::error!(%failure, "looking at client files failed by itself; it will be tried again, please report this"))
@@ -218,7 +219,7 @@ impl Upkeep {
         };
         let plan = discovered.as_ref().map(|discovered| {
             let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-            Plan::new(&config, &clients)
+            Plan::new(&config, self.world.shard, &clients)
         });
         match (&mut discovered, plan) {
             (Some(discovered), Some(Ok(plan))) => {

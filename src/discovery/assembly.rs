@@ -8,11 +8,11 @@ use super::look::{Failure, Look};
 use super::source::CONFIG;
 use super::{Discovered, Place, Source, json, yaml};
 use crate::config::{self, At, Config, Document, Problem, Problems};
-use crate::presence::{FleetError, MAX_GROUPS};
+use crate::presence::{FleetError, MAX_GROUPS, Shard};
 
-/// The fleets of everything that was seen at a `look`, or the places whose texts make no sense.
-pub(super) fn assemble(config: &Config, look: &Look) -> Result<Discovered, Vec<(Place, Failure)>> {
-    let mut rosters = Rosters::new(&config.instances);
+/// The fleets of everything of `shard` that was seen at a `look`, or the places whose texts make no sense.
+pub(super) fn assemble(config: &Config, shard: Shard, look: &Look) -> Result<Discovered, Vec<(Place, Failure)>> {
+    let mut rosters = Rosters::new(&config.instances, shard);
     let mut sources = Vec::new();
     let mut wrong = Vec::new();
     for (n, instance) in config.instances.iter().enumerate() {

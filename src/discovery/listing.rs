@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::UNUSUAL;
 use crate::config::{Instance, Place, Problem, Problems, Report, Tally, label_name_problem, shown};
-use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName};
+use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName, Shard};
 
 /// Labels with their values.
 pub(super) type Labels = Vec<(LabelName, String)>;
@@ -32,9 +32,9 @@ pub(super) struct Rosters<'c> {
 }
 
 impl<'c> Rosters<'c> {
-    pub(super) fn new(instances: &'c [Instance]) -> Self {
+    pub(super) fn new(instances: &'c [Instance], shard: Shard) -> Self {
         Self {
-            all: instances.iter().map(Roster::new).collect(),
+            all: instances.iter().map(|instance| Roster::new(instance, shard)).collect(),
             by_id: instances.iter().enumerate().map(|(n, instance)| (instance.id.as_str(), n)).collect(),
             foreign: Tally::default(),
         }
@@ -57,15 +57,17 @@ impl<'c> Rosters<'c> {
 /// The clients of one instance.
 pub(super) struct Roster<'c> {
     fleet: FleetBuilder,
+    shard: Shard,
     instance_labels: &'c Labels,
     unusual: Tally<Problem>,
     conflicts: Tally<Problem>,
 }
 
 impl<'c> Roster<'c> {
-    fn new(instance: &'c Instance) -> Self {
+    fn new(instance: &'c Instance, shard: Shard) -> Self {
         Self {
             fleet: FleetBuilder::new(instance.id.clone()),
+            shard,
             instance_labels: &instance.labels,
             unusual: Tally::default(),
             conflicts: Tally::default(),
@@ -81,8 +83,11 @@ impl<'c> Roster<'c> {
         labels
     }
 
-    /// Adds a client, if it is not there yet.
+    /// Adds a client, if it is of this shard and not there yet.
     pub(super) fn add(&mut self, client: &ClientId, labels: &Labels) -> Result<(), FleetError> {
+        if !self.shard.owns(client.as_str()) {
+            return Ok(());
+        }
         self.fleet.push(client.as_str(), labels.iter().map(|(name, value)| (name, value.as_str())))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Discovered, Place, Texts, assembly, files, within_bounds};
 use crate::config::{self, Config, Problem, Problems};
+use crate::presence::Shard;
 
 /// A place that lists clients of an instance, before it is known what it lists.
 #[derive(Clone, Debug)]
@@ -133,7 +134,7 @@ pub struct Refreshed {
     pub changed: BTreeSet<Arc<str>>,
 }
 
-pub(super) fn refresh(config: &Config, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+pub(super) fn refresh(config: &Config, shard: Shard, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
     let mut look = Look::at_files(config, before);
     if let Some((place, bytes)) = answer {
         look.texts.put(place.clone(), before.text(place, bytes));
@@ -144,7 +145,7 @@ pub(super) fn refresh(config: &Config, before: &Texts, answer: Option<(&Place, &
     good.extend(answered.map(|item| Arc::clone(&item.name)));
     let changed = look.changed(before);
     let mut failures = std::mem::take(&mut look.failures);
-    let discovered = assemble_what_is_good(config, before, look, &mut failures);
+    let discovered = assemble_what_is_good(config, shard, before, look, &mut failures);
     good.retain(|name| failures.iter().all(|failure| failure.name != *name));
     Refreshed { discovered, failures, good, changed }
 }
@@ -152,6 +153,7 @@ pub(super) fn refresh(config: &Config, before: &Texts, answer: Option<(&Place, &
 /// Builds the fleets; of places that cannot be understood, with what they said before.
 fn assemble_what_is_good(
     config: &Config,
+    shard: Shard,
     before: &Texts,
     mut look: Look,
     failures: &mut Vec<Failure>,
@@ -160,7 +162,7 @@ fn assemble_what_is_good(
         if look.texts == *before {
             return None;
         }
-        match assembly::assemble(config, &look) {
+        match assembly::assemble(config, shard, &look) {
             Ok(discovered) => {
                 let refused = |problems: Problems| {
                     // A place that is gone has no name any more, and is not to blame.

@@ -15,7 +15,7 @@ use super::budget::Budget;
 use crate::aliyun::operation_name;
 use crate::config;
 use crate::limits::{self, LaneId, LayerId, LayerSpec, Limits, Priority, Rate, Ticket, Time};
-use crate::presence::{InstanceId, Operation, ThrottledLayer};
+use crate::presence::{InstanceId, Operation, Shard, ThrottledLayer};
 use crate::telemetry::Metrics;
 
 /// Single calls that may arrive in any second from one `serve` process. With [`QUERY_SLOTS`] it
@@ -36,23 +36,25 @@ const QUIET_START: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas {
     egress: ByOperation<LayerSpec>,
+    /// This process's part of what an instance is to bear.
+    instance_part: f64,
     quiet: Duration,
 }
 
 impl Quotas {
-    /// The quotas of a `serve` process.
+    /// The quotas of a `serve` process: its shard's part of everything.
     #[must_use]
-    pub fn serve(config: &config::Config) -> Self {
+    pub fn serve(config: &config::Config, shard: Shard) -> Self {
         let limits = &config.limits;
         let layer = |per_second, slots| {
             let whole = LayerSpec::standard(Rate::per_second(per_second), slots);
-            whole.scaled(limits.share).with_in_flight(config.collect.concurrency)
+            whole.scaled(limits.share * shard.part()).with_in_flight(config.collect.concurrency)
         };
         let egress = ByOperation {
             single: layer(limits.single_per_second, SINGLE_SLOTS),
             batch: layer(limits.batch_per_second, BATCH_SLOTS),
         };
-        Self { egress, quiet: QUIET_START }
+        Self { egress, instance_part: shard.part(), quiet: QUIET_START }
     }
 
     /// The quotas of a `query` process.
@@ -60,7 +62,7 @@ impl Quotas {
     pub fn query() -> Self {
         let pace = LayerSpec::standard(Rate::per_second(QUERY_PER_SECOND), QUERY_SLOTS);
         let layer = LayerSpec { slots: QUERY_SLOTS, ..pace };
-        Self { egress: ByOperation { single: layer, batch: layer }, quiet: Duration::ZERO }
+        Self { egress: ByOperation { single: layer, batch: layer }, instance_part: 1.0, quiet: Duration::ZERO }
     }
 }
 
@@ -233,12 +235,15 @@ impl Gate {
     }
 
     /// The lane of an instance, which is the same one whenever it is asked for with the same
-    /// account; what the instance is to bear may be another each time.
+    /// account; what the instance is to bear, in single calls of all shards together, may be another
+    /// each time.
     pub(super) fn lane(&self, instance: &InstanceId, account: Option<&str>, calls_per_second: u32) -> Lane {
         let now = self.shared.now();
-        let own = LayerSpec::standard(Rate::per_second(calls_per_second), usize::MAX);
         let key = (account.map(str::to_owned), instance.clone());
         let mut inner = self.shared.lock();
+        let quotas = inner.quotas;
+        let own = Rate::per_second(calls_per_second).scaled(quotas.instance_part);
+        let own = LayerSpec::standard(own, usize::MAX);
         if let Some(lane) = inner.lanes.get(&key).cloned() {
             inner.limits.reconfigure(lane.instance, &own, now);
             inner.mark(lane.instance, true);
@@ -246,7 +251,6 @@ impl Gate {
             self.shared.wake.notify_one();
             return lane;
         }
-        let quotas = inner.quotas;
         let opens_at = (Time::START + quotas.quiet).max(now);
         let account = inner.account(account, quotas, opens_at);
         let name = instance_layer(instance);
