@@ -15,8 +15,9 @@ use crate::config::{self, Address, Config, Env, Instance};
 use crate::discovery::Discovered;
 use crate::net;
 use crate::presence::{InstanceState, Operation};
+use crate::random::Random;
 use crate::sweep::plan::Plan;
-use crate::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use crate::sweep::{Gate, Quotas, Subject, Sweeps, Tools};
 use crate::telemetry::Metrics;
 use crate::web::{self, Readiness, Web};
 

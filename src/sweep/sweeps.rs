@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Random;
 use super::gate::Gate;
 use super::sweeper::{Progress, Sweeper};
 use super::target::Target;
 use crate::clock::Clock;
 use crate::presence::{Frozen, InstanceState, Operation, PresenceSource};
+use crate::random::Random;
 use crate::telemetry::Metrics;
 
 /// How young a frozen copy has to be to serve another scrape.
