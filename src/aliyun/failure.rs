@@ -5,7 +5,7 @@
 //! says ([`transport`](super::transport)).
 
 mod codes;
-mod text;
+pub(super) mod text;
 
 use std::time::Duration;
 
