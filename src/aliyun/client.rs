@@ -10,7 +10,7 @@ use reqwest::header::HeaderMap;
 
 use super::answer::{Reply, decode_batch, decode_single};
 use super::credentials::{Credentials, Provider};
-use super::failure::{Failure, label};
+use super::failure::Failure;
 use super::nonce::{Nonces, RandomNonces};
 use super::request::{API_VERSION, CLIENT_ID_LIST, Stamp, Target};
 use super::sign::format_date;
@@ -87,6 +87,7 @@ impl Client {
         let attempt = self.attempt(operation, params, decode, &mut used);
         let result = match tokio::time::timeout(self.call_timeout, attempt).await {
             Ok(result) => result,
+            Err(_) if used.is_none() => Err(Failure::late_credentials(self.call_timeout)),
             Err(_) => Err(Failure::timeout(self.call_timeout)),
         };
         result.map_err(|failure| failure.into_call_error(operation, &self.instance, used.as_deref()))
@@ -99,7 +100,7 @@ impl Client {
         decode: impl FnOnce(Reply<'_>) -> Result<T, Failure>,
         used: &mut Option<Arc<Credentials>>,
     ) -> Result<T, Failure> {
-        let credentials = self.credentials.get().await.map_err(|error| no_credentials(&error))?;
+        let credentials = self.credentials.get().await.map_err(|error| Failure::no_credentials(error.to_string()))?;
         let credentials = &*used.insert(credentials);
 
         params.push(("InstanceId", self.instance.as_str()));
@@ -108,7 +109,7 @@ impl Client {
         let request = self
             .target
             .request(operation_name(operation), params, credentials, stamp)
-            .map_err(|error| no_credentials(&error))?;
+            .map_err(|error| Failure::no_credentials(error.to_string()))?;
 
         let response = self.http.execute(request).await.map_err(|error| transport::no_answer(&error))?;
         let received = self.clock.now();
@@ -158,18 +159,18 @@ impl PresenceSource for Client {
     fn refresh_credentials(&self) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let refused = self.refused.load_full();
-            self.credentials.refresh(refused.as_deref()).await
+            let refresh = self.credentials.refresh(refused.as_deref());
+            tokio::time::timeout(self.call_timeout, refresh).await.unwrap_or(false)
         })
+    }
+
+    fn credentials_replaced(&self) -> u64 {
+        self.credentials.replaced()
     }
 
     fn clock_offset_millis(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
     }
-}
-
-fn no_credentials(error: &dyn std::error::Error) -> Failure {
-    let advice = "check `credentials`: without them nothing is asked";
-    Failure::new(ErrorClass::Credentials, label::CREDENTIALS, "credentials", error.to_string(), advice)
 }
 
 /// `x-acs-retry-after`, milliseconds; a zero says nothing.

@@ -96,7 +96,11 @@ impl Sweeper {
         if flight.started.is_some_and(|started| now - started <= self.max_age) {
             return None;
         }
-        let entry = lock(&self.breaker).enter(now);
+        let entry = {
+            let mut breaker = lock(&self.breaker);
+            breaker.credentials_replaced(self.target.source.credentials_replaced());
+            breaker.enter(now)
+        };
         if matches!(entry, Entry::Refused(_)) {
             return None;
         }
