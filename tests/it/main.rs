@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod aliyun_client;
 #[cfg(test)]
+mod binary;
+#[cfg(test)]
 mod check_config;
 #[cfg(test)]
 mod config;
