@@ -59,9 +59,8 @@ fn named(instances: &[Instance]) -> Vec<(String, &config::Provider)> {
             different.push(instance);
         }
     }
-    let short = |Credentials { account, provider }: &Credentials| {
-        account.clone().unwrap_or_else(|| provider.kind().to_owned())
-    };
+    let short =
+        |Credentials { account, provider }: &Credentials| account.clone().unwrap_or_else(|| provider.kind().to_owned());
     let name = |instance: &&Instance| {
         let name = short(&instance.credentials);
         let alike = different.iter().filter(|other| short(&other.credentials) == name).count();
@@ -117,7 +116,9 @@ mod tests {
         });
         let before = providers.of(&instances(&["{type: env}", "{type: profile}", "{type: env}"]));
         assert!(Arc::ptr_eq(&before[0], &before[2]) && !Arc::ptr_eq(&before[0], &before[1]));
-        assert!(metrics.gather_text().contains(r#"credential_refreshes_total{credentials="profile",result="success"} 0"#));
+        assert!(
+            metrics.gather_text().contains(r#"credential_refreshes_total{credentials="profile",result="success"} 0"#)
+        );
         let after = providers.of(&instances(&["{type: ecs_ram_role}", "{type: env}"]));
         assert!(Arc::ptr_eq(&after[1], &before[0]));
         let text = metrics.gather_text();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mqtt_presence_exporter::config::{Address, Config, Loaded, Provider, SecretSource, StaleAfter, render};
+use mqtt_presence_exporter::config::{Address, Config, Endpoints, Loaded, Provider, SecretSource, StaleAfter, render};
 use proptest::prelude::*;
 
 const ONE: &str = "instances:\n  - {id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}\n";
@@ -100,7 +100,11 @@ instances:
     assert_eq!(one.calls_per_second, 220);
     assert_eq!(one.client_files, ["etc/clients/*.json", "/srv/more.yml"]);
     assert_eq!(two.address, Address::Region("cn-beijing".into()));
-    let profile = Provider::Profile { name: Some("ops".into()), file: Some("/etc/aliyun.json".into()) };
+    let profile = Provider::Profile {
+        name: Some("ops".into()),
+        file: Some("/etc/aliyun.json".into()),
+        endpoints: Endpoints::default(),
+    };
     assert_eq!(two.credentials.provider, Provider::Chain(vec![profile, Provider::Env]));
     assert_eq!(two.clients[0].labels[0].1, "pump 2");
 }

@@ -47,10 +47,26 @@ pub struct Found {
 /// How a profile leads to an access key.
 #[derive(Debug)]
 enum Way {
-    Key { id: String, secret: Secret, token: Option<Secret> },
-    EcsRamRole { role: Option<String> },
-    Oidc { identity: oidc::Given, session: Session, place: Place },
-    AssumeRole { caller: Box<Way>, role_arn: Option<String>, external_id: Option<String>, session: Session, place: Place },
+    Key {
+        id: String,
+        secret: Secret,
+        token: Option<Secret>,
+    },
+    EcsRamRole {
+        role: Option<String>,
+    },
+    Oidc {
+        identity: oidc::Given,
+        session: Session,
+        place: Place,
+    },
+    AssumeRole {
+        caller: Box<Way>,
+        role_arn: Option<String>,
+        external_id: Option<String>,
+        session: Session,
+        place: Place,
+    },
 }
 
 impl Profile {
@@ -130,7 +146,8 @@ impl Profile {
             }
             Way::AssumeRole { caller, role_arn, external_id, session, place } => {
                 let in_env = || self.tools.env.get(oidc::ROLE).map(str::to_owned);
-                let role_arn = role_arn.or_else(in_env).ok_or_else(|| FetchError::Failed("it names no role".to_owned()))?;
+                let role_arn =
+                    role_arn.or_else(in_env).ok_or_else(|| FetchError::Failed("it names no role".to_owned()))?;
                 let role = Role::new(&role_arn, &session, &self.tools.env).external_id(external_id.as_deref());
                 Box::new(AssumeRole::new(self.source(*caller)?, role, sts(place)))
             }

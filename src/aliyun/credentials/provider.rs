@@ -87,7 +87,8 @@ impl Provider {
         tools.metrics.touch_credentials(&name);
         let source = source(config, tools);
         let files = source.files();
-        let shared = Arc::new(Shared { name, source, tools: tools.clone(), state: Mutex::default(), asked: Notify::new() });
+        let shared =
+            Arc::new(Shared { name, source, tools: tools.clone(), state: Mutex::default(), asked: Notify::new() });
         let watcher = (!files.is_empty()).then(|| {
             let shared = Arc::clone(&shared);
             AbortOnDropHandle::new(tokio::spawn(async move { shared.watch(files).await }))
@@ -270,7 +271,10 @@ impl Shared {
                 Repeat::First => String::new(),
                 Repeat::Again(count) => format!(" ({count})"),
             };
-            tracing::warn!(credentials = name, "cannot refresh the credentials, those at hand stay in use: {why}{again}");
+            tracing::warn!(
+                credentials = name,
+                "cannot refresh the credentials, those at hand stay in use: {why}{again}"
+            );
         }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let until = Instant::now() + schedule::pause(in_a_row, &self.tools.random);

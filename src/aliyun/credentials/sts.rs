@@ -116,7 +116,9 @@ impl Sts {
         let request = |now: Timestamp| {
             let (date, nonce) = (format_date(now), RandomNonces.fresh());
             let stamp = Stamp { date: &date, nonce: &nonce };
-            target.request("AssumeRole", role.params(), caller, stamp).map_err(|error| FetchError::Failed(error.to_string()))
+            target
+                .request("AssumeRole", role.params(), caller, stamp)
+                .map_err(|error| FetchError::Failed(error.to_string()))
         };
         let mut reply = self.service.exchange(request(self.clock.now())?).await?;
         if let (Some(error), Some((server, _))) = (error_body::read(&reply.body), reply.clocks)

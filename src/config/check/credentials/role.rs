@@ -17,17 +17,8 @@ pub(super) const OIDC: [&str; 9] = [
     "policy",
     "sts_endpoint",
 ];
-pub(super) const ASSUME_ROLE: [&str; 9] = [
-    "type",
-    "account",
-    "role_arn",
-    "external_id",
-    "source",
-    "role_session_name",
-    "duration",
-    "policy",
-    "sts_endpoint",
-];
+pub(super) const ASSUME_ROLE: [&str; 9] =
+    ["type", "account", "role_arn", "external_id", "source", "role_session_name", "duration", "policy", "sts_endpoint"];
 
 /// What the security token service gives (page "`AssumeRole`").
 const SHORTEST: Duration = Duration::from_secs(15 * 60);
@@ -96,7 +87,10 @@ fn arn(at: &At<'_>, kind: &str, report: &mut Report) -> Option<String> {
     if ours.is_none() {
         at.problem(
             report,
-            format!("{} is not an ARN of the form `acs:ram::123456789:{kind}/NAME`; copy it from the RAM console", shown(text)),
+            format!(
+                "{} is not an ARN of the form `acs:ram::123456789:{kind}/NAME`; copy it from the RAM console",
+                shown(text)
+            ),
         );
         return None;
     }
