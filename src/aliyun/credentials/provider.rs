@@ -20,9 +20,8 @@ use crate::telemetry::{Repeat, Repeats};
 /// Whatever a fetch waits for, it is given up after this.
 const LONGEST_FETCH: Duration = Duration::from_secs(60);
 
-/// What was fetched less than this ago is not fetched anew because it was refused: many instances
-/// may share it, and each of them would ask.
-const FRESH: Duration = Duration::from_secs(1);
+/// Files are read anew no sooner than this after the last time, however often somebody asks for it.
+const BREATH: Duration = Duration::from_secs(1);
 
 /// Credentials that expire within this are of no use any more.
 const LEAST: Duration = Duration::from_secs(1);
@@ -66,7 +65,6 @@ struct State {
 #[derive(Clone)]
 struct Kept {
     credentials: Arc<Credentials>,
-    fetched: Instant,
     /// When they expire, and when they are to be renewed.
     times: Option<(Timestamp, Timestamp)>,
 }
@@ -135,8 +133,7 @@ impl Provider {
         };
         let fetch = {
             let mut state = self.shared.lock();
-            let fresh = state.kept.as_ref().is_some_and(|kept| kept.fetched.elapsed() < FRESH);
-            if others(&state) || fresh || state.paused().is_some() {
+            if others(&state) || state.paused().is_some() {
                 return others(&state);
             }
             self.shared.start(&mut state)
@@ -179,7 +176,7 @@ impl Shared {
             };
             if watch.look().await || asked {
                 self.reread();
-                sleep(FRESH).await;
+                sleep(BREATH).await;
             }
         }
     }
@@ -257,7 +254,7 @@ impl Shared {
         let until = expires.map_or_else(|| "revoked".to_owned(), format_date);
         tracing::debug!(credentials = name, changed, valid_until = until, "fetched credentials");
         let times = expires.map(|expires| (expires, schedule::renewal(now, expires, &self.tools.random)));
-        state.kept = Some(Kept { credentials: Arc::new(credentials), fetched: Instant::now(), times });
+        state.kept = Some(Kept { credentials: Arc::new(credentials), times });
     }
 
     fn fail(&self, state: &mut State, why: FetchError, now: Timestamp) {
