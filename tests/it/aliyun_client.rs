@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mqtt_presence_exporter::aliyun::credentials::{Provider, Tools};
+use mqtt_presence_exporter::aliyun::credentials::Provider;
 use mqtt_presence_exporter::aliyun::sign::{format_date, parse_date, v3};
 use mqtt_presence_exporter::aliyun::{Client, ClientOptions, ERROR_LABELS, Nonces};
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
@@ -16,10 +16,10 @@ use mqtt_presence_exporter::net;
 use mqtt_presence_exporter::presence::{
     BatchEntry, CallError, ErrorClass, InstanceId, PresenceSource as _, ThrottledLayer,
 };
-use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::secret::Secret;
-use mqtt_presence_exporter::telemetry::Metrics;
 use server::{Server, Step};
+
+use crate::support::tools::tools;
 
 const ID: &str = "test-key-id";
 const SECRET: &str = "test-key-secret";
@@ -47,15 +47,7 @@ fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> Cl
     let instance = InstanceId::new("post-cn-example").expect("not empty");
     let options = ClientOptions { instance, endpoint, signature, call_timeout: TIMEOUT };
     let clock = Clock::steered(NOW);
-    let tools = Tools {
-        env: Env::default(),
-        clock,
-        random: Random::new(|| 0),
-        metrics: Arc::new(Metrics::new(TIMEOUT)),
-        signature,
-        ca_file: None,
-    };
-    let provider = Arc::new(Provider::new("test", &provider, &tools));
+    let provider = Arc::new(Provider::new("test", &provider, &tools(clock, &Env::default())));
     Client::new(http, provider, clock, options).with_nonces(Arc::new(Counted::default()))
 }
 

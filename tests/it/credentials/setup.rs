@@ -1,17 +1,15 @@
 //! What the tests of credentials share.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_presence_exporter::aliyun::credentials::{Provider, Tools};
-use mqtt_presence_exporter::config::{Config, Env, Signature};
-use mqtt_presence_exporter::random::Random;
+use mqtt_presence_exporter::aliyun::credentials::Provider;
+use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::simulator::{Faults, Identity, Options, Probability, Roster};
-use mqtt_presence_exporter::telemetry::Metrics;
 use tempfile::TempDir;
 
 use crate::support::rig::Rig;
+use crate::support::tools::tools;
 
 pub(super) fn always() -> Probability {
     Probability::new(1.0).expect("a probability")
@@ -75,15 +73,7 @@ impl Place {
     pub(super) fn provider(&self, rig: &Rig, credentials: &str, env: &Env) -> Provider {
         let text = rig.configuration_with(&format!("credentials: {}", self.fill(credentials)), "", "");
         let config = Config::parse(&text, Path::new("rig.yaml")).expect("a valid configuration").config;
-        let tools = Tools {
-            env: env.clone(),
-            clock: rig.clock,
-            random: Random::new(|| 0),
-            metrics: Arc::new(Metrics::new(Duration::from_secs(5))),
-            signature: Signature::V3,
-            ca_file: None,
-        };
-        Provider::new("test", &config.instances[0].credentials.provider, &tools)
+        Provider::new("test", &config.instances[0].credentials.provider, &tools(rig.clock, env))
     }
 }
 
