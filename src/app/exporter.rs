@@ -12,16 +12,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
-use super::sources::Sources;
+use super::sources::{Sources, Transports};
 use super::upkeep::{Running, Upkeep, subjects};
-use crate::aliyun;
+use crate::aliyun::{self, credentials};
 use crate::clock::Clock;
 use crate::config::{Config, Env};
 use crate::discovery::Discovered;
 use crate::net;
 use crate::presence::{Fleet, InstanceState, Operation, Shard};
+use crate::random::Random;
 use crate::sweep::plan::Plan;
-use crate::sweep::{Gate, Quotas, Random, Sweeps, Tools};
+use crate::sweep::{Gate, Quotas, Sweeps, Tools};
 use crate::telemetry::Metrics;
 use crate::web::{self, Readiness, Reload, Web};
 
@@ -56,23 +57,23 @@ pub(super) struct Prepared {
     pub(super) config: Config,
     pub(super) discovered: Discovered,
     pub(super) plan: Plan,
-    pub(super) sources: Sources,
+    pub(super) transports: Transports,
 }
 
 impl Prepared {
-    /// Prepares `config` with the clients that were `discovered` for it. What `before` has that
-    /// would be made anew in the same way goes on.
+    /// Prepares `config` with the clients that were `discovered` for it. Requests travel as they
+    /// did `before`, as far as nothing about that has changed.
     pub(super) fn new(
         config: Config,
         discovered: Discovered,
-        before: &Sources,
+        before: &Transports,
         world: &World,
     ) -> Result<Self, Failure> {
         let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
         let plan =
             Plan::new(&config, world.shard, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
-        let sources = before.next(&config, world)?;
-        Ok(Self { config, discovered, plan, sources })
+        let transports = before.next(&config)?;
+        Ok(Self { config, discovered, plan, transports })
     }
 }
 
@@ -89,9 +90,18 @@ pub struct Exporter {
 impl Exporter {
     /// The exporter that `config` describes, with the clients that were `discovered` for it.
     pub fn new(config: Config, discovered: Discovered, world: &World) -> Result<Self, Failure> {
-        let prepared = Prepared::new(config, discovered, &Sources::default(), world)?;
-        let Prepared { config, mut discovered, plan, sources } = prepared;
+        let prepared = Prepared::new(config, discovered, &Transports::default(), world)?;
+        let Prepared { config, mut discovered, plan, transports } = prepared;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
+        let mut sources = Sources::new(credentials::Tools {
+            env: world.env.clone(),
+            clock: world.clock,
+            random: world.random.clone(),
+            metrics: Arc::clone(&metrics),
+            signature: config.api.signature,
+            ca_file: config.api.ca_file.clone(),
+        });
+        sources.set(&config, transports);
         describe(&metrics, &config, &plan, world);
         let fleets = std::mem::take(&mut discovered.fleets).into_iter().zip(&plan.instances);
         let states: Vec<_> =

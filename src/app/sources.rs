@@ -8,10 +8,11 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::Failure;
-use super::exporter::World;
-use crate::aliyun::credentials::Provider;
+use super::credentials::Providers;
+use crate::aliyun::credentials::{Provider, Tools};
 use crate::aliyun::{self, Client, ClientOptions};
-use crate::config::{self, Address, Config, Instance, Signature};
+use crate::clock::Clock;
+use crate::config::{Address, Config, Instance, Signature};
 use crate::net;
 use crate::presence::{InstanceId, PresenceSource};
 
@@ -20,78 +21,36 @@ const CONNECT_PART: u32 = 2;
 
 /// What decides how requests travel.
 #[derive(Clone, Debug, PartialEq)]
-struct Transport {
+struct Route {
     endpoint: Url,
     /// The file of CA certificates, and what was in it.
     ca: Option<(PathBuf, Option<Vec<u8>>)>,
     connect_timeout: Duration,
 }
 
-/// What decides how an instance is asked.
-#[derive(Clone, Debug, PartialEq)]
-struct Recipe {
-    instance: InstanceId,
-    transport: Transport,
-    credentials: config::Provider,
-    signature: Signature,
-    call_timeout: Duration,
-}
-
-/// The sources of all instances, each with what it was made of.
+/// The HTTP client of each instance, in the order of the configuration; those with the same route
+/// share one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sources {
-    transports: Vec<(Transport, reqwest::Client)>,
-    providers: Vec<(config::Provider, Arc<Provider>)>,
-    clients: Vec<(Recipe, Arc<Client>)>,
-}
+pub(super) struct Transports(Vec<(Route, reqwest::Client)>);
 
-impl Sources {
-    /// The sources for `config`; those that would be made of the same are these ones.
-    pub(super) fn next(&self, config: &Config, world: &World) -> Result<Self, Failure> {
+impl Transports {
+    /// The HTTP clients for `config`: these, as far as their routes are the same.
+    pub(super) fn next(&self, config: &Config) -> Result<Self, Failure> {
         let mut next = Self::default();
         for instance in &config.instances {
-            let recipe = recipe(config, instance)?;
-            let http =
-                kept(&self.transports, &mut next.transports, &recipe.transport, || transport(&recipe.transport))?;
-            let credentials = kept(&self.providers, &mut next.providers, &recipe.credentials, || {
-                Ok(Arc::new(Provider::new(&recipe.credentials, &world.env)))
-            })?;
-            kept(&self.clients, &mut next.clients, &recipe, || {
-                let options = ClientOptions {
-                    instance: recipe.instance.clone(),
-                    endpoint: recipe.transport.endpoint.clone(),
-                    signature: recipe.signature,
-                    call_timeout: recipe.call_timeout,
-                };
-                Ok(Arc::new(Client::new(http, credentials, world.clock, options)))
-            })?;
+            let route = route(config, instance)?;
+            let made = next.0.iter().chain(&self.0).find(|(other, _)| *other == route);
+            let http = match made {
+                Some((_, http)) => http.clone(),
+                None => connect(&route)?,
+            };
+            next.0.push((route, http));
         }
         Ok(next)
     }
-
-    /// The source of each instance, in the order of the configuration.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
-        self.clients.iter().map(|(_, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
-    }
 }
 
-/// What was made of `key` this time or `before`, or else what is made now; it is kept in `now`.
-fn kept<K: PartialEq + Clone, V: Clone>(
-    before: &[(K, V)],
-    now: &mut Vec<(K, V)>,
-    key: &K,
-    make: impl FnOnce() -> Result<V, Failure>,
-) -> Result<V, Failure> {
-    let same = |entries: &[(K, V)]| entries.iter().find(|(other, _)| other == key).map(|(_, value)| value.clone());
-    if let Some(value) = same(now) {
-        return Ok(value);
-    }
-    let value = same(before).map_or_else(make, Ok)?;
-    now.push((key.clone(), value.clone()));
-    Ok(value)
-}
-
-fn recipe(config: &Config, instance: &Instance) -> Result<Recipe, Failure> {
+fn route(config: &Config, instance: &Instance) -> Result<Route, Failure> {
     let endpoint = match &instance.address {
         Address::Endpoint { url, .. } => url.clone(),
         Address::Region(region) => aliyun::endpoint(region, config.api.network)
@@ -100,17 +59,86 @@ fn recipe(config: &Config, instance: &Instance) -> Result<Recipe, Failure> {
     // That it cannot be read is found when it is used.
     let ca = config.api.ca_file.as_ref().filter(|_| endpoint.scheme() == "https");
     let ca = ca.map(|file| (file.clone(), std::fs::read(file).ok()));
-    Ok(Recipe {
-        instance: instance.id.clone(),
-        transport: Transport { endpoint, ca, connect_timeout: config.collect.call_timeout / CONNECT_PART },
-        credentials: instance.credentials.provider.clone(),
-        signature: config.api.signature,
-        call_timeout: config.collect.call_timeout,
-    })
+    Ok(Route { endpoint, ca, connect_timeout: config.collect.call_timeout / CONNECT_PART })
 }
 
-fn transport(Transport { endpoint, ca, connect_timeout }: &Transport) -> Result<reqwest::Client, Failure> {
+fn connect(Route { endpoint, ca, connect_timeout }: &Route) -> Result<reqwest::Client, Failure> {
     let ca_file = ca.as_ref().map(|(file, _)| &**file);
     net::client::client([endpoint], ca_file, *connect_timeout)
         .map_err(|error| Failure::Usage(format!("cannot set up HTTPS: {error}")))
+}
+
+/// What decides how an instance is asked.
+#[derive(Debug)]
+struct Recipe {
+    instance: InstanceId,
+    route: Route,
+    credentials: Arc<Provider>,
+    signature: Signature,
+    call_timeout: Duration,
+}
+
+impl PartialEq for Recipe {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.credentials, &other.credentials)
+            && (&self.instance, &self.route) == (&other.instance, &other.route)
+            && (self.signature, self.call_timeout) == (other.signature, other.call_timeout)
+    }
+}
+
+/// The sources of all instances, each with what it was made of.
+#[derive(Debug)]
+pub(super) struct Sources {
+    clock: Clock,
+    transports: Transports,
+    providers: Providers,
+    clients: Vec<(Recipe, Arc<Client>)>,
+}
+
+impl Sources {
+    /// No sources yet.
+    pub(super) fn new(tools: Tools) -> Self {
+        let clock = tools.clock;
+        Self { clock, transports: Transports::default(), providers: Providers::new(tools), clients: Vec::new() }
+    }
+
+    /// How requests travel now.
+    pub(super) fn transports(&self) -> &Transports {
+        &self.transports
+    }
+
+    /// Asks as `config` says from now on, by `transports` that were made for it. Sources that would
+    /// be made anew of the same stay.
+    pub(super) fn set(&mut self, config: &Config, transports: Transports) {
+        let before = std::mem::take(&mut self.clients);
+        let credentials = self.providers.of(config);
+        for ((instance, (route, http)), credentials) in config.instances.iter().zip(&transports.0).zip(credentials) {
+            let recipe = Recipe {
+                instance: instance.id.clone(),
+                route: route.clone(),
+                credentials,
+                signature: config.api.signature,
+                call_timeout: config.collect.call_timeout,
+            };
+            let made = before.iter().find(|(other, _)| *other == recipe).map(|(_, client)| Arc::clone(client));
+            let client = made.unwrap_or_else(|| Arc::new(client(&recipe, http.clone(), self.clock)));
+            self.clients.push((recipe, client));
+        }
+        self.transports = transports;
+    }
+
+    /// The source of each instance, in the order of the configuration.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
+        self.clients.iter().map(|(_, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
+    }
+}
+
+fn client(recipe: &Recipe, http: reqwest::Client, clock: Clock) -> Client {
+    let options = ClientOptions {
+        instance: recipe.instance.clone(),
+        endpoint: recipe.route.endpoint.clone(),
+        signature: recipe.signature,
+        call_timeout: recipe.call_timeout,
+    };
+    Client::new(http, Arc::clone(&recipe.credentials), clock, options)
 }

@@ -138,26 +138,26 @@ impl Upkeep {
     /// Everything of a reload that can fail.
     async fn prepare(&self) -> Result<(Prepared, Vec<Problem>), String> {
         let file = self.file.clone().ok_or("there is no configuration file to reload")?;
-        let (texts, sources, world) = (self.texts.clone(), self.sources.clone(), self.world.clone());
+        let (texts, transports, world) = (self.texts.clone(), self.sources.transports().clone(), self.world.clone());
         let prepare = move || {
             let loaded = Config::load(&file).map_err(|problems| problems.to_string())?;
             let discovered =
                 discovery::read(&loaded.config, world.shard, &texts).map_err(|problems| problems.to_string())?;
             let warnings = loaded.warnings.iter().chain(&discovered.warnings).cloned().collect();
-            let prepared = Prepared::new(loaded.config, discovered, &sources, &world);
+            let prepared = Prepared::new(loaded.config, discovered, &transports, &world);
             prepared.map(|prepared| (prepared, warnings)).map_err(|failure| failure.to_string())
         };
         tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|failure| Err(failure.to_string()))
     }
 
     async fn put_in_force(&mut self, prepared: Prepared, warnings: &[Problem]) -> String {
-        let Prepared { config, mut discovered, plan, sources } = prepared;
+        let Prepared { config, mut discovered, plan, transports } = prepared;
         let fleets = std::mem::take(&mut discovered.fleets);
         let clients: usize = fleets.iter().map(Fleet::len).sum();
         let text = format!("configuration reloaded: {} instances, {clients} clients", fleets.len());
         self.gate.reconfigure(Quotas::serve(&config, self.world.shard));
         self.states = self.swap(fleets, &plan).await;
-        self.sources = sources;
+        self.sources.set(&config, transports);
         let subjects = subjects(&config, &self.states, &self.sources);
         self.sweeps.replace(subjects, &config.collect).await;
         describe(&self.metrics, &config, &plan, &self.world);
@@ -177,7 +177,7 @@ impl Upkeep {
             discovered.sources.iter().filter(|source| source.place == Place::Config).map(|source| source.name.clone()),
         );
         let read = names.clone();
-        names.extend(urls(&config).map(|url| url.name().into()));
+        names.extend(urls(&config).map(|url| url.url.to_string().into()));
         self.source_metrics.set(names);
         self.source_metrics.read(&read, self.world.clock.now());
         self.took(discovered);
@@ -198,7 +198,7 @@ impl Upkeep {
         match answer {
             Ok(text) => self.refresh(Some((Place::Url(url.url), text))).await,
             Err(message) => {
-                let name: Arc<str> = url.name().into();
+                let name: Arc<str> = url.url.to_string().into();
                 let problem = Problem::of_key("client_urls", format!("{name} {message}"));
                 self.failed(&[Failure { name, problems: problem.into() }]);
             }

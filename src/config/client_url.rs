@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Url;
+use super::HiddenUrl;
 
 /// A URL that lists clients, in the format of Prometheus's `http_sd`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientUrl {
     /// `http` or `https`, without a user name and a password.
-    pub url: Url,
+    pub url: HiddenUrl,
     /// How often it is asked.
     pub refresh_interval: Duration,
     /// How the exporter says who it is.
@@ -21,14 +21,6 @@ pub struct ClientUrl {
 impl ClientUrl {
     /// How often a URL is asked that does not say it.
     pub const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
-
-    /// What it is called where people read: its query is left out, since that may hold a secret.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let mut shown = self.url.clone();
-        shown.set_query(None);
-        shown.into()
-    }
 }
 
 /// Who asks. Secrets are read from their files each time, so that a new one needs no reload.

@@ -100,7 +100,7 @@ async fn attempt(url: &ClientUrl) -> Result<Vec<u8>, String> {
     let credentials = credentials(url).await?;
     let http = http(url).await?;
     let mut request = http
-        .get(url.url.clone())
+        .get(url.url.expose().clone())
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, format!("mqtt-presence-exporter/{VERSION}"))
         .header(REFRESH_INTERVAL, url.refresh_interval.as_secs_f64().to_string());
@@ -118,7 +118,7 @@ async fn http(url: &ClientUrl) -> Result<reqwest::Client, String> {
     let url = url.clone();
     let made = move || {
         let identity = url.tls.identity.as_ref().map(|identity| (&*identity.cert_file, &*identity.key_file));
-        client_as([&url.url], url.tls.ca_file.as_deref(), identity, CONNECT_TIMEOUT)
+        client_as([url.url.expose()], url.tls.ca_file.as_deref(), identity, CONNECT_TIMEOUT)
     };
     let made = tokio::task::spawn_blocking(made).await.map_err(|error| error.to_string())?;
     made.map_err(|error| causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": "))

@@ -60,7 +60,7 @@ impl Look {
                 if let Some(text) = before.get(&place) {
                     look.texts.put(place.clone(), Arc::clone(text));
                 }
-                look.items.push(Item { instance: n, name: url.name().into(), place });
+                look.items.push(Item { instance: n, name: url.url.to_string().into(), place });
             }
         }
         look

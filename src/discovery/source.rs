@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reqwest::Url;
-
+use crate::config::HiddenUrl;
 use crate::presence::InstanceId;
 
 /// The name of the configuration among the sources.
@@ -19,20 +18,16 @@ pub enum Place {
     /// In a client file.
     File(PathBuf),
     /// At a client URL.
-    Url(Url),
+    Url(HiddenUrl),
 }
 
 impl Place {
-    /// What messages call the text that is there: a URL without its query, which may hold a secret.
+    /// What messages call the text that is there.
     pub(super) fn as_file(&self) -> Arc<Path> {
         match self {
             Self::Config => Path::new(CONFIG).into(),
             Self::File(path) => path.as_path().into(),
-            Self::Url(url) => {
-                let mut shown = url.clone();
-                shown.set_query(None);
-                Path::new(shown.as_str()).into()
-            }
+            Self::Url(url) => Path::new(&url.to_string()).into(),
         }
     }
 }

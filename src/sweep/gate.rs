@@ -272,6 +272,11 @@ impl Gate {
         let _ = metrics.limiter_wait_seconds.remove_label_values(&[&name, operation]);
     }
 
+    /// Before this, no call leaves.
+    pub(super) fn opens_at(&self) -> Instant {
+        self.shared.origin + self.shared.lock().quotas.quiet
+    }
+
     /// Waits for the right to make one call. Urgent ones go first, within a tenth of the rate.
     pub(super) async fn permit(&self, lane: &Lane, operation: Operation, priority: Priority) -> Permit {
         let (sender, receiver) = oneshot::channel();

@@ -20,7 +20,8 @@ pub(super) async fn poll(sweeper: Arc<Sweeper>, interval: Duration, tasks: TaskT
     if let Some(sweep) = sweeper.running() {
         sweep.ended().await;
     }
-    let mut due = Instant::now();
+    // What is due earlier would leave all at once then.
+    let mut due = sweeper.target.gate.opens_at();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

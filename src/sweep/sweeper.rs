@@ -209,7 +209,11 @@ impl Sweeper {
             return None;
         }
         let now = Instant::now();
-        let entry = lock(&self.breaker).enter(now);
+        let entry = {
+            let mut breaker = lock(&self.breaker);
+            breaker.credentials_replaced(self.target.source.credentials_replaced());
+            breaker.enter(now)
+        };
         if matches!(entry, Entry::Refused(_)) {
             return None;
         }

@@ -10,7 +10,7 @@ use super::super::at::At;
 use super::super::duration;
 use super::super::report::Report;
 use super::super::words::shown;
-use super::super::{Authorization, ClientUrl, Identity, UrlTls};
+use super::super::{Authorization, ClientUrl, HiddenUrl, Identity, UrlTls};
 use super::instance::is_loopback;
 use super::{DAY, path};
 
@@ -57,7 +57,7 @@ fn client_url(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<ClientU
     {
         at.warning(report, "sends its password or token to whoever listens on the way; use `https://`");
     }
-    Some(ClientUrl { url, refresh_interval, authorization, tls })
+    Some(ClientUrl { url: HiddenUrl::new(url), refresh_interval, authorization, tls })
 }
 
 fn url(at: &At<'_>, report: &mut Report) -> Option<Url> {

@@ -181,7 +181,7 @@ fn region(at: &At<'_>, has_endpoint: bool, report: &mut Report) -> Option<String
     Some(text.to_owned())
 }
 
-fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
+pub(super) fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
     let text = at.text(report)?;
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
