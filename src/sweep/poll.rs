@@ -16,7 +16,8 @@ use super::turns::Window;
 /// where it ended. While the breaker is open, the next one comes when it may try, or at the next
 /// interval where somebody has replaced the credentials by then.
 pub(super) async fn poll(sweeper: Arc<Sweeper>, interval: Duration, tasks: TaskTracker, stop: CancellationToken) {
-    let mut due = Instant::now();
+    // What is due earlier would leave all at once then.
+    let mut due = sweeper.target.gate.opens_at();
     loop {
         if stop.run_until_cancelled(sleep_until(due)).await.is_none() {
             return;
