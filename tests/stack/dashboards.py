@@ -30,7 +30,8 @@ def filled(stack, end):
         first = once.prometheus(config, data)
         promtool("tsdb", "create-blocks-from", "rules", f"--start={end - (history.HOURS - 1) * 3600}", f"--end={end}",
                  f"--url={first}", f"--output-dir={data}", ROOT / "prometheus/rules/availability.yaml")
-    prometheus = stack.prometheus(config, data)
+    # What ends in the history ends with a gap: there are no marks of staleness in what promtool imports.
+    prometheus = stack.prometheus(config, data, "--query.lookback-delta=90s")
     await_("the thresholds", lambda: query(prometheus, "mqtt_presence:threshold:availability_ratio"))
     return prometheus
 
@@ -51,21 +52,30 @@ def expand(expression, variables):
     return re.sub(r"\$\{?(\w+)\}?", lambda match: (BUILT_IN | variables)[match[1]], expression)
 
 
-def series_of(prometheus, selector, label, end):
-    return {one["metric"].get(label) for one in query(prometheus, selector, time=end)}
-
-
 def chosen(prometheus, dashboard, end):
     """For each variable of the dashboard what it is when all is chosen, or else the first value."""
     variables = {}
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "datasource":
             continue
-        selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"]).groups()
-        values = sorted(series_of(prometheus, expand(selector, variables), label, end))
+        values = options(prometheus, variable, variables, end)
         assert values, f"{variable['name']} has no values"
-        variables[variable["name"]] = variable.get("allValue") or re.escape(values[0]).replace("\\", "\\\\")
+        some = values if variable["includeAll"] else values[:1]
+        escaped = "|".join(map(re.escape, some)).replace("\\", "\\\\")
+        variables[variable["name"]] = variable.get("allValue") or f"({escaped})"
     return variables
+
+
+def options(prometheus, variable, variables, end):
+    """What a variable offers: a label of some series, or what its regex takes from a result."""
+    kind, asked = re.fullmatch(r"(\w+)\((.*)\)", variable["query"]["query"]).groups()
+    if kind == "label_values":
+        asked, label = asked.rsplit(", ", 1)
+    series = [one["metric"] for one in query(prometheus, expand(asked, variables), time=end)]
+    if kind == "label_values":
+        return sorted({one.get(label, "") for one in series})
+    taken = re.compile(variable["regex"].strip("/"))
+    return [taken.search(",".join(f'{key}="{value}"' for key, value in one.items()))[1] for one in series]
 
 
 def check(prometheus, name, panel, target, variables, end):
