@@ -23,6 +23,8 @@ mod monitoring;
 #[cfg(test)]
 mod net_client;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod scenario;
