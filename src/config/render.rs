@@ -1,7 +1,7 @@
 //! The configuration in effect, as YAML, with no secret in it.
 
 use std::fmt::{self, Display, Formatter, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 
 use reqwest::Url;
 
@@ -169,7 +169,7 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             "profile",
             [
                 ("profile", name.clone()),
-                ("file", file.as_ref().map(path)),
+                ("file", file.as_deref().map(path)),
                 ("sts_endpoint", endpoints.sts.as_ref().map(Url::to_string)),
                 ("metadata_endpoint", endpoints.metadata.as_ref().map(Url::to_string)),
             ],
@@ -182,7 +182,7 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             let keys = [
                 ("role_arn", role_arn.clone()),
                 ("oidc_provider_arn", provider_arn.clone()),
-                ("oidc_token_file", token_file.as_ref().map(path)),
+                ("oidc_token_file", token_file.as_deref().map(path)),
                 ("sts_endpoint", sts_endpoint.as_ref().map(Url::to_string)),
             ];
             given("oidc", keys.into_iter().chain(session_keys(session)))
@@ -224,7 +224,7 @@ fn session_keys(Session { name, duration, policy }: &Session) -> [(&'static str,
     ]
 }
 
-fn path(path: &PathBuf) -> String {
+fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 

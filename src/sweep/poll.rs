@@ -14,7 +14,8 @@ use super::turns::Window;
 /// sweeper takes over.
 ///
 /// A sweep that cannot ask for everybody in its interval ends with it, and the next one goes on
-/// where it ended. While the breaker is open, the next one comes when it may try.
+/// where it ended. While the breaker is open, the next one comes when it may try, or at the next
+/// interval where somebody has replaced the credentials by then.
 pub(super) async fn poll(sweeper: Arc<Sweeper>, interval: Duration, tasks: TaskTracker, stop: CancellationToken) {
     // That of the sweeper before.
     if let Some(sweep) = sweeper.running() {
@@ -37,6 +38,6 @@ pub(super) async fn poll(sweeper: Arc<Sweeper>, interval: Duration, tasks: TaskT
         if let Some(sweep) = sweeper.poll(Window { start, end }, &tasks, &stop) {
             sweep.ended().await;
         }
-        due = sweeper.rests_until().unwrap_or(end);
+        due = sweeper.rests_until().map_or(end, |until| until.min(end));
     }
 }

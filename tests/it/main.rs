@@ -19,6 +19,8 @@ mod exposition;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod net_client;
 #[cfg(test)]
 mod reload;
