@@ -17,6 +17,8 @@ mod discovery;
 #[cfg(test)]
 mod exposition;
 #[cfg(test)]
+mod leaks;
+#[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
 mod monitoring;
