@@ -21,6 +21,8 @@ mod discovery_doc;
 #[cfg(test)]
 mod exposition;
 #[cfg(test)]
+mod leaks;
+#[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
 mod monitoring;
