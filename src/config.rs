@@ -29,6 +29,7 @@ pub use problem::{Place, Problem, Problems};
 pub use render::render;
 pub(crate) use report::Report;
 pub(crate) use tally::Tally;
+pub(crate) use tree::{Kind, Node, Value};
 pub use values::{
     Address, Api, Client, Collect, Config, Credentials, Exposition, Instance, Limits, Mode, Network, Probe, Provider,
     Query, SecretSource, Signature, StaleAfter,

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
 use crate::aliyun::credentials::Provider;
@@ -18,7 +19,7 @@ use crate::presence::{InstanceState, Shard};
 use crate::sweep::plan::Plan;
 use crate::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
 use crate::telemetry::Metrics;
-use crate::web::{self, Readiness, Web};
+use crate::web::{self, Edge, Readiness, Web};
 
 /// What the exporter takes from the world outside of its configuration.
 #[derive(Clone, Debug)]
@@ -51,6 +52,7 @@ pub struct Exporter {
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
     config: Config,
+    edge: Option<Edge>,
 }
 
 /// How long making a connection may take, as a part of the time that a call may take.
@@ -94,7 +96,13 @@ impl Exporter {
             random: world.random.clone(),
         };
         let sweeps = Arc::new(Sweeps::new(subjects, &config.collect, tools));
-        Ok(Self { sweeps, metrics, config })
+        Ok(Self { sweeps, metrics, config, edge: None })
+    }
+
+    /// The same, behind `edge` where there is one.
+    #[must_use]
+    pub fn behind(self, edge: Option<Edge>) -> Self {
+        Self { edge, ..self }
     }
 
     /// Serves on `listeners` until `shutdown`; then no connection is accepted, requests in flight
@@ -105,7 +113,8 @@ impl Exporter {
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
-        let Self { sweeps, metrics, config } = self;
+        let Self { sweeps, metrics, config, edge } = self;
+        let follow = edge.clone().map(|edge| AbortOnDropHandle::new(tokio::spawn(edge.follow(Arc::clone(&metrics)))));
         let readiness = Readiness::starting();
         let options = web::Options {
             scrape_timeout: config.collect.scrape_timeout,
@@ -121,6 +130,11 @@ impl Exporter {
             config: Arc::new(move || shown.to_string()),
         };
         let router = web.router().map_err(|error| Failure::Usage(error.to_string()))?;
+        let tls = edge.as_ref().and_then(Edge::tls);
+        let router = match &edge {
+            Some(edge) => edge.protect(router),
+            None => router,
+        };
         sweeps.start();
         readiness.ready();
         let draining = shutdown.clone();
@@ -128,7 +142,9 @@ impl Exporter {
             draining.cancelled().await;
             readiness.draining();
         });
-        net::serve(listeners, TowerToHyperService::new(router), net::ServeOptions::default(), shutdown).await;
+        let service = TowerToHyperService::new(router);
+        net::serve_secured(listeners, tls, service, net::ServeOptions::default(), shutdown).await;
+        drop(follow);
         drain.await.context("the shutdown was not announced")?;
         sweeps.stop().await;
         Ok(())

@@ -1,5 +1,6 @@
 //! Flags and subcommands, spelled as Prometheus spells its own.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,9 @@ pub struct CheckArgs {
     /// For which process.
     #[command(flatten)]
     pub shard: ShardArgs,
+    /// A file for --web.config.file to check as well.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// How to log.
@@ -77,6 +81,12 @@ pub struct ServeArgs {
     /// Address to listen on; may be given several times.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10120")]
     pub listen_addresses: Vec<String>,
+    /// Listen on the sockets that systemd hands over instead of addresses (socket activation).
+    #[arg(long = "web.systemd-socket")]
+    pub systemd_socket: bool,
+    /// File that turns on TLS and authentication, in the format of Prometheus's exporter-toolkit.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<OsString>,
     /// Path under which metrics are served.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
@@ -103,10 +113,6 @@ pub struct ServeArgs {
 /// Flags that are refused until what they ask for is there.
 #[derive(Debug, Args)]
 pub struct LaterArgs {
-    #[arg(long = "web.config.file", value_name = "FILE", hide = true)]
-    web_config_file: Option<String>,
-    #[arg(long = "web.systemd-socket", hide = true)]
-    systemd_socket: bool,
     #[arg(long = "web.enable-lifecycle", hide = true)]
     enable_lifecycle: bool,
 }
@@ -117,8 +123,6 @@ impl TryFrom<ServeArgs> for ServeOptions {
     fn try_from(args: ServeArgs) -> Result<Self, Failure> {
         let later = &args.later;
         let asked = [
-            ("--web.config.file", later.web_config_file.is_some()),
-            ("--web.systemd-socket", later.systemd_socket),
             ("--web.enable-lifecycle", later.enable_lifecycle),
         ];
         let refused: Vec<_> = asked
@@ -136,6 +140,8 @@ impl TryFrom<ServeArgs> for ServeOptions {
         Ok(Self {
             config_file: args.config.config_file,
             listen_addresses: args.listen_addresses,
+            systemd_socket: args.systemd_socket,
+            web_config_file: args.web_config_file.filter(|file| !file.is_empty()).map(PathBuf::from),
             web: web::Options {
                 telemetry_path: args.telemetry_path,
                 route_prefix: args.route_prefix,

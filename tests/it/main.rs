@@ -13,6 +13,8 @@ mod config;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
 mod metrics_doc;
@@ -30,3 +32,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;
