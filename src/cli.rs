@@ -19,6 +19,7 @@ pub use shard::ShardArgs;
 use crate::app::{self, Failure, World};
 use crate::clock::Clock;
 use crate::config::Env;
+use crate::presence::Shard;
 use crate::telemetry;
 
 /// The process failed while it ran.

@@ -122,9 +122,7 @@ impl TryFrom<ServeArgs> for ServeOptions {
 
     fn try_from(args: ServeArgs) -> Result<Self, Failure> {
         let later = &args.later;
-        let asked = [
-            ("--web.enable-lifecycle", later.enable_lifecycle),
-        ];
+        let asked = [("--web.enable-lifecycle", later.enable_lifecycle)];
         let refused: Vec<_> = asked
             .iter()
             .filter(|(_, given)| *given)

@@ -155,7 +155,9 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Empty};
     use hyper::body::Frame;
+    use hyper::client::conn::http2;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::task::JoinHandle;
     use tokio::time::{Instant, sleep};
@@ -163,6 +165,8 @@ mod tests {
     use super::*;
     use crate::net::serve::crowd::Crowd;
 
+    /// How much hyper's client takes of an answer that nobody reads.
+    const CLIENT_WINDOW: usize = 2 * 1024 * 1024;
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     const OPTIONS: ServeOptions = ServeOptions {
         max_connections: 1,
@@ -203,13 +207,20 @@ mod tests {
     fn connect_to<F: Future<Output = Chunks> + Send + 'static>(
         body: impl Fn() -> F + Send + 'static,
     ) -> (DuplexStream, JoinHandle<()>) {
+        connect_by(Protocol::Http1, body)
+    }
+
+    fn connect_by<F: Future<Output = Chunks> + Send + 'static>(
+        protocol: Protocol,
+        body: impl Fn() -> F + Send + 'static,
+    ) -> (DuplexStream, JoinHandle<()>) {
         let (client, server) = duplex(4096);
         let service = service_fn(move |_| {
             let body = body();
             async { Ok::<_, Infallible>(Response::new(body.await)) }
         });
         let connection = Connection::new(service, OPTIONS, Crowd::default().join(), CancellationToken::new());
-        (client, tokio::spawn(connection.converse(server, Protocol::Http1)))
+        (client, tokio::spawn(connection.converse(server, protocol)))
     }
 
     /// Reads the head of an answer and `chunks` chunks.
@@ -315,5 +326,55 @@ mod tests {
         }
         let mut rest = vec![0; 10_000];
         client.read_exact(&mut rest).await.expect("open");
+    }
+
+    /// A client of HTTP/2 whose answers are read when they are asked for, and the time from which on it waits.
+    async fn connect_http2(chunks: usize) -> (http2::SendRequest<Empty<Bytes>>, JoinHandle<()>, Arc<AtomicUsize>) {
+        let left = Arc::new(AtomicUsize::new(chunks));
+        let counter = Arc::clone(&left);
+        let body = move || std::future::ready(Chunks { left: Arc::clone(&counter) });
+        let (client, served) = connect_by(Protocol::Http2, body);
+        let handshake = http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(client));
+        let (sender, connection) = handshake.await.expect("HTTP/2");
+        tokio::spawn(connection);
+        (sender, served, left)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_of_http2_is_told_before_it_is_dropped() {
+        let (mut sender, served, _) = connect_http2(1).await;
+        let answer = sender.send_request(Request::new(Empty::new())).await.expect("an answer");
+        answer.into_body().collect().await.expect("a whole answer");
+        let idle = Instant::now();
+        served.await.expect("no panic");
+        assert_eq!(idle.elapsed(), OPTIONS.idle_timeout, "the client was told, and had nothing more to say");
+        assert!(sender.ready().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_by_http2_that_is_not_read_ends_its_connection_and_held_little() {
+        let (mut sender, served, left) = connect_http2(1_000_000).await;
+        let start = Instant::now();
+        let unread = sender.send_request(Request::new(Empty::new())).await.expect("a head");
+        served.await.expect("no panic");
+        assert_eq!(start.elapsed(), OPTIONS.write_timeout);
+        // The client's window, and what is collected on this side.
+        let made = (1_000_000 - left.load(Ordering::Relaxed)) * 1000;
+        assert!(made <= CLIENT_WINDOW + BUFFER_BYTES + 1000, "{made} bytes were made");
+        drop(unread);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_by_http2_that_is_read_slowly_comes_whole() {
+        let (mut sender, _served, _) = connect_http2(10_000).await;
+        let answer = sender.send_request(Request::new(Empty::new())).await.expect("a head");
+        let (mut body, mut length) = (answer.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            let read = frame.expect("more of the answer").into_data().expect("no trailers").len();
+            // A hundred seconds for all of it, and far less than the timeout for each chunk.
+            sleep(Duration::from_micros(10 * read as u64)).await;
+            length += read;
+        }
+        assert_eq!(length, 10_000_000);
     }
 }
