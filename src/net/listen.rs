@@ -70,7 +70,7 @@ pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
 }
 
 /// Listens at the sockets that the process was started with, by systemd's protocol
-/// (sd_listen_fds(3)): file descriptors from 3 on, as many as `LISTEN_FDS` says, where `LISTEN_PID`
+/// (`sd_listen_fds(3)`): file descriptors from 3 on, as many as `LISTEN_FDS` says, where `LISTEN_PID`
 /// is this process. To be called once, and early: it removes the variables.
 ///
 /// Has to be called in a runtime.

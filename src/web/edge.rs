@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
@@ -94,42 +95,62 @@ impl Edge {
         loop {
             looks.tick().await;
             let edge = self.clone();
-            let look = tokio::task::spawn_blocking(move || edge.look(changed)).await;
-            // It only fails where the runtime ends.
-            let Ok((now_changed, outcome)) = look else { return };
-            changed = now_changed;
-            match outcome {
-                None => {}
-                Some(Ok(warnings)) => {
-                    metrics.web_config_last_reload_successful.set(1);
-                    metrics.web_config_last_reload_success_timestamp_seconds.set(self.0.clock.now().as_seconds());
-                    warnings.iter().for_each(|warning| warn!("{warning}"));
-                    info!(file = %self.0.path.display(), "the web configuration has changed and is in force");
+            let look = spawn_blocking(move || edge.look(changed.as_ref())).await;
+            changed = match look {
+                Ok(Look::Same) => None,
+                Ok(Look::Changed(files)) => Some(files),
+                Ok(Look::Reloaded(outcome)) => {
+                    self.tell(outcome, &metrics);
+                    None
                 }
-                Some(Err(problems)) => {
-                    metrics.web_config_last_reload_successful.set(0);
-                    for problem in problems.iter() {
-                        error!("{problem}");
-                    }
-                    error!(file = %self.0.path.display(), "the web configuration has changed and cannot be used; the one before stays in force");
-                }
-            }
+                // The runtime ends.
+                Err(_) => return,
+            };
         }
     }
 
-    /// Looks at the files: how they have changed, if they have, and what taking that over came to,
-    /// if they had at the look before as well.
-    fn look(&self, before: Option<Files>) -> (Option<Files>, Option<Result<Vec<Problem>, Problems>>) {
+    /// Looks at the files, which the look before found `changed`, or not.
+    fn look(&self, changed: Option<&Files>) -> Look {
         let known = self.0.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let now = known.again();
         if now == known {
-            (None, None)
-        } else if before.as_ref() == Some(&now) {
-            (None, Some(self.reload()))
+            Look::Same
+        } else if changed == Some(&now) {
+            Look::Reloaded(self.reload())
         } else {
-            (Some(now), None)
+            Look::Changed(now)
         }
     }
+
+    fn tell(&self, outcome: Result<Vec<Problem>, Problems>, metrics: &Metrics) {
+        let file = self.0.path.display();
+        metrics.web_config_last_reload_successful.set(outcome.is_ok().into());
+        match outcome {
+            Ok(warnings) => {
+                metrics.web_config_last_reload_success_timestamp_seconds.set(self.0.clock.now().as_seconds());
+                for warning in warnings {
+                    warn!("{warning}");
+                }
+                info!(%file, "the web configuration has changed and is in force");
+            }
+            Err(problems) => {
+                for problem in problems.iter() {
+                    error!("{problem}");
+                }
+                error!(%file, "the web configuration has changed and cannot be used; the one before stays in force");
+            }
+        }
+    }
+}
+
+/// What a look at the files came to.
+enum Look {
+    /// They are as they were when they were read.
+    Same,
+    /// They are not, and may be changing right now.
+    Changed(Files),
+    /// They had changed, and were read again.
+    Reloaded(Result<Vec<Problem>, Problems>),
 }
 
 type Outcome = Result<(WebConfig, Vec<Problem>), Problems>;

@@ -62,8 +62,11 @@ fn what_the_toolkit_takes_is_taken() {
     let taken = told("good", |file| match Edge::load(file, Clock::system()) {
         Ok((edge, warnings)) => {
             let secured = if edge.tls().is_some() { "secured" } else { "not secured" };
-            let warnings: String = warnings.iter().map(|warning| format!("\n{warning}")).collect();
-            format!("{}: {secured}{warnings}", file.display())
+            let mut told = format!("{}: {secured}", file.display());
+            for warning in warnings {
+                write!(told, "\n{warning}").expect("a String");
+            }
+            told
         }
         Err(problems) => panic!("{problems}"),
     });
