@@ -2,10 +2,14 @@
 
 mod check_config;
 mod check_web_config;
+mod credentials;
 mod demo;
 mod exporter;
 mod serve;
 mod simulate;
+mod source_metrics;
+mod sources;
+mod upkeep;
 
 pub use check_config::check_config;
 pub use check_web_config::check_web_config;

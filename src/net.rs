@@ -1,5 +1,5 @@
 //! The network, whatever is said over it: addresses to listen at, the loop that serves HTTP
-//! there, TLS, and the one HTTP client.
+//! there, TLS, the one HTTP client, and the watch on files.
 //!
 //! No route and no vendor's name belongs here.
 
@@ -7,7 +7,9 @@ pub mod client;
 mod listen;
 mod serve;
 mod tls;
+mod watch;
 
 pub use listen::{ListenError, handed_over, listen};
 pub use serve::{ServeOptions, serve, serve_secured};
 pub use tls::{ClientAuth, Tls, TlsError, TlsSettings, Trust};
+pub use watch::Watch;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use mqtt_presence_exporter::clock::Clock;
-use mqtt_presence_exporter::web::config::WebConfig;
+use mqtt_presence_exporter::web::toolkit::WebConfig;
 
 fuzz_target!(|input: (&[u8], &[u8])| {
     let (text, named) = input;

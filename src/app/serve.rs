@@ -1,7 +1,9 @@
 //! `serve`: the exporter, from a configuration file to the end of the process.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::exporter::{Exporter, World};
@@ -28,8 +30,13 @@ pub struct ServeOptions {
     pub web: web::Options,
 }
 
-/// Serves until `shutdown`.
-pub async fn serve(options: ServeOptions, world: World, shutdown: CancellationToken) -> Result<(), Failure> {
+/// Serves until `shutdown`; reloads the configuration file whenever `hangup` is notified.
+pub async fn serve(
+    options: ServeOptions,
+    world: World,
+    hangup: Arc<Notify>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let handed_over = options.systemd_socket.then(net::handed_over).transpose().map_err(anyhow::Error::from)?;
     let edge = options.web_config_file.as_deref().map(|file| edge(file, world.clock)).transpose()?;
     let loaded = Config::load(&options.config_file).map_err(|problems| Failure::Usage(problems.to_string()))?;
@@ -38,18 +45,18 @@ pub async fn serve(options: ServeOptions, world: World, shutdown: CancellationTo
     loaded.warnings.iter().chain(&discovered.warnings).for_each(warn);
     let instances = discovered.fleets.len();
     let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();
-    discovered.fleets.iter().for_each(warn_of_folded_groups);
-    let exporter = Exporter::new(loaded.config, discovered, &world)?;
+    let exporter =
+        Exporter::new(loaded.config, discovered, &world)?.reloading(options.config_file, hangup).behind(edge.clone());
     let listeners = match handed_over {
         Some(listeners) => listeners,
         None => listen(&options.listen_addresses).await?,
     };
-    let tls = edge.as_ref().is_some_and(|edge| edge.tls().is_some());
+    let tls = edge.is_some_and(|edge| edge.tls().is_some());
     for listener in &listeners {
         let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
         tracing::info!(address, tls, path = options.web.telemetry_path, instances, clients, "listening");
     }
-    exporter.behind(edge).run(options.web, listeners, shutdown).await?;
+    exporter.run(options.web, listeners, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -63,12 +70,4 @@ fn edge(file: &Path, clock: Clock) -> Result<Edge, Failure> {
 
 fn warn(problem: &Problem) {
     tracing::warn!("{problem}");
-}
-
-fn warn_of_folded_groups(fleet: &Fleet) {
-    let folded = fleet.folded_groups();
-    if folded > 0 {
-        let kept = crate::presence::MAX_GROUPS;
-        tracing::warn!(instance_id = %fleet.instance(), folded, "more than {kept} groups; the devices of the rest count to the empty group_id");
-    }
 }

@@ -99,38 +99,21 @@ pub struct ServeArgs {
     /// Scrapes that are answered at the same time, more are refused with 503; 0 for any number.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
+    /// Reload the configuration on POST /-/reload, which is open to whoever reaches the port.
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
     /// Seconds by which a scrape is answered before Prometheus would give it up.
     #[arg(long = "timeout-offset", value_name = "SECONDS", default_value_t = 0.5)]
     pub timeout_offset: f64,
     /// Which part of the clients to ask for.
     #[command(flatten)]
     pub shard: ShardArgs,
-    /// Flags of the contract that have no meaning yet.
-    #[command(flatten)]
-    pub later: LaterArgs,
-}
-
-/// Flags that are refused until what they ask for is there.
-#[derive(Debug, Args)]
-pub struct LaterArgs {
-    #[arg(long = "web.enable-lifecycle", hide = true)]
-    enable_lifecycle: bool,
 }
 
 impl TryFrom<ServeArgs> for ServeOptions {
     type Error = Failure;
 
     fn try_from(args: ServeArgs) -> Result<Self, Failure> {
-        let later = &args.later;
-        let asked = [("--web.enable-lifecycle", later.enable_lifecycle)];
-        let refused: Vec<_> = asked
-            .iter()
-            .filter(|(_, given)| *given)
-            .map(|(flag, _)| format!("{flag}: not supported yet; leave it out"))
-            .collect();
-        if !refused.is_empty() {
-            return Err(Failure::Usage(refused.join("\n")));
-        }
         // More than a day is a slip, and `Duration` takes no infinity.
         if !(0.0..86_400.0).contains(&args.timeout_offset) {
             return Err(Failure::Usage("--timeout-offset: not a number of seconds, 0 or more".to_owned()));
@@ -146,7 +129,7 @@ impl TryFrom<ServeArgs> for ServeOptions {
                 external_url: args.external_url,
                 max_requests: args.max_requests,
                 timeout_offset: Duration::from_secs_f64(args.timeout_offset),
-                ..web::Options::default()
+                enable_lifecycle: args.enable_lifecycle,
             },
         })
     }

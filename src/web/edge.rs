@@ -12,8 +12,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use super::config::WebConfig;
 use super::guard::Guard;
+use super::toolkit::WebConfig;
 use crate::clock::Clock;
 use crate::config::{Problem, Problems};
 use crate::net::Tls;

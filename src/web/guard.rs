@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::config::{RateLimit, Users};
+use super::toolkit::{RateLimit, Users};
 use bucket::Bucket;
 use passwords::Passwords;
 

@@ -11,6 +11,8 @@ mod check_config;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod edge;
@@ -19,7 +21,11 @@ mod exposition;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod net_client;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::web::config::RateLimit;
+use crate::web::toolkit::RateLimit;
 
 /// A token bucket, told by when it will be full.
 pub(super) struct Bucket {

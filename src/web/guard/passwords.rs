@@ -13,7 +13,7 @@ use sha2::Sha256;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::web::config::{PasswordHash, Users};
+use crate::web::toolkit::{PasswordHash, Users};
 
 /// How many credentials of a kind are remembered.
 const REMEMBERED: usize = 1000;
