@@ -15,6 +15,8 @@ mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
 mod leaks;
@@ -38,3 +40,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;
