@@ -17,11 +17,15 @@ mod discovery;
 #[cfg(test)]
 mod exposition;
 #[cfg(test)]
+mod leaks;
+#[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod net_client;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
