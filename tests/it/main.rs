@@ -9,11 +9,15 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod client_urls;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod discovery;
+#[cfg(test)]
+mod discovery_doc;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
