@@ -1,5 +1,6 @@
 //! An exporter in front of a simulator, both in this process and in time that goes on quickly.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -66,7 +67,8 @@ impl Rig {
         );
         for (id, clients) in clients {
             let clients = serde_json::to_string(clients).expect("strings");
-            text += &format!("- {{id: {id}, endpoint: '{endpoint}', {of_instance} clients: {clients}}}\n");
+            writeln!(text, "- {{id: {id}, endpoint: '{endpoint}', {of_instance} clients: {clients}}}")
+                .expect("a string");
         }
         text
     }
