@@ -19,6 +19,8 @@ mod discovery;
 #[cfg(test)]
 mod discovery_doc;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
 mod leaks;
@@ -42,3 +44,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;
