@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::exporter::{Prepared, World, describe};
 use super::source_metrics::SourceMetrics;
 use super::sources::Sources;
-use crate::config::{ClientUrl, Config, Problem};
+use crate::config::{ClientUrl, Config, Instance, Problem};
 use crate::discovery::{self, Discovered, Failure, Inventories, Inventory, Place, Refreshed, Texts};
 use crate::net::Watch;
 use crate::presence::{Fleet, InstanceState};
@@ -44,6 +44,8 @@ pub(super) struct Upkeep {
     source_metrics: SourceMetrics,
     /// Failures of sources that were spoken of, by the name of the source and what was said.
     failures: Repeats<(Arc<str>, String)>,
+    /// The names of the sources that failed last.
+    bad: BTreeSet<Arc<str>>,
     /// Warnings that were given since the configuration was loaded.
     warned: HashSet<String>,
 }
@@ -75,6 +77,7 @@ impl Upkeep {
             texts: Texts::default(),
             directories: BTreeSet::new(),
             failures: Repeats::default(),
+            bad: BTreeSet::new(),
             warned: HashSet::new(),
         };
         upkeep.loaded(discovered);
@@ -154,7 +157,7 @@ impl Upkeep {
         let Prepared { config, mut discovered, plan, transports } = prepared;
         let fleets = std::mem::take(&mut discovered.fleets);
         let clients: usize = fleets.iter().map(Fleet::len).sum();
-        let text = format!("configuration reloaded: {} instances, {clients} clients", fleets.len());
+        let text = format!("configuration reloaded; instances: {}, clients: {clients}", fleets.len());
         self.gate.reconfigure(Quotas::serve(&config, self.world.shard));
         self.states = self.swap(fleets, &plan).await;
         self.sources.set(&config, transports);
@@ -170,16 +173,17 @@ impl Upkeep {
 
     /// Takes note of the sources of a configuration that is new in force.
     fn loaded(&mut self, discovered: &Discovered) {
-        let config = self.config.load();
+        let config = self.config.load_full();
+        let asked: BTreeSet<Arc<str>> = urls(&config).map(|url| url.url.to_string().into()).collect();
         let files = config.instances.iter().flat_map(|instance| &instance.client_files);
-        let mut names: BTreeSet<Arc<str>> = files.map(|pattern| pattern.as_str().into()).collect();
-        names.extend(
-            discovered.sources.iter().filter(|source| source.place == Place::Config).map(|source| source.name.clone()),
-        );
-        let read = names.clone();
-        names.extend(urls(&config).map(|url| url.url.to_string().into()));
-        self.source_metrics.set(names);
+        let configured = discovered.sources.iter().filter(|source| source.place == Place::Config);
+        let read =
+            configured.map(|source| Arc::clone(&source.name)).chain(files.map(|pattern| pattern.as_str().into()));
+        let read: BTreeSet<Arc<str>> = read.collect();
+        self.source_metrics.set(read.union(&asked).cloned().collect());
         self.source_metrics.read(&read, self.world.clock.now());
+        self.in_order(|name| !asked.contains(name));
+        self.directories.clone_from(&discovered.directories);
         self.took(discovered);
     }
 
@@ -187,7 +191,6 @@ impl Upkeep {
     fn took(&mut self, discovered: &Discovered) {
         self.source_metrics.listed(&discovered.sources);
         self.texts = discovered.texts.clone();
-        self.directories.clone_from(&discovered.directories);
     }
 
     /// An inventory has answered, or has not.
@@ -212,11 +215,15 @@ impl Upkeep {
             let (config, shard) = (Arc::clone(&config), self.world.shard);
             move || discovery::refresh(&config, shard, &texts, answer.as_ref().map(|(place, text)| (place, &**text)))
         };
-        let Ok(Refreshed { mut discovered, mut failures, mut good, changed }) =
-            tokio::task::spawn_blocking(refresh).await.inspect_err(|failure| tracing::error!(%failure, "looking at client files failed by itself; it will be tried again, please report this"))
-        else {
-            return;
-        };
+        let Refreshed { mut discovered, mut failures, mut good, changed, directories } =
+            match tokio::task::spawn_blocking(refresh).await {
+                Ok(refreshed) => refreshed,
+                Err(failure) => {
+                    tracing::error!(%failure, "looking at client files failed by itself; it will be tried again, please report this");
+                    return;
+                }
+            };
+        self.directories = directories.unwrap_or(std::mem::take(&mut self.directories));
         let plan = discovered.as_ref().map(|discovered| {
             let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
             Plan::new(&config, self.world.shard, &clients)
@@ -236,9 +243,7 @@ impl Upkeep {
         }
         self.failed(&failures);
         self.source_metrics.read(&good, self.world.clock.now());
-        for ((source, _), _) in self.failures.ended(Instant::now(), |(name, _)| good.contains(name)) {
-            tracing::info!(%source, "the source of clients is good again");
-        }
+        self.in_order(|name| good.contains(name));
     }
 
     /// The states of these fleets. What is known of an instance that stays, stays.
@@ -268,6 +273,7 @@ impl Upkeep {
     fn failed(&mut self, failures: &[Failure]) {
         self.source_metrics.failed(failures);
         for Failure { name, problems } in failures {
+            self.bad.insert(Arc::clone(name));
             let problems = problems.to_string();
             let again = match self.failures.happened((Arc::clone(name), problems.clone()), Instant::now()) {
                 None => continue,
@@ -276,6 +282,15 @@ impl Upkeep {
             };
             tracing::error!(source = %name, "{problems}; what it said before stays in use{again}");
         }
+    }
+
+    /// Those sources are as they should be, or are no sources any more.
+    fn in_order(&mut self, good: impl Fn(&Arc<str>) -> bool) {
+        self.failures.ended(Instant::now(), |(name, _)| good(name));
+        for source in self.bad.iter().filter(|name| good(name)) {
+            tracing::info!(%source, "the source of clients fails no more");
+        }
+        self.bad.retain(|name| !good(name));
     }
 
     /// Gives the warnings that were not given yet.
@@ -296,7 +311,7 @@ fn urls(config: &Config) -> impl Iterator<Item = &ClientUrl> {
 /// What is to be swept.
 pub(super) fn subjects(config: &Config, states: &[Arc<InstanceState>], sources: &Sources) -> Vec<Subject> {
     let instances = config.instances.iter().zip(states).zip(sources.iter());
-    let subject = |((instance, state), source): ((&crate::config::Instance, &Arc<InstanceState>), _)| Subject {
+    let subject = |((instance, state), source): ((&Instance, &Arc<InstanceState>), _)| Subject {
         state: Arc::clone(state),
         source,
         account: instance.credentials.account.clone(),

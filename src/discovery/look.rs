@@ -132,9 +132,17 @@ pub struct Refreshed {
     pub good: BTreeSet<Arc<str>>,
     /// The names of those that say something new.
     pub changed: BTreeSet<Arc<str>>,
+    /// The directories in which client files are, or may come to be; `None` where none was looked at.
+    pub directories: Option<BTreeSet<PathBuf>>,
 }
 
 pub(super) fn refresh(config: &Config, shard: Shard, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+    if let Some((place, bytes)) = answer
+        && before.get(place).is_some_and(|text| *text == before.text(place, bytes))
+    {
+        let good = BTreeSet::from([place.to_string().into()]);
+        return Refreshed { discovered: None, failures: Vec::new(), good, changed: BTreeSet::new(), directories: None };
+    }
     let mut look = Look::at_files(config, before);
     if let Some((place, bytes)) = answer {
         look.texts.put(place.clone(), before.text(place, bytes));
@@ -145,9 +153,10 @@ pub(super) fn refresh(config: &Config, shard: Shard, before: &Texts, answer: Opt
     good.extend(answered.map(|item| Arc::clone(&item.name)));
     let changed = look.changed(before);
     let mut failures = std::mem::take(&mut look.failures);
+    let directories = Some(look.directories.clone());
     let discovered = assemble_what_is_good(config, shard, before, look, &mut failures);
     good.retain(|name| failures.iter().all(|failure| failure.name != *name));
-    Refreshed { discovered, failures, good, changed }
+    Refreshed { discovered, failures, good, changed, directories }
 }
 
 /// Builds the fleets; of places that cannot be understood, with what they said before.

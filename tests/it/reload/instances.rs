@@ -49,7 +49,7 @@ async fn a_bad_configuration_changes_nothing_and_its_caller_gets_every_problem()
 
     stage.configure(OFTEN, &[&listed(&stage, 0, 1, 4)]);
     let answer = exporter.reload().await;
-    assert_eq!((answer.status, answer.text()), (200, "configuration reloaded: 1 instances, 3 clients\n"));
+    assert_eq!((answer.status, answer.text()), (200, "configuration reloaded; instances: 1, clients: 3\n"));
     let good = exporter.scrape().await;
     assert_eq!(good.series(INFO).len(), 3, "at the next scrape");
     assert_eq!(good.value(RELOADED, &[]), Some(1.0));
