@@ -13,6 +13,8 @@ heading "What the tests need"
 packages=()
 needs() { packages+=("$1"); }
 command -v curl >/dev/null || needs curl
+command -v openssl >/dev/null || needs openssl
+command -v htpasswd >/dev/null || needs apache2-utils
 command -v prometheus >/dev/null && command -v promtool >/dev/null || needs prometheus
 command -v prometheus-alertmanager >/dev/null || needs prometheus-alertmanager
 python3 -c 'import ensurepip, venv' 2>/dev/null || needs python3-venv
