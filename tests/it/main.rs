@@ -9,13 +9,21 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod client_urls;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod discovery_doc;
+#[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod exposition;
+#[cfg(test)]
+mod leaks;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
@@ -36,3 +44,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;
