@@ -37,6 +37,8 @@ mod rows;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod simulator;
