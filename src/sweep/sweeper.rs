@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -279,12 +280,15 @@ impl Sweeper {
         // In a sweep by batches, single calls are confirmations.
         let priority = if self.query() == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
         let manner = Manner { caution, priority, until: Some(until), enough: self.retired.clone() };
-        let Order { ring, loners } = &mut *self.order.lock().await;
-        loners.retain(&fleet);
+        let mut order = Arc::clone(&self.order).lock_owned().await;
+        if !order.ring.is_of(&fleet) {
+            order = order_of(order, Arc::clone(&fleet)).await;
+        }
+        let Order { ring, loners } = &mut *order;
         let mut pass = Pass {
             sweeper: &self,
             fleet: &fleet,
-            turns: Turns::new(ring.round(&fleet), fleet.len(), window),
+            turns: Turns::new(ring.round(), fleet.len(), window),
             apart: Apart::new(loners),
             halves: Vec::new(),
             progress: &progress,
@@ -308,6 +312,17 @@ impl Sweeper {
             facts.last_sweep = Some(summary);
         });
     }
+}
+
+/// What is known of the sweeps before, as far as it is about clients of `fleet`. For a large fleet
+/// that takes a while, in which nobody else is held up.
+async fn order_of(mut order: OwnedMutexGuard<Order>, fleet: Arc<Fleet>) -> OwnedMutexGuard<Order> {
+    let turn = move || {
+        order.ring.turn_to(&fleet);
+        order.loners.retain(&fleet);
+        order
+    };
+    tokio::task::spawn_blocking(turn).await.expect("turning to another fleet does not panic")
 }
 
 /// Makes place for the next sweep, then ends the joins of this one.

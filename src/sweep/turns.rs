@@ -73,7 +73,7 @@ mod tests {
         let mut ring = Ring::new(Arc::clone(&fleet));
         let start = Instant::now();
         let window = Window { start, end: start + 10 * SECOND };
-        let mut turns = Turns::new(ring.round(&fleet), fleet.len(), Some(window));
+        let mut turns = Turns::new(ring.round(), fleet.len(), Some(window));
         for (index, due) in [(0, 0), (1, 2), (2, 4)] {
             let due = start + due * SECOND;
             assert!(!turns.is_due(due - SECOND / 1000) && turns.is_due(due));
@@ -83,6 +83,6 @@ mod tests {
         assert!(turns.is_due(start + 7 * SECOND), "who is late comes all the same");
         assert!(!turns.is_due(window.end), "but not after the end");
         assert_eq!(turns.resumes_at(window.end), None);
-        assert_eq!(ring.round(&fleet).next(), Some(3), "and is the first in the next sweep");
+        assert_eq!(ring.round().next(), Some(3), "and is the first in the next sweep");
     }
 }
