@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper_util::service::TowerToHyperService;
@@ -89,7 +91,8 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
             sweeps: Arc::new(Sweeps::new(vec![subject], &config.collect, tools)),
             metrics,
             readiness: Readiness::starting(),
-            config: Arc::new(String::new),
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            reload: None,
         };
         let listener = listen("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
