@@ -204,7 +204,7 @@ impl Shared {
 
     /// The fetch that is under way, begun now if there was none; it is cancelled when it has ended.
     fn start(self: &Arc<Self>, state: &mut State) -> CancellationToken {
-        if let Some(running) = &state.running {
+        if let Some(running) = state.running.as_ref().filter(|running| !running.is_cancelled()) {
             return running.clone();
         }
         let ended = CancellationToken::new();

@@ -1,7 +1,9 @@
 //! Each type works from a few lines.
 
+use std::path::Path;
 use std::time::Duration;
 
+use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::simulator::{MetadataTokens, Options, Roster};
 use tokio::time::sleep;
 
@@ -222,4 +224,17 @@ async fn a_chain_takes_the_first_that_is_configured_and_lists_what_it_tried() {
         assert!(error.contains(attempt), "{error}");
     }
     assert!(!error.contains("uri: "), "{error}");
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let text = std::fs::read_to_string("docs/security.md").expect("the documentation");
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let examples: Vec<_> = blocks.filter(|block| block.starts_with("credentials:")).collect();
+    assert!(examples.len() >= 3);
+    for example in examples {
+        let text = format!("{example}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}}]");
+        let loaded = Config::parse(&text, Path::new("c.yaml")).unwrap_or_else(|problems| panic!("{problems}: {text}"));
+        assert_eq!(loaded.warnings, []);
+    }
 }
