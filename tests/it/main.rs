@@ -9,11 +9,17 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod client_urls;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod discovery;
+#[cfg(test)]
+mod discovery_doc;
+#[cfg(test)]
+mod edge;
 #[cfg(test)]
 mod exposition;
 #[cfg(test)]
@@ -31,6 +37,8 @@ mod rows;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod simulator;
@@ -38,3 +46,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;
