@@ -24,13 +24,7 @@ if ((${#packages[@]})); then
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${packages[@]}"
 fi
 
-requirements=tests/stack/requirements.txt
-if [[ ! .venv/installed -nt $requirements ]]; then
-    echo "installing the vendor's SDKs into .venv"
-    python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements"
-    touch .venv/installed
-fi
+tests/venv.sh
 
 heading "cargo test"
 cargo test

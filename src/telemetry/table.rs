@@ -92,7 +92,7 @@ pub const API_ERRORS_TOTAL: Metric = Metric::counter(
 pub const API_REQUEST_DURATION_SECONDS: Metric = Metric::histogram(
     "mqtt_presence_api_request_duration_seconds",
     "How long one call took, in seconds, each attempt by itself and without the wait for its permit; one bound is \
-     the configured call timeout.",
+     the call timeout that was configured at start.",
 )
 .unit("seconds")
 .labels(OPERATION);

@@ -9,15 +9,21 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod client_urls;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod discovery_doc;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod exposition;
+#[cfg(test)]
+mod leaks;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
@@ -30,6 +36,8 @@ mod reload;
 mod rows;
 #[cfg(test)]
 mod scenario;
+#[cfg(test)]
+mod seeds;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
