@@ -73,7 +73,7 @@ async fn guard(State(Guard(rules)): State<Guard>, request: Request, next: Next) 
 impl Passwords {
     /// Whether whoever sent `headers` may come in.
     async fn admit(self: &Arc<Self>, headers: &HeaderMap) -> bool {
-        if self.are_of(&Users::new()) {
+        if self.is_open() {
             return true;
         }
         let said = headers.get(AUTHORIZATION).and_then(|value| credentials(value.as_bytes()));

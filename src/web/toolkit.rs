@@ -21,7 +21,7 @@ pub(super) use rate::RateLimit;
 pub(super) use users::{PasswordHash, Users};
 
 use crate::clock::Clock;
-use crate::config::{At, Document, Problem, Problems, Report, decode};
+use crate::config::{At, Document, Problem, Problems, Report, Value, decode};
 
 /// What the file says, ready for use.
 #[derive(Debug, Default)]
@@ -85,7 +85,6 @@ fn config(root: At<'_>, reading: &mut Reading<'_>, report: &mut Report) -> WebCo
 
 /// Whether a value is there that says nothing: none, or an empty text.
 fn is_nothing(at: &At<'_>) -> bool {
-    use crate::config::Value;
     match at.found() {
         Value::Null => true,
         Value::Scalar(_, text) => text.is_empty(),

@@ -4,6 +4,8 @@
 mod issued;
 #[path = "../../fuzz/bodies/profile.rs"]
 mod profile;
+#[path = "../../fuzz/bodies/web_config.rs"]
+mod web_config;
 
 /// Runs every seed of `target`; how many there are.
 fn replay(target: &str, run: fn(&[u8])) -> usize {
@@ -15,4 +17,5 @@ fn replay(target: &str, run: fn(&[u8])) -> usize {
 fn no_seed_breaks_anything() {
     assert!(replay("profile", profile::run) >= 8);
     assert!(replay("issued", issued::run) >= 8);
+    assert!(replay("web_config", web_config::run) >= 8);
 }

@@ -265,15 +265,14 @@ def handed_over_socket(binary: str, pki: Pki):
     without = run(*arguments)
     assert without.returncode == 1 and "LISTEN_FDS" in without.stderr, without.stderr
 
-    starter = "import os, sys; os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); os.execv(sys.argv[1], sys.argv[1:])"
+    starter = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
+        "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); os.execv(sys.argv[2], sys.argv[2:])"
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener, open(pki.folder / "socket.log", "w") as log:
         port = listener.getsockname()[1]
-
-        def as_third():
-            os.dup2(listener.fileno(), 3)
-
-        process = subprocess.Popen([sys.executable, "-c", starter, *arguments], stderr=log, preexec_fn=as_third,
-                                   close_fds=False)
+        process = subprocess.Popen([sys.executable, "-c", starter, str(listener.fileno()), *arguments],
+                                   stderr=log, pass_fds=[listener.fileno()])
         try:
             # It was listened at before the exporter began, so that nobody is ever turned away.
             answer = must("curl", "--silent", "--fail", "--max-time", "30", "--noproxy", "*",

@@ -27,7 +27,7 @@ pub(super) struct Passwords {
     key: [u8; 32],
     remembered: Mutex<Remembered>,
     /// Whoever has it computes; the others wait in the order in which they came.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 /// Credentials as their keyed hashes.
@@ -56,8 +56,13 @@ impl Passwords {
             users,
             key,
             remembered: Mutex::default(),
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Whether nobody is named, so that everybody may come in.
+    pub(super) fn is_open(&self) -> bool {
+        self.users.is_empty()
     }
 
     pub(super) fn are_of(&self, users: &Users) -> bool {
@@ -70,16 +75,21 @@ impl Passwords {
         if let Some(known) = self.recall(&credentials) {
             return known;
         }
-        let Ok(_turn) = self.turn.acquire().await else { return false };
+        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return false };
         // Whoever had it before may have asked the same.
         if let Some(known) = self.recall(&credentials) {
             return known;
         }
         let hash = str::from_utf8(user).ok().and_then(|user| self.users.get(user)).cloned();
-        let (password, costliest) = (password.to_vec(), self.costliest);
-        let right = spawn_blocking(move || compute(hash.as_ref(), &password, costliest)).await.unwrap_or(false);
-        self.remember(credentials, right);
-        right
+        let (passwords, password) = (Arc::clone(self), password.to_vec());
+        let computed = spawn_blocking(move || {
+            let right = compute(hash.as_ref(), &password, passwords.costliest);
+            passwords.remember(credentials, right);
+            // Not before: who hangs up does not stop what was begun for him.
+            drop(turn);
+            right
+        });
+        computed.await.unwrap_or(false)
     }
 
     fn fingerprint(&self, user: &[u8], password: &[u8]) -> [u8; 32] {

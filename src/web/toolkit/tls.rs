@@ -52,7 +52,7 @@ pub(super) fn tls(at: &At<'_>, http2: bool, reading: &mut Reading<'_>, report: &
     let settings = TlsSettings {
         certificates: certificates?,
         key: private_key?,
-        client_auth: client_auth?,
+        client_auth,
         versions: versions?.list(),
         cipher_suites,
         prefer_server_order,

@@ -24,22 +24,18 @@ const POLICIES: [(&str, Policy); 6] = [
     ("RequireAndVerifyClientCert", Policy::Ask { required: true, verified: true }),
 ];
 
-/// `None`: something was reported. `Some(None)`: no certificate is asked for.
-#[expect(clippy::option_option, reason = "what is wrong and what is not wanted are not the same")]
+/// `None`: no certificate is asked for, or something was reported.
 pub(super) fn client_auth(
     policy_at: Option<At<'_>>,
     ca: Option<&Material<'_>>,
     names_at: Option<At<'_>>,
     report: &mut Report,
-) -> Option<Option<ClientAuth>> {
+) -> Option<ClientAuth> {
     let policy = match &policy_at {
         Some(at) => at.choice(report, &POLICIES)?,
         None => Policy::Nothing,
     };
-    let trusted = match ca {
-        Some(ca) => Some(ca.certificates(report)?),
-        None => None,
-    };
+    let trusted = ca.map(|ca| ca.certificates(report));
     let allowed_names = names_at.as_ref().map(|at| {
         let names = at.items(report).collect::<Vec<_>>();
         names.iter().filter_map(|at| at.scalar(report).map(str::to_owned)).collect()
@@ -51,22 +47,22 @@ pub(super) fn client_auth(
             report,
             "needs `client_auth_type: RequireAndVerifyClientCert` (or `RequireAnyClientCert`): a client without a certificate has no name",
         );
-        return None;
     }
-    match (policy, ca) {
-        (Policy::Nothing, Some(ca)) => {
+    let Policy::Ask { required, verified } = policy else {
+        if let Some(ca) = ca {
             ca.at.problem(report, "needs `client_auth_type`; write `RequireAndVerifyClientCert`");
-            None
         }
-        (Policy::Nothing, None) => Some(None),
-        (Policy::Ask { required, verified }, _) => {
-            if let Some(at) = policy_at
-                && !(required && verified)
-            {
-                at.warning(report, "lets in clients that prove nothing; `RequireAndVerifyClientCert` does not");
-            }
-            let issued_by = verified.then(|| trusted.map_or(Trust::System, Trust::These));
-            Some(Some(ClientAuth { required, issued_by, allowed_names }))
-        }
+        return None;
+    };
+    if let Some(at) = policy_at
+        && !(required && verified)
+    {
+        at.warning(report, "lets in clients that prove nothing; `RequireAndVerifyClientCert` does not");
     }
+    let issued_by = match trusted {
+        _ if !verified => None,
+        None => Some(Trust::System),
+        Some(trusted) => Some(Trust::These(trusted?)),
+    };
+    Some(ClientAuth { required, issued_by, allowed_names })
 }
