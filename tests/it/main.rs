@@ -11,6 +11,8 @@ mod check_config;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod config_doc;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod exposition;
