@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +65,12 @@ fn dispatch(cli: Cli, env: &Env) -> Result<(), Failure> {
             run_until_signal(|stop| app::serve(options, world(), stop))
         }
         Command::Demo(args) => run_until_signal(|stop| app::demo(args, world(), stop, out)),
+        Command::Completions(args) => {
+            // In memory first: the generator panics when a pipe is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+            out.write_all(&script).context("cannot write the script").map_err(Failure::from)
+        }
         Command::Simulate(args) => {
             run_until_signal(async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?))
         }

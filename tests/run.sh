@@ -16,6 +16,8 @@ command -v curl >/dev/null || needs curl
 command -v prometheus >/dev/null && command -v promtool >/dev/null || needs prometheus
 command -v prometheus-alertmanager >/dev/null || needs prometheus-alertmanager
 python3 -c 'import ensurepip, venv' 2>/dev/null || needs python3-venv
+command -v fish >/dev/null || needs fish
+command -v zsh >/dev/null || needs zsh
 if ((${#packages[@]})); then
     echo "installing ${packages[*]}"
     as_root apt-get -qq update

@@ -129,7 +129,9 @@ fn each_key(check: impl Fn(&Section, &str, &Row)) {
     let reference = reference();
     for section in &SECTIONS {
         let rows = reference.get(section.heading).unwrap_or_else(|| panic!("no section {}", section.heading));
-        rows.iter().for_each(|(key, row)| check(section, key, row));
+        for (key, row) in rows {
+            check(section, key, row);
+        }
     }
 }
 
@@ -181,12 +183,15 @@ fn every_type_is_the_one_that_is_taken() {
             assert!(said.contains(why), "{name} refuses {value} with {why:?}: {said:?}");
         };
         let (word, other) = kind.split_once(", or ").map_or(("", kind.as_str()), |(word, other)| (word, other));
-        code(word).into_iter().for_each(takes);
+        if let Some(word) = code(word) {
+            takes(word);
+        }
         if let Some((whole, range)) = other.split_once("number, ") {
             let (least, most) = range.split_once(" to ").expect("a range");
             let step = if whole == "whole " { 1.0 } else { 0.0001 };
             let number = |text: &str| text.parse::<f64>().expect("a number");
-            [least, most].into_iter().for_each(takes);
+            takes(least);
+            takes(most);
             refuses(&(number(least) - step).to_string(), &format!("from {least} to {most}"));
             refuses(&(number(most) + step).to_string(), &format!("from {least} to {most}"));
             refuses("[]", "number");
@@ -203,7 +208,8 @@ fn every_type_is_the_one_that_is_taken() {
         } else if other.starts_with("text") {
             refuses("[]", "expected a text");
         } else if other == "`true` or `false`" {
-            ["true", "false"].into_iter().for_each(takes);
+            takes("true");
+            takes("false");
             refuses("1", "expected `true` or `false`");
         } else if key == "type" {
             assert_eq!(code(other), Some(section.heading), "{name}");

@@ -9,6 +9,8 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod completions;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod config_doc;
