@@ -3,3 +3,4 @@
 mod faults;
 mod limits;
 mod refusals;
+mod stale_cache;

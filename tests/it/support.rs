@@ -3,5 +3,6 @@
 pub(crate) mod exposition;
 pub(crate) mod http;
 pub(crate) mod pump;
+pub(crate) mod recorder;
 pub(crate) mod rig;
 pub(crate) mod source;
