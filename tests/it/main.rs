@@ -25,6 +25,8 @@ mod net_client;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod scaling_doc;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod serve;
