@@ -15,6 +15,8 @@ mod config;
 #[cfg(test)]
 mod config_doc;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod exposition;
