@@ -26,7 +26,7 @@ const fn section(
     Section { heading, frame, given }
 }
 
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 16] = [
     section("The file", "{%}", &[("instances", ONE)]),
     section("collect", "{collect: {%}, instances: ONE}", &[]),
     section("limits", "{limits: {%}, instances: ONE}", &[]),
@@ -40,6 +40,14 @@ const SECTIONS: [Section; 12] = [
     ),
     section("env", "{credentials: {%}, instances: ONE}", &[("type", "env")]),
     section("profile", "{credentials: {%}, instances: ONE}", &[("type", "profile")]),
+    section("oidc", "{credentials: {%}, instances: ONE}", &[("type", "oidc")]),
+    section(
+        "assume_role",
+        "{credentials: {%}, instances: ONE}",
+        &[("type", "assume_role"), ("role_arn", "\"acs:ram::1:role/reader\"")],
+    ),
+    section("ecs_ram_role", "{credentials: {%}, instances: ONE}", &[("type", "ecs_ram_role")]),
+    section("uri", "{credentials: {%}, instances: ONE}", &[("type", "uri")]),
     section("chain", "{credentials: {%}, instances: ONE}", &[("type", "chain")]),
     section("instances", "{instances: [{%}]}", &[("id", "post-cn-1"), ("region", "cn-hangzhou")]),
     section(
@@ -49,37 +57,37 @@ const SECTIONS: [Section; 12] = [
     ),
 ];
 
+/// Keys that mean something only beside another.
+const COMPANIONS: [(&str, (&str, &str)); 2] = [("interval", ("mode", "poll")), ("max_age", ("stale_after", "1w"))];
+
 /// No key, and no word that anything is called.
 const NONSENSE: &str = "q";
+
+/// In place of a value: the key is not there.
+const LEFT_OUT: &str = "";
 
 impl Section {
     /// What the program makes of the section with these keys: a configuration, or the problems
     /// with their paths. Of the given keys, those that are in `keys` again give way.
     fn with(&self, keys: &[(&str, &str)]) -> Result<Config, Vec<(String, String)>> {
-        self.without("", keys)
+        let given = self.given.iter().filter(|(name, _)| keys.iter().all(|(key, _)| key != name));
+        let there = given.chain(keys).filter(|(_, value)| *value != LEFT_OUT);
+        let all: Vec<_> = there.map(|(name, value)| format!("{name}: {value}")).collect();
+        let text = self.frame.replace('%', &all.join(", ")).replace("ONE", ONE);
+        Config::parse(text, Path::new("config.yaml")).map(|loaded| loaded.config).map_err(|problems| {
+            problems.iter().map(|problem| (problem.path().to_owned(), problem.message().to_owned())).collect()
+        })
     }
 
-    /// The same, without the given key `left_out`.
-    fn without(&self, left_out: &str, keys: &[(&str, &str)]) -> Result<Config, Vec<(String, String)>> {
-        let given = self.given.iter().filter(|(name, _)| *name != left_out && keys.iter().all(|(key, _)| key != name));
-        let all: Vec<_> = given.chain(keys).map(|(name, value)| format!("{name}: {value}")).collect();
-        let text = self.frame.replace('%', &all.join(", ")).replace("ONE", ONE);
-        match Config::parse(text, Path::new("config.yaml")) {
-            Ok(loaded) => Ok(loaded.config),
-            Err(problems) => {
-                Err(problems.iter().map(|problem| (problem.path().to_owned(), problem.message().to_owned())).collect())
-            }
-        }
+    /// The same, with this value of `key`, and with what it means something beside.
+    fn given(&self, key: &str, value: &str) -> Result<Config, Vec<(String, String)>> {
+        let beside = COMPANIONS.iter().filter(|(of, _)| *of == key).map(|(_, beside)| *beside);
+        self.with(&std::iter::once((key, value)).chain(beside).collect::<Vec<_>>())
     }
 
     /// What is said about the `value` of `key`; nothing when it is taken.
     fn said(&self, key: &str, value: &str) -> String {
-        let mut keys = vec![(key, value)];
-        if key == "max_age" {
-            // It is at most half of this one.
-            keys.push(("stale_after", "1w"));
-        }
-        let problems = self.with(&keys).err().unwrap_or_default();
+        let problems = self.given(key, value).err().unwrap_or_default();
         let about = problems.iter().filter(|(path, _)| path.rsplit('.').next() == Some(key));
         about.map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n")
     }
@@ -158,17 +166,13 @@ fn every_type_of_credentials_has_a_section() {
 fn required_keys_are_missed_and_defaults_change_nothing() {
     each_key(|section, key, row| {
         if row.default == "required" {
-            let problems = section.without(key, &[]).expect_err(key);
+            let problems = section.given(key, LEFT_OUT).expect_err(key);
             let missed = problems.iter().any(|(_, message)| message.starts_with(&format!("`{key}` is missing")));
             assert!(missed, "{}.{key}: {problems:?}", section.heading);
         } else {
             let default = code(&row.default).unwrap_or_else(|| panic!("{}.{key}: {}", section.heading, row.default));
-            assert_eq!(
-                section.with(&[(key, default)]),
-                section.without(key, &[]),
-                "{}.{key}: {default}",
-                section.heading
-            );
+            let [written, left_out] = [default, LEFT_OUT].map(|value| section.given(key, value));
+            assert_eq!(written, left_out, "{}.{key}: {default}", section.heading);
         }
     });
 }
@@ -195,12 +199,19 @@ fn every_type_is_the_one_that_is_taken() {
             refuses(&(number(least) - step).to_string(), &format!("from {least} to {most}"));
             refuses(&(number(most) + step).to_string(), &format!("from {least} to {most}"));
             refuses("[]", "number");
-        } else if let Some(most) = other.strip_prefix("duration, up to ") {
+        } else if let Some(range) = other.strip_prefix("duration, ") {
+            let most = match range.split_once(" to ").expect("a range") {
+                ("up", most) => most,
+                (least, most) => {
+                    takes(least);
+                    refuses("1ms", "short");
+                    most
+                }
+            };
             takes(most);
-            takes("1s");
             refuses(&format!("{most}1ms"), "too long");
             refuses("0s", "longer than 0s");
-            refuses("[]", "expected a duration");
+            refuses("[]", "expected a");
         } else if other.starts_with("list") {
             refuses("1", "expected a list");
         } else if other.starts_with("map") {

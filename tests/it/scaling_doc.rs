@@ -25,7 +25,8 @@ fn number(text: &str) -> usize {
 
 /// The time of a sweep over so many devices of one instance, and its calls a day.
 fn planned(query: &str, devices: usize) -> (String, usize) {
-    let text = format!("{{collect: {{query: {query}}}, instances: [{{id: post-cn-1, region: cn-hangzhou, clients: [a]}}]}}");
+    let text =
+        format!("{{collect: {{query: {query}}}, instances: [{{id: post-cn-1, region: cn-hangzhou, clients: [a]}}]}}");
     let config = Config::parse(text, Path::new("config.yaml")).expect("valid").config;
     let plan = Plan::new(&config, Shard::default(), &[devices]).expect("possible");
     let per_day = plan.scraped(Duration::from_secs(30), 1).per_day();
@@ -49,10 +50,8 @@ fn what_a_fleet_costs_is_what_the_planner_says() {
 #[test]
 fn the_defaults_are_the_defaults() {
     let text = text();
-    let config = Config::parse(
-        "instances: [{id: post-cn-1, region: cn-hangzhou, clients: [a]}]",
-        Path::new("config.yaml"),
-    );
+    let config =
+        Config::parse("instances: [{id: post-cn-1, region: cn-hangzhou, clients: [a]}]", Path::new("config.yaml"));
     let config = config.expect("valid").config;
     for row in table(&text, "| Key | Default | Bounds |") {
         let is = match row[0] {
