@@ -6,6 +6,9 @@ mod demo;
 mod exporter;
 mod serve;
 mod simulate;
+mod source_metrics;
+mod sources;
+mod upkeep;
 
 pub use check_config::check_config;
 pub use demo::{DemoArgs, demo};

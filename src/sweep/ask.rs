@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub(super) use inquiry::{BatchAnswer, BatchReply, Inquiry, Reply};
 use inquiry::{Question, Replied};
@@ -41,6 +42,8 @@ pub(super) struct Manner {
     pub(super) priority: Priority,
     /// No call is repeated after this.
     pub(super) until: Option<Instant>,
+    /// No further question is asked once this is cancelled; those on their way are heard out.
+    pub(super) enough: CancellationToken,
 }
 
 /// A question on its way.
@@ -67,6 +70,7 @@ struct Door<'t> {
 
 /// Asks everything that `inquiry` wants to know of `target`; whether it was heard out.
 pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inquiry) -> ControlFlow<()> {
+    let enough = manner.enough.clone();
     let mut asking = Asking { target, manner, waiting: Vec::new(), refreshed: None };
     let mut calls = FuturesUnordered::new();
     // Batches first: gathering one may find clients that are to be asked for by themselves.
@@ -76,7 +80,7 @@ pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inqui
         let mut wake = None;
         for n in 0..doors.len() {
             let quiet = calls.is_empty() && asking.waiting.is_empty() && doors.iter().all(Door::is_empty);
-            let open = quiet || asking.manner.caution == Caution::None;
+            let open = (quiet || asking.manner.caution == Caution::None) && !asking.manner.enough.is_cancelled();
             let door = &mut doors[n];
             if door.is_empty() {
                 door.next =
@@ -112,6 +116,7 @@ pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inqui
             opened = batches.opens() => opened,
             opened = singles.opens() => opened,
             () = async { tokio::time::sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
+            () = enough.cancelled(), if !enough.is_cancelled() => continue,
         };
         calls.push(call(target, attempt, permit));
     }

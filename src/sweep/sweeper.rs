@@ -31,11 +31,15 @@ const SHORTEST: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Sweeper {
     pub(super) target: Target,
-    query: Query,
-    max_age: Duration,
-    order: tokio::sync::Mutex<Order>,
+    collect: Collect,
+    order: Arc<tokio::sync::Mutex<Order>>,
     pub(super) breaker: Mutex<Breaker>,
-    flight: Mutex<Flight>,
+    flight: Arc<Mutex<Flight>>,
+    /// Cancelled when the instance has left.
+    gone: CancellationToken,
+    /// Cancelled when another sweeper takes over, or the instance has left; under the lock of
+    /// `flight`, so that no sweep starts behind it.
+    retired: CancellationToken,
 }
 
 /// What a sweep has to know of those before it. Only the sweep in flight holds it.
@@ -85,14 +89,61 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Sweeper {
     pub(super) fn new(target: Target, collect: &Collect) -> Self {
         let order = Order { ring: Ring::new(target.state.fleet()), loners: Loners::default() };
-        Self {
-            target,
-            query: collect.query,
-            max_age: collect.max_age,
-            order: tokio::sync::Mutex::new(order),
-            breaker: Mutex::default(),
-            flight: Mutex::default(),
+        let order = Arc::new(tokio::sync::Mutex::new(order));
+        Self::starting(target, collect, order, Arc::default(), CancellationToken::new())
+    }
+
+    fn starting(
+        target: Target,
+        collect: &Collect,
+        order: Arc<tokio::sync::Mutex<Order>>,
+        flight: Arc<Mutex<Flight>>,
+        gone: CancellationToken,
+    ) -> Self {
+        let (collect, retired) = (collect.clone(), gone.child_token());
+        Self { target, collect, order, breaker: Mutex::default(), flight, gone, retired }
+    }
+
+    /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
+    /// further client; what it has asked for is waited for and published.
+    pub(super) fn succeeded_by(&self, target: Target, collect: &Collect) -> Self {
+        let flight = lock(&self.flight);
+        self.retired.cancel();
+        drop(flight);
+        Self::starting(target, collect, Arc::clone(&self.order), Arc::clone(&self.flight), self.gone.clone())
+    }
+
+    /// Whether a sweeper of `target` would do the same as this one.
+    pub(super) fn is_like(&self, target: &Target, collect: &Collect) -> bool {
+        let mine = &self.target;
+        Arc::ptr_eq(&mine.source, &target.source) && mine.lane.is(&target.lane) && self.collect == *collect
+    }
+
+    /// Lets calls be made as if none had failed before.
+    pub(super) fn reset_breaker(&self) {
+        *lock(&self.breaker) = Breaker::default();
+    }
+
+    /// Stops for good, calls in flight included, and returns when nothing of it is left.
+    pub(super) async fn leave(&self) {
+        let running = {
+            let flight = lock(&self.flight);
+            self.gone.cancel();
+            flight.running.clone()
+        };
+        if let Some(running) = running {
+            running.ended().await;
         }
+    }
+
+    /// Returns when another sweeper takes over, or the instance has left.
+    pub(super) async fn retired(&self) {
+        self.retired.cancelled().await;
+    }
+
+    /// The sweep in flight.
+    pub(super) fn running(&self) -> Option<Arc<Progress>> {
+        lock(&self.flight).running.clone()
     }
 
     pub(super) fn state(&self) -> &InstanceState {
@@ -101,12 +152,13 @@ impl Sweeper {
 
     /// How clients are asked for.
     pub(super) fn query(&self) -> Query {
-        self.query
+        self.collect.query
     }
 
     /// How long it takes to ask for `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
-        self.target.gate.time_for(&self.target.lane, self.query.operation(), self.query.calls(clients))
+        let query = self.query();
+        self.target.gate.time_for(&self.target.lane, query.operation(), query.calls(clients))
     }
 
     /// Joins the sweep in flight, or starts one when the last started longer than `max_age` ago
@@ -118,7 +170,7 @@ impl Sweeper {
             return Some(Arc::clone(running));
         }
         let apart = flight.started.map(|started| now - started);
-        if apart.is_some_and(|apart| apart <= self.max_age) {
+        if apart.is_some_and(|apart| apart <= self.collect.max_age) {
             return None;
         }
         let started = self.start(&mut flight, None, tasks, stop)?;
@@ -153,6 +205,9 @@ impl Sweeper {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Option<Arc<Progress>> {
+        if self.retired.is_cancelled() {
+            return None;
+        }
         let now = Instant::now();
         let entry = {
             let mut breaker = lock(&self.breaker);
@@ -178,8 +233,8 @@ impl Sweeper {
     /// What sweeps this far apart spend.
     fn project(&self, apart: Option<Duration>) {
         let Some(apart) = apart else { return };
-        let labels = [self.target.state.id().as_str(), operation_name(self.query.operation())];
-        let calls = self.query.calls(self.target.state.fleet().len());
+        let labels = [self.target.state.id().as_str(), operation_name(self.query().operation())];
+        let calls = self.query().calls(self.target.state.fleet().len());
         let projected = calls as f64 / apart.as_secs_f64();
         self.target.metrics.projected_calls_per_second.with_label_values(&labels).set(projected);
     }
@@ -192,16 +247,22 @@ impl Sweeper {
         stop: CancellationToken,
     ) {
         let _ended = EndOfFlight { sweeper: &self, _joins: progress.ended.clone().drop_guard() };
-        let sweep = tokio::spawn(sweep);
-        let abort = sweep.abort_handle();
-        tokio::select! {
-            ended = sweep => {
+        let mut sweep = tokio::spawn(sweep);
+        let stopped = tokio::select! {
+            ended = &mut sweep => {
                 if let Err(failure) = ended {
                     tracing::error!(instance_id = %self.target.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
                     self.target.state.record(|facts| facts.count_sweep(SweepResult::Stopped));
                 }
+                false
             }
-            () = stop.cancelled() => abort.abort(),
+            () = stop.cancelled() => true,
+            () = self.gone.cancelled() => true,
+        };
+        if stopped {
+            sweep.abort();
+            // It may be in the middle of a step, and that step may count a call.
+            let _ = sweep.await;
         }
     }
 
@@ -216,8 +277,8 @@ impl Sweeper {
         };
         let until = window.map_or(start, |window| window.end).max(start + (planned * PATIENCE).max(SHORTEST));
         // In a sweep by batches, single calls are confirmations.
-        let priority = if self.query == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
-        let manner = Manner { caution, priority, until: Some(until) };
+        let priority = if self.query() == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
+        let manner = Manner { caution, priority, until: Some(until), enough: self.retired.clone() };
         let Order { ring, loners } = &mut *self.order.lock().await;
         loners.retain(&fleet);
         let mut pass = Pass {

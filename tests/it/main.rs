@@ -23,7 +23,11 @@ mod exposition;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod net_client;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

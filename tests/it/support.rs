@@ -2,6 +2,7 @@
 
 pub(crate) mod exposition;
 pub(crate) mod http;
+pub(crate) mod live;
 pub(crate) mod pump;
 pub(crate) mod recorder;
 pub(crate) mod rig;

@@ -1,7 +1,8 @@
 """Holds the dashboards to a real Prometheus with hours of history of two exporters.
 
 Every query parses and gives data, its legend has the labels that it names, and what is counted is
-the fleet, not the fleet once for each exporter. Usage: dashboards.py
+the fleet, not the fleet once for each exporter. The history has the labels that the reference of
+metrics tells. Usage: dashboards.py
 """
 
 import json
@@ -13,6 +14,9 @@ import history
 from stack import ROOT, Stack, await_, query
 
 DASHBOARDS = sorted((ROOT / "grafana/dashboards").glob("*.json"))
+
+# How long a block of Prometheus is, in seconds.
+BLOCK = 7200
 
 # What Grafana fills in, for a panel of six hours.
 BUILT_IN = {"__rate_interval": "5m", "__interval": "1m", "__range": "6h"}
@@ -28,7 +32,9 @@ def filled(stack, end):
     config.write_text(f"rule_files: [{ROOT}/prometheus/rules/thresholds.yaml]\nglobal: {{evaluation_interval: 1s}}\n")
     with Stack() as once:
         first = once.prometheus(config, data)
-        promtool("tsdb", "create-blocks-from", "rules", f"--start={end - (history.HOURS - 1) * 3600}", f"--end={end}",
+        # From the beginning of a block: promtool gives up at one that is shorter than the rules' interval.
+        start = (end - (history.HOURS - 2) * 3600) // BLOCK * BLOCK
+        promtool("tsdb", "create-blocks-from", "rules", f"--start={start}", f"--end={end}",
                  f"--url={first}", f"--output-dir={data}", ROOT / "prometheus/rules/availability.yaml")
     # What ends in the history ends with a gap: there are no marks of staleness in what promtool imports.
     prometheus = stack.prometheus(config, data, "--query.lookback-delta=90s")
@@ -91,10 +97,32 @@ def check(prometheus, name, panel, target, variables, end):
     return result
 
 
+def told_labels():
+    """By metric, the labels of the reference, but those that a fleet may have besides."""
+    told = {}
+    for line in (ROOT / "docs/metrics.md").read_text().splitlines():
+        if row := re.match(r"\| `(\w+)` \| (\w+) \|([^|]*)\|", line):
+            name, kind, labels = row.groups()
+            labels = frozenset(re.findall(r"`(\w+)`", labels))
+            told[name] = labels
+            if kind == "histogram":
+                told[f"{name}_bucket"] = labels | {"le"}
+    return told
+
+
+def labels_of_history(prometheus, end):
+    told, added = told_labels(), {"job", "instance", "site", "name"}
+    for one in query(prometheus, '{__name__=~"(mqtt_presence_|process_).*"}', time=end):
+        name, labels = one["metric"].pop("__name__"), frozenset(one["metric"]) - added
+        # An empty label is no label.
+        assert told[name] - {"revision"} == labels, f"{name} has {set(labels)} in the history"
+
+
 def main():
     end = int(time.time()) // 60 * 60
     with Stack() as stack:
         prometheus = filled(stack, end)
+        labels_of_history(prometheus, end)
         known = {}
         for path in DASHBOARDS:
             dashboard = json.loads(path.read_text())
