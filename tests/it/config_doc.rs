@@ -7,12 +7,14 @@ use std::path::Path;
 
 use mqtt_presence_exporter::config::Config;
 
+const INSTANCE: &str = "id: post-cn-1, region: cn-hangzhou";
 const ONE: &str = "[{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}]";
 
 /// A section of the reference, as a test asks for it.
 struct Section {
     heading: &'static str,
-    /// A configuration in which `%` stands for the keys of the section, and `ONE` for instances.
+    /// A configuration in which `%` stands for the keys of the section, `ONE` for instances and
+    /// `INSTANCE` for what each has to have.
     frame: &'static str,
     /// The keys that have to be there, and one of each pair of which one has to be.
     given: &'static [(&'static str, &'static str)],
@@ -26,7 +28,7 @@ const fn section(
     Section { heading, frame, given }
 }
 
-const SECTIONS: [Section; 16] = [
+const SECTIONS: [Section; 20] = [
     section("The file", "{%}", &[("instances", ONE)]),
     section("collect", "{collect: {%}, instances: ONE}", &[]),
     section("limits", "{limits: {%}, instances: ONE}", &[]),
@@ -49,11 +51,27 @@ const SECTIONS: [Section; 16] = [
     section("ecs_ram_role", "{credentials: {%}, instances: ONE}", &[("type", "ecs_ram_role")]),
     section("uri", "{credentials: {%}, instances: ONE}", &[("type", "uri")]),
     section("chain", "{credentials: {%}, instances: ONE}", &[("type", "chain")]),
-    section("instances", "{instances: [{%}]}", &[("id", "post-cn-1"), ("region", "cn-hangzhou")]),
     section(
-        "clients",
-        "{instances: [{id: post-cn-1, region: cn-hangzhou, clients: [{%}]}]}",
-        &[("id", "GID_test@@@a")],
+        "instances",
+        "{limits: {single_per_second: 280}, instances: [{%}]}",
+        &[("id", "post-cn-1"), ("region", "cn-hangzhou")],
+    ),
+    section("clients", "{instances: [{INSTANCE, clients: [{%}]}]}", &[("id", "GID_test@@@a")]),
+    section("client_urls", "{instances: [{INSTANCE, client_urls: [{%}]}]}", &[("url", "https://inventory.example")]),
+    section(
+        "basic_auth",
+        "{instances: [{INSTANCE, client_urls: [{url: https://inventory.example, basic_auth: {%}}]}]}",
+        &[("username", "exporter"), ("password_file", "password")],
+    ),
+    section(
+        "authorization",
+        "{instances: [{INSTANCE, client_urls: [{url: https://inventory.example, authorization: {%}}]}]}",
+        &[("credentials_file", "token")],
+    ),
+    section(
+        "tls_config",
+        "{instances: [{INSTANCE, client_urls: [{url: https://inventory.example, tls_config: {%}}]}]}",
+        &[],
     ),
 ];
 
@@ -73,7 +91,7 @@ impl Section {
         let given = self.given.iter().filter(|(name, _)| keys.iter().all(|(key, _)| key != name));
         let there = given.chain(keys).filter(|(_, value)| *value != LEFT_OUT);
         let all: Vec<_> = there.map(|(name, value)| format!("{name}: {value}")).collect();
-        let text = self.frame.replace('%', &all.join(", ")).replace("ONE", ONE);
+        let text = self.frame.replace("ONE", ONE).replace("INSTANCE", INSTANCE).replace('%', &all.join(", "));
         Config::parse(text, Path::new("config.yaml")).map(|loaded| loaded.config).map_err(|problems| {
             problems.iter().map(|problem| (problem.path().to_owned(), problem.message().to_owned())).collect()
         })

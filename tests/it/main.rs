@@ -19,6 +19,8 @@ mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
 mod metrics_doc;
