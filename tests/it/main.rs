@@ -23,6 +23,8 @@ mod docs;
 #[cfg(test)]
 mod exposition;
 #[cfg(test)]
+mod leaks;
+#[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
 mod monitoring;

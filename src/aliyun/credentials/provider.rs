@@ -263,18 +263,19 @@ impl Shared {
     fn fail(&self, state: &mut State, why: FetchError, now: Timestamp) {
         let name = self.name.as_str();
         self.tools.metrics.credential_refreshes.with_label_values(&[name, "failure"]).inc();
-        // Where none are left, the calls that need them say so.
-        if state.valid(now).is_some()
-            && let Some(repeat) = state.failures.happened((), Instant::now())
-        {
+        if let Some(repeat) = state.failures.happened((), Instant::now()) {
             let again = match repeat {
                 Repeat::First => String::new(),
                 Repeat::Again(count) => format!(" ({count})"),
             };
-            tracing::warn!(
-                credentials = name,
-                "cannot refresh the credentials, those at hand stay in use: {why}{again}"
-            );
+            if state.valid(now).is_some() {
+                tracing::warn!(
+                    credentials = name,
+                    "cannot refresh the credentials, those at hand stay in use: {why}{again}"
+                );
+            } else {
+                tracing::warn!(credentials = name, "cannot get credentials: {why}{again}");
+            }
         }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let until = Instant::now() + schedule::pause(in_a_row, &self.tools.random);
