@@ -47,7 +47,11 @@ fn metrics_and_flags_that_are_named_are_there() {
     for page in Page::all() {
         for name in metrics(&page.text) {
             let family = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
-            assert!(known.contains(name) || known.contains(family), "{}: there is no metric {name}", page.path.display());
+            assert!(
+                known.contains(name) || known.contains(family),
+                "{}: there is no metric {name}",
+                page.path.display()
+            );
         }
         for flag in flags(&page.text) {
             assert!(known_flags.contains(flag), "{}: there is no flag {flag}", page.path.display());
@@ -70,8 +74,9 @@ fn files_that_are_named_are_there() {
 fn troubleshooting_explains_every_error_code_once() {
     let page = Page::read("docs/troubleshooting.md");
     let rows = page.rows().skip_while(|row| row[0] != "Code").skip(1);
-    let mut explained: Vec<_> =
-        rows.flat_map(|row| row[0].split(", ").map(|code| code.trim_matches('`').to_owned()).collect::<Vec<_>>()).collect();
+    let mut explained: Vec<_> = rows
+        .flat_map(|row| row[0].split(", ").map(|code| code.trim_matches('`').to_owned()).collect::<Vec<_>>())
+        .collect();
     let mut labels = ERROR_LABELS.to_vec();
     explained.sort_unstable();
     labels.sort_unstable();
@@ -81,7 +86,8 @@ fn troubleshooting_explains_every_error_code_once() {
 #[test]
 fn the_rows_of_the_house_are_those_of_the_library() {
     let page = Page::read("CONTRIBUTING.md");
-    let documented: Vec<_> = page.rows().filter(|row| row[0].parse::<u8>().is_ok()).map(|row| row.join(" | ")).collect();
+    let documented: Vec<_> =
+        page.rows().filter(|row| row[0].parse::<u8>().is_ok()).map(|row| row.join(" | ")).collect();
     let library = std::fs::read_to_string(root().join("src/lib.rs")).expect("the library");
     let rows = library.lines().filter_map(|line| line.strip_prefix("//! | "));
     let rows = rows.map(|row| row.replace("[`", "`").replace("`]", "`"));
