@@ -1,9 +1,11 @@
-//! The HTTP edge: routes, headers, the deadline of a scrape, compression.
+//! The HTTP edge: routes, headers, the deadline of a scrape, compression, and who comes in.
 //!
 //! What an answer says comes from the rows below; how it travels is decided here. Nothing here
 //! makes a call to the API: `/metrics` asks the sweeps, and they decide.
 
+mod edge;
 mod encoding;
+mod guard;
 mod gzip;
 mod health;
 mod landing;
@@ -11,6 +13,7 @@ mod metrics;
 mod options;
 mod paths;
 mod reload;
+pub mod toolkit;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
+pub use edge::Edge;
 pub use health::Readiness;
 pub use options::Options;
 pub use paths::PathError;

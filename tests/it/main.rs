@@ -9,6 +9,8 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod client_urls;
+#[cfg(test)]
 mod completions;
 #[cfg(test)]
 mod config;
@@ -19,7 +21,11 @@ mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod discovery_doc;
+#[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod edge;
 #[cfg(test)]
 mod exposition;
 #[cfg(test)]
@@ -46,3 +52,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;
