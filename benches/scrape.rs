@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper_util::service::TowerToHyperService;
@@ -16,9 +18,10 @@ use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::net::{ServeOptions, listen, serve};
 use mqtt_presence_exporter::presence::{
     Answer, BatchEntry, BoxFuture, CallError, FleetBuilder, InstanceId, InstanceState, LabelName, Observation,
-    Operation, PresenceSource,
+    Operation, PresenceSource, Shard,
 };
-use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use mqtt_presence_exporter::random::Random;
+use mqtt_presence_exporter::sweep::{Gate, Quotas, Subject, Sweeps, Tools};
 use mqtt_presence_exporter::telemetry::Metrics;
 use mqtt_presence_exporter::web::{self, Readiness, Web};
 use support::{median, row};
@@ -78,7 +81,7 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
     runtime.block_on(async {
         let subject = Subject { state: Arc::new(state), source: Arc::new(Silent), account: None, calls_per_second: 1 };
         let tools = Tools {
-            gate: Arc::new(Gate::new(Quotas::serve(&config))),
+            gate: Arc::new(Gate::new(Quotas::serve(&config, Shard::WHOLE))),
             metrics: Arc::clone(&metrics),
             clock: Clock::system(),
             random: Random::new(|| 0),
@@ -88,7 +91,8 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
             sweeps: Arc::new(Sweeps::new(vec![subject], &config.collect, tools)),
             metrics,
             readiness: Readiness::starting(),
-            config: Arc::new(String::new),
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            reload: None,
         };
         let listener = listen("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
@@ -131,9 +135,12 @@ fn scrape(address: SocketAddr, accept: &str) -> Scraped {
     let mut buf = vec![0; 256 * 1024];
     let start = Instant::now();
     let mut stream = ask(address, accept);
-    let mut len = stream.read(&mut buf).expect("an answer");
-    while !buf[..len].windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|at| at + 4 < len) {
-        len += stream.read(&mut buf[len..]).expect("an answer with a body");
+    let mut len = 0;
+    // The head may come before the text.
+    while buf[..len].windows(4).position(|end| end == b"\r\n\r\n").is_none_or(|at| at + 4 == len) {
+        let read = stream.read(&mut buf[len..]).expect("an answer");
+        assert!(read > 0, "the answer has a text");
+        len += read;
     }
     let first_byte = start.elapsed().as_secs_f64();
     let mut bytes = len as f64;

@@ -72,7 +72,7 @@ fn render(frozen: Arc<Frozen>) -> usize {
     let mut exposition = Exposition::new(frozen, String::new(), true);
     let (mut buffer, mut lines) = (Vec::new(), 0);
     while exposition.fill(&mut buffer) {
-        lines += buffer.iter().filter(|&&byte| byte == b'\n').count();
+        lines += std::str::from_utf8(&buffer).expect("text").lines().count();
         buffer.clear();
     }
     lines

@@ -10,12 +10,14 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::rt::TokioIo;
-use mqtt_presence_exporter::aliyun::credentials::Provider;
+use mqtt_presence_exporter::aliyun::credentials::{Provider, Tools};
 use mqtt_presence_exporter::aliyun::{Client, ClientOptions};
 use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::net;
 use mqtt_presence_exporter::presence::PresenceSource;
+use mqtt_presence_exporter::random::Random;
+use mqtt_presence_exporter::telemetry::Metrics;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::interval;
@@ -120,7 +122,15 @@ impl Ours {
             signature: config.api.signature,
             call_timeout: config.collect.call_timeout,
         };
-        let credentials = Arc::new(Provider::new(&instance.credentials.provider, &Env::default()));
+        let tools = Tools {
+            env: Env::default(),
+            clock: Clock::system(),
+            random: Random::new(|| 0),
+            metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
+            signature: config.api.signature,
+            ca_file: None,
+        };
+        let credentials = Arc::new(Provider::new("bench", &instance.credentials.provider, &tools));
         Self(Client::new(http, credentials, Clock::system(), options))
     }
 }

@@ -125,20 +125,24 @@ fn sdk(server: &Server) -> f64 {
     cost(script.expect("tests/venv.sh has made the Python environment"))
 }
 
+/// What a call of the bare client costs; it has to have sent as much as the exporter does.
+fn bare(pace: &str, server: &Server) -> f64 {
+    let sent = || (server.calls.load(Ordering::Relaxed), server.bytes.load(Ordering::Relaxed));
+    let (calls_before, bytes_before) = sent();
+    let cost = child("hyper", pace, server);
+    let (calls, bytes) = sent();
+    let length = server.first.get().map_or(0, Vec::len) as u64;
+    assert_eq!(bytes - bytes_before, (calls - calls_before) * length, "the same bytes");
+    cost
+}
+
 fn compare() {
     let server = Server::start();
     let sweep = median(sweep(&server));
-    server.calls.store(0, Ordering::Relaxed);
-    server.bytes.store(0, Ordering::Relaxed);
     let (mut hyper_evenly, mut hyper, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        hyper_evenly.push(child("hyper", "evenly", &server));
-        hyper.push(child("hyper", "at-once", &server));
-    }
-    let length = server.first.get().map(Vec::len).unwrap_or_default() as u64;
-    let expected = length * server.calls.load(Ordering::Relaxed);
-    assert_eq!(server.bytes.load(Ordering::Relaxed), expected, "the same bytes");
-    for _ in 0..ROUNDS {
+        hyper_evenly.push(bare("evenly", &server));
+        hyper.push(bare("at-once", &server));
         ours.push(child("client", "at-once", &server));
     }
     let [hyper_evenly, hyper, ours] = [hyper_evenly, hyper, ours].map(median);

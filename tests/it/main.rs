@@ -45,6 +45,8 @@ mod scaling_doc;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod simulator;

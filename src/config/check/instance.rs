@@ -76,7 +76,10 @@ pub(super) fn instances(
     let fed = items.iter().any(|at| at.peek("client_files").or(at.peek("client_urls")).is_some());
     let mut seen = HashMap::new();
     let mut instances = Vec::with_capacity(items.len());
-    for (n, at) in items.enumerate() {
+    for (n, at) in items.into_iter().enumerate() {
+        if !fed && at.peek("clients").is_none() {
+            at.warning(report, "has no clients; list some in `clients`, `client_files` or `client_urls`");
+        }
         instances.extend(instance(&at, default, single_per_second, folder, report));
         // Told also where something else is wrong with the instance.
         if let Some(id) = at.peek("id")
