@@ -3,7 +3,7 @@
 
 use mqtt_presence_exporter::aliyun::credentials::issued::{from_service, from_sts};
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     for understood in [from_sts(bytes), from_service(bytes)] {
         match understood {
             Ok(issued) => {

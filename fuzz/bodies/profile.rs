@@ -3,7 +3,7 @@
 
 use mqtt_presence_exporter::aliyun::credentials::profile::find;
 
-pub fn run(bytes: &[u8]) {
+pub(crate) fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for name in [None, Some("default"), Some("a")] {
         match find(text, name) {
