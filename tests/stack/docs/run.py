@@ -6,6 +6,7 @@ say it is for. Of console blocks, the lines behind `$` are run, by Bash, with `s
 programs that are not here or would reach beyond this folder. Usage: run.py BINARY
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -93,7 +94,8 @@ class Sandbox:
 
     def stop(self):
         for line in pathlib.Path(self.environment["SANDBOX"], "servers").read_text().split():
-            os.kill(int(line), signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(line), signal.SIGTERM)
 
 
 def read(page, sandbox, binary, prometheus):
@@ -131,8 +133,8 @@ def main(binary):
                     f"--storage.path={stack.folder}/alertmanager", f"--web.listen-address={alertmanager}",
                     "--cluster.listen-address=")
         await_("Alertmanager", lambda: answers(f"http://{alertmanager}/-/ready"))
-        for page in pages():
-            folder = stack.folder / page.stem
+        for number, page in enumerate(pages()):
+            folder = stack.folder / str(number)
             folder.mkdir()
             sandbox = Sandbox(folder, binary, alertmanager)
             try:

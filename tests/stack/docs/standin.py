@@ -68,6 +68,8 @@ def start(*arguments):
 
 def exporter(arguments):
     command = next((word for word in arguments if not word.startswith("-")), "serve")
+    if {"--version", "--help"} & set(arguments):
+        command = "say something"
     if command == "demo":
         stop_servers()
         start(*arguments)
