@@ -3,6 +3,7 @@
 //! What an answer says comes from the rows below; how it travels is decided here. Nothing here
 //! makes a call to the API: `/metrics` asks the sweeps, and they decide.
 
+mod clients;
 mod encoding;
 mod gzip;
 mod health;
@@ -10,6 +11,7 @@ mod landing;
 mod metrics;
 mod options;
 mod paths;
+mod select;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub use paths::PathError;
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
 use paths::Prefix;
+use select::Viewer;
 
 /// The HTTP edge, and what it shows.
 #[derive(Clone)]
@@ -50,11 +53,17 @@ impl Web {
         let Self { options, sweeps, metrics, readiness, config } = self;
         let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
+        let viewer = Viewer::new(Arc::clone(&sweeps));
         let endpoints = [
             Endpoint {
                 path: telemetry_path,
                 about: "what is known of every device, for Prometheus",
                 routes: metrics::routes(&options, sweeps, metrics),
+            },
+            Endpoint {
+                path: "/api/v1/clients",
+                about: "what is known of every device, as JSON: filtered, sorted, a page at a time",
+                routes: clients::routes(viewer),
             },
             Endpoint {
                 path: "/config",

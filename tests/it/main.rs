@@ -7,6 +7,8 @@ mod aliyun_client;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod clients_api;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod discovery;
