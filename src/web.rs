@@ -11,6 +11,7 @@ mod landing;
 mod metrics;
 mod options;
 mod paths;
+mod sd;
 mod select;
 
 use std::fmt;
@@ -54,6 +55,7 @@ impl Web {
         let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
         let viewer = Viewer::new(Arc::clone(&sweeps));
+        let targets = sd::routes(Arc::clone(&sweeps), &prefix);
         let endpoints = [
             Endpoint {
                 path: telemetry_path,
@@ -65,6 +67,7 @@ impl Web {
                 about: "what is known of every device, as JSON: filtered, sorted, a page at a time",
                 routes: clients::routes(viewer),
             },
+            Endpoint { path: "/sd", about: "every device as a target of /probe, for Prometheus", routes: targets },
             Endpoint {
                 path: "/config",
                 about: "the configuration in effect",

@@ -21,6 +21,8 @@ mod net_client;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod sd;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod simulator;

@@ -54,7 +54,7 @@ async fn plain_exporter() -> Server {
     start(exporter(2, Options::default()).0).await
 }
 
-const ENDPOINTS: [&str; 6] = ["/", "/metrics", "/api/v1/clients", "/config", "/-/healthy", "/-/ready"];
+const ENDPOINTS: [&str; 7] = ["/", "/metrics", "/api/v1/clients", "/sd", "/config", "/-/healthy", "/-/ready"];
 
 #[tokio::test]
 async fn a_scrape_says_what_is_known_in_the_text_format() {
@@ -167,7 +167,10 @@ async fn the_landing_page_leads_everywhere_and_lets_nothing_in() {
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
     let links: Vec<_> = page.text().split("href=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
-    assert_eq!(links, ["/mqtt/metrics", "/mqtt/api/v1/clients", "/mqtt/config", "/mqtt/-/healthy", "/mqtt/-/ready"]);
+    assert_eq!(
+        links,
+        ["/mqtt/metrics", "/mqtt/api/v1/clients", "/mqtt/sd", "/mqtt/config", "/mqtt/-/healthy", "/mqtt/-/ready"]
+    );
     for link in links {
         assert_eq!(server.get(link).await.status, 200, "{link}");
     }

@@ -1,7 +1,7 @@
 //! Which clients are wanted.
 
 use super::{BadParameter, Place};
-use crate::presence::{Frozen, Status};
+use crate::presence::{Fleet, Frozen, FrozenInstance, Status};
 
 /// What all wanted clients have in common. Where a parameter is given several times, one of its
 /// values will do, but for labels, of which a client needs all.
@@ -44,28 +44,32 @@ impl Filter {
 
     /// The wanted clients, instance by instance, whatever their status.
     pub(in crate::web) fn whatever_status<'a>(&self, frozen: &'a Frozen) -> impl Iterator<Item = Place<'a>> {
-        let wanted = |id: &str| self.instances.is_empty() || self.instances.iter().any(|instance| instance == id);
-        frozen.instances.iter().filter(move |instance| wanted(instance.id().as_str())).flat_map(|instance| {
-            let fleet = instance.fleet();
-            let named = |name: &str| self.groups.is_empty() || self.groups.iter().any(|group| group == name);
-            let groups: Vec<_> = fleet.groups().iter().map(|group| named(&group.name)).collect();
-            (0..fleet.len())
-                .filter(move |&client| groups[fleet.group_of(client)])
-                .map(move |client| Place { instance, client })
-                .filter(|place| self.labels_match(place) && self.text_matches(place))
+        frozen.instances.iter().filter_map(|instance| Some((instance, self.within(instance)?))).flat_map(
+            |(instance, wanted)| {
+                let clients = (0..instance.fleet().len()).filter(move |&client| wanted(client));
+                clients.map(move |client| Place { instance, client })
+            },
+        )
+    }
+
+    /// Whether a client of `instance` is wanted, whatever its status; `None` if none of them is.
+    pub(in crate::web) fn within(&self, instance: &FrozenInstance) -> Option<impl Fn(usize) -> bool> {
+        let (fleet, id) = (instance.fleet(), instance.id().as_str());
+        let named = |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+        let groups: Vec<_> = fleet.groups().iter().map(|group| named(&self.groups, &group.name)).collect();
+        named(&self.instances, id).then_some(move |client| {
+            groups[fleet.group_of(client)] && self.labels_match(fleet, client) && self.text_matches(fleet, client)
         })
     }
 
-    fn labels_match(&self, place: &Place<'_>) -> bool {
-        let mut labels = self.labels.iter();
-        labels.all(|(name, value)| place.instance.fleet().labels(place.client).any(|(n, v)| n == name && v == *value))
+    fn labels_match(&self, fleet: &Fleet, client: usize) -> bool {
+        self.labels.iter().all(|(name, value)| fleet.labels(client).any(|(n, v)| n == name && v == *value))
     }
 
-    fn text_matches(&self, place: &Place<'_>) -> bool {
-        let Some(text) = &self.text else { return true };
-        let fleet = place.instance.fleet();
-        contains(&fleet.client(place.client), text)
-            || fleet.labels(place.client).any(|(_, value)| contains(&value, text))
+    fn text_matches(&self, fleet: &Fleet, client: usize) -> bool {
+        self.text.as_ref().is_none_or(|text| {
+            contains(&fleet.client(client), text) || fleet.labels(client).any(|(_, value)| contains(&value, text))
+        })
     }
 }
 
