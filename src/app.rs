@@ -14,7 +14,7 @@ pub use simulate::{SimulateArgs, simulate};
 
 use tokio::net::TcpListener;
 
-use crate::net;
+use crate::net::{self, ListenError};
 
 /// Why a command ended without having done what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,10 @@ pub enum Failure {
 async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
-        listeners.push(net::listen(address).await.map_err(anyhow::Error::from)?);
+        listeners.push(net::listen(address).await.map_err(|error| match error {
+            ListenError::Address { .. } => Failure::Usage(format!("--web.listen-address: {error}")),
+            error => Failure::Runtime(error.into()),
+        })?);
     }
     Ok(listeners)
 }

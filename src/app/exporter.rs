@@ -143,7 +143,7 @@ fn describe(metrics: &Metrics, config: &Config, plan: &Plan, discovered: &Discov
     metrics.quota_calls_per_second.with_label_values(&[single]).set(plan.rates.single);
     for source in &discovered.sources {
         let name = source.to_string();
-        metrics.discovery_clients.with_label_values(&[&name]).set(i64::try_from(source.clients).unwrap_or(i64::MAX));
+        metrics.discovery_clients.with_label_values(&[&name]).add(i64::try_from(source.clients).unwrap_or(i64::MAX));
         metrics.discovery_last_success_timestamp_seconds.with_label_values(&[&name]).set(now);
         let _ = metrics.discovery_failures.with_label_values(&[&name]);
     }

@@ -20,6 +20,11 @@ pub(super) trait Inquiry: Send {
     /// The next client to ask for; after `None`, it is not called again.
     fn next(&mut self) -> Option<Box<str>>;
 
+    /// An attempt failed, and may be made again. `Break` gives up everything.
+    fn attempt_failed(&mut self, _error: &CallError) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
     /// The reply to one of its questions. `Break` gives up the rest, calls in flight included.
     fn replied(&mut self, reply: Reply) -> ControlFlow<()>;
 }
@@ -83,21 +88,25 @@ pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inqui
         if next.is_none() {
             next = asking.due(now);
         }
-        if next.is_none() && more {
+        let alone = asking.manner.caution != Caution::None && !(calls.is_empty() && asking.waiting.is_empty());
+        if next.is_none() && more && !alone {
             next = inquiry.next().map(Attempt::first);
             more = next.is_some();
         }
         if next.is_none() && calls.is_empty() && asking.waiting.is_empty() {
             return ControlFlow::Continue(());
         }
-        let alone = asking.manner.caution != Caution::None && (!calls.is_empty() || !asking.waiting.is_empty());
-        if next.is_some() && permit.is_none() && !alone {
+        if next.is_some() && permit.is_none() {
             permit = Some(Box::pin(target.gate.permit(&target.lane, Operation::Single, asking.manner.priority)));
         }
         let due = asking.waiting.iter().map(|&(at, _)| at).min();
         tokio::select! {
             biased;
             Some(ended) = calls.next() => {
+                let ended: Ended = ended;
+                if let Err(error) = &ended.result {
+                    inquiry.attempt_failed(error)?;
+                }
                 if let Some(reply) = asking.settle(ended).await {
                     inquiry.replied(reply)?;
                     asking.manner.caution = Caution::None;

@@ -70,14 +70,24 @@ impl Breaker {
         self.open.take().is_some()
     }
 
+    /// An attempt failed, which may be made again. `Break` with the time of the next probe where
+    /// that has no prospect: nobody takes connections.
+    pub(super) fn attempt_failed(&mut self, error: &CallError, now: Instant) -> ControlFlow<Duration> {
+        self.refusals = if error.class == ErrorClass::Connect { self.refusals + 1 } else { 0 };
+        if self.refusals >= REFUSALS { self.open(now) } else { ControlFlow::Continue(()) }
+    }
+
     /// A call failed for good. `Break` with the time of the next probe: the sweep ends here.
     pub(super) fn failed(&mut self, error: &CallError, now: Instant) -> ControlFlow<Duration> {
-        self.refusals = if error.class == ErrorClass::Connect { self.refusals + 1 } else { 0 };
         let same = self.complaints.note(error);
-        let hopeless = error.class == ErrorClass::Terminal || self.refusals >= REFUSALS || same;
-        if !hopeless && self.open.is_none() {
-            return ControlFlow::Continue(());
+        if error.class == ErrorClass::Terminal || same || self.open.is_some() {
+            self.open(now)
+        } else {
+            ControlFlow::Continue(())
         }
+    }
+
+    fn open(&mut self, now: Instant) -> ControlFlow<Duration> {
         let wait = self.open.map_or(FIRST_WAIT, |open| (open.wait * 2).min(LONGEST_WAIT));
         self.open = Some(Open { until: now + wait, wait });
         ControlFlow::Break(wait)
@@ -143,10 +153,10 @@ mod tests {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         let refused = error(ErrorClass::Connect, "connect");
         for _ in 0..20 {
-            assert!(breaker.failed(&refused, now).is_continue());
+            assert!(breaker.attempt_failed(&refused, now).is_continue());
             breaker.passed();
         }
-        let opened = (0..5).map(|_| breaker.failed(&refused, now).is_break()).collect::<Vec<_>>();
+        let opened = (0..5).map(|_| breaker.attempt_failed(&refused, now).is_break()).collect::<Vec<_>>();
         assert_eq!(opened, [false, false, false, false, true]);
     }
 

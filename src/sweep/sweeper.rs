@@ -15,7 +15,7 @@ use super::ring::{Ring, Round};
 use super::target::Target;
 use crate::aliyun::operation_name;
 use crate::limits::Priority;
-use crate::presence::{Fleet, InstanceState, Operation, Published, SweepResult, SweepSummary};
+use crate::presence::{CallError, Fleet, InstanceState, Operation, Published, SweepResult, SweepSummary};
 
 /// How long a sweep may go on repeating calls: so many times its planned time, at least [`SHORTEST`].
 const PATIENCE: u32 = 2;
@@ -199,9 +199,23 @@ struct Sweep<'a> {
     answered: usize,
 }
 
+impl Sweep<'_> {
+    /// Says why the sweep ends here.
+    fn stopped(&self, error: &CallError, wait: Duration) {
+        let target = &self.sweeper.target;
+        target.complain(error);
+        tracing::debug!(instance_id = %target.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
+    }
+}
+
 impl Inquiry for Sweep<'_> {
     fn next(&mut self) -> Option<Box<str>> {
         self.round.next().map(|index| self.fleet.client(index).into())
+    }
+
+    fn attempt_failed(&mut self, error: &CallError) -> ControlFlow<()> {
+        let stopped = lock(&self.sweeper.breaker).attempt_failed(error, Instant::now());
+        stopped.map_break(|wait| self.stopped(error, wait))
     }
 
     fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
@@ -220,11 +234,11 @@ impl Inquiry for Sweep<'_> {
                 ControlFlow::Continue(())
             }
             Err(error) => {
-                target.complain(&error);
                 let stopped = lock(&self.sweeper.breaker).failed(&error, Instant::now());
-                stopped.map_break(|wait| {
-                    tracing::debug!(instance_id = %target.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; one call decides after the wait whether to go on");
-                })
+                if stopped.is_continue() {
+                    target.complain(&error);
+                }
+                stopped.map_break(|wait| self.stopped(&error, wait))
             }
         }
     }

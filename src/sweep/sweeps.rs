@@ -149,3 +149,10 @@ impl Sweeps {
         joined.iter().all(|(_, progress)| progress.is_hopeful()) && Instant::now() + longest <= deadline
     }
 }
+
+impl Drop for Sweeps {
+    /// Without the sweeps' owner nobody would see what they find out.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod aliyun_client;
 #[cfg(test)]
+mod binary;
+#[cfg(test)]
 mod check_config;
 #[cfg(test)]
 mod clients_api;
@@ -20,6 +22,8 @@ mod metrics_doc;
 mod net_client;
 #[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod scenario;
 #[cfg(test)]
 mod sd;
 #[cfg(test)]

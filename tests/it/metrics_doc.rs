@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use mqtt_presence_exporter::aliyun::ERROR_LABELS;
 use mqtt_presence_exporter::telemetry::{Metric, table};
 
 /// What is said of a metric: its type, its labels, and its help.
 type Said = (String, Vec<String>, String);
 
+fn text() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    fs::read_to_string(path).expect("the reference")
+}
+
 /// What the reference says, by name.
 fn reference() -> BTreeMap<String, Said> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
-    let text = fs::read_to_string(path).expect("the reference");
+    let text = text();
     let mut metrics = BTreeMap::new();
     for line in text.lines() {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
@@ -41,5 +46,13 @@ fn the_reference_and_the_table_say_the_same() {
     }
     for name in reference.keys() {
         assert!(table.contains_key(name), "docs/metrics.md has {name}, which the exporter has not");
+    }
+}
+
+#[test]
+fn the_reference_lists_every_error_code() {
+    let text = text();
+    for label in ERROR_LABELS {
+        assert!(text.contains(&format!("`{label}`")), "`{label}` is missing in docs/metrics.md");
     }
 }

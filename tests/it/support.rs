@@ -4,4 +4,5 @@ pub(crate) mod exposition;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod pump;
+pub(crate) mod rig;
 pub(crate) mod source;
