@@ -11,6 +11,7 @@ mod budget;
 mod decide;
 mod gate;
 pub mod plan;
+mod probe;
 mod ring;
 mod sweeper;
 mod sweeps;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use gate::{Gate, Quotas};
+pub use probe::{NoAnswer, Prober};
 pub use sweeps::{Subject, Sweeps, Tools};
 
 /// Where random numbers come from.

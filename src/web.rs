@@ -1,9 +1,10 @@
 //! The HTTP edge: routes, headers, the deadline of a scrape, compression.
 //!
 //! What an answer says comes from the rows below; how it travels is decided here. Nothing here
-//! makes a call to the API: `/metrics` asks the sweeps, and they decide.
+//! makes a call to the API: `/metrics` and `/probe` ask the sweeps, and they decide.
 
 mod clients;
+mod deadline;
 mod encoding;
 mod gzip;
 mod health;
@@ -11,6 +12,8 @@ mod landing;
 mod metrics;
 mod options;
 mod paths;
+mod places;
+mod probe;
 mod sd;
 mod select;
 
@@ -55,6 +58,7 @@ impl Web {
         let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
         let viewer = Viewer::new(Arc::clone(&sweeps));
+        let probed = Arc::clone(&sweeps);
         let targets = sd::routes(Arc::clone(&sweeps), &prefix);
         let endpoints = [
             Endpoint {
@@ -66,6 +70,11 @@ impl Web {
                 path: "/api/v1/clients",
                 about: "what is known of every device, as JSON: filtered, sorted, a page at a time",
                 routes: clients::routes(viewer),
+            },
+            Endpoint {
+                path: "/probe",
+                about: "one device, asked for now: ?client_id=…&instance_id=…",
+                routes: probe::routes(&options, probed),
             },
             Endpoint { path: "/sd", about: "every device as a target of /probe, for Prometheus", routes: targets },
             Endpoint {

@@ -107,6 +107,7 @@ impl Exporter {
         let options = web::Options {
             scrape_timeout: config.collect.scrape_timeout,
             per_client: config.exposition.per_client,
+            any_client: config.probe.any_client,
             ..options
         };
         let shown: Arc<str> = config::render(&config).into();

@@ -144,12 +144,7 @@ fn api(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Api> {
 
 fn probe(at: &At<'_>, report: &mut Report) -> Option<Probe> {
     let [any_client] = at.fields(PROBE, report)?;
-    if let Some(at) = any_client
-        && at.switch(report) == Some(true)
-    {
-        not_yet(&at, "`/probe`", "set it to false or remove it", report);
-    }
-    Some(Probe::default())
+    Some(Probe { any_client: any_client.and_then(|at| at.switch(report)).unwrap_or_default() })
 }
 
 /// A path, a relative one taken from `folder`.

@@ -5,9 +5,11 @@
 //! decided in [`super::decide`].
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::decide::{Decision, Tried};
 use super::gate::Permit;
@@ -36,6 +38,10 @@ pub(super) struct Reply {
     pub(super) client: Box<str>,
     /// What is known now, or why nothing is.
     pub(super) result: Result<Observation, CallError>,
+    /// How long the last call took, its wait for a permit not counted.
+    pub(super) took: Duration,
+    /// By which ID the service's operators can find it, if it answered.
+    pub(super) request_id: Option<String>,
 }
 
 /// How carefully an inquiry begins.
@@ -58,6 +64,8 @@ pub(super) struct Manner {
     pub(super) priority: Priority,
     /// No call is repeated after this.
     pub(super) until: Option<Instant>,
+    /// Once it is cancelled no call begins any more; those in flight are still heard.
+    pub(super) enough: CancellationToken,
 }
 
 /// A question on its way.
@@ -74,6 +82,8 @@ struct Ended {
     /// When it left, by the clock of the limits and by ours.
     sent: Time,
     start: Instant,
+    took: Duration,
+    request_id: Option<String>,
 }
 
 /// Asks everything that `inquiry` wants to know of `target`; whether it was heard out.
@@ -117,6 +127,10 @@ pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inqui
                 let attempt = next.take().expect("a permit is asked for with an attempt at hand");
                 calls.push(call(target, attempt, granted));
             }
+            () = asking.manner.enough.cancelled(), if next.is_some() || due.is_some() || more => {
+                (permit, next, more) = (None, None, false);
+                asking.waiting.clear();
+            }
             () = async { tokio::time::sleep_until(due.expect("guarded")).await }, if next.is_none() && due.is_some() => {}
         }
     }
@@ -133,15 +147,16 @@ async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
     target.sent(Operation::Single);
     let start = Instant::now();
     let answer = target.source.query(&attempt.client).await;
-    let sent = permit.sent;
+    let (sent, took) = (permit.sent, start.elapsed());
     drop(permit);
     target.ended(Operation::Single, start, &answer);
     if answer.is_ok() {
         target.lane.budget.refund();
     }
     let at = target.clock.now();
+    let request_id = answer.as_ref().map_or_else(|error| &error.request_id, |answer| &answer.request_id).clone();
     let result = answer.map(|answer| Observation { online: answer.value, at, operation: Operation::Single });
-    Ended { attempt, result, sent, start }
+    Ended { attempt, result, sent, start, took, request_id }
 }
 
 struct Asking<'a> {
@@ -162,7 +177,7 @@ impl Asking<'_> {
 
     /// The reply that `ended` is, unless it is tried again.
     async fn settle(&mut self, ended: Ended) -> Option<Reply> {
-        let Ended { mut attempt, mut result, sent, start } = ended;
+        let Ended { mut attempt, mut result, sent, start, took, request_id } = ended;
         if let Err(error) = &mut result {
             self.target.slow_down(Operation::Single, sent, error);
             if let Some(at) = self.again(&mut attempt, error, start).await {
@@ -174,7 +189,7 @@ impl Asking<'_> {
                 return None;
             }
         }
-        Some(Reply { client: attempt.client, result })
+        Some(Reply { client: attempt.client, result, took, request_id })
     }
 
     /// When to try again, if at all. Refused credentials that cannot be replaced are terminal.

@@ -11,11 +11,12 @@ use tokio_util::task::TaskTracker;
 
 use super::ask::{Caution, Inquiry, Manner, Reply, ask};
 use super::breaker::{Breaker, Entry};
+use super::probe::Probes;
 use super::ring::{Ring, Round};
 use super::target::Target;
 use crate::aliyun::operation_name;
 use crate::limits::Priority;
-use crate::presence::{CallError, Fleet, InstanceState, Operation, Published, SweepResult, SweepSummary};
+use crate::presence::{CallError, Fleet, InstanceState, Observation, Operation, Published, SweepResult, SweepSummary};
 
 /// How long a sweep may go on repeating calls: so many times its planned time, at least [`SHORTEST`].
 const PATIENCE: u32 = 2;
@@ -26,11 +27,12 @@ const SHORTEST: Duration = Duration::from_secs(10);
 /// Starts and joins the sweeps of one instance.
 #[derive(Debug)]
 pub(super) struct Sweeper {
-    target: Target,
-    max_age: Duration,
+    pub(super) target: Target,
+    pub(super) max_age: Duration,
     ring: tokio::sync::Mutex<Ring>,
-    breaker: Mutex<Breaker>,
+    pub(super) breaker: Mutex<Breaker>,
     flight: Mutex<Flight>,
+    pub(super) probes: Probes,
 }
 
 /// The newest sweep.
@@ -66,14 +68,14 @@ impl Progress {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sweeper {
     pub(super) fn new(target: Target, max_age: Duration) -> Self {
         let ring = tokio::sync::Mutex::new(Ring::new(target.state.fleet()));
-        Self { target, max_age, ring, breaker: Mutex::default(), flight: Mutex::default() }
+        Self { target, max_age, ring, breaker: Mutex::default(), flight: Mutex::default(), probes: Probes::default() }
     }
 
     pub(super) fn state(&self) -> &InstanceState {
@@ -83,6 +85,18 @@ impl Sweeper {
     /// How long it takes to ask for `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
         self.target.gate.time_for(&self.target.lane, Operation::Single, clients)
+    }
+
+    /// Publishes what the API said about a client, and that it answers.
+    pub(super) fn heard(&self, client: &str, observation: Observation) {
+        let instance_id = self.target.state.id();
+        let published = self.target.state.publish(client, observation);
+        if matches!(published, Published::Connected | Published::Disconnected) {
+            tracing::debug!(%instance_id, client_id = %client, online = observation.online, "client changed");
+        }
+        if lock(&self.breaker).passed() {
+            tracing::info!(%instance_id, "the API answers again; sweeps go on");
+        }
     }
 
     /// Joins the sweep in flight, or starts one when the last started longer than `max_age` ago
@@ -154,7 +168,8 @@ impl Sweeper {
             _ => Caution::Probe,
         };
         let until = start + (planned * PATIENCE).max(SHORTEST);
-        let manner = Manner { caution, priority: Priority::Ordinary, until: Some(until) };
+        let manner =
+            Manner { caution, priority: Priority::Ordinary, until: Some(until), enough: CancellationToken::new() };
         let mut ring = self.ring.lock().await;
         let round = ring.round(&fleet);
         let mut sweep = Sweep { sweeper: &self, fleet: &fleet, round, progress: &progress, answered: 0 };
@@ -204,6 +219,7 @@ impl Sweep<'_> {
     fn stopped(&self, error: &CallError, wait: Duration) {
         let target = &self.sweeper.target;
         target.complain(error);
+        self.sweeper.probes.give_up();
         tracing::debug!(instance_id = %target.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
     }
 }
@@ -224,13 +240,7 @@ impl Inquiry for Sweep<'_> {
         match reply.result {
             Ok(observation) => {
                 self.answered += 1;
-                let published = target.state.publish(&reply.client, observation);
-                if matches!(published, Published::Connected | Published::Disconnected) {
-                    tracing::debug!(instance_id = %target.state.id(), client_id = %reply.client, online = observation.online, "client changed");
-                }
-                if lock(&self.sweeper.breaker).passed() {
-                    tracing::info!(instance_id = %target.state.id(), "the API answers again; sweeps go on");
-                }
+                self.sweeper.heard(&reply.client, observation);
                 ControlFlow::Continue(())
             }
             Err(error) => {

@@ -1,7 +1,6 @@
 //! `/metrics`: a scrape, from its request to the last chunk of its text.
 
 mod body;
-mod deadline;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,23 +8,22 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::Options;
 use super::encoding::Encoding;
+use super::places::Places;
+use super::{Options, deadline};
 use crate::exposition::Exposition;
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
 use body::ExpositionBody;
 
 /// The text format, as Prometheus's documentation "Exposition formats" names it.
-const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-/// How long the scraper waits, in seconds; Prometheus sends it with every scrape.
-const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+pub(super) const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// `GET` scrapes; `HEAD` shows the headers and starts nothing.
 pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>, metrics: Arc<Metrics>) -> MethodRouter {
@@ -35,11 +33,7 @@ pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>, metrics: Arc<Metric
         per_client: options.per_client,
         scrape_timeout: options.scrape_timeout,
         timeout_offset: options.timeout_offset,
-        max_requests: options.max_requests,
-        free: Arc::new(Semaphore::new(match options.max_requests {
-            0 => Semaphore::MAX_PERMITS,
-            limited => limited.min(Semaphore::MAX_PERMITS),
-        })),
+        places: Places::new("scrapes", options.max_requests),
         last_rendering: LastRendering::default(),
     });
     let head = async |headers: HeaderMap| {
@@ -57,38 +51,32 @@ struct Scrapes {
     per_client: bool,
     scrape_timeout: Duration,
     timeout_offset: Duration,
-    max_requests: usize,
-    free: Arc<Semaphore>,
+    places: Places,
     last_rendering: LastRendering,
 }
 
 impl Scrapes {
     async fn scrape(self: Arc<Self>, headers: HeaderMap) -> Response {
-        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return self.too_many() };
-        let asked = headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
+        let place = match self.places.take() {
+            Ok(place) => place,
+            Err(refusal) => return *refusal,
+        };
+        let asked = deadline::asked(&headers);
         let wait = deadline::wait(asked, self.scrape_timeout, self.timeout_offset, self.last_rendering.get());
         let frozen = self.sweeps.scrape(Instant::now() + wait).await;
 
         let started = Instant::now();
         let exposition = Exposition::new(frozen, self.metrics.gather_text(), self.per_client);
         let encoding = Encoding::of(&headers);
-        let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _permit: permit });
+        let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _place: place });
         response(encoding, Body::new(body))
-    }
-
-    fn too_many(&self) -> Response {
-        let text = format!(
-            "{} scrapes are being answered, and --web.max-requests allows no more; try again later\n",
-            self.max_requests
-        );
-        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
     }
 }
 
 /// A scrape that is being answered; until it is dropped it counts against the limit.
 struct InFlight {
     scrapes: Arc<Scrapes>,
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 impl InFlight {

@@ -19,6 +19,8 @@ pub struct Options {
     pub timeout_offset: Duration,
     /// The timeout of a scraper that does not say its own; `collect.scrape_timeout`.
     pub scrape_timeout: Duration,
+    /// Whether clients that are not in the fleet may be probed; `probe.any_client`.
+    pub any_client: bool,
     /// Whether every client has series of its own; `exposition.per_client`.
     pub per_client: bool,
 }
@@ -32,6 +34,7 @@ impl Default for Options {
             max_requests: 40,
             timeout_offset: Duration::from_millis(500),
             scrape_timeout: Duration::from_secs(10),
+            any_client: false,
             per_client: true,
         }
     }

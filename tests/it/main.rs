@@ -21,6 +21,8 @@ mod metrics_doc;
 #[cfg(test)]
 mod net_client;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod scenario;
