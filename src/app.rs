@@ -3,12 +3,14 @@
 mod check_config;
 mod demo;
 mod exporter;
+mod query;
 mod serve;
 mod simulate;
 
 pub use check_config::check_config;
 pub use demo::{DemoArgs, demo};
 pub use exporter::{Exporter, World};
+pub use query::{Output, QueryArgs, Verdict, query, read_ids};
 pub use serve::{ServeOptions, serve};
 pub use simulate::{SimulateArgs, simulate};
 

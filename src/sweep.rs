@@ -20,6 +20,7 @@ mod target;
 use std::fmt;
 use std::sync::Arc;
 
+pub use ask::Reply;
 pub use gate::{Gate, Quotas};
 pub use probe::{NoAnswer, Prober};
 pub use sweeps::{Subject, Sweeps, Tools};

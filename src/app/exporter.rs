@@ -57,6 +57,17 @@ const CONNECT_PART: u32 = 2;
 impl Exporter {
     /// The exporter that `config` describes, with the clients that were `discovered` for it.
     pub fn new(config: Config, discovered: Discovered, world: &World) -> Result<Self, Failure> {
+        let quotas = Quotas::serve(&config);
+        Self::within(quotas, config, discovered, world)
+    }
+
+    /// The same, within other quotas.
+    pub(super) fn within(
+        quotas: Quotas,
+        config: Config,
+        discovered: Discovered,
+        world: &World,
+    ) -> Result<Self, Failure> {
         let clients: Vec<_> = discovered.fleets.iter().map(crate::presence::Fleet::len).collect();
         let plan = Plan::new(&config, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
@@ -85,13 +96,18 @@ impl Exporter {
             });
         }
         let tools = Tools {
-            gate: Arc::new(Gate::new(Quotas::serve(&config))),
+            gate: Arc::new(Gate::new(quotas)),
             metrics: Arc::clone(&metrics),
             clock: world.clock,
             random: world.random.clone(),
         };
         let sweeps = Arc::new(Sweeps::new(subjects, &config.collect, tools));
         Ok(Self { sweeps, metrics, config })
+    }
+
+    /// Who asks the API.
+    pub(super) fn sweeps(&self) -> &Sweeps {
+        &self.sweeps
     }
 
     /// Serves on `listeners` until `shutdown`; then no connection is accepted, requests in flight

@@ -33,15 +33,15 @@ pub(super) trait Inquiry: Send {
 
 /// What became of a question.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub struct Reply {
     /// The client that was asked for.
-    pub(super) client: Box<str>,
+    pub client: Box<str>,
     /// What is known now, or why nothing is.
-    pub(super) result: Result<Observation, CallError>,
+    pub result: Result<Observation, CallError>,
     /// How long the last call took, its wait for a permit not counted.
-    pub(super) took: Duration,
+    pub took: Duration,
     /// By which ID the service's operators can find it, if it answered.
-    pub(super) request_id: Option<String>,
+    pub request_id: Option<String>,
 }
 
 /// How carefully an inquiry begins.

@@ -1,5 +1,6 @@
 //! Asking for one client, now, for somebody who waits for the answer.
 
+mod each;
 mod one;
 
 use std::collections::HashMap;
@@ -146,7 +147,7 @@ impl Prober {
             Entry::Full => Caution::None,
             Entry::Probe => Caution::Probe,
             Entry::Refused(until) => {
-                return Err(NoAnswer::Refused { instance: self.state().id().to_string(), wait: until - now });
+                return Err(self.refused(until - now));
             }
         };
         let (question, open) = watch::channel(None);
@@ -154,6 +155,10 @@ impl Prober {
         questions.open.insert(client.into(), Arc::downgrade(&question));
         self.tasks.spawn(self.clone().ask(client.into(), question, caution, deadline));
         Ok(Joined::Open(open))
+    }
+
+    fn refused(&self, wait: Duration) -> NoAnswer {
+        NoAnswer::Refused { instance: self.state().id().to_string(), wait }
     }
 
     /// Whether it was heard in real time, and just now.

@@ -23,6 +23,8 @@ mod net_client;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod query;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod scenario;
