@@ -1,6 +1,7 @@
 //! The command line: flags and subcommands in, one call into [`crate::app`], an exit code out.
 
 mod args;
+mod shard;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -13,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub use args::{Cli, Command};
+pub use shard::ShardArgs;
 
 use crate::app::{self, Failure, Verdict, World};
 use crate::clock::Clock;
@@ -61,7 +63,7 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
     let out = &mut io::stdout();
     let world = || World::real(env.clone());
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::CheckConfig(args) => match app::check_config(&args.config_file, out) {
+        Command::CheckConfig(args) => match app::check_config(&args.config.config_file, args.shard.shard(env)?, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Usage("the configuration has problems".to_owned())),
             Err(error) => Err(Failure::Runtime(error.into())),
@@ -78,8 +80,9 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
             }));
         }
         Command::Serve(args) => {
+            let world = World { shard: args.shard.shard(env)?, ..world() };
             let options = args.try_into()?;
-            run_until_signal(|stop| app::serve(options, world(), stop))
+            run_until_signal(|stop| app::serve(options, world, stop))
         }
         Command::Demo(args) => run_until_signal(|stop| app::demo(args, world(), stop, out)),
         Command::Simulate(args) => {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use listing::{Listing, Roster};
 
 use crate::config::{self, Config, Instance, Problem, Problems, UNUSUAL};
-use crate::presence::{Fleet, InstanceId};
+use crate::presence::{Fleet, InstanceId, Shard};
 
 /// All clients that a configuration leads to.
 #[derive(Debug)]
@@ -48,15 +48,15 @@ impl fmt::Display for Source {
     }
 }
 
-/// Reads all client files and builds the fleets.
+/// Reads all client files and builds the fleets: of the clients that are listed, those of `shard`.
 ///
 /// A client that is listed more than once is one client; the labels listed first count, those in
 /// the configuration being the first of all. Every file that cannot be used is reported.
-pub fn fleets(config: &Config) -> Result<Discovered, Problems> {
+pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
     let mut found = Discovered { fleets: Vec::new(), sources: Vec::new(), warnings: Vec::new() };
     let mut problems = Problems::default();
     for (n, instance) in config.instances.iter().enumerate() {
-        let fleet = fleet(n, instance, &mut found, &mut problems);
+        let fleet = fleet(n, instance, shard, &mut found, &mut problems);
         found.fleets.push(fleet);
     }
     let clients: usize = found.fleets.iter().map(Fleet::len).sum();
@@ -70,8 +70,8 @@ pub fn fleets(config: &Config) -> Result<Discovered, Problems> {
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
-fn fleet(n: usize, instance: &Instance, found: &mut Discovered, problems: &mut Problems) -> Fleet {
-    let mut roster = Roster::new(instance);
+fn fleet(n: usize, instance: &Instance, shard: Shard, found: &mut Discovered, problems: &mut Problems) -> Fleet {
+    let mut roster = Roster::new(instance, shard);
     if !instance.clients.is_empty() {
         let (id, clients) = (instance.id.clone(), instance.clients.len());
         found.sources.push(Source { instance: id, file: None, clients });

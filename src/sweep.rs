@@ -5,17 +5,21 @@
 //! loop between the two is `ask`. What is known is published to [`crate::presence`], and nothing
 //! here knows how it is shown.
 
+mod apart;
 mod ask;
 mod breaker;
 mod budget;
 mod decide;
 mod gate;
+mod pass;
 pub mod plan;
+mod poll;
 mod probe;
 mod ring;
 mod sweeper;
 mod sweeps;
 mod target;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;

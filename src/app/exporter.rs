@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Address, Config, Env, Instance};
 use crate::discovery::Discovered;
 use crate::net;
-use crate::presence::{InstanceState, Operation};
+use crate::presence::{InstanceState, Shard};
 use crate::sweep::plan::Plan;
 use crate::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
 use crate::telemetry::Metrics;
@@ -29,17 +29,19 @@ pub struct World {
     pub clock: Clock,
     /// Random numbers.
     pub random: Random,
+    /// Which part of the clients, and of every limit, is this process's.
+    pub shard: Shard,
 }
 
 impl World {
-    /// The real one, with these environment variables.
+    /// The real one, with these environment variables, where no other process has a shard.
     ///
     /// # Panics
     /// When jitter is needed and the operating system has no random numbers.
     #[must_use]
     pub fn real(env: Env) -> Self {
         let random = Random::new(|| getrandom::u64().expect("the operating system has random numbers"));
-        Self { env, clock: Clock::system(), random }
+        Self { env, clock: Clock::system(), random, shard: Shard::WHOLE }
     }
 }
 
@@ -57,7 +59,7 @@ const CONNECT_PART: u32 = 2;
 impl Exporter {
     /// The exporter that `config` describes, with the clients that were `discovered` for it.
     pub fn new(config: Config, discovered: Discovered, world: &World) -> Result<Self, Failure> {
-        let quotas = Quotas::serve(&config);
+        let quotas = Quotas::serve(&config, world.shard);
         Self::within(quotas, config, discovered, world)
     }
 
@@ -69,9 +71,10 @@ impl Exporter {
         world: &World,
     ) -> Result<Self, Failure> {
         let clients: Vec<_> = discovered.fleets.iter().map(crate::presence::Fleet::len).collect();
-        let plan = Plan::new(&config, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
+        let plan =
+            Plan::new(&config, world.shard, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
-        describe(&metrics, &config, &plan, &discovered, world.clock);
+        describe(&metrics, &config, &plan, &discovered, world);
         let endpoints = config.instances.iter().map(|instance| endpoint(&config, instance));
         let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
         let connect_timeout = config.collect.call_timeout / CONNECT_PART;
@@ -150,14 +153,18 @@ impl Exporter {
 }
 
 /// The metrics that a configuration alone decides.
-fn describe(metrics: &Metrics, config: &Config, plan: &Plan, discovered: &Discovered, clock: Clock) {
-    let now = clock.now().as_seconds();
-    let operations = [Operation::Single].map(aliyun::operation_name);
+fn describe(metrics: &Metrics, config: &Config, plan: &Plan, discovered: &Discovered, world: &World) {
+    let now = world.clock.now().as_seconds();
+    let used = config.collect.query.operations();
+    let operations: Vec<_> = used.iter().map(|&operation| aliyun::operation_name(operation)).collect();
     for instance in &config.instances {
         metrics.touch_instance(instance.id.as_str(), &operations, aliyun::ERROR_LABELS);
     }
-    let single = aliyun::operation_name(Operation::Single);
-    metrics.quota_calls_per_second.with_label_values(&[single]).set(plan.rates.single);
+    for (&operation, name) in used.iter().zip(&operations) {
+        metrics.quota_calls_per_second.with_label_values(&[name]).set(plan.rates.of(operation));
+    }
+    metrics.shard.set(world.shard.index().into());
+    metrics.shards.set(world.shard.total().into());
     for source in &discovered.sources {
         let name = source.to_string();
         metrics.discovery_clients.with_label_values(&[&name]).add(i64::try_from(source.clients).unwrap_or(i64::MAX));

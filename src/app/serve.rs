@@ -25,7 +25,8 @@ pub struct ServeOptions {
 /// Serves until `shutdown`.
 pub async fn serve(options: ServeOptions, world: World, shutdown: CancellationToken) -> Result<(), Failure> {
     let loaded = Config::load(&options.config_file).map_err(|problems| Failure::Usage(problems.to_string()))?;
-    let discovered = discovery::fleets(&loaded.config).map_err(|problems| Failure::Usage(problems.to_string()))?;
+    let discovered =
+        discovery::fleets(&loaded.config, world.shard).map_err(|problems| Failure::Usage(problems.to_string()))?;
     loaded.warnings.iter().chain(&discovered.warnings).for_each(warn);
     let instances = discovered.fleets.len();
     let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::shard::ShardArgs;
 use crate::app::{DemoArgs, Failure, QueryArgs, ServeOptions, SimulateArgs};
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::web;
@@ -30,7 +31,7 @@ pub enum Command {
     /// Serve /metrics (the default).
     Serve(ServeArgs),
     /// Check a configuration file, and say what it would cost.
-    CheckConfig(ConfigArgs),
+    CheckConfig(CheckArgs),
     /// Ask for the status of clients, now. Ends with 0 if all are online, 2 if some are offline, 3
     /// if some are unknown.
     Query(QueryArgs),
@@ -46,6 +47,17 @@ pub struct ConfigArgs {
     /// The configuration file.
     #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
     pub config_file: PathBuf,
+}
+
+/// The flags of `check-config`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Which configuration to check.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// For which process.
+    #[command(flatten)]
+    pub shard: ShardArgs,
 }
 
 /// How to log.
@@ -83,6 +95,9 @@ pub struct ServeArgs {
     /// Seconds by which a scrape is answered before Prometheus would give it up.
     #[arg(long = "timeout-offset", value_name = "SECONDS", default_value_t = 0.5)]
     pub timeout_offset: f64,
+    /// Which part of the clients to ask for.
+    #[command(flatten)]
+    pub shard: ShardArgs,
     /// Flags of the contract that have no meaning yet.
     #[command(flatten)]
     pub later: LaterArgs,
@@ -97,10 +112,6 @@ pub struct LaterArgs {
     systemd_socket: bool,
     #[arg(long = "web.enable-lifecycle", hide = true)]
     enable_lifecycle: bool,
-    #[arg(long = "shard.index", value_name = "INDEX", hide = true)]
-    shard_index: Option<String>,
-    #[arg(long = "shard.total", value_name = "TOTAL", hide = true)]
-    shard_total: Option<String>,
 }
 
 impl TryFrom<ServeArgs> for ServeOptions {
@@ -112,8 +123,6 @@ impl TryFrom<ServeArgs> for ServeOptions {
             ("--web.config.file", later.web_config_file.is_some()),
             ("--web.systemd-socket", later.systemd_socket),
             ("--web.enable-lifecycle", later.enable_lifecycle),
-            ("--shard.index", later.shard_index.is_some()),
-            ("--shard.total", later.shard_total.is_some()),
         ];
         let refused: Vec<_> = asked
             .iter()

@@ -3,7 +3,9 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::duration::display;
-use super::{Address, Client, Config, Credentials, Instance, Network, Provider, SecretSource, Signature, StaleAfter};
+use super::{
+    Address, Client, Config, Credentials, Instance, Mode, Network, Provider, Query, SecretSource, Signature, StaleAfter,
+};
 use crate::presence::LabelName;
 
 /// Writes `config` with every default filled in; a secret reads `<secret>`. What is written is a
@@ -24,9 +26,15 @@ impl Display for Rendered<'_> {
 fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
     let Config { collect, limits, exposition, api, max_clients, probe, instances } = config;
     writeln!(out, "collect:")?;
-    // What the only supported mode and query do not use is not shown.
-    writeln!(out, "  mode: scrape")?;
-    writeln!(out, "  query: single")?;
+    match collect.mode {
+        Mode::Scrape => writeln!(out, "  mode: scrape")?,
+        Mode::Poll => writeln!(out, "  mode: poll\n  interval: {}", display(collect.interval))?,
+    }
+    let query = match collect.query {
+        Query::Single => "single",
+        Query::Batch => "batch",
+    };
+    writeln!(out, "  query: {query}")?;
     writeln!(out, "  max_age: {}", display(collect.max_age))?;
     match collect.stale_after {
         StaleAfter::Auto => writeln!(out, "  stale_after: auto")?,
@@ -38,6 +46,7 @@ fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
     writeln!(out, "  retries: {}", collect.retries)?;
     writeln!(out, "limits:")?;
     writeln!(out, "  single_per_second: {}", limits.single_per_second)?;
+    writeln!(out, "  batch_per_second: {}", limits.batch_per_second)?;
     writeln!(out, "  share: {}", limits.share)?;
     writeln!(out, "exposition:")?;
     writeln!(out, "  per_client: {}", exposition.per_client)?;

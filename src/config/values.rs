@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::presence::{ClientId, InstanceId, LabelName};
+use crate::presence::{ClientId, InstanceId, LabelName, MAX_BATCH, Operation};
 use crate::secret::Secret;
 
 /// Everything that a configuration file decides.
@@ -47,6 +47,35 @@ pub enum Query {
     Batch,
 }
 
+impl Query {
+    /// The operation that asks for the clients.
+    #[must_use]
+    pub const fn operation(self) -> Operation {
+        match self {
+            Self::Single => Operation::Single,
+            Self::Batch => Operation::Batch,
+        }
+    }
+
+    /// All operations that a sweep uses, those that only confirm included.
+    #[must_use]
+    pub const fn operations(self) -> &'static [Operation] {
+        match self {
+            Self::Single => &[Operation::Single],
+            Self::Batch => &[Operation::Single, Operation::Batch],
+        }
+    }
+
+    /// How many calls it takes to ask for `clients`, confirmations not counted.
+    #[must_use]
+    pub const fn calls(self, clients: usize) -> usize {
+        match self {
+            Self::Single => clients,
+            Self::Batch => clients.div_ceil(MAX_BATCH),
+        }
+    }
+}
+
 /// How old an observation may get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StaleAfter {
@@ -67,7 +96,7 @@ impl StaleAfter {
 pub struct Collect {
     /// What starts a sweep.
     pub mode: Mode,
-    /// In [`Mode::Poll`], how long one sweep takes; not supported yet.
+    /// In [`Mode::Poll`], how long one sweep takes.
     pub interval: Duration,
     /// Which operation a sweep uses.
     pub query: Query,
@@ -242,7 +271,8 @@ pub struct Instance {
     pub address: Address,
     /// The credentials to use.
     pub credentials: Credentials,
-    /// How many single calls a second the instance is to bear.
+    /// How many single calls a second the instance is to bear, of all shards together; at most
+    /// [`Limits::single_per_second`].
     pub calls_per_second: u32,
     /// Labels of all its clients.
     pub labels: Vec<(LabelName, String)>,

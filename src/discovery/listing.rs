@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::UNUSUAL;
 use crate::config::{Instance, Place, Problem, Problems, Report, Tally, label_name_problem, shown};
-use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName};
+use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName, Shard};
 
 /// Labels with their values.
 pub(super) type Labels = Vec<(LabelName, String)>;
@@ -14,15 +14,17 @@ pub(super) type Labels = Vec<(LabelName, String)>;
 /// The clients of one instance.
 pub(super) struct Roster<'c> {
     fleet: FleetBuilder,
+    shard: Shard,
     instance_labels: &'c Labels,
     unusual: Tally<Problem>,
     conflicts: Tally<Problem>,
 }
 
 impl<'c> Roster<'c> {
-    pub(super) fn new(instance: &'c Instance) -> Self {
+    pub(super) fn new(instance: &'c Instance, shard: Shard) -> Self {
         Self {
             fleet: FleetBuilder::new(instance.id.clone()),
+            shard,
             instance_labels: &instance.labels,
             unusual: Tally::default(),
             conflicts: Tally::default(),
@@ -38,8 +40,11 @@ impl<'c> Roster<'c> {
         labels
     }
 
-    /// Adds a client, if it is not there yet.
+    /// Adds a client, if it is of this shard and not there yet.
     pub(super) fn add(&mut self, client: &ClientId, labels: &Labels) -> Result<(), FleetError> {
+        if !self.shard.owns(client.as_str()) {
+            return Ok(());
+        }
         self.fleet.push(client.as_str(), labels.iter().map(|(name, value)| (name, value.as_str())))
     }
 

@@ -72,6 +72,11 @@ impl Breaker {
         }
     }
 
+    /// When it may be probed, if it is open.
+    pub(super) fn opened_until(&self) -> Option<Instant> {
+        self.open.map(|open| open.until)
+    }
+
     /// A call succeeded; whether that closed the breaker.
     pub(super) fn passed(&mut self) -> bool {
         self.refusals = 0;

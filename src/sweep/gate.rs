@@ -15,7 +15,7 @@ use super::budget::Budget;
 use crate::aliyun::operation_name;
 use crate::config;
 use crate::limits::{self, LaneId, LayerId, LayerSpec, Limits, Priority, Rate, Ticket, Time};
-use crate::presence::{InstanceId, Operation, ThrottledLayer};
+use crate::presence::{InstanceId, Operation, Shard, ThrottledLayer};
 use crate::telemetry::Metrics;
 
 /// Single calls that may arrive in any second from one `serve` process. With [`QUERY_SLOTS`] it
@@ -36,23 +36,25 @@ const QUIET_START: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas {
     egress: ByOperation<LayerSpec>,
+    /// This process's part of what an instance is to bear.
+    instance_part: f64,
     quiet: Duration,
 }
 
 impl Quotas {
-    /// The quotas of a `serve` process.
+    /// The quotas of a `serve` process: its shard's part of everything.
     #[must_use]
-    pub fn serve(config: &config::Config) -> Self {
+    pub fn serve(config: &config::Config, shard: Shard) -> Self {
         let limits = &config.limits;
         let layer = |per_second, slots| {
             let whole = LayerSpec::standard(Rate::per_second(per_second), slots);
-            whole.scaled(limits.share).with_in_flight(config.collect.concurrency)
+            whole.scaled(limits.share * shard.part()).with_in_flight(config.collect.concurrency)
         };
         let egress = ByOperation {
             single: layer(limits.single_per_second, SINGLE_SLOTS),
             batch: layer(limits.batch_per_second, BATCH_SLOTS),
         };
-        Self { egress, quiet: QUIET_START }
+        Self { egress, instance_part: shard.part(), quiet: QUIET_START }
     }
 
     /// The quotas of a `query` process.
@@ -60,7 +62,7 @@ impl Quotas {
     pub fn query() -> Self {
         let pace = LayerSpec::standard(Rate::per_second(QUERY_PER_SECOND), QUERY_SLOTS);
         let layer = LayerSpec { slots: QUERY_SLOTS, ..pace };
-        Self { egress: ByOperation { single: layer, batch: layer }, quiet: Duration::ZERO }
+        Self { egress: ByOperation { single: layer, batch: layer }, instance_part: 1.0, quiet: Duration::ZERO }
     }
 }
 
@@ -183,13 +185,14 @@ impl Gate {
         Self { shared, driver }
     }
 
-    /// The lane of one more instance.
+    /// The lane of one more instance, which is to bear so many single calls of all shards together.
     pub(super) fn lane(&self, instance: &InstanceId, account: Option<&str>, calls_per_second: u32) -> Lane {
         let quotas = self.shared.quotas;
         let opens_at = (Time::START + quotas.quiet).max(self.shared.now());
         let mut inner = self.shared.lock();
         let account = inner.account(account, quotas, opens_at);
-        let own = LayerSpec::standard(Rate::per_second(calls_per_second), usize::MAX);
+        let own = Rate::per_second(calls_per_second).scaled(quotas.instance_part);
+        let own = LayerSpec::standard(own, usize::MAX);
         let name = format!("instance/{instance}");
         let own = inner.add(account.layers.single, &name, Operation::Single, &own, opens_at);
         let lanes =

@@ -13,8 +13,10 @@ use crate::presence::Fleet;
 pub(super) struct Ring {
     fleet: Arc<Fleet>,
     cursor: usize,
-    /// Positions of new clients that were not asked for yet, the first one last.
+    /// Positions of clients that are new to the fleet, in its order.
     fresh: Vec<u32>,
+    /// How many of them were asked for.
+    greeted: usize,
 }
 
 /// One round: every client of the fleet once.
@@ -23,13 +25,11 @@ pub(super) struct Round<'a> {
     ring: &'a mut Ring,
     /// Clients that the cursor still passes in this round.
     left: usize,
-    /// Clients that were asked as new ones, so that the cursor skips them; sorted.
-    asked: Vec<u32>,
 }
 
 impl Ring {
     pub(super) fn new(fleet: Arc<Fleet>) -> Self {
-        Self { fleet, cursor: 0, fresh: Vec::new() }
+        Self { fleet, cursor: 0, fresh: Vec::new(), greeted: 0 }
     }
 
     /// A round over `fleet`.
@@ -37,14 +37,17 @@ impl Ring {
         if !Arc::ptr_eq(&self.fleet, fleet) {
             self.turn_to(fleet);
         }
-        let mut asked = self.fresh.clone();
-        asked.sort_unstable();
-        Round { left: fleet.len(), ring: self, asked }
+        // Those that an earlier round asked for are as old as the others now.
+        self.fresh.drain(..self.greeted);
+        self.fresh.shrink_to_fit();
+        self.greeted = 0;
+        Round { left: fleet.len(), ring: self }
     }
 
     fn turn_to(&mut self, fleet: &Arc<Fleet>) {
         let is_new = |index: &usize| self.fleet.position(&fleet.client(*index)).is_none();
-        self.fresh = (0..fleet.len()).rev().filter(is_new).filter_map(|index| u32::try_from(index).ok()).collect();
+        self.fresh = (0..fleet.len()).filter(is_new).filter_map(|index| u32::try_from(index).ok()).collect();
+        self.greeted = 0;
         // The cursor goes to the first client behind it that is still there.
         let mut behind = (self.cursor..self.fleet.len()).chain(0..self.cursor);
         self.cursor = behind.find_map(|old| fleet.position(&self.fleet.client(old))).unwrap_or(0);
@@ -56,15 +59,17 @@ impl Iterator for Round<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        if let Some(index) = self.ring.fresh.pop() {
+        if let Some(&index) = self.ring.fresh.get(self.ring.greeted) {
+            self.ring.greeted += 1;
             return Some(index as usize);
         }
         while self.left > 0 {
             let index = self.ring.cursor;
             self.left -= 1;
             self.ring.cursor = (index + 1) % self.ring.fleet.len();
-            let asked = u32::try_from(index).is_ok_and(|index| self.asked.binary_search(&index).is_ok());
-            if !asked {
+            // In this round, all new ones had their turn already.
+            let greeted = u32::try_from(index).is_ok_and(|index| self.ring.fresh.binary_search(&index).is_ok());
+            if !greeted {
                 return Some(index);
             }
         }

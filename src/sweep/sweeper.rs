@@ -9,14 +9,18 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::ask::{Caution, Inquiry, Manner, Reply, ask};
+use super::apart::{Apart, Loners};
+use super::ask::{Caution, Manner, ask};
 use super::breaker::{Breaker, Entry};
+use super::pass::Pass;
 use super::probe::Probes;
-use super::ring::{Ring, Round};
+use super::ring::Ring;
 use super::target::Target;
+use super::turns::{Turns, Window};
 use crate::aliyun::operation_name;
+use crate::config::{Collect, Query};
 use crate::limits::Priority;
-use crate::presence::{CallError, Fleet, InstanceState, Observation, Operation, Published, SweepResult, SweepSummary};
+use crate::presence::{Fleet, InstanceState, Observation, Published, SweepResult, SweepSummary};
 
 /// How long a sweep may go on repeating calls: so many times its planned time, at least [`SHORTEST`].
 const PATIENCE: u32 = 2;
@@ -28,11 +32,19 @@ const SHORTEST: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Sweeper {
     pub(super) target: Target,
+    query: Query,
     pub(super) max_age: Duration,
-    ring: tokio::sync::Mutex<Ring>,
+    order: tokio::sync::Mutex<Order>,
     pub(super) breaker: Mutex<Breaker>,
     flight: Mutex<Flight>,
     pub(super) probes: Probes,
+}
+
+/// What a sweep has to know of those before it. Only the sweep in flight holds it.
+#[derive(Debug)]
+struct Order {
+    ring: Ring,
+    loners: Loners,
 }
 
 /// The newest sweep.
@@ -45,7 +57,7 @@ struct Flight {
 /// How far a sweep has come.
 #[derive(Debug)]
 pub(super) struct Progress {
-    left: AtomicUsize,
+    pub(super) left: AtomicUsize,
     /// Whether to wait for it can help: not while the breaker is open.
     hopeful: bool,
     ended: CancellationToken,
@@ -73,29 +85,46 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sweeper {
-    pub(super) fn new(target: Target, max_age: Duration) -> Self {
-        let ring = tokio::sync::Mutex::new(Ring::new(target.state.fleet()));
-        Self { target, max_age, ring, breaker: Mutex::default(), flight: Mutex::default(), probes: Probes::default() }
+    pub(super) fn new(target: Target, collect: &Collect) -> Self {
+        let order = Order { ring: Ring::new(target.state.fleet()), loners: Loners::default() };
+        Self {
+            target,
+            query: collect.query,
+            max_age: collect.max_age,
+            order: tokio::sync::Mutex::new(order),
+            breaker: Mutex::default(),
+            flight: Mutex::default(),
+            probes: Probes::default(),
+        }
     }
 
     pub(super) fn state(&self) -> &InstanceState {
         &self.target.state
     }
 
-    /// How long it takes to ask for `clients` of this instance at the rates in force.
-    pub(super) fn time_for(&self, clients: usize) -> Duration {
-        self.target.gate.time_for(&self.target.lane, Operation::Single, clients)
+    /// How clients are asked for.
+    pub(super) fn query(&self) -> Query {
+        self.query
     }
 
-    /// Publishes what the API said about a client, and that it answers.
-    pub(super) fn heard(&self, client: &str, observation: Observation) {
-        let instance_id = self.target.state.id();
+    /// How long it takes to ask for `clients` of this instance at the rates in force.
+    pub(super) fn time_for(&self, clients: usize) -> Duration {
+        self.target.gate.time_for(&self.target.lane, self.query.operation(), self.query.calls(clients))
+    }
+
+    /// Publishes what the API said about a client.
+    pub(super) fn publish(&self, client: &str, observation: Observation) -> Published {
         let published = self.target.state.publish(client, observation);
         if matches!(published, Published::Connected | Published::Disconnected) {
-            tracing::debug!(%instance_id, client_id = %client, online = observation.online, "client changed");
+            tracing::debug!(instance_id = %self.target.state.id(), client_id = client, online = observation.online, "client changed");
         }
+        published
+    }
+
+    /// A call was answered.
+    pub(super) fn passed(&self) {
         if lock(&self.breaker).passed() {
-            tracing::info!(%instance_id, "the API answers again; sweeps go on");
+            tracing::info!(instance_id = %self.target.state.id(), "the API answers again; sweeps go on");
         }
     }
 
@@ -107,9 +136,43 @@ impl Sweeper {
         if let Some(running) = &flight.running {
             return Some(Arc::clone(running));
         }
-        if flight.started.is_some_and(|started| now - started <= self.max_age) {
+        let apart = flight.started.map(|started| now - started);
+        if apart.is_some_and(|apart| apart <= self.max_age) {
             return None;
         }
+        let started = self.start(&mut flight, None, tasks, stop)?;
+        self.project(apart);
+        Some(started)
+    }
+
+    /// Starts a sweep that takes `window`, unless one is in flight or the breaker does not let it.
+    pub(super) fn poll(
+        self: &Arc<Self>,
+        window: Window,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Option<Arc<Progress>> {
+        let mut flight = lock(&self.flight);
+        if flight.running.is_some() {
+            return None;
+        }
+        self.project(Some(window.end - window.start));
+        self.start(&mut flight, Some(window), tasks, stop)
+    }
+
+    /// When the next sweep may try whether calls are worth while again, if they were not.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        lock(&self.breaker).opened_until()
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        flight: &mut Flight,
+        window: Option<Window>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Option<Arc<Progress>> {
+        let now = Instant::now();
         let entry = lock(&self.breaker).enter(now);
         if matches!(entry, Entry::Refused(_)) {
             return None;
@@ -120,32 +183,31 @@ impl Sweeper {
             hopeful: entry == Entry::Full,
             ended: CancellationToken::new(),
         });
-        self.project(fleet.len(), flight.started.map(|started| now - started));
         flight.started = Some(now);
         flight.running = Some(Arc::clone(&progress));
-        tasks.spawn(Arc::clone(self).supervise(fleet, Arc::clone(&progress), entry, stop.clone()));
+        let sweep = Arc::clone(self).sweep(fleet, Arc::clone(&progress), entry, window);
+        tasks.spawn(Arc::clone(self).supervise(sweep, Arc::clone(&progress), stop.clone()));
         Some(progress)
     }
 
     /// What sweeps this far apart spend.
-    fn project(&self, clients: usize, apart: Option<Duration>) {
+    fn project(&self, apart: Option<Duration>) {
         let Some(apart) = apart else { return };
-        let operation = operation_name(Operation::Single);
-        let labels = [self.target.state.id().as_str(), operation];
-        let projected = clients as f64 / apart.as_secs_f64();
+        let labels = [self.target.state.id().as_str(), operation_name(self.query.operation())];
+        let calls = self.query.calls(self.target.state.fleet().len());
+        let projected = calls as f64 / apart.as_secs_f64();
         self.target.metrics.projected_calls_per_second.with_label_values(&labels).set(projected);
     }
 
     /// Runs a sweep to its end, which its joins see even if it panics.
     async fn supervise(
         self: Arc<Self>,
-        fleet: Arc<Fleet>,
+        sweep: impl Future<Output = ()> + Send + 'static,
         progress: Arc<Progress>,
-        entry: Entry,
         stop: CancellationToken,
     ) {
         let _ended = EndOfFlight { sweeper: &self, _joins: progress.ended.clone().drop_guard() };
-        let sweep = tokio::spawn(Arc::clone(&self).sweep(fleet, Arc::clone(&progress), entry));
+        let sweep = tokio::spawn(sweep);
         let abort = sweep.abort_handle();
         tokio::select! {
             ended = sweep => {
@@ -159,7 +221,7 @@ impl Sweeper {
     }
 
     /// One sweep: every client of `fleet` is asked for, the oldest attempt first.
-    async fn sweep(self: Arc<Self>, fleet: Arc<Fleet>, progress: Arc<Progress>, entry: Entry) {
+    async fn sweep(self: Arc<Self>, fleet: Arc<Fleet>, progress: Arc<Progress>, entry: Entry, window: Option<Window>) {
         let start = Instant::now();
         let planned = self.time_for(fleet.len());
         let caution = match (entry, self.target.state.facts().api_up) {
@@ -167,14 +229,23 @@ impl Sweeper {
             (Entry::Full, _) => Caution::Credentials,
             _ => Caution::Probe,
         };
-        let until = start + (planned * PATIENCE).max(SHORTEST);
-        let manner =
-            Manner { caution, priority: Priority::Ordinary, until: Some(until), enough: CancellationToken::new() };
-        let mut ring = self.ring.lock().await;
-        let round = ring.round(&fleet);
-        let mut sweep = Sweep { sweeper: &self, fleet: &fleet, round, progress: &progress, answered: 0 };
-        let heard_out = ask(&self.target, manner, &mut sweep).await;
-        let answered = sweep.answered;
+        let until = window.map_or(start, |window| window.end).max(start + (planned * PATIENCE).max(SHORTEST));
+        // In a sweep by batches, single calls are confirmations.
+        let priority = if self.query == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
+        let manner = Manner { caution, priority, until: Some(until), enough: CancellationToken::new() };
+        let Order { ring, loners } = &mut *self.order.lock().await;
+        loners.retain(&fleet);
+        let mut pass = Pass {
+            sweeper: &self,
+            fleet: &fleet,
+            turns: Turns::new(ring.round(&fleet), fleet.len(), window),
+            apart: Apart::new(loners),
+            halves: Vec::new(),
+            progress: &progress,
+            answered: 0,
+        };
+        let heard_out = ask(&self.target, manner, &mut pass).await;
+        let answered = pass.answered;
         let result = match heard_out {
             ControlFlow::Break(()) => SweepResult::Stopped,
             ControlFlow::Continue(()) if answered == fleet.len() => SweepResult::Complete,
@@ -202,54 +273,5 @@ struct EndOfFlight<'a> {
 impl Drop for EndOfFlight<'_> {
     fn drop(&mut self) {
         lock(&self.sweeper.flight).running = None;
-    }
-}
-
-/// A sweep as a source of questions.
-struct Sweep<'a> {
-    sweeper: &'a Sweeper,
-    fleet: &'a Fleet,
-    round: Round<'a>,
-    progress: &'a Progress,
-    answered: usize,
-}
-
-impl Sweep<'_> {
-    /// Says why the sweep ends here.
-    fn stopped(&self, error: &CallError, wait: Duration) {
-        let target = &self.sweeper.target;
-        target.complain(error);
-        self.sweeper.probes.give_up();
-        tracing::debug!(instance_id = %target.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
-    }
-}
-
-impl Inquiry for Sweep<'_> {
-    fn next(&mut self) -> Option<Box<str>> {
-        self.round.next().map(|index| self.fleet.client(index).into())
-    }
-
-    fn attempt_failed(&mut self, error: &CallError) -> ControlFlow<()> {
-        let stopped = lock(&self.sweeper.breaker).attempt_failed(error, Instant::now());
-        stopped.map_break(|wait| self.stopped(error, wait))
-    }
-
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
-        let target = &self.sweeper.target;
-        self.progress.left.fetch_sub(1, Ordering::Relaxed);
-        match reply.result {
-            Ok(observation) => {
-                self.answered += 1;
-                self.sweeper.heard(&reply.client, observation);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                let stopped = lock(&self.sweeper.breaker).failed(&error, Instant::now());
-                if stopped.is_continue() {
-                    target.complain(&error);
-                }
-                stopped.map_break(|wait| self.stopped(&error, wait))
-            }
-        }
     }
 }

@@ -9,11 +9,13 @@ use tokio_util::task::TaskTracker;
 
 use super::Random;
 use super::gate::Gate;
+use super::poll::poll;
 use super::probe::Prober;
 use super::sweeper::{Progress, Sweeper};
 use super::target::Target;
 use crate::clock::Clock;
-use crate::presence::{Frozen, InstanceState, Operation, PresenceSource};
+use crate::config::{Collect, Mode};
+use crate::presence::{Frozen, InstanceState, PresenceSource};
 use crate::telemetry::Metrics;
 
 /// How young a frozen copy has to be to serve another scrape.
@@ -49,6 +51,7 @@ pub struct Tools {
 #[derive(Debug)]
 pub struct Sweeps {
     sweepers: Vec<Arc<Sweeper>>,
+    collect: Collect,
     tools: Tools,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -67,7 +70,7 @@ struct SharedFreeze {
 impl Sweeps {
     /// Nothing is asked before the first [`Sweeps::start`] or [`Sweeps::scrape`].
     #[must_use]
-    pub fn new(subjects: Vec<Subject>, collect: &crate::config::Collect, tools: Tools) -> Self {
+    pub fn new(subjects: Vec<Subject>, collect: &Collect, tools: Tools) -> Self {
         let sweeper = |subject: Subject| {
             let lane = tools.gate.lane(subject.state.id(), subject.account.as_deref(), subject.calls_per_second);
             let target = Target {
@@ -81,9 +84,10 @@ impl Sweeps {
                 random: tools.random.clone(),
                 retries: collect.retries,
             };
-            Arc::new(Sweeper::new(target, collect.max_age))
+            Arc::new(Sweeper::new(target, collect))
         };
         Self {
+            collect: collect.clone(),
             sweepers: subjects.into_iter().map(sweeper).collect(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -103,14 +107,25 @@ impl Sweeps {
         Some(Prober::new(Arc::clone(sweeper), self.tasks.clone(), self.stop.clone()))
     }
 
-    /// Starts the sweeps that are due.
+    /// Starts the first sweeps, or the timers that do.
     pub fn start(&self) {
-        self.join();
+        match self.collect.mode {
+            Mode::Scrape => drop(self.join()),
+            Mode::Poll => self.sweepers.iter().for_each(|sweeper| {
+                let (sweeper, interval) = (Arc::clone(sweeper), self.collect.interval);
+                self.tasks.spawn(poll(sweeper, interval, self.tasks.clone(), self.stop.clone()));
+            }),
+        }
     }
 
     /// Everything that is known, after the sweeps in flight have ended, where they can before
     /// `deadline`; sweeps that are due are started first. Dropping the future stops no sweep.
+    ///
+    /// Where timers start the sweeps, it is everything that is known now.
     pub async fn scrape(&self, deadline: Instant) -> Arc<Frozen> {
+        if self.collect.mode == Mode::Poll {
+            return self.freeze();
+        }
         let joined = self.join();
         let ended = self.can_end_by(deadline, &joined) && {
             let all = futures_util::future::join_all(joined.iter().map(|(_, progress)| progress.ended()));
@@ -154,8 +169,9 @@ impl Sweeps {
     /// Whether waiting helps: every sweep can end by then at the rates in force, and none of them
     /// only tries whether calls are worth while again.
     fn can_end_by(&self, deadline: Instant, joined: &[(&Sweeper, Arc<Progress>)]) -> bool {
-        let all = joined.iter().map(|(_, progress)| progress.left()).sum();
-        let egress = self.tools.gate.egress_time_for(Operation::Single, all);
+        let query = self.collect.query;
+        let all = joined.iter().map(|(_, progress)| query.calls(progress.left())).sum();
+        let egress = self.tools.gate.egress_time_for(query.operation(), all);
         let alone = joined.iter().map(|(sweeper, progress)| sweeper.time_for(progress.left()));
         let longest = alone.fold(egress, Duration::max);
         joined.iter().all(|(_, progress)| progress.is_hopeful()) && Instant::now() + longest <= deadline

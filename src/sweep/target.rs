@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Random;
+use super::apart::Confirmation;
 use super::gate::{Gate, Lane};
 use crate::aliyun::operation_name;
 use crate::clock::Clock;
@@ -53,6 +54,18 @@ impl Target {
             facts.api_up = Some(up);
             facts.clock_offset_millis = self.source.clock_offset_millis();
         });
+    }
+
+    /// Counts clients that were asked for in a batch and are not in its answer.
+    pub(super) fn missing(&self, clients: usize) {
+        let missing = self.metrics.clients_missing.with_label_values(&[self.state.id().as_str()]);
+        missing.inc_by(u64::try_from(clients).unwrap_or(u64::MAX));
+    }
+
+    /// Counts the confirmation of what a batch said of a client.
+    pub(super) fn confirmed(&self, confirmation: Confirmation) {
+        let labels = [self.state.id().as_str(), confirmation.as_str()];
+        self.metrics.confirmations.with_label_values(&labels).inc();
     }
 
     /// Lets the limits know of an error that speaks of them.

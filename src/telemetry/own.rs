@@ -24,6 +24,9 @@ pub const REVISION: &str = match option_env!("MQTT_PRESENCE_REVISION") {
     None => "",
 };
 
+/// The values of the label `result` of [`table::CONFIRMATIONS_TOTAL`].
+pub const CONFIRMATION_RESULTS: [&str; 3] = ["confirmed", "rejected", "failed"];
+
 /// The exporter's own metrics, in a registry of their own.
 ///
 /// The fields are named like the metrics in [`table`], which says what they mean and which labels
@@ -38,6 +41,10 @@ pub struct Metrics {
     pub api_request_duration: HistogramVec,
     /// [`table::API_RETRIES_TOTAL`].
     pub api_retries: IntCounterVec,
+    /// [`table::CLIENTS_MISSING_TOTAL`].
+    pub clients_missing: IntCounterVec,
+    /// [`table::CONFIRMATIONS_TOTAL`].
+    pub confirmations: IntCounterVec,
     /// [`table::LIMITER_CALLS_PER_SECOND`].
     pub limiter_calls_per_second: GaugeVec,
     /// [`table::LIMITER_WAIT_SECONDS_TOTAL`].
@@ -58,6 +65,10 @@ pub struct Metrics {
     pub discovery_failures: IntCounterVec,
     /// [`table::DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS`].
     pub discovery_last_success_timestamp_seconds: GaugeVec,
+    /// [`table::SHARD`].
+    pub shard: IntGauge,
+    /// [`table::SHARDS`].
+    pub shards: IntGauge,
 }
 
 impl Metrics {
@@ -75,6 +86,8 @@ impl Metrics {
             api_errors: register(r, &table::API_ERRORS_TOTAL, IntCounterVec::new),
             api_request_duration: register(r, &table::API_REQUEST_DURATION_SECONDS, duration),
             api_retries: register(r, &table::API_RETRIES_TOTAL, IntCounterVec::new),
+            clients_missing: register(r, &table::CLIENTS_MISSING_TOTAL, IntCounterVec::new),
+            confirmations: register(r, &table::CONFIRMATIONS_TOTAL, IntCounterVec::new),
             limiter_calls_per_second: register(r, &table::LIMITER_CALLS_PER_SECOND, GaugeVec::new),
             limiter_wait_seconds: register(r, &table::LIMITER_WAIT_SECONDS_TOTAL, CounterVec::new),
             projected_calls_per_second: register(r, &table::PROJECTED_CALLS_PER_SECOND, GaugeVec::new),
@@ -95,6 +108,8 @@ impl Metrics {
                 &table::DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS,
                 GaugeVec::new,
             ),
+            shard: register(r, &table::SHARD, |opts, _| IntGauge::with_opts(opts)),
+            shards: register(r, &table::SHARDS, |opts, _| IntGauge::with_opts(opts)),
             registry,
         }
     }
@@ -110,6 +125,10 @@ impl Metrics {
                 let _ = self.api_errors.with_label_values(&[instance_id, operation, code]);
             }
         }
+        let _ = self.clients_missing.with_label_values(&[instance_id]);
+        for result in CONFIRMATION_RESULTS {
+            let _ = self.confirmations.with_label_values(&[instance_id, result]);
+        }
     }
 
     /// Removes every series of an instance. Whatever is counted for it afterwards creates some
@@ -118,6 +137,8 @@ impl Metrics {
         forget(&self.api_requests, instance_id);
         forget(&self.api_errors, instance_id);
         forget(&self.api_retries, instance_id);
+        forget(&self.clients_missing, instance_id);
+        forget(&self.confirmations, instance_id);
         forget(&self.projected_calls_per_second, instance_id);
     }
 

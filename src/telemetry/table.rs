@@ -102,6 +102,21 @@ pub const API_RETRIES_TOTAL: Metric =
     Metric::counter("mqtt_presence_api_retries_total", "Calls that were made again after a failure.")
         .labels(INSTANCE_OPERATION);
 
+/// Clients that batches lack.
+pub const CLIENTS_MISSING_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_clients_missing_total",
+    "How often a client was asked for in a batch and the answer had nothing about it; it keeps its last status.",
+)
+.labels(INSTANCE);
+
+/// What asking again showed.
+pub const CONFIRMATIONS_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_confirmations_total",
+    "Single calls about clients of which a batch said something new: confirmed, rejected (the service's cache was \
+     stale) or failed.",
+)
+.labels(&["instance_id", "result"]);
+
 /// The rates in force.
 pub const LIMITER_CALLS_PER_SECOND: Metric = Metric::gauge(
     "mqtt_presence_limiter_calls_per_second",
@@ -225,6 +240,16 @@ pub const DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS: Metric = Metric::gauge(
 .unit("seconds")
 .labels(SOURCE);
 
+/// Which part of the clients this process asks for.
+pub const SHARD: Metric = Metric::gauge(
+    "mqtt_presence_shard",
+    "Which of the processes that share the clients between them this one is, counted from 0.",
+);
+
+/// How many parts there are.
+pub const SHARDS: Metric =
+    Metric::gauge("mqtt_presence_shards", "How many processes share the clients between them, as configured.");
+
 /// Which exporter this is.
 pub const BUILD_INFO: Metric = Metric::gauge(
     "mqtt_presence_build_info",
@@ -299,6 +324,8 @@ pub const ALL: &[&Metric] = &[
     &API_ERRORS_TOTAL,
     &API_REQUEST_DURATION_SECONDS,
     &API_RETRIES_TOTAL,
+    &CLIENTS_MISSING_TOTAL,
+    &CONFIRMATIONS_TOTAL,
     &LIMITER_CALLS_PER_SECOND,
     &LIMITER_WAIT_SECONDS_TOTAL,
     &PROJECTED_CALLS_PER_SECOND,
@@ -309,6 +336,8 @@ pub const ALL: &[&Metric] = &[
     &DISCOVERY_CLIENTS,
     &DISCOVERY_FAILURES_TOTAL,
     &DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS,
+    &SHARD,
+    &SHARDS,
     &BUILD_INFO,
     &PROCESS_CPU_SECONDS_TOTAL,
     &PROCESS_OPEN_FDS,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mqtt_presence_exporter::config::{Config, Problem};
 use mqtt_presence_exporter::discovery::{self, Discovered};
+use mqtt_presence_exporter::presence::Shard;
 use tempfile::TempDir;
 
 /// A folder with `files`, and a configuration in it whose one instance has what `instance` says.
@@ -24,12 +25,12 @@ fn load(folder: &Path) -> Config {
 }
 
 fn discover(folder: &TempDir) -> Discovered {
-    discovery::fleets(&load(folder.path())).unwrap_or_else(|problems| panic!("{problems}"))
+    discovery::fleets(&load(folder.path()), Shard::WHOLE).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// What is wrong, without the name of the folder.
 fn wrong(folder: &TempDir) -> String {
-    let problems = discovery::fleets(&load(folder.path())).expect_err("something is wrong").to_string();
+    let problems = discovery::fleets(&load(folder.path()), Shard::WHOLE).expect_err("something is wrong").to_string();
     problems.replace(&format!("{}/", folder.path().display()), "")
 }
 
@@ -156,7 +157,7 @@ fn a_folder_whose_name_looks_like_a_pattern_is_a_folder() {
     std::fs::write(inner.join("config.yaml"), "instances:\n- {id: a, region: cn-hangzhou, client_files: ['*.json']}")
         .expect("a file");
     std::fs::write(inner.join("c.json"), r#"[{"targets": ["GID_test@@@1"]}]"#).expect("a file");
-    let found = discovery::fleets(&load(&inner)).expect("valid");
+    let found = discovery::fleets(&load(&inner), Shard::WHOLE).expect("valid");
     assert_eq!(found.fleets[0].len(), 1);
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mqtt_presence_exporter::app::{Failure, Output, QueryArgs, Verdict, World, query, read_ids};
 use mqtt_presence_exporter::config::Env;
+use mqtt_presence_exporter::presence::Shard;
 use mqtt_presence_exporter::simulator::{Faults, Options, Roster, Span};
 use mqtt_presence_exporter::sweep::Random;
 use serde_json::{Value, json};
@@ -63,7 +64,8 @@ impl Stage {
     }
 
     async fn query_until(&self, args: QueryArgs, stop: CancellationToken) -> Said {
-        let world = World { env: Env::default(), clock: self.rig.clock, random: Random::new(|| 0) };
+        let random = Random::new(|| 0);
+        let world = World { env: Env::default(), clock: self.rig.clock, random, shard: Shard::WHOLE };
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let result = query(args, world, stop, &mut out, &mut err).await;
         let result = result.map_err(|failure| match failure {

@@ -4,3 +4,4 @@ mod faults;
 mod limits;
 mod probes;
 mod refusals;
+mod stale_cache;

@@ -4,5 +4,6 @@ pub(crate) mod exposition;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod pump;
+pub(crate) mod recorder;
 pub(crate) mod rig;
 pub(crate) mod source;

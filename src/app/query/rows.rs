@@ -122,7 +122,7 @@ impl<'a> Rows<'a> {
     /// `interrupted` they keep what was known before it.
     pub(super) fn end_round(&mut self, interrupted: bool, at: Timestamp) -> io::Result<()> {
         for client in 0..self.clients.len() {
-            if !self.heard[client] && !(interrupted && self.known[client].is_some()) {
+            if !self.heard[client] && (!interrupted || self.known[client].is_none()) {
                 self.take(client, Row::not_asked(at))?;
             }
         }

@@ -53,7 +53,13 @@ pub const KNOWN_REGIONS: [&str; 24] = [
 ];
 
 /// All instances; those without a usable ID or address are reported and left out.
-pub(super) fn instances(at: &At<'_>, default: &Credentials, folder: &Path, report: &mut Report) -> Vec<Instance> {
+pub(super) fn instances(
+    at: &At<'_>,
+    default: &Credentials,
+    single_per_second: u32,
+    folder: &Path,
+    report: &mut Report,
+) -> Vec<Instance> {
     let items = at.items(report);
     if items.len() == 0 && matches!(at.found(), Value::List(_)) {
         at.problem(report, "is empty; list at least one instance with its `id` and `clients`");
@@ -61,7 +67,7 @@ pub(super) fn instances(at: &At<'_>, default: &Credentials, folder: &Path, repor
     let mut seen = HashMap::new();
     let mut instances = Vec::with_capacity(items.len());
     for (n, at) in items.enumerate() {
-        instances.extend(instance(&at, default, folder, report));
+        instances.extend(instance(&at, default, single_per_second, folder, report));
         // Told also where something else is wrong with the instance.
         if let Some(id) = at.peek("id")
             && let Value::Scalar(_, text) = id.found()
@@ -75,7 +81,13 @@ pub(super) fn instances(at: &At<'_>, default: &Credentials, folder: &Path, repor
     instances
 }
 
-fn instance(at: &At<'_>, default: &Credentials, folder: &Path, report: &mut Report) -> Option<Instance> {
+fn instance(
+    at: &At<'_>,
+    default: &Credentials,
+    single_per_second: u32,
+    folder: &Path,
+    report: &mut Report,
+) -> Option<Instance> {
     let [id_at, region, endpoint_at, credentials_at, calls, labels_at, clients_at, files, urls] =
         at.fields(INSTANCE, report)?;
     let id = at
@@ -91,7 +103,7 @@ fn instance(at: &At<'_>, default: &Credentials, folder: &Path, report: &mut Repo
         Some(at) => credentials::credentials(&at, folder, report),
         None => Some(default.clone()),
     };
-    let calls_per_second = calls.and_then(|at| at.whole(report, 1, 280)).unwrap_or(CALLS_PER_SECOND);
+    let calls_per_second = calls.and_then(|at| calls_per_second(&at, single_per_second, report));
     let labels = labels_at.map(|at| labels(&at, report)).unwrap_or_default();
     let clients = clients_at.map(|at| clients(&at, report)).unwrap_or_default();
     let client_files = files.map(|at| client_files(&at, folder, report)).unwrap_or_default();
@@ -99,11 +111,20 @@ fn instance(at: &At<'_>, default: &Credentials, folder: &Path, report: &mut Repo
         id: id?,
         address: address?,
         credentials: credentials?,
-        calls_per_second,
+        calls_per_second: calls_per_second.unwrap_or(CALLS_PER_SECOND.min(single_per_second)),
         labels,
         clients,
         client_files,
     })
+}
+
+/// What an instance is to bear, which is no more than all of them together get.
+fn calls_per_second(at: &At<'_>, single_per_second: u32, report: &mut Report) -> Option<u32> {
+    let calls = at.whole(report, 1, 280)?;
+    if calls > single_per_second {
+        at.problem(report, format!("{calls} is more than `limits.single_per_second` ({single_per_second}), which is for all instances together; write {single_per_second} or less, or raise that limit"));
+    }
+    Some(calls)
 }
 
 fn instance_id(at: &At<'_>, report: &mut Report) -> Option<InstanceId> {

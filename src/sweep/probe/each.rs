@@ -58,7 +58,8 @@ impl<I: Iterator<Item = Box<str>> + Send> Inquiry for Each<'_, I> {
     fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
         let prospect = match &reply.result {
             Ok(observation) => {
-                self.sweeper.heard(&reply.client, *observation);
+                self.sweeper.publish(&reply.client, *observation);
+                self.sweeper.passed();
                 ControlFlow::Continue(())
             }
             Err(error) => lock(&self.sweeper.breaker).failed(error, Instant::now()).map_break(drop),

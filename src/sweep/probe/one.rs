@@ -58,7 +58,8 @@ impl Inquiry for One<'_> {
     fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
         match reply.result {
             Ok(observation) => {
-                self.sweeper.heard(&reply.client, observation);
+                self.sweeper.publish(&reply.client, observation);
+                self.sweeper.passed();
                 self.became = Became::Answered(observation);
             }
             // A client that cannot be asked for says nothing about the others, unless this call

@@ -9,6 +9,7 @@ use mqtt_presence_exporter::app::{Exporter, World};
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::discovery;
+use mqtt_presence_exporter::presence::Shard;
 use mqtt_presence_exporter::simulator::{Announcement, Faults, Options, Roster, Simulator};
 use mqtt_presence_exporter::sweep::Random;
 use mqtt_presence_exporter::web;
@@ -76,10 +77,10 @@ impl Rig {
     /// Starts an exporter with this configuration.
     pub(crate) async fn start(&self, configuration: &str) -> Running {
         let loaded = Config::parse(configuration, Path::new("rig.yaml")).expect("a valid configuration");
-        let discovered = discovery::fleets(&loaded.config).expect("valid clients");
+        let discovered = discovery::fleets(&loaded.config, Shard::WHOLE).expect("valid clients");
         let random = std::sync::atomic::AtomicU64::new(1);
         let random = move || random.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
-        let world = World { env: Env::default(), clock: self.clock, random: Random::new(random) };
+        let world = World { env: Env::default(), clock: self.clock, random: Random::new(random), shard: Shard::WHOLE };
         let exporter = Exporter::new(loaded.config, discovered, &world).expect("it fits together");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
