@@ -1,6 +1,7 @@
 //! What each command does: the wiring, and nothing that could be wired otherwise.
 
 mod check_config;
+mod credentials;
 mod demo;
 mod exporter;
 mod query;

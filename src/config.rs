@@ -9,6 +9,7 @@ mod check;
 pub mod duration;
 mod env;
 mod file;
+mod hidden_url;
 mod load;
 mod problem;
 mod render;
@@ -23,6 +24,7 @@ pub use check::KNOWN_REGIONS;
 pub(crate) use check::{UNUSUAL, label_name_problem};
 pub use env::Env;
 pub(crate) use file::{Document, Unreadable, decode};
+pub use hidden_url::HiddenUrl;
 pub use load::Loaded;
 pub(crate) use load::read;
 pub use problem::{Place, Problem, Problems};
@@ -30,7 +32,7 @@ pub use render::render;
 pub(crate) use report::Report;
 pub(crate) use tally::Tally;
 pub use values::{
-    Address, Api, Client, Collect, Config, Credentials, Exposition, Instance, Limits, Mode, Network, Probe, Provider,
-    Query, SecretSource, Signature, StaleAfter,
+    Address, Api, Client, Collect, Config, Credentials, Endpoints, Exposition, Instance, Limits, Mode, Network, Probe,
+    Provider, Query, SecretSource, Session, Signature, StaleAfter,
 };
 pub(crate) use words::{shown, unknown};

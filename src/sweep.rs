@@ -21,31 +21,8 @@ mod sweeps;
 mod target;
 mod turns;
 
-use std::fmt;
-use std::sync::Arc;
-
+pub use crate::random::Random;
 pub use ask::Reply;
 pub use gate::{Gate, Quotas};
 pub use probe::{NoAnswer, Prober};
 pub use sweeps::{Subject, Sweeps, Tools};
-
-/// Where random numbers come from.
-#[derive(Clone)]
-pub struct Random(Arc<dyn Fn() -> u64 + Send + Sync>);
-
-impl Random {
-    /// Random numbers from `source`.
-    pub fn new(source: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(source))
-    }
-
-    fn next(&self) -> u64 {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Random {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Random")
-    }
-}

@@ -113,11 +113,22 @@ fn provider(provider_of: &Provider) -> String {
             format!("access key, secret in {}", file.display())
         }
         Provider::Env => "environment variables".into(),
-        Provider::Profile { name, file } => {
+        Provider::Profile { name, file, .. } => {
             let name = name.as_ref().map_or("the default profile".into(), |name| format!("profile {name}"));
             let file = file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
             name + &file
         }
+        Provider::EcsRamRole { role: Some(role), .. } => format!("RAM role {role} of the ECS instance"),
+        Provider::EcsRamRole { role: None, .. } => "RAM role of the ECS instance".into(),
+        Provider::Oidc { role_arn, .. } => {
+            let role = role_arn.as_deref().map_or("the role of the environment".into(), |role| format!("role {role}"));
+            role + ", assumed with an OIDC token"
+        }
+        Provider::AssumeRole { source, role_arn, .. } => {
+            format!("role {role_arn}, assumed with: {}", provider(source))
+        }
+        Provider::Uri(Some(uri)) => format!("credentials URI {uri}"),
+        Provider::Uri(None) => "credentials URI of the environment".into(),
         Provider::Chain(providers) => providers.iter().map(provider).collect::<Vec<_>>().join(", else "),
     }
 }

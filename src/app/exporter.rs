@@ -8,15 +8,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
-use crate::aliyun::credentials::Provider;
+use super::credentials::Providers;
+use crate::aliyun::credentials::Tools as CredentialTools;
 use crate::aliyun::{self, Client, ClientOptions};
 use crate::clock::Clock;
 use crate::config::{self, Address, Config, Env, Instance};
 use crate::discovery::Discovered;
 use crate::net;
 use crate::presence::{InstanceState, Shard};
+use crate::random::Random;
 use crate::sweep::plan::Plan;
-use crate::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use crate::sweep::{Gate, Quotas, Subject, Sweeps, Tools};
 use crate::telemetry::Metrics;
 use crate::web::{self, Readiness, Web};
 
@@ -80,17 +82,26 @@ impl Exporter {
         let connect_timeout = config.collect.call_timeout / CONNECT_PART;
         let http = net::client::client(&endpoints, config.api.ca_file.as_deref(), connect_timeout)
             .map_err(|error| Failure::Usage(format!("cannot set up HTTPS: {error}")))?;
-        let mut providers = Providers { made: Vec::new(), env: &world.env };
+        let mut providers = Providers::new(CredentialTools {
+            env: world.env.clone(),
+            clock: world.clock,
+            random: world.random.clone(),
+            metrics: Arc::clone(&metrics),
+            signature: config.api.signature,
+            ca_file: config.api.ca_file.clone(),
+        });
+        let credentials = providers.of(&config.instances);
         let mut subjects = Vec::new();
-        let instances = config.instances.iter().zip(endpoints).zip(discovered.fleets).zip(&plan.instances);
-        for (((instance, endpoint), fleet), plan) in instances {
+        let instances = config.instances.iter().zip(endpoints).zip(credentials);
+        for (((instance, endpoint), credentials), (fleet, plan)) in
+            instances.zip(discovered.fleets.into_iter().zip(&plan.instances))
+        {
             let options = ClientOptions {
                 instance: instance.id.clone(),
                 endpoint,
                 signature: config.api.signature,
                 call_timeout: config.collect.call_timeout,
             };
-            let credentials = providers.of(&instance.credentials.provider);
             subjects.push(Subject {
                 state: Arc::new(InstanceState::new(fleet, plan.stale_after)),
                 source: Arc::new(Client::new(http.clone(), credentials, world.clock, options)),
@@ -180,22 +191,5 @@ fn endpoint(config: &Config, instance: &Instance) -> Result<reqwest::Url, Failur
         Address::Endpoint { url, .. } => Ok(url.clone()),
         Address::Region(region) => aliyun::endpoint(region, config.api.network)
             .map_err(|error| Failure::Usage(format!("instance {}: {error}", instance.id))),
-    }
-}
-
-/// One provider for all instances whose credentials are configured alike.
-struct Providers<'a> {
-    made: Vec<(config::Provider, Arc<Provider>)>,
-    env: &'a Env,
-}
-
-impl Providers<'_> {
-    fn of(&mut self, config: &config::Provider) -> Arc<Provider> {
-        if let Some((_, made)) = self.made.iter().find(|(known, _)| known == config) {
-            return Arc::clone(made);
-        }
-        let provider = Arc::new(Provider::new(config, self.env));
-        self.made.push((config.clone(), Arc::clone(&provider)));
-        provider
     }
 }

@@ -1,10 +1,14 @@
 //! The configuration in effect, as YAML, with no secret in it.
 
 use std::fmt::{self, Display, Formatter, Write as _};
+use std::path::PathBuf;
+
+use reqwest::Url;
 
 use super::duration::display;
 use super::{
-    Address, Client, Config, Credentials, Instance, Mode, Network, Provider, Query, SecretSource, Signature, StaleAfter,
+    Address, Client, Config, Credentials, Instance, Mode, Network, Provider, Query, SecretSource, Session, Signature,
+    StaleAfter,
 };
 use crate::presence::LabelName;
 
@@ -127,11 +131,40 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             vec!["type: access_key".into(), format!("access_key_id: {}", Scalar(id)), secret]
         }
         Provider::Env => vec!["type: env".into()],
-        Provider::Profile { name, file } => {
-            let name = name.iter().map(|name| format!("profile: {}", Scalar(name)));
-            let file = file.iter().map(|file| format!("file: {}", Scalar(&file.to_string_lossy())));
-            std::iter::once("type: profile".into()).chain(name).chain(file).collect()
+        Provider::Profile { name, file, endpoints } => given(
+            "profile",
+            [
+                ("profile", name.clone()),
+                ("file", file.as_ref().map(path)),
+                ("sts_endpoint", endpoints.sts.as_ref().map(Url::to_string)),
+                ("metadata_endpoint", endpoints.metadata.as_ref().map(Url::to_string)),
+            ],
+        ),
+        Provider::EcsRamRole { role, endpoint } => given(
+            "ecs_ram_role",
+            [("role", role.clone()), ("metadata_endpoint", endpoint.as_ref().map(Url::to_string))],
+        ),
+        Provider::Oidc { role_arn, provider_arn, token_file, session, sts_endpoint } => {
+            let keys = [
+                ("role_arn", role_arn.clone()),
+                ("oidc_provider_arn", provider_arn.clone()),
+                ("oidc_token_file", token_file.as_ref().map(path)),
+                ("sts_endpoint", sts_endpoint.as_ref().map(Url::to_string)),
+            ];
+            given("oidc", keys.into_iter().chain(session_keys(session)))
         }
+        Provider::AssumeRole { source, role_arn, external_id, session, sts_endpoint } => {
+            let keys = [
+                ("role_arn", Some(role_arn.clone())),
+                ("external_id", external_id.clone()),
+                ("sts_endpoint", sts_endpoint.as_ref().map(Url::to_string)),
+            ];
+            let mut lines = given("assume_role", keys.into_iter().chain(session_keys(session)));
+            lines.push("source:".into());
+            lines.extend(provider_lines(source).into_iter().map(|line| format!("  {line}")));
+            lines
+        }
+        Provider::Uri(uri) => given("uri", [("uri", uri.as_ref().map(ToString::to_string))]),
         Provider::Chain(providers) => {
             let mut lines = vec!["type: chain".into(), "providers:".into()];
             for provider in providers {
@@ -141,6 +174,24 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             lines
         }
     }
+}
+
+/// The type, and the keys that have a value.
+fn given(kind: &str, keys: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Vec<String> {
+    let lines = keys.into_iter().filter_map(|(key, value)| Some(format!("{key}: {}", Scalar(&value?))));
+    std::iter::once(format!("type: {kind}")).chain(lines).collect()
+}
+
+fn session_keys(Session { name, duration, policy }: &Session) -> [(&'static str, Option<String>); 3] {
+    [
+        ("role_session_name", name.clone()),
+        ("duration", Some(display(*duration).to_string())),
+        ("policy", policy.clone()),
+    ]
+}
+
+fn path(path: &PathBuf) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 fn label_map(labels: &[(LabelName, String)]) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::HiddenUrl;
 use crate::presence::{ClientId, InstanceId, LabelName, MAX_BATCH, Operation};
 use crate::secret::Secret;
 
@@ -225,9 +226,89 @@ pub enum Provider {
         name: Option<String>,
         /// The file; by default the vendor's own places.
         file: Option<PathBuf>,
+        /// Where the services are that a profile may lead to.
+        endpoints: Endpoints,
     },
+    /// The role of the ECS instance that this runs on.
+    EcsRamRole {
+        /// The role; by default the one that the environment or the instance names.
+        role: Option<String>,
+        /// The metadata service; by default where every instance has it.
+        endpoint: Option<Url>,
+    },
+    /// A role that is assumed with the token of an identity provider.
+    Oidc {
+        /// The role; by default the one of the environment, as are the next two.
+        role_arn: Option<String>,
+        /// The identity provider.
+        provider_arn: Option<String>,
+        /// The file that has the token.
+        token_file: Option<PathBuf>,
+        /// The session.
+        session: Session,
+        /// The security token service; by default the vendor's.
+        sts_endpoint: Option<Url>,
+    },
+    /// A role that is assumed with other credentials.
+    AssumeRole {
+        /// The other credentials.
+        source: Box<Provider>,
+        /// The role.
+        role_arn: String,
+        /// What the role's owner wants to hear.
+        external_id: Option<String>,
+        /// The session.
+        session: Session,
+        /// The security token service; by default the vendor's.
+        sts_endpoint: Option<Url>,
+    },
+    /// A URI that answers with credentials; by default the one of the environment.
+    Uri(Option<HiddenUrl>),
     /// The first of these that is configured.
     Chain(Vec<Provider>),
+}
+
+impl Provider {
+    /// The type, as the configuration names it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::AccessKey { .. } => "access_key",
+            Self::Env => "env",
+            Self::Profile { .. } => "profile",
+            Self::EcsRamRole { .. } => "ecs_ram_role",
+            Self::Oidc { .. } => "oidc",
+            Self::AssumeRole { .. } => "assume_role",
+            Self::Uri(_) => "uri",
+            Self::Chain(_) => "chain",
+        }
+    }
+}
+
+/// Where the services are that give temporary credentials; by default the vendor's own places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The security token service.
+    pub sts: Option<Url>,
+    /// The metadata service of an ECS instance.
+    pub metadata: Option<Url>,
+}
+
+/// The session in which a role is assumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// What it is called in the vendor's audit log.
+    pub name: Option<String>,
+    /// How long its credentials live, 15 minutes to 12 hours.
+    pub duration: Duration,
+    /// A policy (JSON) that narrows what the role may do.
+    pub policy: Option<String>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self { name: None, duration: Duration::from_secs(3600), policy: None }
+    }
 }
 
 /// Credentials, and whose quota they spend.

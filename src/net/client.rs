@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Url};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -82,9 +82,21 @@ pub fn client<'a>(
         Some(path) => roots_of(path)?,
         None => system_roots()?,
     };
+    let builder = well_mannered(roots, connect_timeout)?;
+    let builder = if only_loopback { builder.no_proxy() } else { builder };
+    Ok(builder.build()?)
+}
+
+/// Builds the client for services on this host or on its link: plain `http`, and never through a
+/// proxy, which would ask a service of its own host's.
+pub fn direct_client(connect_timeout: Duration) -> Result<Client, ClientError> {
+    Ok(well_mannered(RootCertStore::empty(), connect_timeout)?.no_proxy().build()?)
+}
+
+fn well_mannered(roots: RootCertStore, connect_timeout: Duration) -> Result<ClientBuilder, ClientError> {
     #[expect(clippy::disallowed_methods, reason = "the one place that may build a client")]
     let builder = Client::builder();
-    let builder = builder
+    Ok(builder
         .tls_backend_preconfigured(tls(roots)?)
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
@@ -93,9 +105,7 @@ pub fn client<'a>(
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_keepalive(KEEPALIVE)
-        .tcp_nodelay(true);
-    let builder = if only_loopback { builder.no_proxy() } else { builder };
-    Ok(builder.build()?)
+        .tcp_nodelay(true))
 }
 
 /// Whether `url` leads to this very host.

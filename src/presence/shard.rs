@@ -57,7 +57,7 @@ impl Default for Shard {
     }
 }
 
-/// FNV-1a, and the finalizer of MurmurHash3 so that every bit of it depends on every byte. It is
+/// FNV-1a, and the finalizer of Murmur (version 3) so that every bit of it depends on every byte. It is
 /// the same in every process and must stay so: with another one, nearly all clients would move.
 fn hash(client: &str) -> u64 {
     let fnv = client

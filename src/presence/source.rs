@@ -44,6 +44,11 @@ pub trait PresenceSource: Send + Sync + fmt::Debug {
     /// Drops cached credentials and fetches new ones; whether there are other ones now.
     fn refresh_credentials(&self) -> BoxFuture<'_, bool>;
 
+    /// How often somebody has replaced the credentials: what was refused before may be accepted now.
+    fn credentials_replaced(&self) -> u64 {
+        0
+    }
+
     /// The server's clock minus this host's, in milliseconds, as corrected for in requests.
     fn clock_offset_millis(&self) -> i64;
 }

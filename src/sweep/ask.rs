@@ -4,6 +4,8 @@
 //! all come through here. Each attempt has a permit of its own; what follows from a failed one is
 //! decided in [`super::decide`].
 
+mod inquiry;
+
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -11,74 +13,16 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use inquiry::Reply;
+pub(super) use inquiry::{BatchAnswer, BatchReply, Inquiry};
+use inquiry::{Question, Replied};
+
 use super::decide::{Decision, Tried};
 use super::gate::Permit;
 use super::target::Target;
 use crate::clock::Timestamp;
 use crate::limits::{Priority, Time};
-use crate::presence::{Answer, BatchEntry, BoxFuture, CallError, ErrorClass, Observation, Operation};
-
-/// Somebody who has questions about the clients of an instance.
-///
-/// A question that is not there yet may come up with any reply, so that each kind of them is asked
-/// for again and again, until nothing is under way and nothing will be.
-pub(super) trait Inquiry: Send {
-    /// The next client to ask for by itself.
-    fn next(&mut self) -> Option<Box<str>>;
-
-    /// The next clients to ask for together, ten at most.
-    fn next_batch(&mut self) -> Option<Vec<Box<str>>> {
-        None
-    }
-
-    /// When there will be a question of this kind, where there is none now.
-    fn resumes_at(&self, _operation: Operation) -> Option<Instant> {
-        None
-    }
-
-    /// An attempt failed, and may be made again. `Break` gives up everything.
-    fn attempt_failed(&mut self, _error: &CallError) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    /// The reply to one of its questions. `Break` gives up the rest, calls in flight included.
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()>;
-
-    /// The reply to a question about several clients.
-    fn replied_batch(&mut self, _reply: BatchReply) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
-
-/// What became of a question.
-#[derive(Debug)]
-pub struct Reply {
-    /// The client that was asked for.
-    pub client: Box<str>,
-    /// What is known now, or why nothing is.
-    pub result: Result<Observation, CallError>,
-    /// How long the last call took, its wait for a permit not counted.
-    pub took: Duration,
-    /// By which ID the service's operators can find it, if it answered.
-    pub request_id: Option<String>,
-}
-
-/// What became of a question about several clients.
-#[derive(Debug)]
-pub(super) struct BatchReply {
-    /// The clients that were asked for.
-    pub(super) clients: Vec<Box<str>>,
-    /// What is known now, or why nothing is.
-    pub(super) result: Result<BatchAnswer, CallError>,
-}
-
-/// What the API said about several clients, perhaps not about all that were asked for.
-#[derive(Debug)]
-pub(super) struct BatchAnswer {
-    pub(super) entries: Vec<BatchEntry>,
-    /// When the answer came.
-    pub(super) at: Timestamp,
-}
+use crate::presence::{Answer, BoxFuture, CallError, ErrorClass, Observation, Operation};
 
 /// How carefully an inquiry begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,18 +46,6 @@ pub(super) struct Manner {
     pub(super) until: Option<Instant>,
     /// Once it is cancelled no call begins any more; those in flight are still heard.
     pub(super) enough: CancellationToken,
-}
-
-/// What is asked.
-enum Question {
-    One(Box<str>),
-    Batch(Vec<Box<str>>),
-}
-
-/// What became of a question.
-enum Replied {
-    One(Reply),
-    Batch(BatchReply),
 }
 
 /// A question on its way.
@@ -228,46 +160,6 @@ impl Door<'_> {
     }
 }
 
-impl Replied {
-    fn operation(&self) -> Operation {
-        match self {
-            Self::One(_) => Operation::Single,
-            Self::Batch(_) => Operation::Batch,
-        }
-    }
-
-    fn error(&self) -> Option<&CallError> {
-        match self {
-            Self::One(reply) => reply.result.as_ref().err(),
-            Self::Batch(reply) => reply.result.as_ref().err(),
-        }
-    }
-
-    fn error_mut(&mut self) -> Option<&mut CallError> {
-        match self {
-            Self::One(reply) => reply.result.as_mut().err(),
-            Self::Batch(reply) => reply.result.as_mut().err(),
-        }
-    }
-
-    /// The question that it replies to.
-    fn question(self) -> Question {
-        match self {
-            Self::One(reply) => Question::One(reply.client),
-            Self::Batch(reply) => Question::Batch(reply.clients),
-        }
-    }
-}
-
-impl Attempt {
-    fn operation(&self) -> Operation {
-        match self.question {
-            Question::One(_) => Operation::Single,
-            Question::Batch(_) => Operation::Batch,
-        }
-    }
-}
-
 /// One attempt: one call, one permit.
 async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
     let Attempt { question, tried } = attempt;
@@ -340,13 +232,14 @@ impl<'t> Asking<'t> {
 
     /// The attempt whose time has come, if one's has.
     fn due(&mut self, operation: Operation, now: Instant) -> Option<Attempt> {
-        let at = self.waiting.iter().position(|(at, attempt)| *at <= now && attempt.operation() == operation)?;
+        let at =
+            self.waiting.iter().position(|(at, attempt)| *at <= now && attempt.question.operation() == operation)?;
         Some(self.waiting.swap_remove(at).1)
     }
 
     /// When the next attempt's time will come.
     fn due_at(&self, operation: Operation) -> Option<Instant> {
-        self.waiting.iter().filter(|(_, attempt)| attempt.operation() == operation).map(|(at, _)| *at).min()
+        self.waiting.iter().filter(|(_, attempt)| attempt.question.operation() == operation).map(|(at, _)| *at).min()
     }
 
     /// The reply that `ended` is, unless it is tried again.

@@ -200,6 +200,11 @@ impl Gate {
         Lane { lanes, account: account.layers, instance: own, budget: account.budget }
     }
 
+    /// Before this, no call leaves.
+    pub(super) fn opens_at(&self) -> Instant {
+        self.shared.origin + self.shared.quotas.quiet
+    }
+
     /// Waits for the right to make one call. Urgent ones go first, within a tenth of the rate.
     pub(super) async fn permit(&self, lane: &Lane, operation: Operation, priority: Priority) -> Permit {
         let (sender, receiver) = oneshot::channel();

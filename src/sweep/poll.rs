@@ -15,7 +15,8 @@ use super::turns::Window;
 /// A sweep that cannot ask for everybody in its interval ends with it, and the next one goes on
 /// where it ended. While the breaker is open, the next one comes when it may try.
 pub(super) async fn poll(sweeper: Arc<Sweeper>, interval: Duration, tasks: TaskTracker, stop: CancellationToken) {
-    let mut due = Instant::now();
+    // What is due earlier would leave all at once then.
+    let mut due = sweeper.target.gate.opens_at();
     loop {
         if stop.run_until_cancelled(sleep_until(due)).await.is_none() {
             return;

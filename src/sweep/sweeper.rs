@@ -173,7 +173,11 @@ impl Sweeper {
         stop: &CancellationToken,
     ) -> Option<Arc<Progress>> {
         let now = Instant::now();
-        let entry = lock(&self.breaker).enter(now);
+        let entry = {
+            let mut breaker = lock(&self.breaker);
+            breaker.credentials_replaced(self.target.source.credentials_replaced());
+            breaker.enter(now)
+        };
         if matches!(entry, Entry::Refused(_)) {
             return None;
         }

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Random;
 use super::gate::Gate;
 use super::poll::poll;
 use super::probe::Prober;
@@ -16,6 +15,7 @@ use super::target::Target;
 use crate::clock::Clock;
 use crate::config::{Collect, Mode};
 use crate::presence::{Frozen, InstanceState, PresenceSource};
+use crate::random::Random;
 use crate::telemetry::Metrics;
 
 /// How young a frozen copy has to be to serve another scrape.

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Random;
 use super::apart::Confirmation;
 use super::gate::{Gate, Lane};
 use crate::aliyun::operation_name;
 use crate::clock::Clock;
 use crate::presence::{CallError, ErrorClass, InstanceState, Operation, PresenceSource};
+use crate::random::Random;
 use crate::telemetry::{Metrics, Repeat, Repeats};
 
 /// Everything that a call about one instance needs.
@@ -104,6 +104,6 @@ impl Target {
 
     /// A random part of `longest`.
     pub(super) fn jitter(&self, longest: Duration) -> Duration {
-        super::decide::jitter(longest, self.random.next())
+        self.random.part_of(longest)
     }
 }

@@ -75,15 +75,14 @@ mod tests {
         let window = Window { start, end: start + 10 * SECOND };
         let mut turns = Turns::new(ring.round(&fleet), fleet.len(), Some(window));
         for (index, due) in [(0, 0), (1, 2), (2, 4)] {
-            assert_eq!(turns.is_due(start + due * SECOND - SECOND / 1000), index == 0 && due == 0 && false);
-            assert!(turns.is_due(start + due * SECOND));
+            let due = start + due * SECOND;
+            assert!(!turns.is_due(due - SECOND / 1000) && turns.is_due(due));
             assert_eq!(turns.take(), Some(index));
         }
         assert_eq!(turns.resumes_at(start + 5 * SECOND), Some(start + 6 * SECOND));
         assert!(turns.is_due(start + 7 * SECOND), "who is late comes all the same");
         assert!(!turns.is_due(window.end), "but not after the end");
         assert_eq!(turns.resumes_at(window.end), None);
-        drop(turns);
         assert_eq!(ring.round(&fleet).next(), Some(3), "and is the first in the next sweep");
     }
 }

@@ -53,6 +53,10 @@ pub struct Metrics {
     pub projected_calls_per_second: GaugeVec,
     /// [`table::QUOTA_CALLS_PER_SECOND`].
     pub quota_calls_per_second: GaugeVec,
+    /// [`table::CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS`].
+    pub credential_expiry_timestamp_seconds: GaugeVec,
+    /// [`table::CREDENTIAL_REFRESHES_TOTAL`].
+    pub credential_refreshes: IntCounterVec,
     /// [`table::SCRAPES_INCOMPLETE_TOTAL`].
     pub scrapes_incomplete: IntCounter,
     /// [`table::CONFIG_LAST_RELOAD_SUCCESSFUL`].
@@ -92,6 +96,12 @@ impl Metrics {
             limiter_wait_seconds: register(r, &table::LIMITER_WAIT_SECONDS_TOTAL, CounterVec::new),
             projected_calls_per_second: register(r, &table::PROJECTED_CALLS_PER_SECOND, GaugeVec::new),
             quota_calls_per_second: register(r, &table::QUOTA_CALLS_PER_SECOND, GaugeVec::new),
+            credential_expiry_timestamp_seconds: register(
+                r,
+                &table::CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS,
+                GaugeVec::new,
+            ),
+            credential_refreshes: register(r, &table::CREDENTIAL_REFRESHES_TOTAL, IntCounterVec::new),
             scrapes_incomplete: register(r, &table::SCRAPES_INCOMPLETE_TOTAL, |opts, _| IntCounter::with_opts(opts)),
             config_last_reload_successful: register(r, &table::CONFIG_LAST_RELOAD_SUCCESSFUL, |opts, _| {
                 IntGauge::with_opts(opts)
@@ -134,12 +144,25 @@ impl Metrics {
     /// Removes every series of an instance. Whatever is counted for it afterwards creates some
     /// anew: call it when no call on the instance is left in flight.
     pub fn forget_instance(&self, instance_id: &str) {
-        forget(&self.api_requests, instance_id);
-        forget(&self.api_errors, instance_id);
-        forget(&self.api_retries, instance_id);
-        forget(&self.clients_missing, instance_id);
-        forget(&self.confirmations, instance_id);
-        forget(&self.projected_calls_per_second, instance_id);
+        forget(&self.api_requests, "instance_id", instance_id);
+        forget(&self.api_errors, "instance_id", instance_id);
+        forget(&self.api_retries, "instance_id", instance_id);
+        forget(&self.clients_missing, "instance_id", instance_id);
+        forget(&self.confirmations, "instance_id", instance_id);
+        forget(&self.projected_calls_per_second, "instance_id", instance_id);
+    }
+
+    /// Creates the counters of credentials, at zero.
+    pub fn touch_credentials(&self, name: &str) {
+        for result in ["success", "failure"] {
+            let _ = self.credential_refreshes.with_label_values(&[name, result]);
+        }
+    }
+
+    /// Removes every series of credentials that nobody uses any more.
+    pub fn forget_credentials(&self, name: &str) {
+        forget(&self.credential_expiry_timestamp_seconds, "credentials", name);
+        forget(&self.credential_refreshes, "credentials", name);
     }
 
     /// All of them, and those of the process, in the text format 0.0.4.
@@ -174,11 +197,11 @@ fn encode(families: &[MetricFamily]) -> String {
     TextEncoder.encode_to_string(families).expect("the registry gathers no empty family")
 }
 
-/// Removes the series of `family` that belong to an instance.
-fn forget<T: MetricVecBuilder>(family: &MetricVec<T>, instance_id: &str) {
+/// Removes the series of `family` whose label `name` is `value`.
+fn forget<T: MetricVecBuilder>(family: &MetricVec<T>, name: &str, value: &str) {
     for metric in family.collect().iter().flat_map(MetricFamily::get_metric) {
         let labels: HashMap<_, _> = metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
-        if labels.get("instance_id") == Some(&instance_id) {
+        if labels.get(name) == Some(&value) {
             // It fails only where the series is gone already.
             let _ = family.remove(&labels);
         }

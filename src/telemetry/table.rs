@@ -201,6 +201,23 @@ pub const CLOCK_OFFSET_SECONDS: Metric = Metric::gauge(
 .unit("seconds")
 .labels(INSTANCE);
 
+/// When credentials stop working.
+pub const CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS: Metric = Metric::gauge(
+    "mqtt_presence_credential_expiry_timestamp_seconds",
+    "When the temporary access key in use stops working, in seconds since the Unix epoch by this host's clock; it is \
+     renewed before. Absent for keys that do not expire, and until one was fetched.",
+)
+.unit("seconds")
+.labels(&["credentials"]);
+
+/// How often credentials were fetched.
+pub const CREDENTIAL_REFRESHES_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_credential_refreshes_total",
+    "How often an access key was read or fetched anew, by whether that worked: success or failure; what is valid \
+     stays in use after a failure.",
+)
+.labels(&["credentials", "result"]);
+
 /// Scrapes that did not wait for their sweep.
 pub const SCRAPES_INCOMPLETE_TOTAL: Metric = Metric::counter(
     "mqtt_presence_scrapes_incomplete_total",
@@ -330,6 +347,8 @@ pub const ALL: &[&Metric] = &[
     &LIMITER_WAIT_SECONDS_TOTAL,
     &PROJECTED_CALLS_PER_SECOND,
     &QUOTA_CALLS_PER_SECOND,
+    &CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS,
+    &CREDENTIAL_REFRESHES_TOTAL,
     &SCRAPES_INCOMPLETE_TOTAL,
     &CONFIG_LAST_RELOAD_SUCCESSFUL,
     &CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,

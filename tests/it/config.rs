@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mqtt_presence_exporter::config::{
-    Address, Config, Loaded, Mode, Provider, Query, SecretSource, StaleAfter, render,
+    Address, Config, Endpoints, Loaded, Mode, Provider, Query, SecretSource, StaleAfter, render,
 };
 use proptest::prelude::*;
 
@@ -104,7 +104,11 @@ instances:
     assert_eq!(one.calls_per_second, 220);
     assert_eq!(one.client_files, ["etc/clients/*.json", "/srv/more.yml"]);
     assert_eq!(two.address, Address::Region("cn-beijing".into()));
-    let profile = Provider::Profile { name: Some("ops".into()), file: Some("/etc/aliyun.json".into()) };
+    let profile = Provider::Profile {
+        name: Some("ops".into()),
+        file: Some("/etc/aliyun.json".into()),
+        endpoints: Endpoints::default(),
+    };
     assert_eq!(two.credentials.provider, Provider::Chain(vec![profile, Provider::Env]));
     assert_eq!(two.clients[0].labels[0].1, "pump 2");
 }
@@ -200,8 +204,22 @@ instances:
       account: "main: #1"
       providers:
         - {type: access_key, access_key_id: LTAItest, access_key_secret_file: /run/secret}
-        - {type: profile, profile: "null"}
+        - {type: profile, profile: "null", sts_endpoint: "https://sts.example.com", metadata_endpoint: "http://127.0.0.1:1"}
         - {type: env}
+        - {type: ecs_ram_role, role: reader, metadata_endpoint: "http://127.0.0.1:1"}
+        - type: oidc
+          role_arn: acs:ram::1:role/reader
+          oidc_provider_arn: acs:ram::1:oidc-provider/ack
+          oidc_token_file: /run/token
+          sts_endpoint: https://sts.example.com
+        - type: assume_role
+          role_arn: acs:ram::1:role/reader
+          role_session_name: exporter
+          duration: 15m
+          policy: '{"Version": "1", "Statement": []}'
+          external_id: "id: 1"
+          source: {type: chain, providers: [{type: assume_role, role_arn: acs:ram::2:role/hop}]}
+        - {type: uri, uri: "http://127.0.0.1:1/credentials"}
     labels: {site: "a \"b\" \\ \n日", zone: ""}
     clients: [GID_test@@@a, "1e3", {id: "a: b", labels: {name: "pump 2"}}]
     client_files: ["/srv/[ab]/*.yaml"]
@@ -220,6 +238,15 @@ fn a_rendered_secret_is_not_shown() {
     let Loaded { config, .. } = parse(&text);
     let rendered = render(&config);
     assert!(rendered.contains("access_key_secret: <secret>\n"), "{rendered}");
+    assert!(!rendered.contains("not-a-secret") && !format!("{config:?}").contains("not-a-secret"));
+}
+
+#[test]
+fn what_a_credentials_uri_asks_for_is_not_shown() {
+    let text = format!("credentials: {{type: uri, uri: \"https://h.example/c?token=not-a-secret\"}}\n{ONE}");
+    let Loaded { config, .. } = parse(&text);
+    let rendered = render(&config);
+    assert!(rendered.contains("uri: \"https://h.example/c?<secret>\"\n"), "{rendered}");
     assert!(!rendered.contains("not-a-secret") && !format!("{config:?}").contains("not-a-secret"));
 }
 

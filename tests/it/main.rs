@@ -13,6 +13,8 @@ mod clients_api;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod exposition;

@@ -7,3 +7,4 @@ pub(crate) mod pump;
 pub(crate) mod recorder;
 pub(crate) mod rig;
 pub(crate) mod source;
+pub(crate) mod tools;

@@ -173,7 +173,7 @@ fn region(at: &At<'_>, has_endpoint: bool, report: &mut Report) -> Option<String
     Some(text.to_owned())
 }
 
-fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
+pub(super) fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
     let text = at.text(report)?;
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
@@ -196,7 +196,7 @@ fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
     Some(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }

@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use crate::support::recorder::{Record, Recorder, Said};
 use crate::support::rig::Rig;
+use crate::support::tools::tools;
 
 const CLIENTS: usize = 10_000;
 /// Clients that change now and then, but stay so long that the cache can follow.
@@ -98,7 +99,12 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
     (0..CLIENTS).for_each(|n| fleet.push(&client(n), []).expect("new"));
     let state = Arc::new(InstanceState::new(fleet.build(), Duration::from_secs(300)));
     let options = ClientOptions { instance, endpoint, signature: Signature::V3, call_timeout: Duration::from_secs(5) };
-    let source = Client::new(http, Arc::new(Provider::new(&provider, &Env::default())), rig.clock, options);
+    let source = Client::new(
+        http,
+        Arc::new(Provider::new("test", &provider, &tools(rig.clock, &Env::default()))),
+        rig.clock,
+        options,
+    );
     let (source, record) = Recorder::new(source, rig.clock);
     let subject = Subject { state: Arc::clone(&state), source: Arc::new(source), account: None, calls_per_second: 100 };
     let config = rig.configuration("collect: {mode: poll, query: batch}", "");
@@ -231,7 +237,7 @@ async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
     let mut batches = vec![0_usize; 21];
     record.batches().into_iter().for_each(|at| batches[sweep_of(at)] += 1);
     assert!(batches[1..20].iter().all(|&batches| batches.abs_diff(CLIENTS / 10) <= 1), "{batches:?}");
-    let stats = rig.simulator.stats();
-    assert_eq!((stats.blocks, stats.answers.len()), (0, 1), "{stats:?}");
-    assert!(stats.max_arrivals_per_second.batch <= 95, "{stats:?}");
+    let arrived = rig.simulator.stats();
+    assert_eq!((arrived.blocks, arrived.answers.len()), (0, 1), "{arrived:?}");
+    assert!(arrived.max_arrivals_per_second.batch <= 95, "{arrived:?}");
 }

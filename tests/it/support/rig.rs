@@ -62,10 +62,17 @@ impl Rig {
     /// A configuration of everything that the simulator announced. `more` are lines of YAML at the
     /// top level, `of_instance` such of each instance.
     pub(crate) fn configuration(&self, more: &str, of_instance: &str) -> String {
-        let Announcement { endpoint, access_key_id, access_key_secret, clients, .. } = &self.announcement;
-        let mut text = format!(
-            "{more}\ncredentials: {{type: access_key, access_key_id: {access_key_id}, access_key_secret: {access_key_secret}}}\ninstances:\n"
+        let Announcement { access_key_id, access_key_secret, .. } = &self.announcement;
+        let credentials = format!(
+            "credentials: {{type: access_key, access_key_id: {access_key_id}, access_key_secret: {access_key_secret}}}"
         );
+        self.configuration_with(&credentials, more, of_instance)
+    }
+
+    /// The same with other credentials.
+    pub(crate) fn configuration_with(&self, credentials: &str, more: &str, of_instance: &str) -> String {
+        let Announcement { endpoint, clients, .. } = &self.announcement;
+        let mut text = format!("{more}\n{credentials}\ninstances:\n");
         for (id, clients) in clients {
             let clients = serde_json::to_string(clients).expect("strings");
             writeln!(text, "- {{id: {id}, endpoint: '{endpoint}', {of_instance} clients: {clients}}}")
@@ -76,11 +83,25 @@ impl Rig {
 
     /// Starts an exporter with this configuration.
     pub(crate) async fn start(&self, configuration: &str) -> Running {
+        self.start_as(configuration, Env::default(), Shard::WHOLE).await
+    }
+
+    /// Starts one of several exporters with this configuration.
+    pub(crate) async fn start_shard(&self, configuration: &str, shard: Shard) -> Running {
+        self.start_as(configuration, Env::default(), shard).await
+    }
+
+    /// Starts an exporter that finds these environment variables.
+    pub(crate) async fn start_in(&self, env: Env, configuration: &str) -> Running {
+        self.start_as(configuration, env, Shard::WHOLE).await
+    }
+
+    async fn start_as(&self, configuration: &str, env: Env, shard: Shard) -> Running {
         let loaded = Config::parse(configuration, Path::new("rig.yaml")).expect("a valid configuration");
-        let discovered = discovery::fleets(&loaded.config, Shard::WHOLE).expect("valid clients");
+        let discovered = discovery::fleets(&loaded.config, shard).expect("valid clients");
         let random = std::sync::atomic::AtomicU64::new(1);
         let random = move || random.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
-        let world = World { env: Env::default(), clock: self.clock, random: Random::new(random), shard: Shard::WHOLE };
+        let world = World { env, clock: self.clock, random: Random::new(random), shard };
         let exporter = Exporter::new(loaded.config, discovered, &world).expect("it fits together");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
