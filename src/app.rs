@@ -7,6 +7,9 @@ mod exporter;
 mod query;
 mod serve;
 mod simulate;
+mod source_metrics;
+mod sources;
+mod upkeep;
 
 pub use check_config::check_config;
 pub use demo::{DemoArgs, demo};

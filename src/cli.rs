@@ -6,11 +6,13 @@ mod shard;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
 use clap::error::ErrorKind;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use args::{Cli, Command};
@@ -82,7 +84,7 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
         Command::Serve(args) => {
             let world = World { shard: args.shard.shard(env)?, ..world() };
             let options = args.try_into()?;
-            run_until_signal(|stop| app::serve(options, world, stop))
+            run_until_signal(async |stop| app::serve(options, world, on_hangup()?, stop).await)
         }
         Command::Demo(args) => run_until_signal(|stop| app::demo(args, world(), stop, out)),
         Command::Simulate(args) => {
@@ -115,4 +117,17 @@ where
         signals.abort();
         result
     })
+}
+
+/// Notified of each SIGHUP; of several while nobody listened, once.
+fn on_hangup() -> Result<Arc<Notify>, Failure> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let notify = Arc::new(Notify::new());
+    let told = Arc::clone(&notify);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            told.notify_one();
+        }
+    });
+    Ok(notify)
 }

@@ -6,6 +6,7 @@
 
 mod at;
 mod check;
+mod client_url;
 pub mod duration;
 mod env;
 mod file;
@@ -22,6 +23,7 @@ mod words;
 pub(crate) use at::{At, Entry};
 pub use check::KNOWN_REGIONS;
 pub(crate) use check::{UNUSUAL, label_name_problem};
+pub use client_url::{Authorization, ClientUrl, Identity, UrlTls};
 pub use env::Env;
 pub(crate) use file::{Document, Unreadable, decode};
 pub use hidden_url::HiddenUrl;

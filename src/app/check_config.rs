@@ -76,11 +76,11 @@ impl Found {
             self.discovered.sources.iter().filter(|source| source.instance == *fleet.instance()).collect();
         line(out, "clients", fleet.len())?;
         for source in sources.iter().take(SOURCES) {
-            line(out, "", format_args!("{} from {source}", source.clients))?;
+            line(out, "", source)?;
         }
         if let Some(more) = sources.get(SOURCES..).filter(|more| !more.is_empty()) {
-            let clients: usize = more.iter().map(|source| source.clients).sum();
-            line(out, "", format_args!("{clients} from {} more files", more.len()))?;
+            let clients: usize = more.iter().filter_map(|source| source.clients).sum();
+            line(out, "", format_args!("{clients} from {} more places", more.len()))?;
         }
         let groups = fleet.groups().iter().filter(|group| !group.name.is_empty()).count();
         line(out, "groups", groups)

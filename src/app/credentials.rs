@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::aliyun::credentials::{Provider, Tools};
-use crate::config::{self, Credentials, Instance};
+use crate::config::{self, Api, Config, Credentials, Instance};
 
 /// The providers in use.
 #[derive(Debug)]
@@ -23,14 +23,19 @@ impl Providers {
         Self { tools, made: Vec::new() }
     }
 
-    /// The provider of each instance, in the order of `instances`.
+    /// The provider of each instance, in the order of the configuration.
     ///
     /// Providers that were in use before and still are stay, with what they have fetched, and read
     /// their files anew; the others leave with their series.
-    pub(super) fn of(&mut self, instances: &[Instance]) -> Vec<Arc<Provider>> {
+    pub(super) fn of(&mut self, config: &Config) -> Vec<Arc<Provider>> {
         let before = std::mem::take(&mut self.made);
+        let Config { api: Api { signature, ca_file, .. }, instances, .. } = config;
+        let same_way = (self.tools.signature, &self.tools.ca_file) == (*signature, ca_file);
+        self.tools.signature = *signature;
+        self.tools.ca_file.clone_from(ca_file);
         for (name, config) in named(instances) {
-            let stays = before.iter().find(|made| made.config == *config && made.provider.name() == name);
+            let same = |made: &&Made| same_way && made.config == *config && made.provider.name() == name;
+            let stays = before.iter().find(same);
             let provider = match stays {
                 Some(made) => {
                     made.provider.reread();
@@ -80,16 +85,16 @@ mod tests {
     use crate::random::Random;
     use crate::telemetry::Metrics;
 
-    fn instances(credentials: &[&str]) -> Vec<Instance> {
+    fn config(credentials: &[&str]) -> Config {
         let instance = |(n, credentials): (usize, &&str)| {
             format!("- {{id: post-cn-{n}, region: cn-hangzhou, clients: [GID_test@@@a], credentials: {credentials}}}\n")
         };
         let list: String = credentials.iter().enumerate().map(instance).collect();
-        Config::parse(format!("instances:\n{list}"), Path::new("c.yaml")).expect("valid").config.instances
+        Config::parse(format!("instances:\n{list}"), Path::new("c.yaml")).expect("valid").config
     }
 
     fn names(credentials: &[&str]) -> Vec<String> {
-        named(&instances(credentials)).into_iter().map(|(name, _)| name).collect()
+        named(&config(credentials).instances).into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]
@@ -114,14 +119,16 @@ mod tests {
             signature: Signature::V3,
             ca_file: None,
         });
-        let before = providers.of(&instances(&["{type: env}", "{type: profile}", "{type: env}"]));
+        let before = providers.of(&config(&["{type: env}", "{type: profile}", "{type: env}"]));
         assert!(Arc::ptr_eq(&before[0], &before[2]) && !Arc::ptr_eq(&before[0], &before[1]));
         assert!(
             metrics.gather_text().contains(r#"credential_refreshes_total{credentials="profile",result="success"} 0"#)
         );
-        let after = providers.of(&instances(&["{type: ecs_ram_role}", "{type: env}"]));
+        let after = providers.of(&config(&["{type: ecs_ram_role}", "{type: env}"]));
         assert!(Arc::ptr_eq(&after[1], &before[0]));
         let text = metrics.gather_text();
+        let resigned = Config { api: Api { signature: Signature::V2, ..Api::default() }, ..config(&["{type: env}"]) };
+        assert!(!Arc::ptr_eq(&providers.of(&resigned)[0], &before[0]), "whatever fetches is to sign in the new way");
         assert!(!text.contains(r#"credentials="profile""#) && text.contains(r#"credentials="ecs_ram_role""#), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 mod errors;
 mod rows;
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use super::Failure;
 use super::exporter::{Exporter, World};
 use crate::clock::Clock;
 use crate::config::{Config, duration};
-use crate::discovery::Discovered;
+use crate::discovery::{Discovered, Texts};
 use crate::presence::{ClientId, FleetBuilder, Status};
 use crate::sweep::{NoAnswer, Prober, Quotas, Reply};
 use errors::Errors;
@@ -109,7 +110,13 @@ pub async fn query(
     let id = config.instances[0].id.clone();
     // Whom it asks for, the command line says.
     let nobody = FleetBuilder::new(id.clone()).build();
-    let discovered = Discovered { fleets: vec![nobody], sources: Vec::new(), warnings: Vec::new() };
+    let discovered = Discovered {
+        fleets: vec![nobody],
+        sources: Vec::new(),
+        warnings: Vec::new(),
+        texts: Texts::default(),
+        directories: BTreeSet::new(),
+    };
     let exporter = Exporter::within(Quotas::query(), config, discovered, &world)?;
     let prober = exporter.sweeps().prober(None).context("an instance")?;
 

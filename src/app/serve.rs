@@ -1,7 +1,9 @@
 //! `serve`: the exporter, from a configuration file to the end of the process.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::exporter::{Exporter, World};
@@ -22,16 +24,20 @@ pub struct ServeOptions {
     pub web: web::Options,
 }
 
-/// Serves until `shutdown`.
-pub async fn serve(options: ServeOptions, world: World, shutdown: CancellationToken) -> Result<(), Failure> {
+/// Serves until `shutdown`; reloads the configuration file whenever `hangup` is notified.
+pub async fn serve(
+    options: ServeOptions,
+    world: World,
+    hangup: Arc<Notify>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let loaded = Config::load(&options.config_file).map_err(|problems| Failure::Usage(problems.to_string()))?;
     let discovered =
         discovery::fleets(&loaded.config, world.shard).map_err(|problems| Failure::Usage(problems.to_string()))?;
     loaded.warnings.iter().chain(&discovered.warnings).for_each(warn);
     let instances = discovered.fleets.len();
     let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();
-    discovered.fleets.iter().for_each(warn_of_folded_groups);
-    let exporter = Exporter::new(loaded.config, discovered, &world)?;
+    let exporter = Exporter::new(loaded.config, discovered, &world)?.reloading(options.config_file, hangup);
     let listeners = listen(&options.listen_addresses).await?;
     for listener in &listeners {
         let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
@@ -44,12 +50,4 @@ pub async fn serve(options: ServeOptions, world: World, shutdown: CancellationTo
 
 fn warn(problem: &Problem) {
     tracing::warn!("{problem}");
-}
-
-fn warn_of_folded_groups(fleet: &Fleet) {
-    let folded = fleet.folded_groups();
-    if folded > 0 {
-        let kept = crate::presence::MAX_GROUPS;
-        tracing::warn!(instance_id = %fleet.instance(), folded, "more than {kept} groups; the devices of the rest count to the empty group_id");
-    }
 }

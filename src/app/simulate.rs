@@ -53,7 +53,7 @@ pub async fn simulate(
         roster: Roster::made_up(args.instances.get(), args.clients),
         quotas: !args.no_quotas,
         block_for: args.block_for.get(),
-        credential_lifetime: args.credential_lifetime.map(|lifetime| lifetime.get()),
+        credential_lifetime: args.credential_lifetime.map(Span::get),
         faults: args.faults,
         ..Options::default()
     };

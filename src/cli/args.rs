@@ -92,6 +92,9 @@ pub struct ServeArgs {
     /// Scrapes that are answered at the same time, more are refused with 503; 0 for any number.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
+    /// Reload the configuration on POST /-/reload, which is open to whoever reaches the port.
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
     /// Seconds by which a scrape is answered before Prometheus would give it up.
     #[arg(long = "timeout-offset", value_name = "SECONDS", default_value_t = 0.5)]
     pub timeout_offset: f64,
@@ -110,8 +113,6 @@ pub struct LaterArgs {
     web_config_file: Option<String>,
     #[arg(long = "web.systemd-socket", hide = true)]
     systemd_socket: bool,
-    #[arg(long = "web.enable-lifecycle", hide = true)]
-    enable_lifecycle: bool,
 }
 
 impl TryFrom<ServeArgs> for ServeOptions {
@@ -119,11 +120,8 @@ impl TryFrom<ServeArgs> for ServeOptions {
 
     fn try_from(args: ServeArgs) -> Result<Self, Failure> {
         let later = &args.later;
-        let asked = [
-            ("--web.config.file", later.web_config_file.is_some()),
-            ("--web.systemd-socket", later.systemd_socket),
-            ("--web.enable-lifecycle", later.enable_lifecycle),
-        ];
+        let asked =
+            [("--web.config.file", later.web_config_file.is_some()), ("--web.systemd-socket", later.systemd_socket)];
         let refused: Vec<_> = asked
             .iter()
             .filter(|(_, given)| *given)
@@ -145,7 +143,7 @@ impl TryFrom<ServeArgs> for ServeOptions {
                 external_url: args.external_url,
                 max_requests: args.max_requests,
                 timeout_offset: Duration::from_secs_f64(args.timeout_offset),
-                ..web::Options::default()
+                enable_lifecycle: args.enable_lifecycle,
             },
         })
     }

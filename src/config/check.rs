@@ -4,6 +4,7 @@
 //! so that one mistake does not hide the next.
 
 mod client;
+mod client_url;
 mod credentials;
 mod instance;
 
@@ -55,11 +56,6 @@ pub(super) fn config(root: At<'_>, folder: &Path, report: &mut Report) -> Option
         probe: probe_at.and_then(|at| probe(&at, report)).unwrap_or_default(),
         instances,
     })
-}
-
-/// Refuses what a later version will know, so that nobody relies on what is not there.
-fn not_yet(at: &At<'_>, what: &str, instead: &str, report: &mut Report) {
-    at.problem(report, format!("{what} is not supported yet; {instead}"));
 }
 
 fn collect(at: &At<'_>, report: &mut Report) -> Option<Collect> {
@@ -153,15 +149,8 @@ mod tests {
 
     /// Every key that means something now.
     fn keys() -> impl Iterator<Item = &'static str> {
-        let later = ["client_urls"];
         let sections: [&[&str]; 6] = [&TOP, &COLLECT, &LIMITS, &EXPOSITION, &API, &PROBE];
-        sections
-            .into_iter()
-            .chain(instance::KEYS)
-            .chain(credentials::KEYS)
-            .flatten()
-            .copied()
-            .filter(move |key| !later.contains(key))
+        sections.into_iter().chain(instance::KEYS).chain(credentials::KEYS).flatten().copied()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use reqwest::Url;
 use crate::secret::REDACTED;
 
 /// A URL that is shown without its query, and in debug output without its path, too.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HiddenUrl(Url);
 
 impl HiddenUrl {

@@ -1,14 +1,14 @@
 //! The configuration in effect, as YAML, with no secret in it.
 
 use std::fmt::{self, Display, Formatter, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 
 use reqwest::Url;
 
 use super::duration::display;
 use super::{
-    Address, Client, Config, Credentials, Instance, Mode, Network, Provider, Query, SecretSource, Session, Signature,
-    StaleAfter,
+    Address, Authorization, Client, ClientUrl, Config, Credentials, Identity, Instance, Mode, Network, Provider, Query,
+    SecretSource, Session, Signature, StaleAfter, UrlTls,
 };
 use crate::presence::LabelName;
 
@@ -76,7 +76,7 @@ fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
 }
 
 fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
-    let Instance { id, address, credentials, calls_per_second, labels, clients, client_files } = instance;
+    let Instance { id, address, credentials, calls_per_second, labels, clients, client_files, client_urls } = instance;
     writeln!(out, "  - id: {}", Scalar(id.as_str()))?;
     let (region, endpoint) = match address {
         Address::Region(region) => (Some(region), None),
@@ -107,7 +107,41 @@ fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
     if !client_files.is_empty() {
         writeln!(out, "    client_files:")?;
     }
-    client_files.iter().try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))
+    client_files.iter().try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))?;
+    if !client_urls.is_empty() {
+        writeln!(out, "    client_urls:")?;
+    }
+    client_urls.iter().try_for_each(|url| write_client_url(out, url))
+}
+
+fn write_client_url(out: &mut Formatter<'_>, client_url: &ClientUrl) -> fmt::Result {
+    let ClientUrl { url, refresh_interval, authorization, tls: UrlTls { ca_file, identity } } = client_url;
+    writeln!(out, "      - url: {}", Scalar(&url.to_string()))?;
+    writeln!(out, "        refresh_interval: {}", display(*refresh_interval))?;
+    match authorization {
+        None => {}
+        Some(Authorization::Basic { username, password_file }) => {
+            writeln!(out, "        basic_auth:")?;
+            writeln!(out, "          username: {}", Scalar(username))?;
+            writeln!(out, "          password_file: {}", Scalar(&password_file.to_string_lossy()))?;
+        }
+        Some(Authorization::Token { scheme, credentials_file }) => {
+            writeln!(out, "        authorization:")?;
+            writeln!(out, "          type: {}", Scalar(scheme))?;
+            writeln!(out, "          credentials_file: {}", Scalar(&credentials_file.to_string_lossy()))?;
+        }
+    }
+    if client_url.tls != UrlTls::default() {
+        writeln!(out, "        tls_config:")?;
+    }
+    if let Some(file) = ca_file {
+        writeln!(out, "          ca_file: {}", Scalar(&file.to_string_lossy()))?;
+    }
+    if let Some(Identity { cert_file, key_file }) = identity {
+        writeln!(out, "          cert_file: {}", Scalar(&cert_file.to_string_lossy()))?;
+        writeln!(out, "          key_file: {}", Scalar(&key_file.to_string_lossy()))?;
+    }
+    Ok(())
 }
 
 fn write_credentials(out: &mut Formatter<'_>, Credentials { provider, account }: &Credentials) -> fmt::Result {
@@ -135,7 +169,7 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             "profile",
             [
                 ("profile", name.clone()),
-                ("file", file.as_ref().map(path)),
+                ("file", file.as_deref().map(path)),
                 ("sts_endpoint", endpoints.sts.as_ref().map(Url::to_string)),
                 ("metadata_endpoint", endpoints.metadata.as_ref().map(Url::to_string)),
             ],
@@ -148,7 +182,7 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             let keys = [
                 ("role_arn", role_arn.clone()),
                 ("oidc_provider_arn", provider_arn.clone()),
-                ("oidc_token_file", token_file.as_ref().map(path)),
+                ("oidc_token_file", token_file.as_deref().map(path)),
                 ("sts_endpoint", sts_endpoint.as_ref().map(Url::to_string)),
             ];
             given("oidc", keys.into_iter().chain(session_keys(session)))
@@ -190,7 +224,7 @@ fn session_keys(Session { name, duration, policy }: &Session) -> [(&'static str,
     ]
 }
 
-fn path(path: &PathBuf) -> String {
+fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 

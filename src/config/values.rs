@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::HiddenUrl;
+use super::{ClientUrl, HiddenUrl};
 use crate::presence::{ClientId, InstanceId, LabelName, MAX_BATCH, Operation};
 use crate::secret::Secret;
 
@@ -361,4 +361,6 @@ pub struct Instance {
     pub clients: Vec<Client>,
     /// Globs of files with more clients, absolute or relative to the working directory.
     pub client_files: Vec<String>,
+    /// URLs that list more clients.
+    pub client_urls: Vec<ClientUrl>,
 }

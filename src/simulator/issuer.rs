@@ -22,6 +22,7 @@ use super::refusal::Refusal;
 use super::reply::{self, Origin};
 use crate::aliyun::sign::format_date;
 use crate::clock::Timestamp;
+use crate::secret::Secret;
 
 /// The path of the credentials URI.
 const URI: &str = "/credentials";
@@ -201,7 +202,7 @@ impl Issuer {
         let mut value = json!({
             "AccessKeyId": key.id,
             "AccessKeySecret": key.secret.expose(),
-            "SecurityToken": key.security_token.as_ref().map(|token| token.expose()),
+            "SecurityToken": key.security_token.as_ref().map(Secret::expose),
             "Expiration": format_date(expires),
         });
         if code {

@@ -43,7 +43,7 @@ pub enum NoAnswer {
     )]
     Late,
     /// The process is about to end, or the instance has left the configuration.
-    #[error("not asked: the exporter is stopping")]
+    #[error("not answered: the exporter is stopping, or the instance has left its configuration")]
     Stopping,
 }
 
@@ -58,11 +58,12 @@ pub struct Prober {
     stop: CancellationToken,
 }
 
-/// What is asked about single clients of one instance.
+/// What is asked about single clients of one instance, whoever sweeps it.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
     questions: Mutex<Questions>,
     enough: Mutex<CancellationToken>,
+    tasks: TaskTracker,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +87,14 @@ impl Probes {
     /// Calls on the instance have no prospect: those that have not left stay here.
     pub(super) fn give_up(&self) {
         std::mem::take(&mut *lock(&self.enough)).cancel();
+    }
+
+    /// Returns when nothing is under way any more. The instance has left before that is called.
+    pub(super) async fn ended(&self) {
+        // Who was about to begin something has done so, or has seen that the instance has left.
+        drop(lock(&self.questions));
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Is cancelled when what begins now is given up.
@@ -142,8 +151,11 @@ impl Prober {
         if let Some(question) = questions.open.get(client).and_then(Weak::upgrade) {
             return Ok(Joined::Open(question.subscribe()));
         }
+        if self.sweeper.gone.is_cancelled() {
+            return Err(NoAnswer::Stopping);
+        }
         let now = Instant::now();
-        let caution = match lock(&self.sweeper.breaker).admit(now) {
+        let caution = match self.sweeper.breaker().admit(now) {
             Entry::Full => Caution::None,
             Entry::Probe => Caution::Probe,
             Entry::Refused(until) => {
@@ -153,7 +165,8 @@ impl Prober {
         let (question, open) = watch::channel(None);
         let question = Arc::new(question);
         questions.open.insert(client.into(), Arc::downgrade(&question));
-        self.tasks.spawn(self.clone().ask(client.into(), question, caution, deadline));
+        let asked = self.clone().ask(client.into(), question, caution, deadline);
+        self.tasks.spawn(self.sweeper.probes.tasks.track_future(asked));
         Ok(Joined::Open(open))
     }
 
@@ -165,7 +178,7 @@ impl Prober {
     fn is_as_good_as_asking(&self, seen: &Observation) -> bool {
         let now = self.sweeper.target.clock.now();
         // A clock that was set back makes nothing young again.
-        let young = seen.at <= now && now.since(seen.at) < self.sweeper.max_age;
+        let young = seen.at <= now && now.since(seen.at) < self.sweeper.collect.max_age;
         young && seen.operation == Operation::Single
     }
 
@@ -185,7 +198,8 @@ impl Prober {
                 }
             }
         };
-        let stopped = self.stop.run_until_cancelled(asked).await.is_none();
+        let asked = self.sweeper.gone.run_until_cancelled(asked);
+        let stopped = self.stop.run_until_cancelled(asked).await.flatten().is_none();
         let became = if stopped { Became::Unanswered(NoAnswer::Stopping) } else { inquiry.became };
         self.settle(client, &question, became);
     }

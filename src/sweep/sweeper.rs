@@ -32,12 +32,16 @@ const SHORTEST: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Sweeper {
     pub(super) target: Target,
-    query: Query,
-    pub(super) max_age: Duration,
-    order: tokio::sync::Mutex<Order>,
+    pub(super) collect: Collect,
+    order: Arc<tokio::sync::Mutex<Order>>,
     pub(super) breaker: Mutex<Breaker>,
-    flight: Mutex<Flight>,
-    pub(super) probes: Probes,
+    flight: Arc<Mutex<Flight>>,
+    pub(super) probes: Arc<Probes>,
+    /// Cancelled when the instance has left.
+    pub(super) gone: CancellationToken,
+    /// Cancelled when another sweeper takes over, or the instance has left; under the lock of
+    /// `flight`, so that no sweep starts behind it.
+    retired: CancellationToken,
 }
 
 /// What a sweep has to know of those before it. Only the sweep in flight holds it.
@@ -87,15 +91,71 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Sweeper {
     pub(super) fn new(target: Target, collect: &Collect) -> Self {
         let order = Order { ring: Ring::new(target.state.fleet()), loners: Loners::default() };
-        Self {
-            target,
-            query: collect.query,
-            max_age: collect.max_age,
-            order: tokio::sync::Mutex::new(order),
-            breaker: Mutex::default(),
-            flight: Mutex::default(),
-            probes: Probes::default(),
+        let order = Arc::new(tokio::sync::Mutex::new(order));
+        Self::starting(target, collect, order, Arc::default(), Arc::default(), CancellationToken::new())
+    }
+
+    fn starting(
+        target: Target,
+        collect: &Collect,
+        order: Arc<tokio::sync::Mutex<Order>>,
+        flight: Arc<Mutex<Flight>>,
+        probes: Arc<Probes>,
+        gone: CancellationToken,
+    ) -> Self {
+        let (collect, retired) = (collect.clone(), gone.child_token());
+        Self { target, collect, order, breaker: Mutex::default(), flight, probes, gone, retired }
+    }
+
+    /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
+    /// further client; what it has asked for is waited for and published.
+    pub(super) fn succeeded_by(&self, target: Target, collect: &Collect) -> Self {
+        let flight = lock(&self.flight);
+        self.retired.cancel();
+        drop(flight);
+        let (order, flight, probes) = (Arc::clone(&self.order), Arc::clone(&self.flight), Arc::clone(&self.probes));
+        Self::starting(target, collect, order, flight, probes, self.gone.clone())
+    }
+
+    /// Whether a sweeper of `target` would do the same as this one.
+    pub(super) fn is_like(&self, target: &Target, collect: &Collect) -> bool {
+        let mine = &self.target;
+        Arc::ptr_eq(&mine.source, &target.source) && mine.lane.is(&target.lane) && self.collect == *collect
+    }
+
+    /// The breaker, which has heard of the newest credentials.
+    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        let mut breaker = lock(&self.breaker);
+        breaker.credentials_replaced(self.target.source.credentials_replaced());
+        breaker
+    }
+
+    /// Lets calls be made as if none had failed before.
+    pub(super) fn reset_breaker(&self) {
+        *lock(&self.breaker) = Breaker::default();
+    }
+
+    /// Stops for good, calls in flight included, and returns when nothing of it is left.
+    pub(super) async fn leave(&self) {
+        let running = {
+            let flight = lock(&self.flight);
+            self.gone.cancel();
+            flight.running.clone()
+        };
+        if let Some(running) = running {
+            running.ended().await;
         }
+        self.probes.ended().await;
+    }
+
+    /// Returns when another sweeper takes over, or the instance has left.
+    pub(super) async fn retired(&self) {
+        self.retired.cancelled().await;
+    }
+
+    /// The sweep in flight.
+    pub(super) fn running(&self) -> Option<Arc<Progress>> {
+        lock(&self.flight).running.clone()
     }
 
     pub(super) fn state(&self) -> &InstanceState {
@@ -104,12 +164,13 @@ impl Sweeper {
 
     /// How clients are asked for.
     pub(super) fn query(&self) -> Query {
-        self.query
+        self.collect.query
     }
 
     /// How long it takes to ask for `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
-        self.target.gate.time_for(&self.target.lane, self.query.operation(), self.query.calls(clients))
+        let query = self.query();
+        self.target.gate.time_for(&self.target.lane, query.operation(), query.calls(clients))
     }
 
     /// Publishes what the API said about a client.
@@ -137,7 +198,7 @@ impl Sweeper {
             return Some(Arc::clone(running));
         }
         let apart = flight.started.map(|started| now - started);
-        if apart.is_some_and(|apart| apart <= self.max_age) {
+        if apart.is_some_and(|apart| apart <= self.collect.max_age) {
             return None;
         }
         let started = self.start(&mut flight, None, tasks, stop)?;
@@ -172,12 +233,11 @@ impl Sweeper {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Option<Arc<Progress>> {
+        if self.retired.is_cancelled() {
+            return None;
+        }
         let now = Instant::now();
-        let entry = {
-            let mut breaker = lock(&self.breaker);
-            breaker.credentials_replaced(self.target.source.credentials_replaced());
-            breaker.enter(now)
-        };
+        let entry = self.breaker().enter(now);
         if matches!(entry, Entry::Refused(_)) {
             return None;
         }
@@ -197,8 +257,8 @@ impl Sweeper {
     /// What sweeps this far apart spend.
     fn project(&self, apart: Option<Duration>) {
         let Some(apart) = apart else { return };
-        let labels = [self.target.state.id().as_str(), operation_name(self.query.operation())];
-        let calls = self.query.calls(self.target.state.fleet().len());
+        let labels = [self.target.state.id().as_str(), operation_name(self.query().operation())];
+        let calls = self.query().calls(self.target.state.fleet().len());
         let projected = calls as f64 / apart.as_secs_f64();
         self.target.metrics.projected_calls_per_second.with_label_values(&labels).set(projected);
     }
@@ -211,16 +271,22 @@ impl Sweeper {
         stop: CancellationToken,
     ) {
         let _ended = EndOfFlight { sweeper: &self, _joins: progress.ended.clone().drop_guard() };
-        let sweep = tokio::spawn(sweep);
-        let abort = sweep.abort_handle();
-        tokio::select! {
-            ended = sweep => {
+        let mut sweep = tokio::spawn(sweep);
+        let stopped = tokio::select! {
+            ended = &mut sweep => {
                 if let Err(failure) = ended {
                     tracing::error!(instance_id = %self.target.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
                     self.target.state.record(|facts| facts.count_sweep(SweepResult::Stopped));
                 }
+                false
             }
-            () = stop.cancelled() => abort.abort(),
+            () = stop.cancelled() => true,
+            () = self.gone.cancelled() => true,
+        };
+        if stopped {
+            sweep.abort();
+            // It may be in the middle of a step, and that step may count a call.
+            let _ = sweep.await;
         }
     }
 
@@ -235,8 +301,8 @@ impl Sweeper {
         };
         let until = window.map_or(start, |window| window.end).max(start + (planned * PATIENCE).max(SHORTEST));
         // In a sweep by batches, single calls are confirmations.
-        let priority = if self.query == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
-        let manner = Manner { caution, priority, until: Some(until), enough: CancellationToken::new() };
+        let priority = if self.query() == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
+        let manner = Manner { caution, priority, until: Some(until), enough: self.retired.clone() };
         let Order { ring, loners } = &mut *self.order.lock().await;
         loners.retain(&fleet);
         let mut pass = Pass {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use super::encoding::Encoding;
 use super::places::Places;
 use super::{Options, deadline};
+use crate::config::Config;
 use crate::exposition::Exposition;
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
@@ -26,12 +28,16 @@ use body::ExpositionBody;
 pub(super) const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// `GET` scrapes; `HEAD` shows the headers and starts nothing.
-pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>, metrics: Arc<Metrics>) -> MethodRouter {
+pub(super) fn routes(
+    options: &Options,
+    config: Arc<ArcSwap<Config>>,
+    sweeps: Arc<Sweeps>,
+    metrics: Arc<Metrics>,
+) -> MethodRouter {
     let scrapes = Arc::new(Scrapes {
+        config,
         sweeps,
         metrics,
-        per_client: options.per_client,
-        scrape_timeout: options.scrape_timeout,
         timeout_offset: options.timeout_offset,
         places: Places::new("scrapes", options.max_requests),
         last_rendering: LastRendering::default(),
@@ -46,10 +52,9 @@ pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>, metrics: Arc<Metric
 
 /// What scrapes share.
 struct Scrapes {
+    config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
-    per_client: bool,
-    scrape_timeout: Duration,
     timeout_offset: Duration,
     places: Places,
     last_rendering: LastRendering,
@@ -62,11 +67,13 @@ impl Scrapes {
             Err(refusal) => return *refusal,
         };
         let asked = deadline::asked(&headers);
-        let wait = deadline::wait(asked, self.scrape_timeout, self.timeout_offset, self.last_rendering.get());
+        let usual = self.config.load().collect.scrape_timeout;
+        let wait = deadline::wait(asked, usual, self.timeout_offset, self.last_rendering.get());
         let frozen = self.sweeps.scrape(Instant::now() + wait).await;
 
         let started = Instant::now();
-        let exposition = Exposition::new(frozen, self.metrics.gather_text(), self.per_client);
+        let per_client = self.config.load().exposition.per_client;
+        let exposition = Exposition::new(frozen, self.metrics.gather_text(), per_client);
         let encoding = Encoding::of(&headers);
         let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _place: place });
         response(encoding, Body::new(body))

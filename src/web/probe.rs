@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::header::CONTENT_TYPE;
@@ -15,15 +16,15 @@ use tokio::time::Instant;
 use super::metrics::TEXT_FORMAT;
 use super::places::Places;
 use super::{Options, deadline};
+use crate::config::Config;
 use crate::exposition::{Probe, probe_text};
 use crate::sweep::{Prober, Sweeps};
 
 /// `GET` probes; `HEAD` shows the headers and asks nobody.
-pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>) -> MethodRouter {
+pub(super) fn routes(options: &Options, config: Arc<ArcSwap<Config>>, sweeps: Arc<Sweeps>) -> MethodRouter {
     let probes = Arc::new(Probes {
+        config,
         sweeps,
-        any_client: options.any_client,
-        scrape_timeout: options.scrape_timeout,
         timeout_offset: options.timeout_offset,
         places: Places::new("probes", options.max_requests),
     });
@@ -35,9 +36,8 @@ pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>) -> MethodRouter {
 }
 
 struct Probes {
+    config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
-    any_client: bool,
-    scrape_timeout: Duration,
     timeout_offset: Duration,
     places: Places,
 }
@@ -64,7 +64,8 @@ impl IntoResponse for Refusal {
 impl Probes {
     async fn probe(&self, query: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
         let begun = Instant::now();
-        let wait = deadline::wait(deadline::asked(headers), self.scrape_timeout, self.timeout_offset, Duration::ZERO);
+        let usual = self.config.load().collect.scrape_timeout;
+        let wait = deadline::wait(deadline::asked(headers), usual, self.timeout_offset, Duration::ZERO);
         let (client, prober) = self.question(query)?;
         let _place = self.places.take().map_err(Refusal::TooMany)?;
         let answer = prober.probe(&client, begun + wait).await;
@@ -97,7 +98,7 @@ impl Probes {
             Some(instance) => Refusal::Unknown(format!("instance {instance:?} is not in the configuration\n")),
             None => Refusal::Query("several instances are configured; say which one with `instance_id`\n".to_owned()),
         })?;
-        if !self.any_client && prober.state().fleet().position(&client).is_none() {
+        if !self.config.load().probe.any_client && prober.state().fleet().position(&client).is_none() {
             return Err(Refusal::Unknown(format!(
                 "client {client:?} is not in the fleet of {}; add it to the configuration, or let `probe.any_client` be true\n",
                 prober.state().id()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mqtt_presence_exporter::config::Collect;
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::web::{Options, Web};
 use serde_json::{Value, json};
@@ -24,7 +23,7 @@ fn exporter() -> Web {
     );
     let others = instance("post-cn-2", &[("plain", &[], Some((true, 30))), ("GID_pumps@@@pump-1", &[], None)]);
     let (_, gate) = watch::channel(false);
-    web(vec![pumps, others], &(Arc::new(Gated(gate)) as _), &Collect::default(), Options::default())
+    web(vec![pumps, others], &(Arc::new(Gated(gate)) as _), "", Options::default())
 }
 
 async fn server() -> Server {

@@ -185,7 +185,7 @@ fn what_is_odd_is_a_warning_with_its_place() {
     assert_eq!(warnings(&format!("collect: {{interval: 45s, mode: poll}}\n{ONE}")), [""; 0]);
     assert_eq!(
         warnings("instances:\n- {id: a, region: cn-hangzhou}"),
-        ["etc/config.yaml:2:3: instances[0]: has no clients; list some in `clients` or `client_files`"]
+        ["etc/config.yaml:2:3: instances[0]: has no clients; list some in `clients`, `client_files` or `client_urls`"]
     );
 }
 

@@ -52,7 +52,7 @@ fn yaml_and_json_say_the_same() {
     let [yaml, json] = [("c.yaml", yaml), ("c.json", json)].map(|(name, text)| {
         let folder = folder("client_files: ['*/c.yaml', '*/c.json']", &[(&format!("in/{name}"), text)]);
         let found = discover(&folder);
-        assert_eq!(found.sources[0].clients, 2);
+        assert_eq!(found.sources[0].clients, Some(2));
         labels(&found).join("\n")
     });
     assert_eq!(yaml, json);
@@ -89,7 +89,7 @@ fn a_client_of_two_sources_is_one_client_and_other_labels_are_a_warning() {
     let found = discover(&folder);
     assert_eq!(labels(&found), [format!("GID_test@@@1{IDS}"), format!("GID_test@@@2{IDS}")]);
     let sources: Vec<_> = found.sources.iter().map(|source| source.clients).collect();
-    assert_eq!(sources, [1, 3, 2]);
+    assert_eq!(sources, [Some(1), Some(3), Some(2)]);
     assert_eq!(
         texts(&found.warnings, &folder),
         [

@@ -21,11 +21,15 @@ mod exposition;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod net_client;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod query;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

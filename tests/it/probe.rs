@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_presence_exporter::config::Collect;
 use mqtt_presence_exporter::net::ServeOptions;
-use mqtt_presence_exporter::presence::{CallError, ErrorClass};
+use mqtt_presence_exporter::presence::{CallError, ErrorClass, InstanceState};
 use mqtt_presence_exporter::web::Options;
 use tokio::task::yield_now;
 
@@ -14,26 +13,26 @@ use crate::support::fleet::{instance, web};
 use crate::support::http::{Answer, Server, request, soon};
 use crate::support::source::{Scripted, failure};
 
+/// An exporter of [`clients`], configured with `more`.
+async fn server(source: &Arc<Scripted>, more: &str) -> Server {
+    start(vec![clients()], source, more, Options::default()).await
+}
+
 /// An instance of three clients: of the first nothing is known, the second was seen online five
 /// seconds ago, the third twenty. What is younger than ten seconds counts as asked now.
-async fn server(source: &Arc<Scripted>, options: Options) -> Server {
-    let clients = instance(
+fn clients() -> Arc<InstanceState> {
+    instance(
         "post-cn-1",
         &[
             ("GID_pumps@@@new", &[("site", "\"hz\"")], None),
             ("GID_pumps@@@young", &[], Some((true, 5))),
             ("GID_pumps@@@old", &[], Some((true, 20))),
         ],
-    );
-    start(vec![clients], source, options).await
+    )
 }
 
-async fn start(
-    instances: Vec<Arc<mqtt_presence_exporter::presence::InstanceState>>,
-    source: &Arc<Scripted>,
-    options: Options,
-) -> Server {
-    let web = web(instances, &(Arc::clone(source) as _), &Collect { retries: 0, ..Collect::default() }, options);
+async fn start(instances: Vec<Arc<InstanceState>>, source: &Arc<Scripted>, more: &str, options: Options) -> Server {
+    let web = web(instances, &(Arc::clone(source) as _), &format!("collect: {{retries: 0}}\n{more}"), options);
     Server::start(web.router().expect("the flags fit"), ServeOptions::default()).await
 }
 
@@ -77,7 +76,7 @@ const FAILED: (Option<f64>, Option<f64>) = (Some(0.0), None);
 #[tokio::test]
 async fn a_probe_asks_now_and_shows_the_client_as_metrics_does() {
     let source = says(true);
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     let answer = probe(&server, "new").await;
     assert_eq!(read(&answer), ONLINE);
     let series = answer.text().lines().last().expect("lines");
@@ -89,7 +88,7 @@ async fn a_probe_asks_now_and_shows_the_client_as_metrics_does() {
 #[tokio::test]
 async fn what_a_probe_hears_is_known_to_all() {
     let source = says(false);
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     assert_eq!(read(&probe(&server, "old").await), OFFLINE);
     let page = server.get("/api/v1/clients?text=old&status=offline").await;
     assert!(page.text().contains(r#""total":1,"#), "{}", page.text());
@@ -99,7 +98,7 @@ async fn what_a_probe_hears_is_known_to_all() {
 #[tokio::test]
 async fn a_young_answer_is_not_asked_for_again_and_an_old_one_is() {
     let source = says(false);
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     assert_eq!(read(&probe(&server, "young").await), ONLINE);
     assert_eq!(source.asked().len(), 0, "it was heard just now, by a sweep perhaps");
     for _ in 0..2 {
@@ -111,7 +110,7 @@ async fn a_young_answer_is_not_asked_for_again_and_an_old_one_is() {
 #[tokio::test]
 async fn a_failed_probe_says_why_and_no_status_however_well_known_that_was() {
     let source = fails(failure(ErrorClass::Transient, "InternalError"));
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     let answer = probe(&server, "old").await;
     assert_eq!(read(&answer), FAILED);
     let why = "# failed: QuerySessionByClientId on post-cn-1: InternalError: it said no (request ID 1-2-3); mend it\n";
@@ -124,7 +123,7 @@ async fn a_failed_probe_says_why_and_no_status_however_well_known_that_was() {
 async fn probes_of_one_client_that_meet_are_one_call() {
     let source = says(true);
     source.open(false);
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     let mut scrapers = [server.client().await, server.client().await, server.client().await];
     for scraper in &mut scrapers {
         scraper.send(&request("GET", &path("new"), &[])).await;
@@ -143,7 +142,7 @@ async fn probes_of_one_client_that_meet_are_one_call() {
 async fn a_probe_answers_at_its_deadline_and_its_call_is_not_lost() {
     let source = says(true);
     source.open(false);
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     let hurried = ["X-Prometheus-Scrape-Timeout-Seconds: 1.5"];
     let answer = server.request("GET", &path("new"), &hurried).await;
     assert_eq!(read(&answer), FAILED);
@@ -158,7 +157,7 @@ async fn a_probe_answers_at_its_deadline_and_its_call_is_not_lost() {
 #[tokio::test]
 async fn nobody_is_asked_once_calls_have_no_prospect() {
     let source = fails(failure(ErrorClass::Terminal, "NoPermission"));
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     assert_eq!(read(&probe(&server, "new").await), FAILED);
     let answer = probe(&server, "old").await;
     assert_eq!(read(&answer), FAILED);
@@ -172,7 +171,7 @@ async fn one_client_that_cannot_be_asked_for_is_in_nobodys_way() {
         "GID_pumps@@@old" => Err(failure(ErrorClass::Client, "ParameterCheckFailed")),
         _ => Ok(true),
     });
-    let server = server(&source, Options::default()).await;
+    let server = server(&source, "").await;
     for _ in 0..12 {
         assert_eq!(read(&probe(&server, "old").await), FAILED);
     }
@@ -183,7 +182,7 @@ async fn one_client_that_cannot_be_asked_for_is_in_nobodys_way() {
 async fn a_question_that_is_not_complete_is_refused() {
     let source = says(true);
     let clients = |id| instance(id, &[("GID_pumps@@@1", &[], None)]);
-    let several = start(vec![clients("post-cn-1"), clients("post-cn-2")], &source, Options::default()).await;
+    let several = start(vec![clients("post-cn-1"), clients("post-cn-2")], &source, "", Options::default()).await;
     for (query, status, part) in [
         ("instance_id=post-cn-1", 400, "`client_id` is missing"),
         ("client_id=&instance_id=post-cn-1", 400, "`client_id` is missing"),
@@ -197,14 +196,14 @@ async fn a_question_that_is_not_complete_is_refused() {
         assert!(answer.text().contains(part), "{}", answer.text());
     }
     assert_eq!(source.asked().len(), 0);
-    let one = start(vec![clients("post-cn-1")], &source, Options::default()).await;
+    let one = start(vec![clients("post-cn-1")], &source, "", Options::default()).await;
     assert_eq!(read(&one.get("/probe?client_id=GID_pumps@@@1").await), ONLINE, "there is only one");
 }
 
 #[tokio::test]
 async fn any_client_can_be_probed_where_the_configuration_allows_it() {
     let source = says(false);
-    let server = server(&source, Options { any_client: true, ..Options::default() }).await;
+    let server = server(&source, "probe: {any_client: true}").await;
     for _ in 0..2 {
         let answer = server.get("/probe?client_id=GID_%22x%22@@@y").await;
         assert_eq!(read(&answer), OFFLINE);
@@ -220,7 +219,7 @@ async fn any_client_can_be_probed_where_the_configuration_allows_it() {
 async fn head_asks_nobody_and_probes_have_places_of_their_own() {
     let source = says(true);
     source.open(false);
-    let server = server(&source, Options { max_requests: 1, ..Options::default() }).await;
+    let server = start(vec![clients()], &source, "", Options { max_requests: 1, ..Options::default() }).await;
     let head = server.request("HEAD", &path("new"), &[]).await;
     assert_eq!((head.status, source.asked().len()), (200, 0));
     let mut scraper = server.client().await;
@@ -231,6 +230,23 @@ async fn head_asks_nobody_and_probes_have_places_of_their_own() {
     assert!(refused.text().starts_with("1 probes are being answered, and --web.max-requests"), "{}", refused.text());
     let hurried = ["X-Prometheus-Scrape-Timeout-Seconds: 0.001"];
     assert_eq!(server.request("GET", "/metrics", &hurried).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_instance_that_leaves_takes_its_probes_with_it() {
+    let source = says(true);
+    source.open(false);
+    let web = web(vec![clients()], &(Arc::clone(&source) as _), "", Options::default());
+    let (sweeps, config) = (Arc::clone(&web.sweeps), web.config.load_full());
+    let server = Server::start(web.router().expect("the flags fit"), ServeOptions::default()).await;
+    let mut scraper = server.client().await;
+    scraper.send(&request("GET", &path("new"), &[])).await;
+    until_asked(&source, 1).await;
+    soon(sweeps.replace(Vec::new(), &config.collect)).await;
+    let answer = scraper.answer("GET").await.expect("an answer");
+    assert_eq!(read(&answer), FAILED);
+    assert!(answer.text().starts_with("# failed: not answered: the exporter is stopping, or the instance has left"));
+    assert_eq!(probe(&server, "new").await.status, 404);
 }
 
 /// Waits until so many calls have begun.

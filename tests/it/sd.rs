@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use mqtt_presence_exporter::config::Collect;
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::presence::InstanceState;
 use mqtt_presence_exporter::web::Options;
@@ -16,7 +15,7 @@ use crate::support::source::Gated;
 
 async fn server(instances: Vec<Arc<InstanceState>>, options: Options) -> Server {
     let (_, gate) = watch::channel(false);
-    let web = web(instances, &(Arc::new(Gated(gate)) as _), &Collect::default(), options);
+    let web = web(instances, &(Arc::new(Gated(gate)) as _), "", options);
     Server::start(web.router().expect("the flags fit"), ServeOptions::default()).await
 }
 

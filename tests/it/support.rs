@@ -3,6 +3,7 @@
 pub(crate) mod exposition;
 pub(crate) mod fleet;
 pub(crate) mod http;
+pub(crate) mod live;
 pub(crate) mod pump;
 pub(crate) mod recorder;
 pub(crate) mod rig;

@@ -52,9 +52,9 @@ impl EcsRamRole {
         };
         let reply = self.get(&role, token.as_ref()).await?;
         if reply.status != 200 {
-            return Err(self.failed(format!("HTTP status {} for the role `{role}`", reply.status)));
+            return Err(self.failed(&format!("HTTP status {} for the role `{role}`", reply.status)));
         }
-        let issued = issued::from_service(&reply.body).map_err(|why| self.failed(why))?;
+        let issued = issued::from_service(&reply.body).map_err(|why| self.failed(&why))?;
         Ok(Fetched { credentials: issued.credentials, expires: Some(reply.by_our_clock(issued.expires)) })
     }
 
@@ -69,9 +69,9 @@ impl EcsRamRole {
                     token.set_sensitive(true);
                     return Ok(Some(token));
                 }
-                _ => self.failed("what came is no token".to_owned()),
+                _ => self.failed("what came is no token"),
             },
-            Ok(reply) => self.failed(format!("HTTP status {} instead of a token", reply.status)),
+            Ok(reply) => self.failed(&format!("HTTP status {} instead of a token", reply.status)),
             Err(Trouble::Unreachable(why)) if self.named => return Err(FetchError::Failed(why)),
             // Nobody said that this is an ECS instance, and so it is none.
             Err(Trouble::Unreachable(why)) => return Err(FetchError::NotConfigured(why)),
@@ -87,12 +87,12 @@ impl EcsRamRole {
         let fits = |c: char| c.is_ascii_alphanumeric() || ".@_-".contains(c);
         match reply.status {
             200 if !role.is_empty() && role.len() <= 64 && role.chars().all(fits) => Ok(role.to_owned()),
-            200 => Err(self.failed("what came is no name of a role".to_owned())),
+            200 => Err(self.failed("what came is no name of a role")),
             404 => {
                 let why = format!("{}: this instance has no RAM role", self.service.at(&self.endpoint));
                 Err(if self.named { FetchError::Failed(why) } else { FetchError::NotConfigured(why) })
             }
-            status => Err(self.failed(format!("HTTP status {status} instead of the name of a role"))),
+            status => Err(self.failed(&format!("HTTP status {status} instead of the name of a role"))),
         }
     }
 
@@ -111,7 +111,7 @@ impl EcsRamRole {
         url
     }
 
-    fn failed(&self, why: String) -> FetchError {
+    fn failed(&self, why: &str) -> FetchError {
         FetchError::Failed(format!("{}: {why}", self.service.at(&self.endpoint)))
     }
 }

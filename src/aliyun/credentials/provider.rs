@@ -157,7 +157,10 @@ impl Provider {
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider").field("name", &self.shared.name).field("source", &self.shared.source).finish()
+        f.debug_struct("Provider")
+            .field("name", &self.shared.name)
+            .field("source", &self.shared.source)
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,14 +12,22 @@ use super::super::tree::Value;
 use super::super::words::shown;
 use super::super::{Address, Credentials, Instance};
 use super::client::{clients, labels};
-use super::{credentials, not_yet};
+use super::client_url::client_urls;
+use super::credentials;
 use crate::presence::InstanceId;
 
 const INSTANCE: [&str; 9] =
     ["id", "region", "endpoint", "credentials", "calls_per_second", "labels", "clients", "client_files", "client_urls"];
-/// The keys of an instance and of a client.
+/// The keys of an instance, of a client, and of a URL that lists clients.
 #[cfg(test)]
-pub(super) const KEYS: [&[&str]; 2] = [&INSTANCE, &super::client::CLIENT];
+pub(super) const KEYS: [&[&str]; 6] = [
+    &INSTANCE,
+    &super::client::CLIENT,
+    &super::client_url::CLIENT_URL,
+    &super::client_url::BASIC_AUTH,
+    &super::client_url::AUTHORIZATION,
+    &super::client_url::TLS_CONFIG,
+];
 
 /// A tenth of what an instance of 1,000 messages a second can bear.
 const CALLS_PER_SECOND: u32 = 100;
@@ -93,10 +101,8 @@ fn instance(
     let id = at
         .required(id_at, report, "`id` is missing; write the instance's ID, such as `post-cn-…`")
         .and_then(|at| instance_id(&at, report));
-    if let Some(at) = urls {
-        not_yet(&at, "`client_urls`", "use `clients` or `client_files`", report);
-    } else if clients_at.is_none() && files.is_none() {
-        at.warning(report, "has no clients; list some in `clients` or `client_files`");
+    if clients_at.is_none() && files.is_none() && urls.is_none() {
+        at.warning(report, "has no clients; list some in `clients`, `client_files` or `client_urls`");
     }
     let address = address(at, region, endpoint_at, report);
     let credentials = match credentials_at {
@@ -107,6 +113,7 @@ fn instance(
     let labels = labels_at.map(|at| labels(&at, report)).unwrap_or_default();
     let clients = clients_at.map(|at| clients(&at, report)).unwrap_or_default();
     let client_files = files.map(|at| client_files(&at, folder, report)).unwrap_or_default();
+    let client_urls = urls.map(|at| client_urls(&at, folder, report)).unwrap_or_default();
     Some(Instance {
         id: id?,
         address: address?,
@@ -115,6 +122,7 @@ fn instance(
         labels,
         clients,
         client_files,
+        client_urls,
     })
 }
 

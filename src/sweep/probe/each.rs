@@ -22,7 +22,7 @@ impl Prober {
         heard: &mut (dyn FnMut(Reply) -> ControlFlow<()> + Send),
     ) -> Result<(), NoAnswer> {
         let now = Instant::now();
-        let caution = match (lock(&self.sweeper.breaker).enter(now), self.state().facts().api_up) {
+        let caution = match (self.sweeper.breaker().enter(now), self.state().facts().api_up) {
             (Entry::Refused(until), _) => return Err(self.refused(until - now)),
             (Entry::Full, Some(true)) => Caution::None,
             (Entry::Full, _) => Caution::Credentials,

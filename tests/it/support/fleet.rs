@@ -1,10 +1,12 @@
 //! Instances of which something is known, and the HTTP edge in front of them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
-use mqtt_presence_exporter::config::Collect;
+use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::presence::{
     FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation, PresenceSource,
 };
@@ -36,13 +38,16 @@ pub(crate) fn instance(id: &str, clients: &[Known<'_>]) -> Arc<InstanceState> {
     Arc::new(state)
 }
 
-/// The HTTP edge of an exporter of `instances`, all of which ask `source`.
+/// The HTTP edge of an exporter of `instances`, all of which ask `source`, as the lines `more` of
+/// its configuration want it.
 pub(crate) fn web(
     instances: Vec<Arc<InstanceState>>,
     source: &Arc<dyn PresenceSource>,
-    collect: &Collect,
+    more: &str,
     options: Options,
 ) -> Web {
+    let config = format!("{more}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: []}}]");
+    let config = Config::parse(config, Path::new("config.yaml")).expect("valid").config;
     let subject = |state| Subject { state, source: Arc::clone(source), account: None, calls_per_second: 100 };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
     let tools = Tools {
@@ -54,9 +59,10 @@ pub(crate) fn web(
     let subjects = instances.into_iter().map(subject).collect();
     Web {
         options,
-        sweeps: Arc::new(Sweeps::new(subjects, collect, tools)),
+        sweeps: Arc::new(Sweeps::new(subjects, &config.collect, tools)),
         metrics,
         readiness: Readiness::starting(),
-        config: Arc::new(String::new),
+        config: Arc::new(ArcSwap::from_pointee(config)),
+        reload: None,
     }
 }
