@@ -1,6 +1,7 @@
 //! What each command does: the wiring, and nothing that could be wired otherwise.
 
 mod check_config;
+mod check_web_config;
 mod credentials;
 mod demo;
 mod exporter;
@@ -12,6 +13,7 @@ mod sources;
 mod upkeep;
 
 pub use check_config::check_config;
+pub use check_web_config::check_web_config;
 pub use demo::{DemoArgs, demo};
 pub use exporter::{Exporter, World};
 pub use query::{Output, QueryArgs, Verdict, query, read_ids};

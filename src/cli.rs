@@ -15,12 +15,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use args::{Cli, Command};
+pub use args::{CheckArgs, Cli, Command};
 pub use shard::ShardArgs;
 
 use crate::app::{self, Failure, Verdict, World};
 use crate::clock::Clock;
 use crate::config::Env;
+use crate::presence::Shard;
 use crate::telemetry;
 
 /// The process failed while it ran.
@@ -65,7 +66,7 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
     let out = &mut io::stdout();
     let world = || World::real(env.clone());
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::CheckConfig(args) => match app::check_config(&args.config.config_file, args.shard.shard(env)?, out) {
+        Command::CheckConfig(args) => match check(&args, args.shard.shard(env)?, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Usage("the configuration has problems".to_owned())),
             Err(error) => Err(Failure::Runtime(error.into())),
@@ -94,6 +95,14 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
     .map(|()| ExitCode::SUCCESS)
 }
 
+/// Checks all files, whether or not something is wrong with one of them.
+fn check(args: &CheckArgs, shard: Shard, out: &mut dyn Write) -> io::Result<bool> {
+    let config = app::check_config(&args.config.config_file, shard, out)?;
+    let Some(web_config) = &args.web_config_file else { return Ok(config) };
+    writeln!(out)?;
+    Ok(app::check_web_config(web_config, out)? && config)
+}
+
 /// Runs `command`, which ends when SIGTERM or SIGINT cancels its token.
 fn run_until_signal<F, T>(command: impl FnOnce(CancellationToken) -> F) -> Result<T, Failure>
 where
@@ -101,7 +110,7 @@ where
 {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -116,7 +125,10 @@ where
         let result = command(stop).await;
         signals.abort();
         result
-    })
+    });
+    // A password that is still being checked is nobody's any more, and may take long.
+    runtime.shutdown_background();
+    result
 }
 
 /// Notified of each SIGHUP; of several while nobody listened, once.

@@ -33,6 +33,7 @@ pub use problem::{Place, Problem, Problems};
 pub use render::render;
 pub(crate) use report::Report;
 pub(crate) use tally::Tally;
+pub(crate) use tree::{Kind, Node, Value};
 pub use values::{
     Address, Api, Client, Collect, Config, Credentials, Endpoints, Exposition, Instance, Limits, Mode, Network, Probe,
     Provider, Query, SecretSource, Session, Signature, StaleAfter,

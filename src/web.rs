@@ -1,11 +1,13 @@
-//! The HTTP edge: routes, headers, the deadline of a scrape, compression.
+//! The HTTP edge: routes, headers, the deadline of a scrape, compression, and who comes in.
 //!
 //! What an answer says comes from the rows below; how it travels is decided here. Nothing here
 //! makes a call to the API: `/metrics` and `/probe` ask the sweeps, and they decide.
 
 mod clients;
 mod deadline;
+mod edge;
 mod encoding;
+mod guard;
 mod gzip;
 mod health;
 mod landing;
@@ -17,6 +19,7 @@ mod probe;
 mod reload;
 mod sd;
 mod select;
+pub mod toolkit;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +32,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
+pub use edge::Edge;
 pub use health::Readiness;
 pub use options::Options;
 pub use paths::PathError;

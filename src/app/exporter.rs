@@ -24,7 +24,7 @@ use crate::random::Random;
 use crate::sweep::plan::Plan;
 use crate::sweep::{Gate, Quotas, Sweeps, Tools};
 use crate::telemetry::Metrics;
-use crate::web::{self, Readiness, Reload, Web};
+use crate::web::{self, Edge, Readiness, Reload, Web};
 
 /// What the exporter takes from the world outside of its configuration.
 #[derive(Clone, Debug)]
@@ -85,6 +85,7 @@ pub struct Exporter {
     config: Arc<ArcSwap<Config>>,
     upkeep: Upkeep,
     hangup: Arc<Notify>,
+    edge: Option<Edge>,
 }
 
 impl Exporter {
@@ -135,7 +136,7 @@ impl Exporter {
             states,
         };
         let upkeep = Upkeep::new(running, &discovered, world.clone());
-        Ok(Self { sweeps, metrics, config, upkeep, hangup: Arc::default() })
+        Ok(Self { sweeps, metrics, config, upkeep, hangup: Arc::default(), edge: None })
     }
 
     /// Has the configuration reloaded from `file` whenever `hangup` is notified, and over HTTP
@@ -152,6 +153,12 @@ impl Exporter {
         &self.sweeps
     }
 
+    /// The same, behind `edge` where there is one.
+    #[must_use]
+    pub fn behind(self, edge: Option<Edge>) -> Self {
+        Self { edge, ..self }
+    }
+
     /// Serves on `listeners` until `shutdown`; then no connection is accepted, requests in flight
     /// are answered, sweeps end, and it returns, after five seconds at most.
     pub async fn run(
@@ -160,7 +167,8 @@ impl Exporter {
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
-        let Self { sweeps, metrics, config, upkeep, hangup } = self;
+        let Self { sweeps, metrics, config, upkeep, hangup, edge } = self;
+        let follow = edge.clone().map(|edge| AbortOnDropHandle::new(tokio::spawn(edge.follow(Arc::clone(&metrics)))));
         let readiness = Readiness::starting();
         let (reload, requests) = Reload::channel();
         let web = Web {
@@ -172,6 +180,11 @@ impl Exporter {
             config,
         };
         let router = web.router().map_err(|error| Failure::Usage(error.to_string()))?;
+        let tls = edge.as_ref().and_then(Edge::tls);
+        let router = match &edge {
+            Some(edge) => edge.protect(router),
+            None => router,
+        };
         sweeps.start();
         let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep.run(hangup, requests)));
         readiness.ready();
@@ -180,7 +193,9 @@ impl Exporter {
             draining.cancelled().await;
             readiness.draining();
         });
-        net::serve(listeners, TowerToHyperService::new(router), net::ServeOptions::default(), shutdown).await;
+        let service = TowerToHyperService::new(router);
+        net::serve_secured(listeners, tls, service, net::ServeOptions::default(), shutdown).await;
+        drop(follow);
         drain.await.context("the shutdown was not announced")?;
         drop(upkeep);
         sweeps.stop().await;

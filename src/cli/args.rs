@@ -1,5 +1,6 @@
 //! Flags and subcommands, spelled as Prometheus spells its own.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,6 +59,9 @@ pub struct CheckArgs {
     /// For which process.
     #[command(flatten)]
     pub shard: ShardArgs,
+    /// A file for --web.config.file to check as well.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// How to log.
@@ -80,6 +84,12 @@ pub struct ServeArgs {
     /// Address to listen on; may be given several times.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10120")]
     pub listen_addresses: Vec<String>,
+    /// Listen on the sockets that systemd hands over instead of addresses (socket activation).
+    #[arg(long = "web.systemd-socket")]
+    pub systemd_socket: bool,
+    /// File that turns on TLS and authentication, in the format of Prometheus's exporter-toolkit.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<OsString>,
     /// Path under which metrics are served.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
@@ -101,35 +111,12 @@ pub struct ServeArgs {
     /// Which part of the clients to ask for.
     #[command(flatten)]
     pub shard: ShardArgs,
-    /// Flags of the contract that have no meaning yet.
-    #[command(flatten)]
-    pub later: LaterArgs,
-}
-
-/// Flags that are refused until what they ask for is there.
-#[derive(Debug, Args)]
-pub struct LaterArgs {
-    #[arg(long = "web.config.file", value_name = "FILE", hide = true)]
-    web_config_file: Option<String>,
-    #[arg(long = "web.systemd-socket", hide = true)]
-    systemd_socket: bool,
 }
 
 impl TryFrom<ServeArgs> for ServeOptions {
     type Error = Failure;
 
     fn try_from(args: ServeArgs) -> Result<Self, Failure> {
-        let later = &args.later;
-        let asked =
-            [("--web.config.file", later.web_config_file.is_some()), ("--web.systemd-socket", later.systemd_socket)];
-        let refused: Vec<_> = asked
-            .iter()
-            .filter(|(_, given)| *given)
-            .map(|(flag, _)| format!("{flag}: not supported yet; leave it out"))
-            .collect();
-        if !refused.is_empty() {
-            return Err(Failure::Usage(refused.join("\n")));
-        }
         // More than a day is a slip, and `Duration` takes no infinity.
         if !(0.0..86_400.0).contains(&args.timeout_offset) {
             return Err(Failure::Usage("--timeout-offset: not a number of seconds, 0 or more".to_owned()));
@@ -137,6 +124,8 @@ impl TryFrom<ServeArgs> for ServeOptions {
         Ok(Self {
             config_file: args.config.config_file,
             listen_addresses: args.listen_addresses,
+            systemd_socket: args.systemd_socket,
+            web_config_file: args.web_config_file.filter(|file| !file.is_empty()).map(PathBuf::from),
             web: web::Options {
                 telemetry_path: args.telemetry_path,
                 route_prefix: args.route_prefix,

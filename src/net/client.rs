@@ -107,7 +107,7 @@ pub fn client_as<'a>(
     let roots = match ca_file {
         _ if !https => RootCertStore::empty(),
         Some(path) => roots_of(path)?,
-        None => system_roots()?,
+        None => system_roots().map_err(ClientError::NoSystemRoots)?,
     };
     let builder = well_mannered(roots, identity.filter(|_| https), connect_timeout)?;
     let builder = if only_loopback { builder.no_proxy() } else { builder };
@@ -173,13 +173,14 @@ fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
     if roots.is_empty() { Err(ClientError::EmptyCaFile(path.to_owned())) } else { Ok(roots) }
 }
 
-/// Certificates of the system that the library does not take are left out: a store of a hundred
-/// has an odd one now and then.
-fn system_roots() -> Result<RootCertStore, ClientError> {
+/// The certificates that the system trusts. Those that the library does not take are left out: a
+/// store of a hundred has an odd one now and then. Where none is left, what went wrong, if that is
+/// known.
+pub(super) fn system_roots() -> Result<RootCertStore, Option<rustls_native_certs::Error>> {
     let mut found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() { Err(ClientError::NoSystemRoots(found.errors.pop())) } else { Ok(roots) }
+    if roots.is_empty() { Err(found.errors.pop()) } else { Ok(roots) }
 }
 
 /// What the TLS library said, if it is at the bottom of a transport error.

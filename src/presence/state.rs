@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::facts::Facts;
+use super::freeze::Spare;
 use super::observation::Run;
 use super::{Fleet, FrozenInstance, InstanceFacts, InstanceId, Observation, Operation};
 use crate::clock::Timestamp;
@@ -38,6 +39,7 @@ pub struct InstanceState {
     board: ArcSwap<Board>,
     writers: Mutex<()>,
     facts: Facts,
+    spare: Arc<Spare>,
 }
 
 /// A fleet with the words of its clients and the counters of its groups.
@@ -119,6 +121,7 @@ impl InstanceState {
             board: ArcSwap::from_pointee(Board::empty(Arc::new(fleet))),
             writers: Mutex::new(()),
             facts: Facts::new(stale_after),
+            spare: Arc::default(),
         }
     }
 
@@ -209,7 +212,7 @@ impl InstanceState {
     /// A copy of everything at `now`, in which all families agree.
     #[must_use]
     pub fn freeze(&self, now: Timestamp) -> FrozenInstance {
-        FrozenInstance::new(&self.board.load(), self.facts.read(), now)
+        FrozenInstance::new(&self.board.load(), self.facts.read(), now, &self.spare)
     }
 
     fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {

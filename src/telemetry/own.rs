@@ -63,6 +63,10 @@ pub struct Metrics {
     pub config_last_reload_successful: IntGauge,
     /// [`table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS`].
     pub config_last_reload_success_timestamp_seconds: Gauge,
+    /// [`table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL`].
+    pub web_config_last_reload_successful: IntGauge,
+    /// [`table::WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS`].
+    pub web_config_last_reload_success_timestamp_seconds: Gauge,
     /// [`table::DISCOVERY_CLIENTS`].
     pub discovery_clients: IntGaugeVec,
     /// [`table::DISCOVERY_FAILURES_TOTAL`].
@@ -84,6 +88,10 @@ impl Metrics {
         let duration = |opts: Opts, labels: &[&str]| {
             HistogramVec::new(HistogramOpts::from(opts).buckets(buckets(call_timeout)), labels)
         };
+        let web_config_last_reload_successful =
+            register(r, &table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, |opts, _| IntGauge::with_opts(opts));
+        // Without such a file there is nothing that could have failed.
+        web_config_last_reload_successful.set(1);
         register(r, &table::BUILD_INFO, IntGaugeVec::new).with_label_values(&[VERSION, REVISION]).set(1);
         Self {
             api_requests: register(r, &table::API_REQUESTS_TOTAL, IntCounterVec::new),
@@ -109,6 +117,12 @@ impl Metrics {
             config_last_reload_success_timestamp_seconds: register(
                 r,
                 &table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
+                |opts, _| Gauge::with_opts(opts),
+            ),
+            web_config_last_reload_successful,
+            web_config_last_reload_success_timestamp_seconds: register(
+                r,
+                &table::WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
                 |opts, _| Gauge::with_opts(opts),
             ),
             discovery_clients: register(r, &table::DISCOVERY_CLIENTS, IntGaugeVec::new),

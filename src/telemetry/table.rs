@@ -92,7 +92,7 @@ pub const API_ERRORS_TOTAL: Metric = Metric::counter(
 pub const API_REQUEST_DURATION_SECONDS: Metric = Metric::histogram(
     "mqtt_presence_api_request_duration_seconds",
     "How long one call took, in seconds, each attempt by itself and without the wait for its permit; one bound is \
-     the configured call timeout.",
+     the call timeout that was configured at start.",
 )
 .unit("seconds")
 .labels(OPERATION);
@@ -237,6 +237,21 @@ pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Metric = Metric::gauge(
 )
 .unit("seconds");
 
+/// Whether the web configuration in force is the one in the file.
+pub const WEB_CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = Metric::gauge(
+    "mqtt_presence_web_config_last_reload_successful",
+    "Whether the newest attempt to load the file of --web.config.file, and those that it names, succeeded: 1 yes, \
+     0 no, and what was loaded before is in force; 1 where there is no such file.",
+);
+
+/// Since when it is in force.
+pub const WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Metric = Metric::gauge(
+    "mqtt_presence_web_config_last_reload_success_timestamp_seconds",
+    "When the file of --web.config.file was loaded with success for the last time, in seconds since the Unix epoch; \
+     0 where there is no such file.",
+)
+.unit("seconds");
+
 /// What a source of clients gave.
 pub const DISCOVERY_CLIENTS: Metric =
     Metric::gauge("mqtt_presence_discovery_clients", "How many client IDs the source gave when it was last read.")
@@ -352,6 +367,8 @@ pub const ALL: &[&Metric] = &[
     &SCRAPES_INCOMPLETE_TOTAL,
     &CONFIG_LAST_RELOAD_SUCCESSFUL,
     &CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
+    &WEB_CONFIG_LAST_RELOAD_SUCCESSFUL,
+    &WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
     &DISCOVERY_CLIENTS,
     &DISCOVERY_FAILURES_TOTAL,
     &DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS,

@@ -9,6 +9,8 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod client_urls;
+#[cfg(test)]
 mod clients_api;
 #[cfg(test)]
 mod config;
@@ -17,7 +19,13 @@ mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod discovery_doc;
+#[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod exposition;
+#[cfg(test)]
+mod leaks;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
@@ -37,6 +45,8 @@ mod scenario;
 #[cfg(test)]
 mod sd;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod simulator;
@@ -44,3 +54,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;

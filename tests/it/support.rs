@@ -4,6 +4,7 @@ pub(crate) mod exposition;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod live;
+pub(crate) mod pki;
 pub(crate) mod pump;
 pub(crate) mod recorder;
 pub(crate) mod rig;

@@ -16,6 +16,7 @@ use super::ecs_ram_role::EcsRamRole;
 use super::oidc::{self, Oidc};
 use super::sts::{Place, Role, Sts};
 use super::{Credentials, Fetch, FetchError, Fetched, Tools};
+use crate::aliyun::failure::text::presentable;
 use crate::config::{Endpoints, Session};
 use crate::presence::BoxFuture;
 use crate::secret::Secret;
@@ -191,9 +192,14 @@ pub fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
     if text.trim_start().starts_with('{') { cli::find(text, name) } else { ini::find(text, name) }
 }
 
+/// A name or a kind as it stands in a file, fit to be seen.
+fn shown(text: &str) -> String {
+    presentable(text, 64)
+}
+
 /// A kind of profile that the vendor has and we do not.
 fn unsupported(name: &str, key: &str, kind: &str, supported: &str) -> String {
-    let kind: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
+    let (name, kind) = (shown(name), shown(kind));
     format!("profile `{name}` has {key} `{kind}`, which is not supported; use one with {supported}")
 }
 

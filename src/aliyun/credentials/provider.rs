@@ -59,6 +59,8 @@ struct State {
     /// How often somebody replaced the credentials, in a file or in the configuration.
     replaced: u64,
     failures: Repeats<()>,
+    /// The provider is gone: what is still under way is nobody's concern.
+    closed: bool,
 }
 
 /// What was fetched last.
@@ -155,6 +157,12 @@ impl Provider {
     }
 }
 
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+    }
+}
+
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider")
@@ -232,6 +240,9 @@ impl Shared {
         });
         let mut state = self.lock();
         state.running = None;
+        if state.closed {
+            return;
+        }
         match fetched {
             Ok(fetched) => self.keep(&mut state, fetched, replacing, now),
             Err(why) => self.fail(&mut state, why, now),
@@ -245,8 +256,11 @@ impl Shared {
         let name = self.name.as_str();
         let metrics = &self.tools.metrics;
         metrics.credential_refreshes.with_label_values(&[name, "success"]).inc();
-        if let Some(expires) = expires {
-            metrics.credential_expiry_timestamp_seconds.with_label_values(&[name]).set(expires.as_seconds());
+        let expiry = &metrics.credential_expiry_timestamp_seconds;
+        match expires {
+            Some(expires) => expiry.with_label_values(&[name]).set(expires.as_seconds()),
+            // Others of this name may have expired; it fails where there are none.
+            None => drop(expiry.remove_label_values(&[name])),
         }
         if state.failure.take().is_some() {
             tracing::info!(credentials = name, "there are credentials again");
@@ -263,18 +277,19 @@ impl Shared {
     fn fail(&self, state: &mut State, why: FetchError, now: Timestamp) {
         let name = self.name.as_str();
         self.tools.metrics.credential_refreshes.with_label_values(&[name, "failure"]).inc();
-        // Where none are left, the calls that need them say so.
-        if state.valid(now).is_some()
-            && let Some(repeat) = state.failures.happened((), Instant::now())
-        {
+        if let Some(repeat) = state.failures.happened((), Instant::now()) {
             let again = match repeat {
                 Repeat::First => String::new(),
                 Repeat::Again(count) => format!(" ({count})"),
             };
-            tracing::warn!(
-                credentials = name,
-                "cannot refresh the credentials, those at hand stay in use: {why}{again}"
-            );
+            if state.valid(now).is_some() {
+                tracing::warn!(
+                    credentials = name,
+                    "cannot refresh the credentials, those at hand stay in use: {why}{again}"
+                );
+            } else {
+                tracing::warn!(credentials = name, "cannot get credentials: {why}{again}");
+            }
         }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let until = Instant::now() + schedule::pause(in_a_row, &self.tools.random);

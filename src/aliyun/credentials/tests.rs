@@ -168,7 +168,11 @@ async fn a_profile_that_cannot_be_used_says_why() {
         pair.contains("profile `pair` has type `rsa_key_pair`, which is not supported; use one with type"),
         "{pair}"
     );
-    assert!(failure(&named("loop"), &env).await.ends_with("profile `pool` leads back to its `source_profile` `loop`"));
+    assert!(
+        failure(&named("loop"), &env)
+            .await
+            .ends_with("profile `pool` has the `source_profile` `loop`, which leads back to it")
+    );
     assert!(failure(&named("lost"), &env).await.contains("`source_profile` `nowhere`, which does not exist"));
     assert!(failure(&named("short"), &env).await.ends_with("profile `short` has `expired_seconds` below 900"));
     assert!(failure(&named("bare"), &env).await.ends_with("profile `bare`: the access key ID is empty"));

@@ -68,13 +68,18 @@ pub(super) fn instances(
     folder: &Path,
     report: &mut Report,
 ) -> Vec<Instance> {
-    let items = at.items(report);
-    if items.len() == 0 && matches!(at.found(), Value::List(_)) {
+    let items: Vec<At<'_>> = at.items(report).collect();
+    if items.is_empty() && matches!(at.found(), Value::List(_)) {
         at.problem(report, "is empty; list at least one instance with its `id` and `clients`");
     }
+    // Files and URLs may list clients of any instance.
+    let fed = items.iter().any(|at| at.peek("client_files").or(at.peek("client_urls")).is_some());
     let mut seen = HashMap::new();
     let mut instances = Vec::with_capacity(items.len());
-    for (n, at) in items.enumerate() {
+    for (n, at) in items.into_iter().enumerate() {
+        if !fed && at.peek("clients").is_none() {
+            at.warning(report, "has no clients; list some in `clients`, `client_files` or `client_urls`");
+        }
         instances.extend(instance(&at, default, single_per_second, folder, report));
         // Told also where something else is wrong with the instance.
         if let Some(id) = at.peek("id")
@@ -101,9 +106,6 @@ fn instance(
     let id = at
         .required(id_at, report, "`id` is missing; write the instance's ID, such as `post-cn-…`")
         .and_then(|at| instance_id(&at, report));
-    if clients_at.is_none() && files.is_none() && urls.is_none() {
-        at.warning(report, "has no clients; list some in `clients`, `client_files` or `client_urls`");
-    }
     let address = address(at, region, endpoint_at, report);
     let credentials = match credentials_at {
         Some(at) => credentials::credentials(&at, folder, report),

@@ -1,160 +1,172 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
 
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
+use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::ServeOptions;
-use super::activity::{Activity, Patience};
+use super::activity::{Activity, Overdue, Patience};
+use super::answer::Answer;
+use super::crowd::Member;
+use super::handshake::secure;
+use super::watched::Watched;
+use crate::net::tls::{HTTP2, Tls};
 
 /// How much is read ahead of a request, hence how large its head may be; and how much of an
 /// answer is collected before it is written, so that a client that stops reading holds no more
 /// than that and one chunk.
 const BUFFER_BYTES: usize = 16 * 1024;
+/// How large a head of HTTP/2 may be, decoded.
+const HEAD_BYTES: u32 = 16 * 1024;
+/// How much of the bodies of requests of HTTP/2 is taken before somebody reads them: the least that
+/// there is. No endpoint reads any.
+const WINDOW_BYTES: u32 = 65_535;
+/// How many requests may be in flight on one connection of HTTP/2: the least that RFC 9113 advises
+/// (section 6.5.2), and what clients begin with before they are told.
+const STREAMS: u32 = 100;
 
-/// Serves requests on `io` until either side ends it, the client takes too long, or `shutdown`
-/// comes and no request is in flight.
-pub(super) async fn serve<I, S, B>(io: I, service: S, options: ServeOptions, shutdown: CancellationToken)
+/// What is spoken on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// A connection that is about to be served.
+pub(super) struct Connection<S> {
+    service: S,
+    options: ServeOptions,
+    activity: Activity,
+    /// Told when the connection has to make room for another.
+    told: Arc<Notify>,
+    shutdown: CancellationToken,
+}
+
+impl<S, B> Connection<S>
 where
-    I: AsyncRead + AsyncWrite + Unpin,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    B: Body<Error: std::error::Error + Send + Sync> + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + 'static,
+    S::Future: Send + 'static,
+    B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
 {
-    let activity = Activity::new();
-    let mut patience = pin!(Patience::new(activity.clone(), options));
-    let io = TokioIo::new(Watched { io, activity: activity.clone() });
-    let service = service_fn(move |request| {
-        activity.begin();
-        let (answer, activity) = (service.call(request), activity.clone());
-        async move { Ok::<_, Infallible>(answer.await?.map(|body| Answer { body, activity })) }
-    });
-    let mut connection =
-        pin!(http1::Builder::new().header_read_timeout(None).max_buf_size(BUFFER_BYTES).serve_connection(io, service));
-    let mut draining = false;
-    loop {
-        tokio::select! {
+    pub(super) fn new(service: S, options: ServeOptions, member: Member, shutdown: CancellationToken) -> Self {
+        let told = member.told();
+        Self { service, options, activity: Activity::new(member), told, shutdown }
+    }
+
+    /// Serves requests on `stream`, secured where there is `tls`, until either side ends it, the
+    /// client takes too long, or `shutdown` comes and no request is in flight.
+    pub(super) async fn accept(self, stream: TcpStream, tls: Option<Tls>) {
+        let Some(tls) = tls else { return self.converse(stream, Protocol::Http1).await };
+        let secured = tokio::select! {
             biased;
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    debug!(%error, "a connection ended early");
+            secured = secure(stream, &tls) => secured,
+            overdue = Patience::new(self.activity.clone(), self.options) => return overdue.log(),
+            () = self.told.notified() => return,
+            () = self.shutdown.cancelled() => return,
+        };
+        match secured {
+            Ok(stream) => {
+                let protocol =
+                    if stream.get_ref().1.alpn_protocol() == Some(HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
+                self.converse(stream, protocol).await;
+            }
+            Err(error) => debug!(%error, "a connection was not secured"),
+        }
+    }
+
+    async fn converse<I: AsyncRead + AsyncWrite + Unpin + 'static>(self, io: I, protocol: Protocol) {
+        let Self { service, options, activity, told, shutdown } = self;
+        let mut patience = pin!(Patience::new(activity.clone(), options));
+        let several = protocol == Protocol::Http2;
+        let io = TokioIo::new(Watched { io, activity: activity.clone(), requests: !several });
+        let service = service_fn(move |request| {
+            let (request, answer) = (activity.begin(), service.call(request));
+            async move { Ok::<_, Infallible>(answer.await?.map(|body| Answer { body, request, one_of_several: several })) }
+        });
+        let builder = builder(protocol);
+        let mut connection = pin!(builder.serve_connection(io, service));
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        debug!(%error, "a connection ended early");
+                    }
+                    return;
                 }
-                return;
-            }
-            () = patience.as_mut() => {
-                debug!("a client took too long; its connection is dropped");
-                return;
-            }
-            () = shutdown.cancelled(), if !draining => {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
+                overdue = patience.as_mut() => {
+                    overdue.log();
+                    if several && overdue == Overdue::Request {
+                        // The client may be sending one right now; here it can be told that it was not read.
+                        connection.as_mut().graceful_shutdown();
+                        let _ = timeout(options.header_timeout, connection).await;
+                    }
+                    return;
+                }
+                () = told.notified() => return,
+                () = shutdown.cancelled(), if !draining => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             }
         }
     }
 }
 
-/// A connection whose reads and writes are seen.
-struct Watched<I> {
-    io: I,
-    activity: Activity,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let progress = Pin::new(&mut self.io).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.read();
+/// How `protocol` is spoken, with bounds on what a client makes us hold.
+fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    match protocol {
+        Protocol::Http1 => {
+            builder.http1().header_read_timeout(None).max_buf_size(BUFFER_BYTES);
+            builder.http1_only()
         }
-        progress
+        Protocol::Http2 => {
+            builder
+                .http2()
+                .max_concurrent_streams(STREAMS)
+                .max_header_list_size(HEAD_BYTES)
+                .max_send_buf_size(BUFFER_BYTES)
+                .initial_stream_window_size(WINDOW_BYTES)
+                .initial_connection_window_size(WINDOW_BYTES);
+            builder.http2_only()
+        }
     }
 }
-
-impl<I: AsyncWrite + Unpin> Watched<I> {
-    fn write<T>(&mut self, write: impl FnOnce(Pin<&mut I>) -> Poll<T>) -> Poll<T> {
-        let progress = write(Pin::new(&mut self.io));
-        self.activity.write(&progress);
-        progress
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(|io| io.poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.write(|io| io.poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(|io| io.poll_flush(cx))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(|io| io.poll_shutdown(cx))
-    }
-}
-
-/// The body of an answer. hyper drops it when it has all of it.
-struct Answer<B> {
-    body: B,
-    activity: Activity,
-}
-
-impl<B: Body + Unpin> Body for Answer<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl<B> Drop for Answer<B> {
-    fn drop(&mut self) {
-        self.activity.end();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
     use std::time::Duration;
 
     use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Empty};
+    use hyper::body::Frame;
+    use hyper::client::conn::http2;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::task::JoinHandle;
     use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::net::serve::crowd::Crowd;
 
+    /// How much hyper's client takes of an answer that nobody reads.
+    const CLIENT_WINDOW: usize = 2 * 1024 * 1024;
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     const OPTIONS: ServeOptions = ServeOptions {
         max_connections: 1,
@@ -192,7 +204,14 @@ mod tests {
         })
     }
 
-    fn connect_to<F: Future<Output = Chunks> + Send>(
+    fn connect_to<F: Future<Output = Chunks> + Send + 'static>(
+        body: impl Fn() -> F + Send + 'static,
+    ) -> (DuplexStream, JoinHandle<()>) {
+        connect_by(Protocol::Http1, body)
+    }
+
+    fn connect_by<F: Future<Output = Chunks> + Send + 'static>(
+        protocol: Protocol,
         body: impl Fn() -> F + Send + 'static,
     ) -> (DuplexStream, JoinHandle<()>) {
         let (client, server) = duplex(4096);
@@ -200,7 +219,8 @@ mod tests {
             let body = body();
             async { Ok::<_, Infallible>(Response::new(body.await)) }
         });
-        (client, tokio::spawn(serve(server, service, OPTIONS, CancellationToken::new())))
+        let connection = Connection::new(service, OPTIONS, Crowd::default().join(), CancellationToken::new());
+        (client, tokio::spawn(connection.converse(server, protocol)))
     }
 
     /// Reads the head of an answer and `chunks` chunks.
@@ -306,5 +326,55 @@ mod tests {
         }
         let mut rest = vec![0; 10_000];
         client.read_exact(&mut rest).await.expect("open");
+    }
+
+    /// A client of HTTP/2 whose answers are read when they are asked for, and the time from which on it waits.
+    async fn connect_http2(chunks: usize) -> (http2::SendRequest<Empty<Bytes>>, JoinHandle<()>, Arc<AtomicUsize>) {
+        let left = Arc::new(AtomicUsize::new(chunks));
+        let counter = Arc::clone(&left);
+        let body = move || std::future::ready(Chunks { left: Arc::clone(&counter) });
+        let (client, served) = connect_by(Protocol::Http2, body);
+        let handshake = http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(client));
+        let (sender, connection) = handshake.await.expect("HTTP/2");
+        tokio::spawn(connection);
+        (sender, served, left)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_of_http2_is_told_before_it_is_dropped() {
+        let (mut sender, served, _) = connect_http2(1).await;
+        let answer = sender.send_request(Request::new(Empty::new())).await.expect("an answer");
+        answer.into_body().collect().await.expect("a whole answer");
+        let idle = Instant::now();
+        served.await.expect("no panic");
+        assert_eq!(idle.elapsed(), OPTIONS.idle_timeout, "the client was told, and had nothing more to say");
+        assert!(sender.ready().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_by_http2_that_is_not_read_ends_its_connection_and_held_little() {
+        let (mut sender, served, left) = connect_http2(1_000_000).await;
+        let start = Instant::now();
+        let unread = sender.send_request(Request::new(Empty::new())).await.expect("a head");
+        served.await.expect("no panic");
+        assert_eq!(start.elapsed(), OPTIONS.write_timeout);
+        // The client's window, and what is collected on this side.
+        let made = (1_000_000 - left.load(Ordering::Relaxed)) * 1000;
+        assert!(made <= CLIENT_WINDOW + BUFFER_BYTES + 1000, "{made} bytes were made");
+        drop(unread);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_by_http2_that_is_read_slowly_comes_whole() {
+        let (mut sender, _served, _) = connect_http2(10_000).await;
+        let answer = sender.send_request(Request::new(Empty::new())).await.expect("a head");
+        let (mut body, mut length) = (answer.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            let read = frame.expect("more of the answer").into_data().expect("no trailers").len();
+            // A hundred seconds for all of it, and far less than the timeout for each chunk.
+            sleep(Duration::from_micros(10 * read as u64)).await;
+            length += read;
+        }
+        assert_eq!(length, 10_000_000);
     }
 }

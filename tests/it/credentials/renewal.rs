@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mqtt_presence_exporter::config::Env;
+use mqtt_presence_exporter::simulator::Faults;
 use tokio::time::{Instant, sleep};
 
 use super::setup::{Place, down, requests, rig};
@@ -47,10 +48,7 @@ async fn a_revocation_in_the_middle_of_a_sweep_loses_no_answer() {
 async fn all_who_wait_share_one_fetch_and_a_renewal_holds_up_nobody() {
     let rig = rig(1, 100 * SECOND).await;
     let place = Place::new(&rig);
-    rig.simulator.set_credential_faults(mqtt_presence_exporter::simulator::Faults {
-        latency: (2 * SECOND).into(),
-        ..Default::default()
-    });
+    rig.simulator.set_credential_faults(Faults { latency: (2 * SECOND).into(), ..Faults::default() });
     let provider = place.provider(&rig, "{type: uri, uri: '$URI'}", &Env::default());
     let all = futures_util::future::join_all((0..100).map(|_| provider.get())).await;
     let first = all[0].clone().expect("credentials");
@@ -71,10 +69,7 @@ async fn all_who_wait_share_one_fetch_and_a_renewal_holds_up_nobody() {
 async fn one_who_loses_patience_does_not_end_the_fetch() {
     let rig = rig(3, 3600 * SECOND).await;
     let place = Place::new(&rig);
-    rig.simulator.set_credential_faults(mqtt_presence_exporter::simulator::Faults {
-        latency: (3 * SECOND).into(),
-        ..Default::default()
-    });
+    rig.simulator.set_credential_faults(Faults { latency: (3 * SECOND).into(), ..Faults::default() });
     let credentials = place.fill("credentials: {type: uri, uri: '$URI'}");
     let exporter = rig.start(&rig.configuration_with(&credentials, "collect: {call_timeout: 2s}", "")).await;
     sleep(10 * SECOND).await;
@@ -114,7 +109,7 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
     assert!(expiry.is_some_and(|at| at < rig.clock.now().as_seconds()));
     assert_eq!(scrape.series("mqtt_presence_client_online").len(), 5, "what was known stays known");
 
-    rig.simulator.set_credential_faults(Default::default());
+    rig.simulator.set_credential_faults(Faults::default());
     for _ in 0..5 {
         sleep(15 * SECOND).await;
         exporter.scrape_as_usual().await;

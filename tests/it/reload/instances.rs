@@ -141,3 +141,34 @@ async fn what_is_configured_anew_is_in_force_before_a_long_sweep_has_ended() {
     assert_eq!(exporter.reload().await.status, 200);
     exporter.until("every device", |scrape| online(scrape, stage.clients(0, 0, 500))).await;
 }
+
+/// Timers come and go with the configuration, one an instance.
+#[tokio::test]
+async fn polling_may_be_switched_on_changed_and_off() {
+    let stage = stage(1, 4).await;
+    let clients = listed(&stage, 0, 0, 4);
+    let calls = || stage.simulator.stats().arrivals.single;
+    stage.configure("collect: {max_age: 2m}", &[&clients]);
+    let exporter = stage.start().await.expect("it starts");
+    exporter.until("the first sweep", |scrape| online(scrape, stage.clients(0, 0, 4))).await;
+    exporter.scrape().await;
+    assert_eq!(calls(), 4, "scrapes start no sweep for two minutes");
+
+    stage.configure("collect: {mode: poll, interval: 200ms}", &[&clients]);
+    assert_eq!(exporter.reload().await.status, 200);
+    exporter.until("timers start some", |_| calls() > 20).await;
+    // A long interval ends the wait within the short one's sweep, and the other way round.
+    for interval in ["1h", "200ms"] {
+        stage.configure(&format!("collect: {{mode: poll, interval: {interval}}}"), &[&clients]);
+        assert_eq!(exporter.reload().await.status, 200);
+    }
+    let before = calls();
+    exporter.until("timers start more", |_| calls() > before + 20).await;
+    stage.configure("collect: {max_age: 2m}", &[&clients]);
+    assert_eq!(exporter.reload().await.status, 200);
+    // A scrape waits for what was in flight, and then nothing starts any more.
+    exporter.scrape().await;
+    let before = calls();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(calls(), before);
+}

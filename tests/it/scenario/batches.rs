@@ -9,6 +9,8 @@ use crate::support::exposition::Scrape;
 use crate::support::rig::{Rig, Running};
 
 const INTERVAL: Duration = Duration::from_secs(20);
+/// The first sweep, which begins after a second in which nothing leaves.
+const FIRST: Duration = Duration::from_secs(22);
 
 /// A rig whose devices are all online, and the cache knows it: nothing is there to confirm.
 async fn all_online(clients: usize, faults: Faults) -> Rig {
@@ -64,7 +66,7 @@ async fn one_poisoned_client_costs_itself_and_a_dozen_calls_once() {
 async fn a_client_that_an_answer_lacks_keeps_what_was_known_and_is_counted() {
     let rig = all_online(200, Faults::default()).await;
     let exporter = poll(&rig).await;
-    sleep(INTERVAL).await;
+    sleep(FIRST).await;
     let scrape = exporter.scrape_as_usual().await;
     assert_eq!(scrape.value("mqtt_presence_clients_missing_total", &[]), Some(0.0));
     let seen = |scrape: &Scrape| scrape.sum("mqtt_presence_client_last_observation_timestamp_seconds", &[]);
@@ -92,7 +94,7 @@ async fn a_client_that_an_answer_lacks_keeps_what_was_known_and_is_counted() {
 async fn a_confirmation_that_fails_leaves_what_was_known() {
     let rig = all_online(50, Faults::default()).await;
     let exporter = poll(&rig).await;
-    sleep(INTERVAL).await;
+    sleep(FIRST).await;
     let dropped: Vec<_> = rig.clients().take(5).cloned().collect();
     assert!(dropped.iter().all(|client| rig.simulator.set_online(client, false)));
     // The cache shows it, but single calls about these clients are refused.
@@ -118,7 +120,7 @@ async fn a_cache_that_is_behind_is_told_by_the_confirmations_it_fails() {
     let rig = all_online(50, minute).await;
     sleep(Duration::from_secs(60)).await;
     let exporter = poll(&rig).await;
-    sleep(INTERVAL).await;
+    sleep(FIRST).await;
     let (stays, returns) = (rig.clients().next().expect("one"), rig.clients().nth(1).expect("another"));
     assert!(rig.simulator.set_online(stays, false) && rig.simulator.set_online(returns, false));
     sleep(Duration::from_secs(30)).await;

@@ -15,13 +15,17 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
     const CLIENTS: usize = 3000;
     let latency = Span::from(Duration::from_millis(20));
     let rig = Rig::new(CLIENTS, Faults { latency, ..Faults::default() }).await;
-    let exporter = rig.start(&rig.configuration("", "calls_per_second: 220,")).await;
+    let configuration = |site| rig.configuration("", &format!("calls_per_second: 220, labels: {{site: {site}}},"));
+    let exporter = rig.start(&configuration("a")).await;
     let start = Instant::now();
     // The latency, and each call after the burst of 11 at its turn.
     let floor = 0.02 + (CLIENTS - 11) as f64 / 220.0;
     let mut swept: f64 = 0.0;
-    // Two scrapers, each every 5 s.
+    // Two scrapers, each every 5 s; and two reloads.
     for round in 0..24 {
+        if let Some(site) = [(6, "b"), (13, "c")].into_iter().find_map(|(at, site)| (at == round).then_some(site)) {
+            exporter.reload(&configuration(site));
+        }
         for offset in [2, 4] {
             sleep_until(start + (5 * round + offset) * SECOND).await;
             let scrape = exporter.scrape(4 * SECOND).await;
@@ -36,6 +40,7 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
     }
     assert!(swept >= 7.0, "{swept} sweeps");
     let scrape = exporter.scrape(4 * SECOND).await;
+    assert_eq!(scrape.matching("mqtt_presence_client_online", &[("site", "c")]).len(), CLIENTS);
     assert!(scrape.sum("mqtt_presence_api_errors_total", &[]).abs() < f64::EPSILON);
     let stats = rig.simulator.stats();
     assert_eq!((stats.blocks, stats.answers.keys().map(AsRef::as_ref).collect()), (0, vec!["OK"]), "{stats:?}");

@@ -1,5 +1,6 @@
 //! An exporter in front of a simulator, in real time, with its configuration in a file.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl Stage {
             "{more}\ncredentials: {{type: access_key, access_key_id: {access_key_id}, access_key_secret: {access_key_secret}}}\ninstances:\n"
         );
         for (id, of_instance) in instance_ids.iter().zip(of_instance) {
-            text += &format!("- {{id: {id}, endpoint: '{endpoint}', {of_instance}}}\n");
+            writeln!(text, "- {{id: {id}, endpoint: '{endpoint}', {of_instance}}}").expect("a String");
         }
         self.write("config.yaml", &text);
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_presence_exporter::app::{Exporter, World};
@@ -13,7 +14,9 @@ use mqtt_presence_exporter::presence::Shard;
 use mqtt_presence_exporter::simulator::{Announcement, Faults, Options, Roster, Simulator};
 use mqtt_presence_exporter::sweep::Random;
 use mqtt_presence_exporter::web;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,6 +24,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::exposition::Scrape;
 use super::http::{Client, request};
 use super::pump::pump;
+
+/// The file that a configuration is reloaded from.
+const CONFIG: &str = "config.yaml";
 
 /// A simulator, and what is needed to put exporters in front of it.
 pub(crate) struct Rig {
@@ -36,6 +42,9 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
+    /// Where its configuration is reloaded from, and what SIGHUP notifies.
+    folder: TempDir,
+    hangup: Arc<Notify>,
 }
 
 impl Rig {
@@ -103,12 +112,14 @@ impl Rig {
         let random = move || random.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
         let world = World { env, clock: self.clock, random: Random::new(random), shard };
         let exporter = Exporter::new(loaded.config, discovered, &world).expect("it fits together");
+        let (folder, hangup) = (tempfile::tempdir().expect("a folder"), Arc::new(Notify::new()));
+        let exporter = exporter.reloading(folder.path().join(CONFIG), Arc::clone(&hangup));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let stop = CancellationToken::new();
         let run = exporter.run(web::Options::default(), vec![listener], stop.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(async move { run.await.expect("it runs") }));
-        Running { address, stop, task }
+        Running { address, stop, task, folder, hangup }
     }
 }
 
@@ -129,6 +140,12 @@ impl Running {
         assert!(begun.elapsed() < timeout, "answered after {:?}", begun.elapsed());
         assert_eq!(answer.status, 200, "{}", answer.text());
         Scrape::parse(answer.text()).expect("valid text")
+    }
+
+    /// Has it load another configuration, which it will have done some time later.
+    pub(crate) fn reload(&self, configuration: &str) {
+        std::fs::write(self.folder.path().join(CONFIG), configuration).expect("a file");
+        self.hangup.notify_one();
     }
 
     /// A scrape as Prometheus makes it by default.

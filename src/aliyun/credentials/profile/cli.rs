@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Found, Place, Way, oidc, unsupported};
+use super::{Found, Place, Way, oidc, shown, unsupported};
 use crate::config::Session;
 use crate::secret::Secret;
 
@@ -50,7 +50,7 @@ pub(super) fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, Stri
     let Some(name) = name.or(file.current.as_deref()) else { return Ok(None) };
     let Some(entry) = file.entry(name) else { return Ok(None) };
     let way = file.way(entry, &mut vec![name])?;
-    Ok(Some(Found { name: name.to_owned(), way }))
+    Ok(Some(Found { name: shown(name), way }))
 }
 
 /// A text that is not there and one that is empty are the same to the vendor.
@@ -70,17 +70,19 @@ impl File {
             "AK" => Ok(entry.key(None)),
             "StsToken" => match filled(entry.sts_token.as_ref()) {
                 Some(token) => Ok(entry.key(Some(Secret::new(token)))),
-                None => Err(format!("profile `{name}` has mode `StsToken` and no `sts_token`")),
+                None => Err(format!("profile `{}` has mode `StsToken` and no `sts_token`", shown(name))),
             },
             "EcsRamRole" => Ok(Way::EcsRamRole { role: filled(entry.ram_role_name.as_ref()) }),
             "RamRoleArn" => entry.assume_role(entry.key(None)),
             "ChainableRamRoleArn" => {
                 let source = entry.source_profile.as_deref().unwrap_or_default();
-                let Some(caller) = self.entry(source) else {
-                    return Err(format!("profile `{name}` has the `source_profile` `{source}`, which does not exist"));
+                let told = |what: &str| {
+                    let (name, source) = (shown(name), shown(source));
+                    format!("profile `{name}` has the `source_profile` `{source}`, which {what}")
                 };
+                let caller = self.entry(source).ok_or_else(|| told("does not exist"))?;
                 if path.contains(&source) {
-                    return Err(format!("profile `{name}` leads back to its `source_profile` `{source}`"));
+                    return Err(told("leads back to it"));
                 }
                 path.push(source);
                 entry.assume_role(self.way(caller, path)?)
@@ -124,7 +126,7 @@ impl Entry {
             None | Some(0) => default.duration,
             Some(seconds) if seconds >= SHORTEST => Duration::from_secs(seconds),
             Some(_) => {
-                let name = self.name.as_deref().unwrap_or_default();
+                let name = shown(self.name.as_deref().unwrap_or_default());
                 return Err(format!("profile `{name}` has `expired_seconds` below {SHORTEST}"));
             }
         };

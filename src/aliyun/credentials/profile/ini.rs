@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Found, Place, Way, oidc, unsupported};
+use super::{Found, Place, Way, oidc, shown, unsupported};
 use crate::config::Session;
 use crate::secret::Secret;
 
@@ -75,7 +75,7 @@ impl Section<'_> {
             "ecs_ram_role" => Way::EcsRamRole { role: self.get("role_name") },
             kind => return Err(unsupported(name, "type", kind, SUPPORTED)),
         };
-        Ok(Found { name: name.to_owned(), way })
+        Ok(Found { name: shown(name), way })
     }
 
     fn key(&self) -> Way {
