@@ -22,6 +22,16 @@ pub use nonce::{Nonces, RandomNonces};
 
 use crate::presence::Operation;
 
+/// Calls of an operation that all processes with one account may make in a second (pages of the
+/// operations). Past it they are throttled.
+#[must_use]
+pub const fn account_quota(operation: Operation) -> u32 {
+    match operation {
+        Operation::Single => 500,
+        Operation::Batch => 100,
+    }
+}
+
 /// The vendor's name of an operation; value of the label `operation`.
 #[must_use]
 pub const fn operation_name(operation: Operation) -> &'static str {

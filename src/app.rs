@@ -1,12 +1,18 @@
 //! What each command does: the wiring, and nothing that could be wired otherwise.
 
 mod check_config;
+mod check_web_config;
+mod credentials;
 mod demo;
 mod exporter;
 mod serve;
 mod simulate;
+mod source_metrics;
+mod sources;
+mod upkeep;
 
 pub use check_config::check_config;
+pub use check_web_config::check_web_config;
 pub use demo::{DemoArgs, demo};
 pub use exporter::{Exporter, World};
 pub use serve::{ServeOptions, serve};

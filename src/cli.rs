@@ -1,22 +1,27 @@
 //! The command line: flags and subcommands in, one call into [`crate::app`], an exit code out.
 
 mod args;
+mod shard;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
 use clap::error::ErrorKind;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use args::{Cli, Command};
+pub use args::{CheckArgs, Cli, Command};
+pub use shard::ShardArgs;
 
 use crate::app::{self, Failure, World};
 use crate::clock::Clock;
 use crate::config::Env;
+use crate::presence::Shard;
 use crate::telemetry;
 
 /// The process failed while it ran.
@@ -55,20 +60,29 @@ fn dispatch(cli: Cli, env: &Env) -> Result<(), Failure> {
     let out = &mut io::stdout();
     let world = || World::real(env.clone());
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::CheckConfig(args) => match app::check_config(&args.config_file, out) {
+        Command::CheckConfig(args) => match check(&args, args.shard.shard(env)?, out) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Usage("the configuration has problems".to_owned())),
             Err(error) => Err(Failure::Runtime(error.into())),
         },
         Command::Serve(args) => {
+            let world = World { shard: args.shard.shard(env)?, ..world() };
             let options = args.try_into()?;
-            run_until_signal(|stop| app::serve(options, world(), stop))
+            run_until_signal(async |stop| app::serve(options, world, on_hangup()?, stop).await)
         }
         Command::Demo(args) => run_until_signal(|stop| app::demo(args, world(), stop, out)),
         Command::Simulate(args) => {
             run_until_signal(async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?))
         }
     }
+}
+
+/// Checks all files, whether or not something is wrong with one of them.
+fn check(args: &CheckArgs, shard: Shard, out: &mut dyn Write) -> io::Result<bool> {
+    let config = app::check_config(&args.config.config_file, shard, out)?;
+    let Some(web_config) = &args.web_config_file else { return Ok(config) };
+    writeln!(out)?;
+    Ok(app::check_web_config(web_config, out)? && config)
 }
 
 /// Runs `command`, which ends when SIGTERM or SIGINT cancels its token.
@@ -78,7 +92,7 @@ where
 {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -93,5 +107,21 @@ where
         let result = command(stop).await;
         signals.abort();
         result
-    })
+    });
+    // A password that is still being checked is nobody's any more, and may take long.
+    runtime.shutdown_background();
+    result
+}
+
+/// Notified of each SIGHUP; of several while nobody listened, once.
+fn on_hangup() -> Result<Arc<Notify>, Failure> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let notify = Arc::new(Notify::new());
+    let told = Arc::clone(&notify);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            told.notify_one();
+        }
+    });
+    Ok(notify)
 }

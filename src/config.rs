@@ -6,9 +6,11 @@
 
 mod at;
 mod check;
+mod client_url;
 pub mod duration;
 mod env;
 mod file;
+mod hidden_url;
 mod load;
 mod problem;
 mod render;
@@ -21,16 +23,19 @@ mod words;
 pub(crate) use at::{At, Entry};
 pub use check::KNOWN_REGIONS;
 pub(crate) use check::{UNUSUAL, label_name_problem};
+pub use client_url::{Authorization, ClientUrl, Identity, UrlTls};
 pub use env::Env;
 pub(crate) use file::{Document, Unreadable, decode};
+pub use hidden_url::HiddenUrl;
 pub use load::Loaded;
 pub(crate) use load::read;
 pub use problem::{Place, Problem, Problems};
 pub use render::render;
 pub(crate) use report::Report;
 pub(crate) use tally::Tally;
+pub(crate) use tree::{Kind, Node, Value};
 pub use values::{
-    Address, Api, Client, Collect, Config, Credentials, Exposition, Instance, Limits, Mode, Network, Probe, Provider,
-    Query, SecretSource, Signature, StaleAfter,
+    Address, Api, Client, Collect, Config, Credentials, Endpoints, Exposition, Instance, Limits, Mode, Network, Probe,
+    Provider, Query, SecretSource, Session, Signature, StaleAfter,
 };
 pub(crate) use words::{shown, unknown};

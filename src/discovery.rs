@@ -1,21 +1,35 @@
-//! Where client IDs come from: configuration and client files to fleets.
+//! Where client IDs come from: configuration, client files and client URLs to fleets.
 //!
 //! A client file is what Prometheus calls a file of `file_sd_configs` (page "Configuration"): a
-//! list of groups `{targets: [CLIENT_ID…], labels: {…}}`, in YAML or JSON. Files are read once.
+//! list of groups `{targets: [CLIENT_ID…], labels: {…}}`, in YAML or JSON; a client URL answers
+//! with the same, as for `http_sd_configs`.
+//!
+//! Fleets are always made whole, of everything that all sources said: [`read`] takes files as they
+//! are or not at all, [`refresh`] keeps what a file that became bad said before. What the sources
+//! said is in [`Texts`], which the caller keeps from one time to the next. When to look again
+//! does not belong here, but for the tasks that ask the URLs.
 
+mod assembly;
+mod files;
+mod inventory;
 mod json;
 mod listing;
+mod look;
+mod source;
+mod texts;
 mod yaml;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use listing::{Listing, Roster};
+pub use inventory::{Inventories, Inventory};
+pub use look::{Failure, Refreshed};
+pub use source::{Place, Source};
+pub use texts::Texts;
 
-use crate::config::{self, Config, Instance, Problem, Problems, UNUSUAL};
-use crate::presence::{Fleet, InstanceId};
+use crate::config::{Config, Problem, Problems, UNUSUAL};
+use crate::presence::{Fleet, Shard};
+use look::Look;
 
 /// All clients that a configuration leads to.
 #[derive(Debug)]
@@ -26,131 +40,56 @@ pub struct Discovered {
     pub sources: Vec<Source>,
     /// What is odd, but possible.
     pub warnings: Vec<Problem>,
+    /// What all files and URLs said.
+    pub texts: Texts,
+    /// The directories in which client files are, or may come to be.
+    pub directories: BTreeSet<PathBuf>,
 }
 
-/// One place that lists clients of one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The instance.
-    pub instance: InstanceId,
-    /// The client file; `None` is the configuration itself.
-    pub file: Option<PathBuf>,
-    /// How many clients it lists, those that are listed elsewhere too included.
-    pub clients: usize,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            Some(file) => file.display().fmt(f),
-            None => f.write_str("the configuration"),
-        }
-    }
-}
-
-/// Reads all client files and builds the fleets.
+/// Reads all client files and builds the fleets, as they are when nothing was asked over HTTP yet:
+/// of the clients that are listed, those of `shard`.
 ///
 /// A client that is listed more than once is one client; the labels listed first count, those in
 /// the configuration being the first of all. Every file that cannot be used is reported.
-pub fn fleets(config: &Config) -> Result<Discovered, Problems> {
-    let mut found = Discovered { fleets: Vec::new(), sources: Vec::new(), warnings: Vec::new() };
+pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
+    read(config, shard, &Texts::default())
+}
+
+/// Reads all client files and builds the fleets; what URLs list is as `before`.
+///
+/// Every file that cannot be used is reported, whatever it said before.
+pub fn read(config: &Config, shard: Shard, before: &Texts) -> Result<Discovered, Problems> {
+    let look = Look::at_files(config, before);
     let mut problems = Problems::default();
-    for (n, instance) in config.instances.iter().enumerate() {
-        let fleet = fleet(n, instance, &mut found, &mut problems);
-        found.fleets.push(fleet);
-    }
-    let clients: usize = found.fleets.iter().map(Fleet::len).sum();
-    if clients > config.max_clients {
-        let most = config.max_clients;
-        let message = format!(
-            "there are {clients} clients, more than {most}; list fewer, or raise `max_clients` once Prometheus can hold their series"
-        );
-        problems.push(Problem::of_key("max_clients", message));
-    }
-    if problems.is_empty() { Ok(found) } else { Err(problems) }
-}
-
-fn fleet(n: usize, instance: &Instance, found: &mut Discovered, problems: &mut Problems) -> Fleet {
-    let mut roster = Roster::new(instance);
-    if !instance.clients.is_empty() {
-        let (id, clients) = (instance.id.clone(), instance.clients.len());
-        found.sources.push(Source { instance: id, file: None, clients });
-    }
-    for (at, client) in instance.clients.iter().enumerate() {
-        let labels = roster.with_instance_labels(&client.labels);
-        if let Err(error) = roster.add(&client.id, &labels) {
-            problems.push(Problem::of_key(format!("instances[{n}].clients[{at}]"), error.to_string()));
-        }
-    }
-    for path in client_files(n, instance, &mut found.warnings, problems) {
-        match read_file(&path, &mut roster) {
-            Ok(clients) => found.sources.push(Source { instance: instance.id.clone(), file: Some(path), clients }),
-            Err(wrong) => problems.append(wrong),
-        }
-    }
-    let fleet = roster.finish(&mut found.warnings);
-    if fleet.folded_groups() > 0 {
-        let message = format!(
-            "the clients are of more than {} groups; the rest, {} groups, counts to the group with the empty name",
-            crate::presence::MAX_GROUPS,
-            fleet.folded_groups(),
-        );
-        found.warnings.push(Problem::of_key(format!("instances[{n}]"), message));
-    }
-    fleet
-}
-
-/// The files that the globs of an instance match, each once, those of an earlier glob first.
-fn client_files(n: usize, instance: &Instance, warnings: &mut Vec<Problem>, problems: &mut Problems) -> Vec<PathBuf> {
-    let (mut seen, mut files) = (BTreeSet::new(), Vec::new());
-    for (at, pattern) in instance.client_files.iter().enumerate() {
-        let key = || format!("instances[{n}].client_files[{at}]");
-        let paths = match glob::glob(pattern) {
-            Ok(paths) => paths,
-            Err(error) => {
-                problems.push(Problem::of_key(key(), format!("not a pattern: {error}")));
-                continue;
+    look.failures.iter().for_each(|failure| problems.append(failure.problems.clone()));
+    match assembly::assemble(config, shard, &look) {
+        Ok(discovered) if problems.is_empty() => within_bounds(config, discovered),
+        Ok(_) => Err(problems),
+        Err(wrong) => {
+            for (_, failure) in wrong {
+                problems.append(failure.problems);
             }
-        };
-        let mut matched = false;
-        for path in paths {
-            match path {
-                Ok(path) if path.is_dir() => {}
-                Ok(path) => {
-                    matched = true;
-                    if seen.insert(path.clone()) {
-                        files.push(path);
-                    }
-                }
-                Err(error) => {
-                    let file: Arc<Path> = error.path().into();
-                    problems.push(Problem::of_file(&file, format!("cannot be looked into: {}", error.error())));
-                }
-            }
-        }
-        if !matched {
-            warnings.push(Problem::of_key(key(), format!("no file matches `{pattern}`; check the path")));
+            Err(problems)
         }
     }
-    files
 }
 
-/// Adds the clients of one file to the roster; says how many it lists.
-fn read_file(path: &Path, roster: &mut Roster<'_>) -> Result<usize, Problems> {
-    let name: Arc<Path> = path.into();
-    let bytes = config::read(path).map_err(|message| Problem::of_file(&name, message))?;
-    let unreadable = |wrong: config::Unreadable| Problem::of_file(&name, wrong.message).at(wrong.place, "");
-    let text = config::decode(&bytes).map_err(unreadable)?;
-    if path.extension().is_some_and(|extension| extension == "json") {
-        let place = |mark| Some(config::Place::of_offset(text.as_bytes(), mark));
-        let mut listing = Listing::new(&name, &place, roster);
-        json::read(text, &mut listing).map_err(unreadable)?;
-        listing.finish()
-    } else {
-        let document = config::Document::read(text).map_err(unreadable)?;
-        let place = |mark| document.place(mark);
-        let mut listing = Listing::new(&name, &place, roster);
-        yaml::read(config::At::root(&document.root), &mut listing);
-        listing.finish()
+/// Reads all client files, takes note of the `answer` of a URL if there is one, and builds the
+/// fleets if anything is other than `before`. Where something cannot be used, what it said before
+/// stays in use.
+#[must_use]
+pub fn refresh(config: &Config, shard: Shard, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+    look::refresh(config, shard, before, answer)
+}
+
+/// Refuses more clients than Prometheus is to hold.
+fn within_bounds(config: &Config, discovered: Discovered) -> Result<Discovered, Problems> {
+    let (clients, most) = (discovered.fleets.iter().map(Fleet::len).sum::<usize>(), config.max_clients);
+    if clients <= most {
+        return Ok(discovered);
     }
+    let message = format!(
+        "there are {clients} clients, more than {most}; list fewer, or raise `max_clients` once Prometheus can hold their series"
+    );
+    Err(Problem::of_key("max_clients", message).into())
 }

@@ -12,7 +12,7 @@
 //! | 3 | [`aliyun`] | the only place that knows the vendor |
 //! | 2 | [`config`] | file to validated values |
 //! | 1 | [`presence`], [`limits`], [`net`] | IDs, fleets, observations, state; the limits; accept loop and HTTP client |
-//! | 0 | [`clock`], [`secret`], [`telemetry`] | wall time; secrets as types; logging and metrics |
+//! | 0 | [`clock`], [`random`], [`secret`], [`telemetry`] | wall time; random numbers; secrets as types; logging and metrics |
 //!
 //! Data flows one way: configuration and discovery make a fleet, sweeps turn it into
 //! observations, the state publishes them, the exposition freezes and renders. Nothing flows back.
@@ -27,6 +27,7 @@ pub mod exposition;
 pub mod limits;
 pub mod net;
 pub mod presence;
+pub mod random;
 pub mod secret;
 pub mod simulator;
 pub mod sweep;

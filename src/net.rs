@@ -1,11 +1,15 @@
 //! The network, whatever is said over it: addresses to listen at, the loop that serves HTTP
-//! there, and the one HTTP client.
+//! there, TLS, the one HTTP client, and the watch on files.
 //!
 //! No route and no vendor's name belongs here.
 
 pub mod client;
 mod listen;
 mod serve;
+mod tls;
+mod watch;
 
-pub use listen::{ListenError, listen};
-pub use serve::{ServeOptions, serve};
+pub use listen::{ListenError, handed_over, listen};
+pub use serve::{ServeOptions, serve, serve_secured};
+pub use tls::{ClientAuth, Tls, TlsError, TlsSettings, Trust};
+pub use watch::Watch;

@@ -9,6 +9,7 @@ mod freeze;
 mod id;
 mod label;
 mod observation;
+mod shard;
 mod source;
 mod state;
 
@@ -18,5 +19,6 @@ pub use freeze::{Frozen, FrozenInstance, StatusCounts};
 pub use id::{ClientId, EmptyId, InstanceId};
 pub use label::{LabelName, LabelNameError, RESERVED_LABELS, escape, escape_into, unescape};
 pub use observation::{Observation, Operation, Run, Status};
-pub use source::{Answer, BatchEntry, BoxFuture, CallError, ErrorClass, PresenceSource, ThrottledLayer};
+pub use shard::{NoSuchShard, Shard};
+pub use source::{Answer, BatchEntry, BoxFuture, CallError, ErrorClass, MAX_BATCH, PresenceSource, ThrottledLayer};
 pub use state::{InstanceState, Published};

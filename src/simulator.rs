@@ -16,6 +16,8 @@ mod connection;
 mod dice;
 mod faults;
 mod gateway;
+mod issuer;
+mod keys;
 mod ledger;
 mod nonces;
 mod operation;
@@ -32,6 +34,7 @@ mod world;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -42,13 +45,15 @@ use tokio_util::task::TaskTracker;
 pub use announcement::Announcement;
 pub use call::Captured;
 pub use faults::{Faults, NotAProbability, Probability, Span};
+pub use issuer::{Identity, MetadataTokens};
 pub use ledger::Stats;
 pub use operation::PerOperation;
 pub use roster::{Roster, RosterError};
 
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
-use gateway::AccessKey;
+use issuer::Issuer;
+use keys::{AccessKey, Keys};
 use ledger::Ledger;
 use service::Service;
 use traffic::Traffic;
@@ -69,6 +74,10 @@ pub struct Options {
     pub cache_refresh: Duration,
     /// A security token that every request has to carry, as with temporary credentials.
     pub security_token: Option<Secret>,
+    /// How long temporary credentials live, whatever is asked for; otherwise as the vendor has it.
+    pub credential_lifetime: Option<Duration>,
+    /// What the metadata service makes of tokens.
+    pub metadata_tokens: MetadataTokens,
     /// What goes wrong, to begin with.
     pub faults: Faults,
 }
@@ -83,6 +92,8 @@ impl Default for Options {
             block_for: Duration::from_secs(60),
             cache_refresh: Duration::from_secs(2),
             security_token: None,
+            credential_lifetime: None,
+            metadata_tokens: MetadataTokens::default(),
             faults: Faults::default(),
         }
     }
@@ -106,13 +117,27 @@ impl Simulator {
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let Options { seed, roster, quotas, block_for, cache_refresh, security_token, faults } = options;
+        let Options {
+            seed,
+            roster,
+            quotas,
+            block_for,
+            cache_refresh,
+            security_token,
+            credential_lifetime,
+            metadata_tokens,
+            faults,
+        } = options;
         let service = Arc::new(Service {
             seed,
             clock,
-            key: AccessKey::new(seed, security_token),
+            endpoint: format!("http://{}", reachable(address)),
+            keys: Keys::new(seed, security_token),
+            issuer: Issuer { seed, tokens: metadata_tokens, lifetime: credential_lifetime },
+            rotated: AtomicU64::new(0),
             world: World::new(seed, roster, cache_refresh),
             faults: ArcSwap::from_pointee(faults),
+            credential_faults: ArcSwap::default(),
             ledger: Ledger::new(Traffic::new(quotas, block_for)),
         });
         let tasks = TaskTracker::new();
@@ -124,8 +149,8 @@ impl Simulator {
     /// Everything that a client needs to know.
     #[must_use]
     pub fn announcement(&self) -> Announcement {
-        let AccessKey { id, secret, .. } = &self.service.key;
-        Announcement::new(reachable(self.address), id, secret, self.service.world.roster())
+        let AccessKey { id, secret, .. } = &self.service.keys.root;
+        Announcement::new(&self.service.endpoint, id, secret, self.service.world.roster())
     }
 
     /// What arrived so far, and what became of it.
@@ -156,6 +181,40 @@ impl Simulator {
     /// Puts `faults` in force, for calls that arrive from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.service.faults.store(Arc::new(faults));
+    }
+
+    /// How to get temporary credentials.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.service.identity()
+    }
+
+    /// Puts faults in force for the services that give credentials, for requests that arrive from
+    /// now on. Those that have no meaning for them change nothing.
+    pub fn set_credential_faults(&self, faults: Faults) {
+        self.service.credential_faults.store(Arc::new(faults));
+    }
+
+    /// The token of the identity provider is another one from now on.
+    pub fn rotate_oidc_token(&self) {
+        self.service.rotated.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whatever temporary credentials were given so far are refused from now on.
+    pub fn revoke_credentials(&self) {
+        self.service.keys.revoke(self.service.clock.now());
+    }
+
+    /// Every secret that is in play, for the one who looks for their traces: of access keys, and
+    /// the tokens.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let Service { keys, issuer, .. } = &*self.service;
+        let issued = keys.issued().into_iter().map(|issued| issued.key);
+        let of = |key: AccessKey| [Some(key.secret), key.security_token];
+        let held = std::iter::once(keys.root.clone()).chain(issued).flat_map(of).flatten();
+        let held = held.map(|secret| secret.expose().to_owned());
+        held.chain([self.identity().oidc_token, issuer.metadata_token()]).collect()
     }
 
     /// Imposes a status on `client` from now on, or with `None` lets it follow the script again.

@@ -5,40 +5,21 @@
 //! loop between the two is `ask`. What is known is published to [`crate::presence`], and nothing
 //! here knows how it is shown.
 
+mod apart;
 mod ask;
 mod breaker;
 mod budget;
 mod decide;
 mod gate;
+mod pass;
 pub mod plan;
+mod poll;
 mod ring;
 mod sweeper;
 mod sweeps;
 mod target;
+mod turns;
 
-use std::fmt;
-use std::sync::Arc;
-
+pub use crate::random::Random;
 pub use gate::{Gate, Quotas};
 pub use sweeps::{Subject, Sweeps, Tools};
-
-/// Where random numbers come from.
-#[derive(Clone)]
-pub struct Random(Arc<dyn Fn() -> u64 + Send + Sync>);
-
-impl Random {
-    /// Random numbers from `source`.
-    pub fn new(source: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(source))
-    }
-
-    fn next(&self) -> u64 {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Random {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Random")
-    }
-}

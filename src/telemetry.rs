@@ -14,5 +14,5 @@ pub mod table;
 
 pub use logging::{LogFormat, LogLevel, init_logging};
 pub use metric::{Kind, Metric};
-pub use own::{Metrics, REVISION, VERSION};
+pub use own::{CONFIRMATION_RESULTS, Metrics, REVISION, VERSION};
 pub use repeats::{Count, Repeat, Repeats};

@@ -1,19 +1,24 @@
-//! The HTTP edge: routes, headers, the deadline of a scrape, compression.
+//! The HTTP edge: routes, headers, the deadline of a scrape, compression, and who comes in.
 //!
 //! What an answer says comes from the rows below; how it travels is decided here. Nothing here
 //! makes a call to the API: `/metrics` asks the sweeps, and they decide.
 
+mod edge;
 mod encoding;
+mod guard;
 mod gzip;
 mod health;
 mod landing;
 mod metrics;
 mod options;
 mod paths;
+mod reload;
+pub mod toolkit;
 
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
@@ -21,10 +26,13 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
+pub use edge::Edge;
 pub use health::Readiness;
 pub use options::Options;
 pub use paths::PathError;
+pub use reload::{Reload, ReloadOutcome, ReloadRequest};
 
+use crate::config::{self, Config};
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
 use paths::Prefix;
@@ -40,26 +48,28 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// What `/-/ready` says.
     pub readiness: Readiness,
-    /// The effective configuration as YAML, secrets hidden; asked for at each request.
-    pub config: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The configuration in effect, which a reload replaces.
+    pub config: Arc<ArcSwap<Config>>,
+    /// How to ask for a reload; `None` where `/-/reload` is to refuse.
+    pub reload: Option<Reload>,
 }
 
 impl Web {
     /// The routes. An error says which flag does not fit.
     pub fn router(self) -> Result<Router, PathError> {
-        let Self { options, sweeps, metrics, readiness, config } = self;
+        let Self { options, sweeps, metrics, readiness, config, reload } = self;
         let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
         let endpoints = [
             Endpoint {
                 path: telemetry_path,
                 about: "what is known of every device, for Prometheus",
-                routes: metrics::routes(&options, sweeps, metrics),
+                routes: metrics::routes(&options, Arc::clone(&config), sweeps, metrics),
             },
             Endpoint {
                 path: "/config",
                 about: "the configuration in effect",
-                routes: get(move || async move { config() }),
+                routes: get(move || async move { config::render(&config.load()) }),
             },
             Endpoint { path: "/-/healthy", about: "whether the exporter runs", routes: health::healthy() },
             Endpoint {
@@ -69,6 +79,10 @@ impl Web {
             },
         ];
         if endpoints[1..].iter().any(|endpoint| endpoint.path == telemetry_path) {
+            return Err(PathError::Taken(telemetry_path.to_owned()));
+        }
+
+        if telemetry_path == RELOAD {
             return Err(PathError::Taken(telemetry_path.to_owned()));
         }
 
@@ -85,6 +99,8 @@ impl Web {
         for Endpoint { path, routes, .. } in endpoints {
             router = router.route(&prefix.route(path), routes);
         }
+        // Not among the endpoints, which are what a browser may follow a link to.
+        router = router.route(&prefix.route(RELOAD), reload::routes(reload));
         Ok(router
             .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
             .method_not_allowed_fallback(async || {
@@ -102,6 +118,8 @@ impl fmt::Debug for Web {
             .finish_non_exhaustive()
     }
 }
+
+const RELOAD: &str = "/-/reload";
 
 /// One endpoint: a row of the landing page, a line of the 404, and what answers.
 struct Endpoint<'a> {

@@ -13,6 +13,8 @@ heading "What the tests need"
 packages=()
 needs() { packages+=("$1"); }
 command -v curl >/dev/null || needs curl
+command -v openssl >/dev/null || needs openssl
+command -v htpasswd >/dev/null || needs apache2-utils
 command -v prometheus >/dev/null && command -v promtool >/dev/null || needs prometheus
 command -v prometheus-alertmanager >/dev/null || needs prometheus-alertmanager
 python3 -c 'import ensurepip, venv' 2>/dev/null || needs python3-venv
@@ -22,13 +24,7 @@ if ((${#packages[@]})); then
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${packages[@]}"
 fi
 
-requirements=tests/stack/requirements.txt
-if [[ ! .venv/installed -nt $requirements ]]; then
-    echo "installing the vendor's SDKs into .venv"
-    python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements"
-    touch .venv/installed
-fi
+tests/venv.sh
 
 heading "cargo test"
 cargo test

@@ -3,7 +3,7 @@
 //! Only a complete answer that says `"OnlineStatus": false` makes a client offline. Whatever else
 //! comes, from whomever, is a [`Failure`].
 
-mod error_body;
+pub(super) mod error_body;
 
 use std::time::Duration;
 

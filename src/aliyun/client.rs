@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use reqwest::header::{DATE, HeaderMap};
-use reqwest::{Response, Url};
+use reqwest::Url;
+use reqwest::header::HeaderMap;
 
 use super::answer::{Reply, decode_batch, decode_single};
 use super::credentials::{Credentials, Provider};
-use super::failure::{Failure, label};
+use super::failure::Failure;
 use super::nonce::{Nonces, RandomNonces};
-use super::request::{CLIENT_ID_LIST, Stamp, Target};
+use super::request::{API_VERSION, CLIENT_ID_LIST, Stamp, Target};
 use super::sign::format_date;
 use super::{operation_name, transport};
 use crate::clock::{Clock, Timestamp};
@@ -60,7 +60,7 @@ impl Client {
             credentials,
             clock,
             nonces: Arc::new(RandomNonces),
-            target: Target::new(options.endpoint, options.signature),
+            target: Target::new(options.endpoint, API_VERSION, options.signature),
             instance: options.instance,
             call_timeout: options.call_timeout,
             offset: AtomicI64::new(0),
@@ -87,6 +87,7 @@ impl Client {
         let attempt = self.attempt(operation, params, decode, &mut used);
         let result = match tokio::time::timeout(self.call_timeout, attempt).await {
             Ok(result) => result,
+            Err(_) if used.is_none() => Err(Failure::late_credentials(self.call_timeout)),
             Err(_) => Err(Failure::timeout(self.call_timeout)),
         };
         result.map_err(|failure| failure.into_call_error(operation, &self.instance, used.as_deref()))
@@ -99,7 +100,7 @@ impl Client {
         decode: impl FnOnce(Reply<'_>) -> Result<T, Failure>,
         used: &mut Option<Arc<Credentials>>,
     ) -> Result<T, Failure> {
-        let credentials = self.credentials.get().await.map_err(|error| no_credentials(&error))?;
+        let credentials = self.credentials.get().await.map_err(|error| Failure::no_credentials(error.to_string()))?;
         let credentials = &*used.insert(credentials);
 
         params.push(("InstanceId", self.instance.as_str()));
@@ -108,14 +109,14 @@ impl Client {
         let request = self
             .target
             .request(operation_name(operation), params, credentials, stamp)
-            .map_err(|error| no_credentials(&error))?;
+            .map_err(|error| Failure::no_credentials(error.to_string()))?;
 
         let response = self.http.execute(request).await.map_err(|error| transport::no_answer(&error))?;
         let received = self.clock.now();
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
-        let date = server_date(response.headers());
-        let body = read(response).await?;
+        let date = transport::server_date(response.headers());
+        let body = transport::body(response).await?;
         decode(Reply { status, retry_after, body: &body }).map_err(|mut failure| {
             match failure.class {
                 ErrorClass::ClockSkew => match date {
@@ -158,8 +159,13 @@ impl PresenceSource for Client {
     fn refresh_credentials(&self) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let refused = self.refused.load_full();
-            self.credentials.refresh(refused.as_deref()).await
+            let refresh = self.credentials.refresh(refused.as_deref());
+            tokio::time::timeout(self.call_timeout, refresh).await.unwrap_or(false)
         })
+    }
+
+    fn credentials_replaced(&self) -> u64 {
+        self.credentials.replaced()
     }
 
     fn clock_offset_millis(&self) -> i64 {
@@ -167,31 +173,8 @@ impl PresenceSource for Client {
     }
 }
 
-fn no_credentials(error: &dyn std::error::Error) -> Failure {
-    let advice = "check `credentials`: without them nothing is asked";
-    Failure::new(ErrorClass::Credentials, label::CREDENTIALS, "credentials", error.to_string(), advice)
-}
-
-/// The whole body, as far as it is one of a size to be expected.
-async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport::half_an_answer(&error))? {
-        if body.len() + chunk.len() > transport::LARGEST_BODY {
-            return Err(transport::too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 /// `x-acs-retry-after`, milliseconds; a zero says nothing.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let millis = headers.get("x-acs-retry-after")?.to_str().ok()?.trim().parse().ok()?;
     (millis > 0).then(|| Duration::from_millis(millis))
-}
-
-/// The server's clock. It counts whole seconds, so that on average half a second is missing; the
-/// vendor allows 15 minutes.
-fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
-    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok().map(Timestamp::from)
 }

@@ -1,77 +1,56 @@
 //! Where the access key comes from that requests are signed with.
 //!
 //! Each kind of source is a file of its own that knows how to fetch once; [`Provider`] keeps what
-//! was fetched. Environment and home directory are handed in; files are read at each fetch, so
-//! that a rotated key is found by a refresh.
+//! was fetched, and renews it in time. Environment, clock and home directory are handed in; files
+//! are read at each fetch, so that a rotated key is found by a refresh.
 
 mod access_key;
+mod assume_role;
 mod chain;
+mod ecs_ram_role;
 mod env;
-mod profile;
+mod exchange;
+pub mod issued;
+mod key;
+mod oidc;
+pub mod profile;
+mod provider;
+mod schedule;
+mod sts;
+mod uri;
+mod watch;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+pub use key::Credentials;
+pub use provider::Provider;
 
-use crate::config::{self, Env};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, Env, Signature};
 use crate::presence::BoxFuture;
-use crate::secret::Secret;
+use crate::random::Random;
+use crate::telemetry::Metrics;
 
-/// An access key, checked to be one that can be sent.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    access_key_id: String,
-    access_key_secret: Secret,
-    security_token: Option<Secret>,
+/// What providers use of the world.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The environment variables.
+    pub env: Env,
+    /// Wall time, by which credentials expire.
+    pub clock: Clock,
+    /// Where jitter comes from.
+    pub random: Random,
+    /// Where refreshes are counted.
+    pub metrics: Arc<Metrics>,
+    /// How requests to the security token service are signed.
+    pub signature: Signature,
+    /// Certificates (PEM) to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
-impl Credentials {
-    /// Takes the three texts without the white space around them, which no key has and every
-    /// editor adds. An empty token counts as none.
-    pub fn new(id: &str, secret: &Secret, token: Option<&Secret>) -> Result<Self, FetchError> {
-        let checked = |what: &str, text: &str| match text.trim() {
-            "" => Err(FetchError::Failed(format!("the {what} is empty"))),
-            text if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
-            _ => Err(FetchError::Failed(format!("the {what} has a character that no access key has"))),
-        };
-        let token = token.filter(|token| !token.expose().trim().is_empty());
-        Ok(Self {
-            access_key_id: checked("access key ID", id)?,
-            access_key_secret: Secret::new(checked("access key secret", secret.expose())?),
-            security_token: token
-                .map(|token| checked("security token", token.expose()).map(Secret::new))
-                .transpose()?,
-        })
-    }
-
-    /// The name of the access key.
-    #[must_use]
-    pub fn access_key_id(&self) -> &str {
-        &self.access_key_id
-    }
-
-    /// The secret that requests are signed with.
-    #[must_use]
-    pub const fn access_key_secret(&self) -> &Secret {
-        &self.access_key_secret
-    }
-
-    /// What a temporary access key needs beside it.
-    #[must_use]
-    pub const fn security_token(&self) -> Option<&Secret> {
-        self.security_token.as_ref()
-    }
-}
-
-impl fmt::Debug for Credentials {
-    /// Says only whether they are temporary.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("temporary", &self.security_token.is_some()).finish_non_exhaustive()
-    }
-}
-
-/// Why there are no credentials.
+/// Why there are no credentials. No secret is in the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// Nothing of this kind is configured: another kind may be.
@@ -82,72 +61,69 @@ pub enum FetchError {
     Failed(String),
 }
 
+impl FetchError {
+    /// The same failure of something that is configured, told by `what` it is a failure of.
+    fn of(self, what: impl fmt::Display) -> Self {
+        Self::Failed(format!("{what}: {self}"))
+    }
+}
+
+/// What a source has given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fetched {
+    credentials: Credentials,
+    /// When they stop working, by this host's clock; `None` where that is not known to happen.
+    expires: Option<Timestamp>,
+}
+
+impl From<Credentials> for Fetched {
+    fn from(credentials: Credentials) -> Self {
+        Self { credentials, expires: None }
+    }
+}
+
 /// A kind of source.
 trait Fetch: fmt::Debug + Send + Sync {
     /// What the kind is called in a configuration.
     fn kind(&self) -> &'static str;
 
     /// Gets credentials, once, from where they are now.
-    fn fetch(&self) -> BoxFuture<'_, Result<Credentials, FetchError>>;
-}
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>>;
 
-/// Credentials that are fetched when they are first needed, and kept.
-///
-/// Instances that are configured alike share one. While a fetch is under way the others wait for
-/// it, so that an expired key is not fetched once for each call.
-#[derive(Debug)]
-pub struct Provider {
-    source: Box<dyn Fetch>,
-    kept: Mutex<Option<Arc<Credentials>>>,
-}
-
-impl Provider {
-    /// The provider that `config` describes, in the environment `env`.
-    #[must_use]
-    pub fn new(config: &config::Provider, env: &Env) -> Self {
-        Self { source: source(config, env), kept: Mutex::new(None) }
-    }
-
-    /// The credentials to sign with.
-    pub async fn get(&self) -> Result<Arc<Credentials>, FetchError> {
-        let mut kept = self.kept.lock().await;
-        if let Some(credentials) = &*kept {
-            return Ok(Arc::clone(credentials));
-        }
-        let credentials = Arc::new(self.source.fetch().await?);
-        *kept = Some(Arc::clone(&credentials));
-        Ok(credentials)
-    }
-
-    /// Fetches anew because `refused` did not work; whether there are other credentials now.
-    ///
-    /// If somebody else has refreshed since, the ones at hand are other ones already and nothing
-    /// is fetched. When the fetch fails nothing is kept, and the next [`Provider::get`] says why.
-    pub async fn refresh(&self, refused: Option<&Credentials>) -> bool {
-        let mut kept = self.kept.lock().await;
-        let old = kept.take();
-        if let (Some(old), Some(refused)) = (&old, refused)
-            && **old != *refused
-        {
-            *kept = Some(Arc::clone(old));
-            return true;
-        }
-        let Ok(new) = self.source.fetch().await else { return false };
-        let changed = refused.or(old.as_deref()) != Some(&new);
-        *kept = Some(Arc::new(new));
-        changed
+    /// The files that hold the credentials, whether or not they are there now: when one changes,
+    /// there are others.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
     }
 }
 
-fn source(config: &config::Provider, env: &Env) -> Box<dyn Fetch> {
+fn source(config: &config::Provider, tools: &Tools) -> Box<dyn Fetch> {
     match config {
         config::Provider::AccessKey { id, secret } => Box::new(access_key::AccessKey::new(id, secret)),
-        config::Provider::Env => Box::new(env::EnvVariables::new(env)),
-        config::Provider::Profile { name, file } => {
-            Box::new(profile::Profile::new(name.as_deref(), file.as_deref(), env))
+        config::Provider::Env => Box::new(env::EnvVariables::new(&tools.env)),
+        config::Provider::Profile { name, file, endpoints } => {
+            Box::new(profile::Profile::new(name.as_deref(), file.as_deref(), endpoints, tools))
         }
+        config::Provider::EcsRamRole { role, endpoint } => {
+            Box::new(ecs_ram_role::EcsRamRole::new(role.as_deref(), endpoint.as_ref(), tools))
+        }
+        config::Provider::Oidc { role_arn, provider_arn, token_file, session, sts_endpoint } => {
+            let given = oidc::Given {
+                role_arn: role_arn.clone(),
+                provider_arn: provider_arn.clone(),
+                token_file: token_file.clone(),
+            };
+            let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), tools);
+            Box::new(oidc::Oidc::new(given, session, sts, &tools.env))
+        }
+        config::Provider::AssumeRole { source: caller, role_arn, external_id, session, sts_endpoint } => {
+            let role = sts::Role::new(role_arn, session, &tools.env).external_id(external_id.as_deref());
+            let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), tools);
+            Box::new(assume_role::AssumeRole::new(source(caller, tools), role, sts))
+        }
+        config::Provider::Uri(uri) => Box::new(uri::Uri::new(uri.as_ref(), tools)),
         config::Provider::Chain(links) => {
-            Box::new(chain::Chain::new(links.iter().map(|link| source(link, env)).collect()))
+            Box::new(chain::Chain::new(links.iter().map(|link| source(link, tools)).collect()))
         }
     }
 }

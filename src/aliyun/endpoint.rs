@@ -14,14 +14,19 @@ pub struct BadRegion;
 /// A region becomes a part of a host's name, so that only what may stand in one is taken: a text
 /// with a `/` or a `.` in it would lead signed requests to somebody else.
 pub fn endpoint(region: &str, network: Network) -> Result<Url, BadRegion> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if region.is_empty() || region.starts_with('-') || region.ends_with('-') || !region.bytes().all(allowed) {
-        return Err(BadRegion);
-    }
     let service = match network {
         Network::Public => "onsmqtt",
         Network::Vpc => "onsmqtt-vpc",
     };
+    endpoint_of(service, region)
+}
+
+/// The endpoint of any service of the vendor's in `region`.
+pub(super) fn endpoint_of(service: &str, region: &str) -> Result<Url, BadRegion> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if region.is_empty() || region.starts_with('-') || region.ends_with('-') || !region.bytes().all(allowed) {
+        return Err(BadRegion);
+    }
     Url::parse(&format!("https://{service}.{region}.aliyuncs.com/")).map_err(|_| BadRegion)
 }
 

@@ -5,7 +5,7 @@
 //! says ([`transport`](super::transport)).
 
 mod codes;
-mod text;
+pub(super) mod text;
 
 use std::time::Duration;
 
@@ -124,11 +124,28 @@ impl Failure {
         Self::new(ErrorClass::Transient, label::DECODE, "decode", message, advice)
     }
 
+    /// There is nothing to sign with.
+    pub(super) fn no_credentials(why: String) -> Self {
+        let advice = "check `credentials`: without them nothing is asked";
+        Self::new(ErrorClass::Credentials, label::CREDENTIALS, "credentials", why, advice)
+    }
+
+    /// There is nothing to sign with yet, but it is on its way.
+    pub(super) fn late_credentials(limit: Duration) -> Self {
+        let message = format!("not there within {limit:?}");
+        Self { class: ErrorClass::Transient, ..Self::no_credentials(message) }
+    }
+
     /// The call took longer than `limit`.
     pub(super) fn timeout(limit: Duration) -> Self {
         let advice = "check the network, or raise `collect.call_timeout` if the API is that far away";
         let message = format!("no answer within {limit:?}");
         Self::new(ErrorClass::Transient, label::TIMEOUT, "timeout", message, advice)
+    }
+
+    /// What happened, as it came.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     /// Judges an error of the API by its code, or by its status where the code is not documented.

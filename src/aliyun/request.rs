@@ -10,9 +10,10 @@ use super::sign::{CanonicalQuery, percent_encode_into, v2, v3};
 use crate::config::Signature;
 
 /// The version of the product's API that the operations are from.
-const API_VERSION: &str = "2020-04-20";
+pub(super) const API_VERSION: &str = "2020-04-20";
 
-const AGENT: &str = concat!("mqtt-presence-exporter/", env!("CARGO_PKG_VERSION"));
+/// What every request says of its sender.
+pub(super) const AGENT: &str = concat!("mqtt-presence-exporter/", env!("CARGO_PKG_VERSION"));
 
 const TOKEN: &str = "x-acs-security-token";
 
@@ -44,12 +45,14 @@ pub(super) struct Target {
     url: Url,
     /// The `Host` header: as it is signed, so it has to be sent.
     host: String,
+    /// The version of the API that is spoken there.
+    version: &'static str,
     signature: Signature,
 }
 
 impl Target {
     /// Only scheme, host and port of `endpoint` count.
-    pub(super) fn new(mut endpoint: Url, signature: Signature) -> Self {
+    pub(super) fn new(mut endpoint: Url, version: &'static str, signature: Signature) -> Self {
         endpoint.set_path("/");
         endpoint.set_query(None);
         endpoint.set_fragment(None);
@@ -58,7 +61,7 @@ impl Target {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        Self { url: endpoint, host, signature }
+        Self { url: endpoint, host, version, signature }
     }
 
     /// The request for `action` with its own `params`. It fails only for a host or an access key
@@ -73,7 +76,7 @@ impl Target {
         let mut headers = HeaderMap::with_capacity(12);
         let query = match self.signature {
             Signature::V3 => self.sign_v3(action, params, credentials, stamp, &mut headers)?,
-            Signature::V2 => sign_v2(action, params, credentials, stamp),
+            Signature::V2 => sign_v2(self.version, action, params, credentials, stamp),
         };
         headers.insert(HOST, HeaderValue::from_str(&self.host)?);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -103,7 +106,7 @@ impl Target {
             ("x-acs-content-sha256", v3::EMPTY_BODY_HASH),
             ("x-acs-date", stamp.date),
             ("x-acs-signature-nonce", stamp.nonce),
-            ("x-acs-version", API_VERSION),
+            ("x-acs-version", self.version),
         ]);
         if let Some(token) = credentials.security_token() {
             signed.push(("x-acs-accesskey-id", credentials.access_key_id()));
@@ -128,6 +131,7 @@ impl Target {
 
 /// The query, signature included.
 fn sign_v2<'a>(
+    version: &'a str,
     action: &'static str,
     mut params: Vec<(&'a str, &'a str)>,
     credentials: &'a Credentials,
@@ -142,7 +146,7 @@ fn sign_v2<'a>(
         ("SignatureNonce", stamp.nonce),
         ("SignatureVersion", v2::VERSION),
         ("Timestamp", stamp.date),
-        ("Version", API_VERSION),
+        ("Version", version),
     ]);
     params.extend(credentials.security_token().map(|token| ("SecurityToken", token.expose())));
     let query = CanonicalQuery::new(params);
@@ -176,7 +180,7 @@ mod tests {
         params.push(("InstanceId", &all.instance));
         let endpoint = Url::parse(&format!("https://{}/x?y#z", all.host)).unwrap();
         let stamp = Stamp { date: &all.date, nonce: &all.nonce };
-        Target::new(endpoint, signature).request(action, params, &credentials, stamp).unwrap()
+        Target::new(endpoint, API_VERSION, signature).request(action, params, &credentials, stamp).unwrap()
     }
 
     fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -228,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_port_that_is_not_the_schemes_own_is_signed_and_sent() {
-        let host = |url| Target::new(Url::parse(url).unwrap(), Signature::V3).host;
+        let host = |url| Target::new(Url::parse(url).unwrap(), API_VERSION, Signature::V3).host;
         assert_eq!(host("http://127.0.0.1:8080/"), "127.0.0.1:8080");
         assert_eq!(host("http://[::1]:80/"), "[::1]");
         assert_eq!(host("https://example.org:443"), "example.org");

@@ -1,4 +1,5 @@
-//! What the transport says when there is no answer, or only a part of one.
+//! What comes from the transport: the body and the time of an answer, or what it says when there
+//! is no answer, or only a part of one.
 //!
 //! The HTTP library's own texts are not used: they hold the URL, and with it a security token
 //! where the signature is V2. The innermost cause says what happened.
@@ -6,13 +7,17 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
+use reqwest::Response;
+use reqwest::header::{DATE, HeaderMap};
+
 use super::failure::{Failure, label};
+use crate::clock::Timestamp;
 use crate::net::client::{causes, tls_error};
 use crate::presence::ErrorClass;
 
 /// The largest body that is read, in bytes; the largest answer that is expected has about two
 /// thousand.
-pub(super) const LARGEST_BODY: usize = 1 << 20;
+const LARGEST_BODY: usize = 1 << 20;
 
 const ENDPOINT: &str = "check `region`, `endpoint`, the proxy and the network";
 
@@ -47,7 +52,7 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
 }
 
 /// The head of an answer came, but not the whole body.
-pub(super) fn half_an_answer(error: &reqwest::Error) -> Failure {
+fn half_an_answer(error: &reqwest::Error) -> Failure {
     match ended(error) {
         Some(End::Reset) => {
             let advice = "check what resets connections between here and the API, if this goes on";
@@ -58,9 +63,22 @@ pub(super) fn half_an_answer(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// More came than [`LARGEST_BODY`].
-pub(super) fn too_large() -> Failure {
-    Failure::undecodable(format!("the answer is larger than {LARGEST_BODY} bytes"))
+/// The whole body, as far as it is one of a size to be expected.
+pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| half_an_answer(&error))? {
+        if body.len() + chunk.len() > LARGEST_BODY {
+            return Err(Failure::undecodable(format!("the answer is larger than {LARGEST_BODY} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The server's clock. It counts whole seconds, so that on average half a second is missing; the
+/// vendor allows 15 minutes.
+pub(super) fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok().map(Timestamp::from)
 }
 
 /// How a connection ended.

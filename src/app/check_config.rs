@@ -1,23 +1,27 @@
 //! `check-config`: what a configuration means and what it costs, or everything that is wrong with it.
 
+mod costs;
+
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::config::{Address, Config, Network, Problem, Problems, Provider, SecretSource, StaleAfter};
+use costs::write_costs;
+
+use crate::config::{Address, Config, Mode, Network, Problem, Problems, Provider, SecretSource, StaleAfter};
 use crate::discovery::{self, Discovered, Source};
-use crate::presence::Fleet;
-use crate::sweep::plan::{Cost, InstancePlan, Plan, USUAL_INTERVALS, shown};
+use crate::presence::{Fleet, Shard};
+use crate::sweep::plan::{InstancePlan, Plan, shown};
 
 /// How many sources of an instance are listed one by one.
 const SOURCES: usize = 10;
 
 /// Checks the configuration at `path` and the client files it names, and writes to `out` what was
-/// found. `Ok(false)` means that problems were; the command then exits with 64.
+/// found, for the process that has `shard`. `Ok(false)` means that problems were; the command then exits with 64.
 ///
 /// Makes no call and reads no credentials. Errors are those of `out`.
-pub fn check_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
-    match look(path) {
+pub fn check_config(path: &Path, shard: Shard, out: &mut dyn Write) -> io::Result<bool> {
+    match look(path, shard) {
         Ok(found) => found.write(path, out).map(|()| true),
         Err(problems) => writeln!(out, "{problems}").map(|()| false),
     }
@@ -25,24 +29,29 @@ pub fn check_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
 
 struct Found {
     config: Config,
+    shard: Shard,
     discovered: Discovered,
     plan: Plan,
     warnings: Vec<Problem>,
 }
 
-fn look(path: &Path) -> Result<Found, Problems> {
+fn look(path: &Path, shard: Shard) -> Result<Found, Problems> {
     let loaded = Config::load(path)?;
-    let mut discovered = discovery::fleets(&loaded.config)?;
+    let mut discovered = discovery::fleets(&loaded.config, shard)?;
     let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-    let plan = Plan::new(&loaded.config, &clients)?;
+    let plan = Plan::new(&loaded.config, shard, &clients)?;
     let mut warnings = loaded.warnings;
     warnings.append(&mut discovered.warnings);
-    Ok(Found { config: loaded.config, discovered, plan, warnings })
+    Ok(Found { config: loaded.config, shard, discovered, plan, warnings })
 }
 
 impl Found {
     fn write(&self, path: &Path, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} is valid.", path.display())?;
+        let (index, total) = (self.shard.index(), self.shard.total());
+        if total > 1 {
+            writeln!(out, "\nShard {index} of {total} has its part of the clients, and 1/{total} of every limit.")?;
+        }
         let instances = self.config.instances.iter().zip(&self.discovered.fleets).zip(&self.plan.instances);
         for ((instance, fleet), plan) in instances {
             writeln!(out, "\ninstance {}", instance.id)?;
@@ -52,12 +61,12 @@ impl Found {
                 line(out, "account", account)?;
             }
             self.write_fleet(out, fleet)?;
-            line(out, "sweep", sweep(plan))?;
+            line(out, "sweep", sweep(self.config.collect.mode, plan))?;
             let auto = self.config.collect.stale_after == StaleAfter::Auto;
             let auto = if auto { " (auto)" } else { "" };
             line(out, "stale after", format_args!("{}{auto}", shown(plan.stale_after)))?;
         }
-        self.write_costs(out)?;
+        write_costs(out, &self.config.collect, &self.plan)?;
         list(out, "Notes", &self.plan.notes())?;
         list(out, "Warnings", &self.warnings)
     }
@@ -67,28 +76,14 @@ impl Found {
             self.discovered.sources.iter().filter(|source| source.instance == *fleet.instance()).collect();
         line(out, "clients", fleet.len())?;
         for source in sources.iter().take(SOURCES) {
-            line(out, "", format_args!("{} from {source}", source.clients))?;
+            line(out, "", source)?;
         }
         if let Some(more) = sources.get(SOURCES..).filter(|more| !more.is_empty()) {
-            let clients: usize = more.iter().map(|source| source.clients).sum();
-            line(out, "", format_args!("{clients} from {} more files", more.len()))?;
+            let clients: usize = more.iter().filter_map(|source| source.clients).sum();
+            line(out, "", format_args!("{clients} from {} more places", more.len()))?;
         }
         let groups = fleet.groups().iter().filter(|group| !group.name.is_empty()).count();
         line(out, "groups", groups)
-    }
-
-    fn write_costs(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "\nCalls that scraping costs, all instances together (at most {}/s):\n",
-            number(self.plan.rates.single)
-        )?;
-        writeln!(out, "  {:15}  {:>29}  {:>29}", "scrape interval", "one Prometheus", "two replicas")?;
-        for interval in USUAL_INTERVALS {
-            let [one, two] = [1, 2].map(|replicas| self.plan.cost(interval, replicas));
-            writeln!(out, "  {:15}  {:>29}  {:>29}", shown(interval), cost(one), cost(two))?;
-        }
-        writeln!(out, "\nEach successful call counts as one message against the TPS of its instance and is billed.")
     }
 }
 
@@ -118,24 +113,41 @@ fn provider(provider_of: &Provider) -> String {
             format!("access key, secret in {}", file.display())
         }
         Provider::Env => "environment variables".into(),
-        Provider::Profile { name, file } => {
+        Provider::Profile { name, file, .. } => {
             let name = name.as_ref().map_or("the default profile".into(), |name| format!("profile {name}"));
             let file = file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
             name + &file
         }
+        Provider::EcsRamRole { role: Some(role), .. } => format!("RAM role {role} of the ECS instance"),
+        Provider::EcsRamRole { role: None, .. } => "RAM role of the ECS instance".into(),
+        Provider::Oidc { role_arn, .. } => {
+            let role = role_arn.as_deref().map_or("the role of the environment".into(), |role| format!("role {role}"));
+            role + ", assumed with an OIDC token"
+        }
+        Provider::AssumeRole { source, role_arn, .. } => {
+            format!("role {role_arn}, assumed with: {}", provider(source))
+        }
+        Provider::Uri(Some(uri)) => format!("credentials URI {uri}"),
+        Provider::Uri(None) => "credentials URI of the environment".into(),
         Provider::Chain(providers) => providers.iter().map(provider).collect::<Vec<_>>().join(", else "),
     }
 }
 
-fn sweep(plan: &InstancePlan) -> String {
-    match plan.clients {
-        0 => "none, there are no clients".into(),
-        _ => format!("takes {}, at no more than {} calls/s", shown(plan.sweep), number(plan.calls_per_second)),
+fn sweep(mode: Mode, plan: &InstancePlan) -> String {
+    let InstancePlan { calls, calls_per_second, fastest, sweep, .. } = plan;
+    let rate = number(*calls_per_second);
+    match mode {
+        _ if *calls == 0 => "none, there are no clients".into(),
+        Mode::Scrape => format!("takes {}, {calls} calls at no more than {rate}/s", shown(*sweep)),
+        Mode::Poll => {
+            let part = plan.load(*sweep) * 100.0;
+            format!(
+                "takes {}, {calls} calls at {part:.0}% of {rate}/s; {} at full rate",
+                shown(*sweep),
+                shown(*fastest)
+            )
+        }
     }
-}
-
-fn cost(Cost { per_second, per_day }: Cost) -> String {
-    format!("{}/s {:>15}/day", number(per_second), grouped(per_day))
 }
 
 /// A rate with as many digits as say something.
@@ -147,17 +159,4 @@ fn number(rate: f64) -> String {
     };
     let text = format!("{rate:.digits$}");
     if digits == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
-}
-
-/// A whole number with its thousands apart.
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut out = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

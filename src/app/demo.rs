@@ -39,7 +39,7 @@ pub async fn demo(
     let announcement = simulator.announcement();
     let text = configuration(&announcement);
     let loaded = Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
-    let discovered = discovery::fleets(&loaded.config).context("the demo's own clients")?;
+    let discovered = discovery::fleets(&loaded.config, world.shard).context("the demo's own clients")?;
     let exporter = Exporter::new(loaded.config, discovered, &world)?;
     let listeners = listen(&[args.listen_address]).await?;
     let address = listeners[0].local_addr().context("no address to show")?;

@@ -1,24 +1,30 @@
 //! The exporter itself: a configuration made into sources, states, sweeps and routes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
-use crate::aliyun::credentials::Provider;
-use crate::aliyun::{self, Client, ClientOptions};
+use super::sources::{Sources, Transports};
+use super::upkeep::{Running, Upkeep, subjects};
+use crate::aliyun::{self, credentials};
 use crate::clock::Clock;
-use crate::config::{self, Address, Config, Env, Instance};
+use crate::config::{Config, Env};
 use crate::discovery::Discovered;
 use crate::net;
-use crate::presence::{InstanceState, Operation};
+use crate::presence::{Fleet, InstanceState, Operation, Shard};
+use crate::random::Random;
 use crate::sweep::plan::Plan;
-use crate::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use crate::sweep::{Gate, Quotas, Sweeps, Tools};
 use crate::telemetry::Metrics;
-use crate::web::{self, Readiness, Web};
+use crate::web::{self, Edge, Readiness, Reload, Web};
 
 /// What the exporter takes from the world outside of its configuration.
 #[derive(Clone, Debug)]
@@ -29,17 +35,45 @@ pub struct World {
     pub clock: Clock,
     /// Random numbers.
     pub random: Random,
+    /// Which part of the clients, and of every limit, is this process's.
+    pub shard: Shard,
 }
 
 impl World {
-    /// The real one, with these environment variables.
+    /// The real one, with these environment variables, where no other process has a shard.
     ///
     /// # Panics
     /// When jitter is needed and the operating system has no random numbers.
     #[must_use]
     pub fn real(env: Env) -> Self {
         let random = Random::new(|| getrandom::u64().expect("the operating system has random numbers"));
-        Self { env, clock: Clock::system(), random }
+        Self { env, clock: Clock::system(), random, shard: Shard::WHOLE }
+    }
+}
+
+/// A configuration together with everything that it takes to put it in force, so that this
+/// cannot fail any more.
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    pub(super) discovered: Discovered,
+    pub(super) plan: Plan,
+    pub(super) transports: Transports,
+}
+
+impl Prepared {
+    /// Prepares `config` with the clients that were `discovered` for it. Requests travel as they
+    /// did `before`, as far as nothing about that has changed.
+    pub(super) fn new(
+        config: Config,
+        discovered: Discovered,
+        before: &Transports,
+        world: &World,
+    ) -> Result<Self, Failure> {
+        let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
+        let plan =
+            Plan::new(&config, world.shard, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
+        let transports = before.next(&config)?;
+        Ok(Self { config, discovered, plan, transports })
     }
 }
 
@@ -48,50 +82,65 @@ impl World {
 pub struct Exporter {
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
-    config: Config,
+    config: Arc<ArcSwap<Config>>,
+    upkeep: Upkeep,
+    hangup: Arc<Notify>,
+    edge: Option<Edge>,
 }
-
-/// How long making a connection may take, as a part of the time that a call may take.
-const CONNECT_PART: u32 = 2;
 
 impl Exporter {
     /// The exporter that `config` describes, with the clients that were `discovered` for it.
     pub fn new(config: Config, discovered: Discovered, world: &World) -> Result<Self, Failure> {
-        let clients: Vec<_> = discovered.fleets.iter().map(crate::presence::Fleet::len).collect();
-        let plan = Plan::new(&config, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
+        let prepared = Prepared::new(config, discovered, &Transports::default(), world)?;
+        let Prepared { config, mut discovered, plan, transports } = prepared;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
-        describe(&metrics, &config, &plan, &discovered, world.clock);
-        let endpoints = config.instances.iter().map(|instance| endpoint(&config, instance));
-        let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
-        let connect_timeout = config.collect.call_timeout / CONNECT_PART;
-        let http = net::client::client(&endpoints, config.api.ca_file.as_deref(), connect_timeout)
-            .map_err(|error| Failure::Usage(format!("cannot set up HTTPS: {error}")))?;
-        let mut providers = Providers { made: Vec::new(), env: &world.env };
-        let mut subjects = Vec::new();
-        let instances = config.instances.iter().zip(endpoints).zip(discovered.fleets).zip(&plan.instances);
-        for (((instance, endpoint), fleet), plan) in instances {
-            let options = ClientOptions {
-                instance: instance.id.clone(),
-                endpoint,
-                signature: config.api.signature,
-                call_timeout: config.collect.call_timeout,
-            };
-            let credentials = providers.of(&instance.credentials.provider);
-            subjects.push(Subject {
-                state: Arc::new(InstanceState::new(fleet, plan.stale_after)),
-                source: Arc::new(Client::new(http.clone(), credentials, world.clock, options)),
-                account: instance.credentials.account.clone(),
-                calls_per_second: instance.calls_per_second,
-            });
-        }
+        let mut sources = Sources::new(credentials::Tools {
+            env: world.env.clone(),
+            clock: world.clock,
+            random: world.random.clone(),
+            metrics: Arc::clone(&metrics),
+            signature: config.api.signature,
+            ca_file: config.api.ca_file.clone(),
+        });
+        sources.set(&config, transports);
+        describe(&metrics, &config, &plan, world);
+        let fleets = std::mem::take(&mut discovered.fleets).into_iter().zip(&plan.instances);
+        let states: Vec<_> =
+            fleets.map(|(fleet, plan)| Arc::new(InstanceState::new(fleet, plan.stale_after))).collect();
+        let gate = Arc::new(Gate::new(Quotas::serve(&config, world.shard)));
         let tools = Tools {
-            gate: Arc::new(Gate::new(Quotas::serve(&config))),
+            gate: Arc::clone(&gate),
             metrics: Arc::clone(&metrics),
             clock: world.clock,
             random: world.random.clone(),
         };
-        let sweeps = Arc::new(Sweeps::new(subjects, &config.collect, tools));
-        Ok(Self { sweeps, metrics, config })
+        let sweeps = Arc::new(Sweeps::new(subjects(&config, &states, &sources), &config.collect, tools));
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        let running = Running {
+            config: Arc::clone(&config),
+            sweeps: Arc::clone(&sweeps),
+            gate,
+            metrics: Arc::clone(&metrics),
+            sources,
+            states,
+        };
+        let upkeep = Upkeep::new(running, &discovered, world.clone());
+        Ok(Self { sweeps, metrics, config, upkeep, hangup: Arc::default(), edge: None })
+    }
+
+    /// Has the configuration reloaded from `file` whenever `hangup` is notified, and over HTTP
+    /// where that is enabled.
+    #[must_use]
+    pub fn reloading(mut self, file: PathBuf, hangup: Arc<Notify>) -> Self {
+        self.upkeep.reload_from(file);
+        self.hangup = hangup;
+        self
+    }
+
+    /// The same, behind `edge` where there is one.
+    #[must_use]
+    pub fn behind(self, edge: Option<Edge>) -> Self {
+        Self { edge, ..self }
     }
 
     /// Serves on `listeners` until `shutdown`; then no connection is accepted, requests in flight
@@ -102,76 +151,58 @@ impl Exporter {
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
-        let Self { sweeps, metrics, config } = self;
+        let Self { sweeps, metrics, config, upkeep, hangup, edge } = self;
+        let follow = edge.clone().map(|edge| AbortOnDropHandle::new(tokio::spawn(edge.follow(Arc::clone(&metrics)))));
         let readiness = Readiness::starting();
-        let options = web::Options {
-            scrape_timeout: config.collect.scrape_timeout,
-            per_client: config.exposition.per_client,
-            ..options
-        };
-        let shown: Arc<str> = config::render(&config).into();
+        let (reload, requests) = Reload::channel();
         let web = Web {
+            reload: options.enable_lifecycle.then_some(reload),
             options,
             sweeps: Arc::clone(&sweeps),
             metrics,
             readiness: readiness.clone(),
-            config: Arc::new(move || shown.to_string()),
+            config,
         };
         let router = web.router().map_err(|error| Failure::Usage(error.to_string()))?;
+        let tls = edge.as_ref().and_then(Edge::tls);
+        let router = match &edge {
+            Some(edge) => edge.protect(router),
+            None => router,
+        };
         sweeps.start();
+        let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep.run(hangup, requests)));
         readiness.ready();
         let draining = shutdown.clone();
         let drain = tokio::spawn(async move {
             draining.cancelled().await;
             readiness.draining();
         });
-        net::serve(listeners, TowerToHyperService::new(router), net::ServeOptions::default(), shutdown).await;
+        let service = TowerToHyperService::new(router);
+        net::serve_secured(listeners, tls, service, net::ServeOptions::default(), shutdown).await;
+        drop(follow);
         drain.await.context("the shutdown was not announced")?;
+        drop(upkeep);
         sweeps.stop().await;
         Ok(())
     }
 }
 
 /// The metrics that a configuration alone decides.
-fn describe(metrics: &Metrics, config: &Config, plan: &Plan, discovered: &Discovered, clock: Clock) {
-    let now = clock.now().as_seconds();
-    let operations = [Operation::Single].map(aliyun::operation_name);
+pub(super) fn describe(metrics: &Metrics, config: &Config, plan: &Plan, world: &World) {
+    let used = config.collect.query.operations();
+    let operations: Vec<_> = used.iter().map(|&operation| aliyun::operation_name(operation)).collect();
     for instance in &config.instances {
         metrics.touch_instance(instance.id.as_str(), &operations, aliyun::ERROR_LABELS);
     }
-    let single = aliyun::operation_name(Operation::Single);
-    metrics.quota_calls_per_second.with_label_values(&[single]).set(plan.rates.single);
-    for source in &discovered.sources {
-        let name = source.to_string();
-        metrics.discovery_clients.with_label_values(&[&name]).add(i64::try_from(source.clients).unwrap_or(i64::MAX));
-        metrics.discovery_last_success_timestamp_seconds.with_label_values(&[&name]).set(now);
-        let _ = metrics.discovery_failures.with_label_values(&[&name]);
+    for unused in [Operation::Single, Operation::Batch].into_iter().filter(|one| !used.contains(one)) {
+        // It is there only where the configuration before used it.
+        let _ = metrics.quota_calls_per_second.remove_label_values(&[aliyun::operation_name(unused)]);
     }
+    for (&operation, name) in used.iter().zip(&operations) {
+        metrics.quota_calls_per_second.with_label_values(&[name]).set(plan.rates.of(operation));
+    }
+    metrics.shard.set(world.shard.index().into());
+    metrics.shards.set(world.shard.total().into());
     metrics.config_last_reload_successful.set(1);
-    metrics.config_last_reload_success_timestamp_seconds.set(now);
-}
-
-fn endpoint(config: &Config, instance: &Instance) -> Result<reqwest::Url, Failure> {
-    match &instance.address {
-        Address::Endpoint { url, .. } => Ok(url.clone()),
-        Address::Region(region) => aliyun::endpoint(region, config.api.network)
-            .map_err(|error| Failure::Usage(format!("instance {}: {error}", instance.id))),
-    }
-}
-
-/// One provider for all instances whose credentials are configured alike.
-struct Providers<'a> {
-    made: Vec<(config::Provider, Arc<Provider>)>,
-    env: &'a Env,
-}
-
-impl Providers<'_> {
-    fn of(&mut self, config: &config::Provider) -> Arc<Provider> {
-        if let Some((_, made)) = self.made.iter().find(|(known, _)| known == config) {
-            return Arc::clone(made);
-        }
-        let provider = Arc::new(Provider::new(config, self.env));
-        self.made.push((config.clone(), Arc::clone(&provider)));
-        provider
-    }
+    metrics.config_last_reload_success_timestamp_seconds.set(world.clock.now().as_seconds());
 }

@@ -1,15 +1,19 @@
 //! `serve`: the exporter, from a configuration file to the end of the process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::exporter::{Exporter, World};
 use super::{Failure, listen};
+use crate::clock::Clock;
 use crate::config::{Config, Problem};
 use crate::discovery;
+use crate::net;
 use crate::presence::Fleet;
-use crate::web;
+use crate::web::{self, Edge};
 
 /// What the flags of `serve` say.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,37 +22,52 @@ pub struct ServeOptions {
     pub config_file: PathBuf,
     /// Addresses to listen at.
     pub listen_addresses: Vec<String>,
+    /// Whether to listen at sockets that the service manager hands over instead.
+    pub systemd_socket: bool,
+    /// The file that says who may come in, and how connections are secured.
+    pub web_config_file: Option<PathBuf>,
     /// The HTTP edge; what the configuration file says about it is filled in.
     pub web: web::Options,
 }
 
-/// Serves until `shutdown`.
-pub async fn serve(options: ServeOptions, world: World, shutdown: CancellationToken) -> Result<(), Failure> {
+/// Serves until `shutdown`; reloads the configuration file whenever `hangup` is notified.
+pub async fn serve(
+    options: ServeOptions,
+    world: World,
+    hangup: Arc<Notify>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    let handed_over = options.systemd_socket.then(net::handed_over).transpose().map_err(anyhow::Error::from)?;
+    let edge = options.web_config_file.as_deref().map(|file| edge(file, world.clock)).transpose()?;
     let loaded = Config::load(&options.config_file).map_err(|problems| Failure::Usage(problems.to_string()))?;
-    let discovered = discovery::fleets(&loaded.config).map_err(|problems| Failure::Usage(problems.to_string()))?;
+    let discovered =
+        discovery::fleets(&loaded.config, world.shard).map_err(|problems| Failure::Usage(problems.to_string()))?;
     loaded.warnings.iter().chain(&discovered.warnings).for_each(warn);
     let instances = discovered.fleets.len();
     let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();
-    discovered.fleets.iter().for_each(warn_of_folded_groups);
-    let exporter = Exporter::new(loaded.config, discovered, &world)?;
-    let listeners = listen(&options.listen_addresses).await?;
+    let exporter =
+        Exporter::new(loaded.config, discovered, &world)?.reloading(options.config_file, hangup).behind(edge.clone());
+    let listeners = match handed_over {
+        Some(listeners) => listeners,
+        None => listen(&options.listen_addresses).await?,
+    };
+    let tls = edge.is_some_and(|edge| edge.tls().is_some());
     for listener in &listeners {
         let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
-        tracing::info!(address, path = options.web.telemetry_path, instances, clients, "listening");
+        tracing::info!(address, tls, path = options.web.telemetry_path, instances, clients, "listening");
     }
     exporter.run(options.web, listeners, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
-fn warn(problem: &Problem) {
-    tracing::warn!("{problem}");
+/// The web configuration in `file`, with a warning of each thing that is odd about it.
+fn edge(file: &Path, clock: Clock) -> Result<Edge, Failure> {
+    let (edge, warnings) = Edge::load(file, clock).map_err(|problems| Failure::Usage(problems.to_string()))?;
+    warnings.iter().for_each(warn);
+    Ok(edge)
 }
 
-fn warn_of_folded_groups(fleet: &Fleet) {
-    let folded = fleet.folded_groups();
-    if folded > 0 {
-        let kept = crate::presence::MAX_GROUPS;
-        tracing::warn!(instance_id = %fleet.instance(), folded, "more than {kept} groups; the devices of the rest count to the empty group_id");
-    }
+fn warn(problem: &Problem) {
+    tracing::warn!("{problem}");
 }

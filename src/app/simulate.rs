@@ -31,6 +31,9 @@ pub struct SimulateArgs {
     /// How long an address is blocked that makes more than 300 calls of an operation in a second.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub block_for: Span,
+    /// How long temporary credentials live, whatever is asked for.
+    #[arg(long, value_name = "DURATION")]
+    pub credential_lifetime: Option<Span>,
     /// What goes wrong.
     #[command(flatten)]
     pub faults: Faults,
@@ -50,6 +53,7 @@ pub async fn simulate(
         roster: Roster::made_up(args.instances.get(), args.clients),
         quotas: !args.no_quotas,
         block_for: args.block_for.get(),
+        credential_lifetime: args.credential_lifetime.map(Span::get),
         faults: args.faults,
         ..Options::default()
     };

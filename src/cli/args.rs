@@ -1,10 +1,12 @@
 //! Flags and subcommands, spelled as Prometheus spells its own.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::shard::ShardArgs;
 use crate::app::{DemoArgs, Failure, ServeOptions, SimulateArgs};
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::web;
@@ -30,7 +32,7 @@ pub enum Command {
     /// Serve /metrics (the default).
     Serve(ServeArgs),
     /// Check a configuration file, and say what it would cost.
-    CheckConfig(ConfigArgs),
+    CheckConfig(CheckArgs),
     /// Run the exporter against a simulated fleet; needs no account and no file.
     Demo(DemoArgs),
     /// Serve a stand-in of the vendor's API, for tests and for trying things out.
@@ -43,6 +45,20 @@ pub struct ConfigArgs {
     /// The configuration file.
     #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
     pub config_file: PathBuf,
+}
+
+/// The flags of `check-config`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Which configuration to check.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// For which process.
+    #[command(flatten)]
+    pub shard: ShardArgs,
+    /// A file for --web.config.file to check as well.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// How to log.
@@ -65,6 +81,12 @@ pub struct ServeArgs {
     /// Address to listen on; may be given several times.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10120")]
     pub listen_addresses: Vec<String>,
+    /// Listen on the sockets that systemd hands over instead of addresses (socket activation).
+    #[arg(long = "web.systemd-socket")]
+    pub systemd_socket: bool,
+    /// File that turns on TLS and authentication, in the format of Prometheus's exporter-toolkit.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<OsString>,
     /// Path under which metrics are served.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: String,
@@ -77,49 +99,21 @@ pub struct ServeArgs {
     /// Scrapes that are answered at the same time, more are refused with 503; 0 for any number.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
+    /// Reload the configuration on POST /-/reload, which is open to whoever reaches the port.
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
     /// Seconds by which a scrape is answered before Prometheus would give it up.
     #[arg(long = "timeout-offset", value_name = "SECONDS", default_value_t = 0.5)]
     pub timeout_offset: f64,
-    /// Flags of the contract that have no meaning yet.
+    /// Which part of the clients to ask for.
     #[command(flatten)]
-    pub later: LaterArgs,
-}
-
-/// Flags that are refused until what they ask for is there.
-#[derive(Debug, Args)]
-pub struct LaterArgs {
-    #[arg(long = "web.config.file", value_name = "FILE", hide = true)]
-    web_config_file: Option<String>,
-    #[arg(long = "web.systemd-socket", hide = true)]
-    systemd_socket: bool,
-    #[arg(long = "web.enable-lifecycle", hide = true)]
-    enable_lifecycle: bool,
-    #[arg(long = "shard.index", value_name = "INDEX", hide = true)]
-    shard_index: Option<String>,
-    #[arg(long = "shard.total", value_name = "TOTAL", hide = true)]
-    shard_total: Option<String>,
+    pub shard: ShardArgs,
 }
 
 impl TryFrom<ServeArgs> for ServeOptions {
     type Error = Failure;
 
     fn try_from(args: ServeArgs) -> Result<Self, Failure> {
-        let later = &args.later;
-        let asked = [
-            ("--web.config.file", later.web_config_file.is_some()),
-            ("--web.systemd-socket", later.systemd_socket),
-            ("--web.enable-lifecycle", later.enable_lifecycle),
-            ("--shard.index", later.shard_index.is_some()),
-            ("--shard.total", later.shard_total.is_some()),
-        ];
-        let refused: Vec<_> = asked
-            .iter()
-            .filter(|(_, given)| *given)
-            .map(|(flag, _)| format!("{flag}: not supported yet; leave it out"))
-            .collect();
-        if !refused.is_empty() {
-            return Err(Failure::Usage(refused.join("\n")));
-        }
         // More than a day is a slip, and `Duration` takes no infinity.
         if !(0.0..86_400.0).contains(&args.timeout_offset) {
             return Err(Failure::Usage("--timeout-offset: not a number of seconds, 0 or more".to_owned()));
@@ -127,13 +121,15 @@ impl TryFrom<ServeArgs> for ServeOptions {
         Ok(Self {
             config_file: args.config.config_file,
             listen_addresses: args.listen_addresses,
+            systemd_socket: args.systemd_socket,
+            web_config_file: args.web_config_file.filter(|file| !file.is_empty()).map(PathBuf::from),
             web: web::Options {
                 telemetry_path: args.telemetry_path,
                 route_prefix: args.route_prefix,
                 external_url: args.external_url,
                 max_requests: args.max_requests,
                 timeout_offset: Duration::from_secs_f64(args.timeout_offset),
-                ..web::Options::default()
+                enable_lifecycle: args.enable_lifecycle,
             },
         })
     }

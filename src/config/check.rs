@@ -4,6 +4,7 @@
 //! so that one mistake does not hide the next.
 
 mod client;
+mod client_url;
 mod credentials;
 mod instance;
 
@@ -41,13 +42,14 @@ pub(super) fn config(root: At<'_>, folder: &Path, report: &mut Report) -> Option
     let credentials = credentials_at
         .and_then(|at| credentials::credentials(&at, folder, report))
         .unwrap_or_else(credentials::default);
+    let limits = limits_at.and_then(|at| limits(&at, report)).unwrap_or_default();
     let instances = root
         .required(instances, report, "`instances` is missing; list at least one instance with its `id` and `clients`")
-        .map(|at| instance::instances(&at, &credentials, folder, report))
+        .map(|at| instance::instances(&at, &credentials, limits.single_per_second, folder, report))
         .unwrap_or_default();
     Some(Config {
         collect: collect_at.and_then(|at| collect(&at, report)).unwrap_or_default(),
-        limits: limits_at.and_then(|at| limits(&at, report)).unwrap_or_default(),
+        limits,
         exposition: exposition_at.and_then(|at| exposition(&at, report)).unwrap_or_default(),
         api: api_at.and_then(|at| api(&at, folder, report)).unwrap_or_default(),
         max_clients: max_clients.and_then(|at| at.whole(report, 1, MOST_CLIENTS)).unwrap_or(MAX_CLIENTS),
@@ -65,18 +67,11 @@ fn collect(at: &At<'_>, report: &mut Report) -> Option<Collect> {
     let [mode, interval, query, max_age, stale_after, scrape_timeout, concurrency, call_timeout, retries] =
         at.fields(COLLECT, report)?;
     let default = Collect::default();
-    if let Some(at) = mode
-        && at.choice(report, &[("scrape", Mode::Scrape), ("poll", Mode::Poll)]) == Some(Mode::Poll)
-    {
-        not_yet(&at, "`mode: poll`", "use `mode: scrape`", report);
-    }
-    if let Some(at) = interval {
-        not_yet(&at, "`mode: poll`, which `interval` belongs to,", "remove it", report);
-    }
-    if let Some(at) = query
-        && at.choice(report, &[("single", Query::Single), ("batch", Query::Batch)]) == Some(Query::Batch)
-    {
-        not_yet(&at, "`query: batch`", "use `query: single`", report);
+    let mode =
+        mode.and_then(|at| at.choice(report, &[("scrape", Mode::Scrape), ("poll", Mode::Poll)])).unwrap_or_default();
+    let every = interval.and_then(|at| at.duration(report, DAY)).filter(|_| mode == Mode::Poll);
+    if let Some(at) = interval.filter(|_| mode == Mode::Scrape) {
+        at.warning(report, "is for `mode: poll`; without it scrapes start the sweeps, and this changes nothing");
     }
     let stale = stale_after.and_then(|at| stale_after_of(&at, report)).unwrap_or_default();
     let age = max_age.and_then(|at| at.duration(report, DAY)).unwrap_or(default.max_age);
@@ -84,7 +79,7 @@ fn collect(at: &At<'_>, report: &mut Report) -> Option<Collect> {
         StaleAfter::Auto => (StaleAfter::AUTO_AT_LEAST, "the 5m that `stale_after: auto` may come to"),
         StaleAfter::Fixed(fixed) => (fixed, "`stale_after`"),
     };
-    if age > limit / 2 {
+    if mode == Mode::Scrape && age > limit / 2 {
         let at = max_age.or(stale_after).unwrap_or(*at);
         let age = duration::display(age);
         at.problem(
@@ -93,13 +88,17 @@ fn collect(at: &At<'_>, report: &mut Report) -> Option<Collect> {
         );
     }
     Some(Collect {
+        mode,
+        interval: every.unwrap_or(default.interval),
+        query: query
+            .and_then(|at| at.choice(report, &[("single", Query::Single), ("batch", Query::Batch)]))
+            .unwrap_or_default(),
         max_age: age,
         stale_after: stale,
         scrape_timeout: scrape_timeout.and_then(|at| at.duration(report, MINUTE)).unwrap_or(default.scrape_timeout),
         concurrency: concurrency.and_then(|at| at.whole(report, 1, 1000)).unwrap_or(default.concurrency),
         call_timeout: call_timeout.and_then(|at| at.duration(report, MINUTE)).unwrap_or(default.call_timeout),
         retries: retries.and_then(|at| at.whole(report, 0, 2)).unwrap_or(default.retries),
-        ..default
     })
 }
 
@@ -113,13 +112,10 @@ fn stale_after_of(at: &At<'_>, report: &mut Report) -> Option<StaleAfter> {
 fn limits(at: &At<'_>, report: &mut Report) -> Option<Limits> {
     let [single, batch, share] = at.fields(LIMITS, report)?;
     let default = Limits::default();
-    if let Some(at) = batch {
-        not_yet(&at, "`query: batch`, which `batch_per_second` belongs to,", "remove it", report);
-    }
     Some(Limits {
         single_per_second: single.and_then(|at| at.whole(report, 1, 280)).unwrap_or(default.single_per_second),
+        batch_per_second: batch.and_then(|at| at.whole(report, 1, 90)).unwrap_or(default.batch_per_second),
         share: share.and_then(|at| at.share(report)).unwrap_or(default.share),
-        ..default
     })
 }
 
@@ -163,15 +159,8 @@ mod tests {
 
     /// Every key that means something now.
     fn keys() -> impl Iterator<Item = &'static str> {
-        let later = ["interval", "batch_per_second", "client_urls"];
         let sections: [&[&str]; 6] = [&TOP, &COLLECT, &LIMITS, &EXPOSITION, &API, &PROBE];
-        sections
-            .into_iter()
-            .chain(instance::KEYS)
-            .chain(credentials::KEYS)
-            .flatten()
-            .copied()
-            .filter(move |key| !later.contains(key))
+        sections.into_iter().chain(instance::KEYS).chain(credentials::KEYS).flatten().copied()
     }
 
     #[test]

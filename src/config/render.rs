@@ -1,9 +1,15 @@
 //! The configuration in effect, as YAML, with no secret in it.
 
 use std::fmt::{self, Display, Formatter, Write as _};
+use std::path::Path;
+
+use reqwest::Url;
 
 use super::duration::display;
-use super::{Address, Client, Config, Credentials, Instance, Network, Provider, SecretSource, Signature, StaleAfter};
+use super::{
+    Address, Authorization, Client, ClientUrl, Config, Credentials, Identity, Instance, Mode, Network, Provider, Query,
+    SecretSource, Session, Signature, StaleAfter, UrlTls,
+};
 use crate::presence::LabelName;
 
 /// Writes `config` with every default filled in; a secret reads `<secret>`. What is written is a
@@ -24,9 +30,15 @@ impl Display for Rendered<'_> {
 fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
     let Config { collect, limits, exposition, api, max_clients, probe, instances } = config;
     writeln!(out, "collect:")?;
-    // What the only supported mode and query do not use is not shown.
-    writeln!(out, "  mode: scrape")?;
-    writeln!(out, "  query: single")?;
+    match collect.mode {
+        Mode::Scrape => writeln!(out, "  mode: scrape")?,
+        Mode::Poll => writeln!(out, "  mode: poll\n  interval: {}", display(collect.interval))?,
+    }
+    let query = match collect.query {
+        Query::Single => "single",
+        Query::Batch => "batch",
+    };
+    writeln!(out, "  query: {query}")?;
     writeln!(out, "  max_age: {}", display(collect.max_age))?;
     match collect.stale_after {
         StaleAfter::Auto => writeln!(out, "  stale_after: auto")?,
@@ -38,6 +50,7 @@ fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
     writeln!(out, "  retries: {}", collect.retries)?;
     writeln!(out, "limits:")?;
     writeln!(out, "  single_per_second: {}", limits.single_per_second)?;
+    writeln!(out, "  batch_per_second: {}", limits.batch_per_second)?;
     writeln!(out, "  share: {}", limits.share)?;
     writeln!(out, "exposition:")?;
     writeln!(out, "  per_client: {}", exposition.per_client)?;
@@ -63,7 +76,7 @@ fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
 }
 
 fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
-    let Instance { id, address, credentials, calls_per_second, labels, clients, client_files } = instance;
+    let Instance { id, address, credentials, calls_per_second, labels, clients, client_files, client_urls } = instance;
     writeln!(out, "  - id: {}", Scalar(id.as_str()))?;
     let (region, endpoint) = match address {
         Address::Region(region) => (Some(region), None),
@@ -94,7 +107,41 @@ fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
     if !client_files.is_empty() {
         writeln!(out, "    client_files:")?;
     }
-    client_files.iter().try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))
+    client_files.iter().try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))?;
+    if !client_urls.is_empty() {
+        writeln!(out, "    client_urls:")?;
+    }
+    client_urls.iter().try_for_each(|url| write_client_url(out, url))
+}
+
+fn write_client_url(out: &mut Formatter<'_>, client_url: &ClientUrl) -> fmt::Result {
+    let ClientUrl { url, refresh_interval, authorization, tls: UrlTls { ca_file, identity } } = client_url;
+    writeln!(out, "      - url: {}", Scalar(&url.to_string()))?;
+    writeln!(out, "        refresh_interval: {}", display(*refresh_interval))?;
+    match authorization {
+        None => {}
+        Some(Authorization::Basic { username, password_file }) => {
+            writeln!(out, "        basic_auth:")?;
+            writeln!(out, "          username: {}", Scalar(username))?;
+            writeln!(out, "          password_file: {}", Scalar(&password_file.to_string_lossy()))?;
+        }
+        Some(Authorization::Token { scheme, credentials_file }) => {
+            writeln!(out, "        authorization:")?;
+            writeln!(out, "          type: {}", Scalar(scheme))?;
+            writeln!(out, "          credentials_file: {}", Scalar(&credentials_file.to_string_lossy()))?;
+        }
+    }
+    if client_url.tls != UrlTls::default() {
+        writeln!(out, "        tls_config:")?;
+    }
+    if let Some(file) = ca_file {
+        writeln!(out, "          ca_file: {}", Scalar(&file.to_string_lossy()))?;
+    }
+    if let Some(Identity { cert_file, key_file }) = identity {
+        writeln!(out, "          cert_file: {}", Scalar(&cert_file.to_string_lossy()))?;
+        writeln!(out, "          key_file: {}", Scalar(&key_file.to_string_lossy()))?;
+    }
+    Ok(())
 }
 
 fn write_credentials(out: &mut Formatter<'_>, Credentials { provider, account }: &Credentials) -> fmt::Result {
@@ -118,11 +165,40 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             vec!["type: access_key".into(), format!("access_key_id: {}", Scalar(id)), secret]
         }
         Provider::Env => vec!["type: env".into()],
-        Provider::Profile { name, file } => {
-            let name = name.iter().map(|name| format!("profile: {}", Scalar(name)));
-            let file = file.iter().map(|file| format!("file: {}", Scalar(&file.to_string_lossy())));
-            std::iter::once("type: profile".into()).chain(name).chain(file).collect()
+        Provider::Profile { name, file, endpoints } => given(
+            "profile",
+            [
+                ("profile", name.clone()),
+                ("file", file.as_deref().map(path)),
+                ("sts_endpoint", endpoints.sts.as_ref().map(Url::to_string)),
+                ("metadata_endpoint", endpoints.metadata.as_ref().map(Url::to_string)),
+            ],
+        ),
+        Provider::EcsRamRole { role, endpoint } => given(
+            "ecs_ram_role",
+            [("role", role.clone()), ("metadata_endpoint", endpoint.as_ref().map(Url::to_string))],
+        ),
+        Provider::Oidc { role_arn, provider_arn, token_file, session, sts_endpoint } => {
+            let keys = [
+                ("role_arn", role_arn.clone()),
+                ("oidc_provider_arn", provider_arn.clone()),
+                ("oidc_token_file", token_file.as_deref().map(path)),
+                ("sts_endpoint", sts_endpoint.as_ref().map(Url::to_string)),
+            ];
+            given("oidc", keys.into_iter().chain(session_keys(session)))
         }
+        Provider::AssumeRole { source, role_arn, external_id, session, sts_endpoint } => {
+            let keys = [
+                ("role_arn", Some(role_arn.clone())),
+                ("external_id", external_id.clone()),
+                ("sts_endpoint", sts_endpoint.as_ref().map(Url::to_string)),
+            ];
+            let mut lines = given("assume_role", keys.into_iter().chain(session_keys(session)));
+            lines.push("source:".into());
+            lines.extend(provider_lines(source).into_iter().map(|line| format!("  {line}")));
+            lines
+        }
+        Provider::Uri(uri) => given("uri", [("uri", uri.as_ref().map(ToString::to_string))]),
         Provider::Chain(providers) => {
             let mut lines = vec!["type: chain".into(), "providers:".into()];
             for provider in providers {
@@ -132,6 +208,24 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             lines
         }
     }
+}
+
+/// The type, and the keys that have a value.
+fn given(kind: &str, keys: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Vec<String> {
+    let lines = keys.into_iter().filter_map(|(key, value)| Some(format!("{key}: {}", Scalar(&value?))));
+    std::iter::once(format!("type: {kind}")).chain(lines).collect()
+}
+
+fn session_keys(Session { name, duration, policy }: &Session) -> [(&'static str, Option<String>); 3] {
+    [
+        ("role_session_name", name.clone()),
+        ("duration", Some(display(*duration).to_string())),
+        ("policy", policy.clone()),
+    ]
+}
+
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 fn label_map(labels: &[(LabelName, String)]) -> String {

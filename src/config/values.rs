@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::presence::{ClientId, InstanceId, LabelName};
+use super::{ClientUrl, HiddenUrl};
+use crate::presence::{ClientId, InstanceId, LabelName, MAX_BATCH, Operation};
 use crate::secret::Secret;
 
 /// Everything that a configuration file decides.
@@ -47,6 +48,35 @@ pub enum Query {
     Batch,
 }
 
+impl Query {
+    /// The operation that asks for the clients.
+    #[must_use]
+    pub const fn operation(self) -> Operation {
+        match self {
+            Self::Single => Operation::Single,
+            Self::Batch => Operation::Batch,
+        }
+    }
+
+    /// All operations that a sweep uses, those that only confirm included.
+    #[must_use]
+    pub const fn operations(self) -> &'static [Operation] {
+        match self {
+            Self::Single => &[Operation::Single],
+            Self::Batch => &[Operation::Single, Operation::Batch],
+        }
+    }
+
+    /// How many calls it takes to ask for `clients`, confirmations not counted.
+    #[must_use]
+    pub const fn calls(self, clients: usize) -> usize {
+        match self {
+            Self::Single => clients,
+            Self::Batch => clients.div_ceil(MAX_BATCH),
+        }
+    }
+}
+
 /// How old an observation may get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StaleAfter {
@@ -67,7 +97,7 @@ impl StaleAfter {
 pub struct Collect {
     /// What starts a sweep.
     pub mode: Mode,
-    /// In [`Mode::Poll`], how long one sweep takes; not supported yet.
+    /// In [`Mode::Poll`], how long one sweep takes.
     pub interval: Duration,
     /// Which operation a sweep uses.
     pub query: Query,
@@ -196,9 +226,89 @@ pub enum Provider {
         name: Option<String>,
         /// The file; by default the vendor's own places.
         file: Option<PathBuf>,
+        /// Where the services are that a profile may lead to.
+        endpoints: Endpoints,
     },
+    /// The role of the ECS instance that this runs on.
+    EcsRamRole {
+        /// The role; by default the one that the environment or the instance names.
+        role: Option<String>,
+        /// The metadata service; by default where every instance has it.
+        endpoint: Option<Url>,
+    },
+    /// A role that is assumed with the token of an identity provider.
+    Oidc {
+        /// The role; by default the one of the environment, as are the next two.
+        role_arn: Option<String>,
+        /// The identity provider.
+        provider_arn: Option<String>,
+        /// The file that has the token.
+        token_file: Option<PathBuf>,
+        /// The session.
+        session: Session,
+        /// The security token service; by default the vendor's.
+        sts_endpoint: Option<Url>,
+    },
+    /// A role that is assumed with other credentials.
+    AssumeRole {
+        /// The other credentials.
+        source: Box<Provider>,
+        /// The role.
+        role_arn: String,
+        /// What the role's owner wants to hear.
+        external_id: Option<String>,
+        /// The session.
+        session: Session,
+        /// The security token service; by default the vendor's.
+        sts_endpoint: Option<Url>,
+    },
+    /// A URI that answers with credentials; by default the one of the environment.
+    Uri(Option<HiddenUrl>),
     /// The first of these that is configured.
     Chain(Vec<Provider>),
+}
+
+impl Provider {
+    /// The type, as the configuration names it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::AccessKey { .. } => "access_key",
+            Self::Env => "env",
+            Self::Profile { .. } => "profile",
+            Self::EcsRamRole { .. } => "ecs_ram_role",
+            Self::Oidc { .. } => "oidc",
+            Self::AssumeRole { .. } => "assume_role",
+            Self::Uri(_) => "uri",
+            Self::Chain(_) => "chain",
+        }
+    }
+}
+
+/// Where the services are that give temporary credentials; by default the vendor's own places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The security token service.
+    pub sts: Option<Url>,
+    /// The metadata service of an ECS instance.
+    pub metadata: Option<Url>,
+}
+
+/// The session in which a role is assumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// What it is called in the vendor's audit log.
+    pub name: Option<String>,
+    /// How long its credentials live, 15 minutes to 12 hours.
+    pub duration: Duration,
+    /// A policy (JSON) that narrows what the role may do.
+    pub policy: Option<String>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self { name: None, duration: Duration::from_secs(3600), policy: None }
+    }
 }
 
 /// Credentials, and whose quota they spend.
@@ -242,7 +352,8 @@ pub struct Instance {
     pub address: Address,
     /// The credentials to use.
     pub credentials: Credentials,
-    /// How many single calls a second the instance is to bear.
+    /// How many single calls a second the instance is to bear, of all shards together; at most
+    /// [`Limits::single_per_second`].
     pub calls_per_second: u32,
     /// Labels of all its clients.
     pub labels: Vec<(LabelName, String)>,
@@ -250,4 +361,6 @@ pub struct Instance {
     pub clients: Vec<Client>,
     /// Globs of files with more clients, absolute or relative to the working directory.
     pub client_files: Vec<String>,
+    /// URLs that list more clients.
+    pub client_urls: Vec<ClientUrl>,
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::listing::{Labels, Listing};
+use super::listing::{GroupLabels, Listing};
 use crate::config::{Place, Unreadable, unknown};
 
 /// Reads the groups of clients of `text`; marks are offsets in it.
@@ -33,7 +33,7 @@ struct Reader<'t, 'l, 'f, 'c> {
 
 impl<'t> Reader<'t, '_, '_, '_> {
     fn group(&mut self, group: &'t RawValue, path: &str) {
-        let (mut targets, mut labels) = (None, Labels::new());
+        let (mut targets, mut labels) = (None, GroupLabels::default());
         for (key, value) in self.entries(group, path) {
             match &*key {
                 "targets" => targets = Some(value),
@@ -41,7 +41,7 @@ impl<'t> Reader<'t, '_, '_, '_> {
                 _ => self.problem(value, format_args!("{path}.{key}"), unknown(&key, &["targets", "labels"])),
             }
         }
-        self.listing.group(&labels);
+        self.listing.group(&labels, self.mark(group), path);
         let Some(targets) = targets else {
             if kind(group) == Kind::Map {
                 self.problem(group, path, "`targets` is missing; list client IDs in it");
@@ -57,12 +57,12 @@ impl<'t> Reader<'t, '_, '_, '_> {
         }
     }
 
-    fn labels(&mut self, value: &'t RawValue, path: &str) -> Labels {
-        let mut labels = Labels::new();
+    fn labels(&mut self, value: &'t RawValue, path: &str) -> GroupLabels {
+        let mut labels = GroupLabels::default();
         for (name, value) in self.entries(value, path) {
             let path = format_args!("{path}.{name}");
             if let Some(text) = self.string(value, path) {
-                labels.extend(self.listing.label(&name, &text, self.mark(value), path));
+                self.listing.label(&mut labels, &name, &text, self.mark(value), path);
             }
         }
         labels

@@ -1,28 +1,73 @@
-//! The clients of one instance while they are gathered, and what is read from one file meanwhile.
+//! The clients of all instances while they are gathered, and what is read from one text meanwhile.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::UNUSUAL;
 use crate::config::{Instance, Place, Problem, Problems, Report, Tally, label_name_problem, shown};
-use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName};
+use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName, Shard};
 
 /// Labels with their values.
 pub(super) type Labels = Vec<(LabelName, String)>;
 
+/// The label by which a source names the instance that its clients belong to.
+const INSTANCE_ID: &str = "__instance_id__";
+
+/// The labels of a group of clients.
+#[derive(Default)]
+pub(super) struct GroupLabels {
+    labels: Labels,
+    /// The instance that they belong to, if it is not the one that lists the source.
+    instance: Option<String>,
+}
+
+/// The clients of all instances.
+pub(super) struct Rosters<'c> {
+    all: Vec<Roster<'c>>,
+    by_id: HashMap<&'c str, usize>,
+    /// Groups that belong to an instance that is not configured.
+    foreign: Tally<Problem>,
+}
+
+impl<'c> Rosters<'c> {
+    pub(super) fn new(instances: &'c [Instance], shard: Shard) -> Self {
+        Self {
+            all: instances.iter().map(|instance| Roster::new(instance, shard)).collect(),
+            by_id: instances.iter().enumerate().map(|(n, instance)| (instance.id.as_str(), n)).collect(),
+            foreign: Tally::default(),
+        }
+    }
+
+    /// The clients of the instance number `n`.
+    pub(super) fn of(&mut self, n: usize) -> &mut Roster<'c> {
+        &mut self.all[n]
+    }
+
+    /// The fleets, in the order of the configuration, and the warnings that are about all of them.
+    pub(super) fn finish(self, warnings: &mut Vec<Problem>) -> Vec<Fleet> {
+        let fleets = self.all.into_iter().map(|roster| roster.finish(warnings)).collect();
+        let foreign = self.foreign.warning("its clients are left out");
+        warnings.extend(foreign.map(|(place, message)| place.saying(message)));
+        fleets
+    }
+}
+
 /// The clients of one instance.
 pub(super) struct Roster<'c> {
     fleet: FleetBuilder,
+    shard: Shard,
     instance_labels: &'c Labels,
     unusual: Tally<Problem>,
     conflicts: Tally<Problem>,
 }
 
 impl<'c> Roster<'c> {
-    pub(super) fn new(instance: &'c Instance) -> Self {
+    fn new(instance: &'c Instance, shard: Shard) -> Self {
         Self {
             fleet: FleetBuilder::new(instance.id.clone()),
+            shard,
             instance_labels: &instance.labels,
             unusual: Tally::default(),
             conflicts: Tally::default(),
@@ -38,13 +83,16 @@ impl<'c> Roster<'c> {
         labels
     }
 
-    /// Adds a client, if it is not there yet.
+    /// Adds a client, if it is of this shard and not there yet.
     pub(super) fn add(&mut self, client: &ClientId, labels: &Labels) -> Result<(), FleetError> {
+        if !self.shard.owns(client.as_str()) {
+            return Ok(());
+        }
         self.fleet.push(client.as_str(), labels.iter().map(|(name, value)| (name, value.as_str())))
     }
 
     /// The fleet, and the warnings that are about all of it.
-    pub(super) fn finish(self, warnings: &mut Vec<Problem>) -> Fleet {
+    fn finish(self, warnings: &mut Vec<Problem>) -> Fleet {
         let unusual = self.unusual.warning(UNUSUAL);
         let conflicts = self.conflicts.warning("the labels listed first count");
         let about = |(place, message): (Problem, String)| place.saying(message);
@@ -53,51 +101,66 @@ impl<'c> Roster<'c> {
     }
 }
 
-/// What is read from one file, whatever its format.
+/// What is read from one text, whatever its format.
 pub(super) struct Listing<'f, 'c> {
-    /// What is wrong with the file.
+    /// What is wrong with the text.
     pub(super) report: Report,
     file: &'f Arc<Path>,
     place: &'f dyn Fn(usize) -> Option<Place>,
-    roster: &'f mut Roster<'c>,
+    rosters: &'f mut Rosters<'c>,
+    /// The instance that lists the text.
+    home: usize,
+    /// The instance of the group, if it is configured.
+    instance: Option<usize>,
     labels: Labels,
     clients: usize,
 }
 
 impl<'f, 'c> Listing<'f, 'c> {
-    /// Nothing yet of `file`, in which `place` finds marks.
+    /// Nothing yet of `file`, in which `place` finds marks, and which the instance number `home` lists.
     pub(super) fn new(
         file: &'f Arc<Path>,
         place: &'f dyn Fn(usize) -> Option<Place>,
-        roster: &'f mut Roster<'c>,
+        rosters: &'f mut Rosters<'c>,
+        home: usize,
     ) -> Self {
-        Self { report: Report::default(), file, place, roster, labels: Labels::new(), clients: 0 }
+        let (report, labels) = (Report::default(), Labels::new());
+        Self { report, file, place, rosters, home, instance: Some(home), labels, clients: 0 }
     }
 
-    /// One label of a group. Names that begin with `__` are dropped, as Prometheus does after
-    /// relabelling.
+    /// Adds a label to those of a group. Names that begin with `__` are dropped, as Prometheus does
+    /// after relabelling, but for the one that names an instance.
     pub(super) fn label(
         &mut self,
+        group: &mut GroupLabels,
         name: &str,
         value: &str,
         mark: usize,
         path: impl fmt::Display,
-    ) -> Option<(LabelName, String)> {
-        if name.starts_with("__") {
-            return None;
-        }
-        match LabelName::new(name) {
-            Ok(name) => Some((name, value.to_owned())),
-            Err(error) => {
-                self.report.problem(mark, path, label_name_problem(error));
-                None
+    ) {
+        if name == INSTANCE_ID {
+            group.instance = Some(value.to_owned());
+        } else if !name.starts_with("__") {
+            match LabelName::new(name) {
+                Ok(name) => group.labels.push((name, value.to_owned())),
+                Err(error) => self.report.problem(mark, path, label_name_problem(error)),
             }
         }
     }
 
     /// A group begins, whose clients have these labels.
-    pub(super) fn group(&mut self, labels: &Labels) {
-        self.labels = self.roster.with_instance_labels(labels);
+    pub(super) fn group(&mut self, group: &GroupLabels, mark: usize, path: impl fmt::Display) {
+        self.instance = match &group.instance {
+            None => Some(self.home),
+            Some(id) => self.rosters.by_id.get(&**id).copied(),
+        };
+        if let Some(n) = self.instance {
+            self.labels = self.rosters.all[n].with_instance_labels(&group.labels);
+        } else {
+            let id = shown(group.instance.as_deref().unwrap_or_default());
+            let here = Problem::of_file(self.file, "").at((self.place)(mark), path.to_string());
+            self.rosters.foreign.add(|| (here, format!("belongs to the instance {id}, which is not configured")));
+        }
     }
 
     /// One client of the group.
@@ -107,22 +170,24 @@ impl<'f, 'c> Listing<'f, 'c> {
             return;
         };
         self.clients += 1;
+        let Some(n) = self.instance else { return };
+        let roster = &mut self.rosters.all[n];
         let here = |text| (Problem::of_file(self.file, "").at((self.place)(mark), path.to_string()), text);
-        match self.roster.add(&client, &self.labels) {
+        match roster.add(&client, &self.labels) {
             Ok(()) => {
                 if let Some(why) = client.irregularity() {
-                    self.roster.unusual.add(|| here(format!("{} {why}", shown(id))));
+                    roster.unusual.add(|| here(format!("{} {why}", shown(id))));
                 }
             }
             Err(FleetError::Duplicate { same_labels: true }) => {}
             Err(FleetError::Duplicate { same_labels: false }) => {
-                self.roster.conflicts.add(|| here(format!("{} is listed again with other labels", shown(id))));
+                roster.conflicts.add(|| here(format!("{} is listed again with other labels", shown(id))));
             }
             Err(error @ FleetError::TooLong) => self.report.problem(mark, path, error.to_string()),
         }
     }
 
-    /// How many clients the file lists, or what is wrong with it.
+    /// How many clients the text lists, or what is wrong with it.
     pub(super) fn finish(self) -> Result<usize, Problems> {
         let (problems, _) = self.report.locate(self.file, self.place);
         if problems.is_empty() { Ok(self.clients) } else { Err(problems) }

@@ -1,6 +1,6 @@
 //! Client files in YAML.
 
-use super::listing::{Labels, Listing};
+use super::listing::{GroupLabels, Listing};
 use crate::config::{At, Entry};
 
 /// Reads the groups of clients that stand at `root`.
@@ -8,7 +8,7 @@ pub(super) fn read(root: At<'_>, listing: &mut Listing<'_, '_>) {
     for group in root.items(&mut listing.report) {
         let Some([targets, labels_at]) = group.fields(["targets", "labels"], &mut listing.report) else { continue };
         let labels = labels_at.map(|at| labels(&at, listing)).unwrap_or_default();
-        listing.group(&labels);
+        listing.group(&labels, group.mark(), group);
         let Some(targets) = targets else {
             group.problem(&mut listing.report, "`targets` is missing; list client IDs in it");
             continue;
@@ -21,12 +21,11 @@ pub(super) fn read(root: At<'_>, listing: &mut Listing<'_, '_>) {
     }
 }
 
-fn labels(at: &At<'_>, listing: &mut Listing<'_, '_>) -> Labels {
-    let entries = at.entries(&mut listing.report).unwrap_or_default();
-    let mut labels = Labels::with_capacity(entries.len());
-    for Entry { name, key, value } in entries {
+fn labels(at: &At<'_>, listing: &mut Listing<'_, '_>) -> GroupLabels {
+    let mut labels = GroupLabels::default();
+    for Entry { name, key, value } in at.entries(&mut listing.report).unwrap_or_default() {
         if let Some(value) = value.scalar(&mut listing.report) {
-            labels.extend(listing.label(name, value, key.mark(), key));
+            listing.label(&mut labels, name, value, key.mark(), key);
         }
     }
     labels

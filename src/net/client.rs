@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Url};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// How long a connection may lie idle. The vendor's gateway closes it after 25 s (its
 /// `Keep-Alive` header says so), and a request sent into that close would be lost.
@@ -40,6 +40,22 @@ pub enum ClientError {
         /// The file.
         path: PathBuf,
         /// What is wrong with the certificate.
+        source: rustls::Error,
+    },
+    /// The client certificate or its key could not be read, or what is in the file is not PEM.
+    #[error("cannot read {}", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// The client certificate and its key do not fit together, or are of no use.
+    #[error("the client certificate in {} cannot be used with its key", path.display())]
+    BadIdentity {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// What is wrong.
         source: rustls::Error,
     },
     /// `https` is wanted, and the system has no CA certificates.
@@ -72,6 +88,17 @@ pub fn client<'a>(
     ca_file: Option<&Path>,
     connect_timeout: Duration,
 ) -> Result<Client, ClientError> {
+    client_as(endpoints, ca_file, None, connect_timeout)
+}
+
+/// The same as [`client`], that shows a certificate where the server asks for one: the files of
+/// the certificate, with those that lead to its authority, and of its key.
+pub fn client_as<'a>(
+    endpoints: impl IntoIterator<Item = &'a Url>,
+    ca_file: Option<&Path>,
+    identity: Option<(&Path, &Path)>,
+    connect_timeout: Duration,
+) -> Result<Client, ClientError> {
     let (mut https, mut only_loopback) = (false, true);
     for endpoint in endpoints {
         https |= endpoint.scheme() == "https";
@@ -80,12 +107,28 @@ pub fn client<'a>(
     let roots = match ca_file {
         _ if !https => RootCertStore::empty(),
         Some(path) => roots_of(path)?,
-        None => system_roots()?,
+        None => system_roots().map_err(ClientError::NoSystemRoots)?,
     };
+    let builder = well_mannered(roots, identity.filter(|_| https), connect_timeout)?;
+    let builder = if only_loopback { builder.no_proxy() } else { builder };
+    Ok(builder.build()?)
+}
+
+/// Builds the client for services on this host or on its link: plain `http`, and never through a
+/// proxy, which would ask a service of its own host's.
+pub fn direct_client(connect_timeout: Duration) -> Result<Client, ClientError> {
+    Ok(well_mannered(RootCertStore::empty(), None, connect_timeout)?.no_proxy().build()?)
+}
+
+fn well_mannered(
+    roots: RootCertStore,
+    identity: Option<(&Path, &Path)>,
+    connect_timeout: Duration,
+) -> Result<ClientBuilder, ClientError> {
     #[expect(clippy::disallowed_methods, reason = "the one place that may build a client")]
     let builder = Client::builder();
-    let builder = builder
-        .tls_backend_preconfigured(tls(roots)?)
+    Ok(builder
+        .tls_backend_preconfigured(tls(roots, identity)?)
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -93,9 +136,7 @@ pub fn client<'a>(
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_keepalive(KEEPALIVE)
-        .tcp_nodelay(true);
-    let builder = if only_loopback { builder.no_proxy() } else { builder };
-    Ok(builder.build()?)
+        .tcp_nodelay(true))
 }
 
 /// Whether `url` leads to this very host.
@@ -106,10 +147,20 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// TLS as every client has it; the provider is named, because none is installed for the process.
-fn tls(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+fn tls(roots: RootCertStore, identity: Option<(&Path, &Path)>) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    let config = config.with_root_certificates(roots);
+    let Some((cert_file, key_file)) = identity else { return Ok(config.with_no_client_auth()) };
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ClientError::Identity { path, source }
+    };
+    let chain = CertificateDer::pem_file_iter(cert_file).map_err(unreadable(cert_file))?;
+    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(unreadable(cert_file))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(unreadable(key_file))?;
+    let fit = |source| ClientError::BadIdentity { path: cert_file.to_owned(), source };
+    config.with_client_auth_cert(chain, key).map_err(fit)
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
@@ -122,13 +173,14 @@ fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
     if roots.is_empty() { Err(ClientError::EmptyCaFile(path.to_owned())) } else { Ok(roots) }
 }
 
-/// Certificates of the system that the library does not take are left out: a store of a hundred
-/// has an odd one now and then.
-fn system_roots() -> Result<RootCertStore, ClientError> {
+/// The certificates that the system trusts. Those that the library does not take are left out: a
+/// store of a hundred has an odd one now and then. Where none is left, what went wrong, if that is
+/// known.
+pub(super) fn system_roots() -> Result<RootCertStore, Option<rustls_native_certs::Error>> {
     let mut found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() { Err(ClientError::NoSystemRoots(found.errors.pop())) } else { Ok(roots) }
+    if roots.is_empty() { Err(found.errors.pop()) } else { Ok(roots) }
 }
 
 /// What the TLS library said, if it is at the bottom of a transport error.

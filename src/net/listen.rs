@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
@@ -23,6 +24,15 @@ pub enum ListenError {
         /// What the resolver said.
         source: io::Error,
     },
+    /// The service manager handed over a socket that is none to accept connections from.
+    #[error("cannot listen at a socket that was handed over: {0}")]
+    HandedOver(io::Error),
+    /// The service manager handed over none.
+    #[error(
+        "no socket was handed over: LISTEN_FDS is not set for this process; start it by a systemd socket unit, \
+         or listen at addresses"
+    )]
+    NoneHandedOver,
     /// The address cannot be bound.
     #[error("cannot listen at {address}: {source}")]
     Bind {
@@ -57,6 +67,23 @@ pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
         }
     }
     Err(refused)
+}
+
+/// Listens at the sockets that the process was started with, by systemd's protocol
+/// (`sd_listen_fds(3)`): file descriptors from 3 on, as many as `LISTEN_FDS` says, where `LISTEN_PID`
+/// is this process. To be called once, and early: it removes the variables.
+///
+/// Has to be called in a runtime.
+pub fn handed_over() -> Result<Vec<TcpListener>, ListenError> {
+    let mut sockets = ListenFd::from_env();
+    let handed_over = sockets.len();
+    let take = |n| {
+        let socket = sockets.take_tcp_listener(n)?.ok_or(io::ErrorKind::NotFound)?;
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket)
+    };
+    let listeners: Vec<_> = (0..handed_over).map(take).collect::<io::Result<_>>().map_err(ListenError::HandedOver)?;
+    if listeners.is_empty() { Err(ListenError::NoneHandedOver) } else { Ok(listeners) }
 }
 
 /// The host, without the brackets of an IPv6 address, and the port.

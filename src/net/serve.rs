@@ -1,8 +1,12 @@
-//! The accept loop: HTTP/1 on listening sockets, within bounds that a client cannot pass.
+//! The accept loop: HTTP on listening sockets, within bounds that a client cannot pass.
 
 mod acceptor;
 mod activity;
+mod answer;
 mod connection;
+mod crowd;
+mod handshake;
+mod watched;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,14 +20,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use acceptor::Acceptor;
+use connection::Connection;
+use crowd::Crowd;
+
+use super::tls::Tls;
 
 /// What a server bears from its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// How many connections may be open; further ones wait in the kernel until one ends.
+    /// How many connections may be open. A further one takes the place of the one that has waited
+    /// longest for a request, or waits itself while there is a request in flight on each.
     pub max_connections: usize,
-    /// How long the head of a request may take, from the connection's beginning or, on a
-    /// connection that was used before, from the head's first byte.
+    /// How long the head of a request may take, from the connection's beginning (a handshake
+    /// included) or, on a connection that was used before, from the head's first byte.
     pub header_timeout: Duration,
     /// How long a connection may lie idle between requests. Longer than the usual scrape
     /// intervals, so that a scraper keeps its connection.
@@ -54,25 +63,59 @@ impl Default for ServeOptions {
 pub async fn serve<S, B>(listeners: Vec<TcpListener>, service: S, options: ServeOptions, shutdown: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
+    B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
+{
+    serve_secured(listeners, None, service, options, shutdown).await;
+}
+
+/// Serves as [`serve`] does; where there is `tls`, by TLS alone, and HTTP/2 to clients that agree
+/// upon it in the handshake.
+pub async fn serve_secured<S, B>(
+    listeners: Vec<TcpListener>,
+    tls: Option<Tls>,
+    service: S,
+    options: ServeOptions,
+    shutdown: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
     B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
 {
     let mut acceptor = Acceptor::new(listeners);
     let mut connections = JoinSet::new();
+    let crowd = Crowd::default();
     loop {
+        let stream = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            stream = acceptor.accept() => stream,
+        };
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            stream = acceptor.accept(), if connections.len() < options.max_connections => {
-                connections.spawn(connection::serve(stream, service.clone(), options, shutdown.clone()));
-            }
+            () = make_room(&mut connections, &crowd, options.max_connections) => {}
         }
+        let connection = Connection::new(service.clone(), options, crowd.join(), shutdown.clone());
+        connections.spawn(connection.accept(stream, tls.clone()));
     }
     drop(acceptor);
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(options.drain_timeout, drained).await.is_err() {
         warn!(connections = connections.len(), "requests were still in flight at the end of the drain; dropping them");
         connections.shutdown().await;
+    }
+}
+
+/// Waits until there are fewer than `most` connections, and makes one go that waits for its client.
+async fn make_room(connections: &mut JoinSet<()>, crowd: &Crowd, most: usize) {
+    let mut sent_away = false;
+    while connections.len() >= most {
+        sent_away = sent_away || crowd.send_oldest_away();
+        tokio::select! {
+            _ = connections.join_next() => {}
+            () = crowd.someone_waits(), if !sent_away => {}
+        }
     }
 }

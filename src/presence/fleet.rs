@@ -39,7 +39,7 @@ pub struct Group {
     pub label_text: Box<str>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     /// Where the client's text begins; it ends where the next one's begins.
     start: u32,
@@ -133,6 +133,15 @@ impl Fleet {
         &self.text[start as usize..start as usize + usize::from(id)]
     }
 }
+
+impl PartialEq for Fleet {
+    /// Whether they are the same clients with the same labels, in the same order.
+    fn eq(&self, other: &Self) -> bool {
+        self.instance == other.instance && self.text == other.text && self.entries == other.entries
+    }
+}
+
+impl Eq for Fleet {}
 
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,8 @@
 //! A frozen copy of an instance's state: 16 bytes a client, from which a scrape is rendered.
 
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::state::Board;
 use super::{Fleet, InstanceFacts, InstanceId, Observation, Run, Status};
@@ -43,18 +44,43 @@ pub struct Frozen {
     pub instances: Vec<FrozenInstance>,
 }
 
+/// Observation and run of a client, packed; zeroes while it is unknown.
+type FrozenWords = (u64, u64);
+
+/// Where the words of a copy go when nobody reads it any more, so that the next one is made there.
+///
+/// At a million clients they are 16 MB, and allocators keep what a thread has freed, for that
+/// thread alone: without this, every thread that ever answered a scrape would come to hold them.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Mutex<Vec<FrozenWords>>);
+
+impl Spare {
+    fn lock(&self) -> MutexGuard<'_, Vec<FrozenWords>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for so many clients, and not for many more.
+    fn take(&self, clients: usize) -> Vec<FrozenWords> {
+        let mut words = mem::take(&mut *self.lock());
+        words.clear();
+        words.shrink_to(clients);
+        words.reserve_exact(clients);
+        words
+    }
+}
+
 /// Everything known of one instance at one moment.
 #[derive(Debug)]
 pub struct FrozenInstance {
     fleet: Arc<Fleet>,
-    /// Observation and run of each client, packed; zeroes while it is unknown.
-    words: Box<[(u64, u64)]>,
+    words: Vec<FrozenWords>,
     groups: Box<[StatusCounts]>,
     facts: InstanceFacts,
+    spare: Arc<Spare>,
 }
 
 impl FrozenInstance {
-    pub(super) fn new(board: &Board, facts: InstanceFacts, now: Timestamp) -> Self {
+    pub(super) fn new(board: &Board, facts: InstanceFacts, now: Timestamp, spare: &Arc<Spare>) -> Self {
         let mut groups: Box<[StatusCounts]> = board
             .groups
             .iter()
@@ -64,7 +90,8 @@ impl FrozenInstance {
                 ..StatusCounts::default()
             })
             .collect();
-        let words = board.words.iter().enumerate().map(|(index, words)| {
+        let mut frozen = spare.take(board.words.len());
+        frozen.extend(board.words.iter().enumerate().map(|(index, words)| {
             let known = words.read().filter(|(seen, _)| now.since(seen.at) <= facts.stale_after);
             let counts = &mut groups[board.fleet.group_of(index)];
             match known {
@@ -73,9 +100,8 @@ impl FrozenInstance {
                 Some(_) => counts.offline += 1,
             }
             known.map_or((0, 0), |(seen, run)| (seen.pack(), run.pack()))
-        });
-        let words = words.collect();
-        Self { fleet: Arc::clone(&board.fleet), words, groups, facts }
+        }));
+        Self { fleet: Arc::clone(&board.fleet), words: frozen, groups, facts, spare: Arc::clone(spare) }
     }
 
     /// The instance.
@@ -113,5 +139,58 @@ impl FrozenInstance {
     #[must_use]
     pub fn facts(&self) -> &InstanceFacts {
         &self.facts
+    }
+}
+
+impl Drop for FrozenInstance {
+    fn drop(&mut self) {
+        *self.spare.lock() = mem::take(&mut self.words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::presence::{FleetBuilder, InstanceState, Operation};
+
+    const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn fleet(clients: usize) -> Fleet {
+        let mut fleet = FleetBuilder::new(InstanceId::new("post-cn-1").expect("not empty"));
+        (0..clients).for_each(|n| fleet.push(&n.to_string(), []).expect("new"));
+        fleet.build()
+    }
+
+    fn statuses(frozen: &FrozenInstance) -> Vec<Status> {
+        (0..frozen.fleet().len()).map(|index| frozen.status(index)).collect()
+    }
+
+    #[test]
+    fn a_copy_is_made_where_the_last_one_was_unless_that_is_still_read() {
+        let state = InstanceState::new(fleet(3), Duration::from_secs(300));
+        let first = state.freeze(AT);
+        state.publish("1", Observation { online: true, at: AT, operation: Operation::Single });
+        let second = state.freeze(AT);
+        assert_eq!(statuses(&first), [Status::Unknown; 3]);
+        assert_eq!(statuses(&second), [Status::Unknown, Status::Online, Status::Unknown]);
+
+        let place = second.words.as_ptr();
+        drop((first, second));
+        let third = state.freeze(AT);
+        assert_eq!(third.words.as_ptr(), place);
+        assert_eq!(statuses(&third), [Status::Unknown, Status::Online, Status::Unknown]);
+    }
+
+    #[test]
+    fn a_copy_of_another_fleet_has_room_for_that_one() {
+        let state = InstanceState::new(fleet(1000), Duration::from_secs(300));
+        drop(state.freeze(AT));
+        for clients in [10, 20, 0] {
+            state.swap(fleet(clients));
+            let frozen = state.freeze(AT);
+            assert_eq!((frozen.words.len(), frozen.words.capacity()), (clients, clients));
+        }
     }
 }

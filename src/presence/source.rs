@@ -17,6 +17,9 @@ pub struct Answer<T> {
     pub request_id: Option<String>,
 }
 
+/// How many clients a batch may ask for.
+pub const MAX_BATCH: usize = 10;
+
 /// One client in the answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchEntry {
@@ -35,11 +38,16 @@ pub trait PresenceSource: Send + Sync + fmt::Debug {
     /// Asks for one client, in real time. `true` is online.
     fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>>;
 
-    /// Asks for up to ten clients; the answer may lag, come in any order, and lack some.
+    /// Asks for up to [`MAX_BATCH`] clients; the answer may lag, come in any order, and lack some.
     fn query_batch<'a>(&'a self, clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>>;
 
     /// Drops cached credentials and fetches new ones; whether there are other ones now.
     fn refresh_credentials(&self) -> BoxFuture<'_, bool>;
+
+    /// How often somebody has replaced the credentials: what was refused before may be accepted now.
+    fn credentials_replaced(&self) -> u64 {
+        0
+    }
 
     /// The server's clock minus this host's, in milliseconds, as corrected for in requests.
     fn clock_offset_millis(&self) -> i64;

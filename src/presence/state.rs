@@ -11,8 +11,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::facts::Facts;
+use super::freeze::Spare;
 use super::observation::Run;
-use super::{Fleet, FrozenInstance, InstanceFacts, InstanceId, Observation};
+use super::{Fleet, FrozenInstance, InstanceFacts, InstanceId, Observation, Operation};
 use crate::clock::Timestamp;
 
 /// What became of a published observation.
@@ -24,6 +25,9 @@ pub enum Published {
     Connected,
     /// The client was known to be online, and is offline.
     Disconnected,
+    /// Not published: a batch cannot change a status, nor say for the first time that a client is
+    /// offline. A single call has to confirm it.
+    Doubtful,
     /// The client has left the fleet.
     Gone,
 }
@@ -35,6 +39,7 @@ pub struct InstanceState {
     board: ArcSwap<Board>,
     writers: Mutex<()>,
     facts: Facts,
+    spare: Arc<Spare>,
 }
 
 /// A fleet with the words of its clients and the counters of its groups.
@@ -116,6 +121,7 @@ impl InstanceState {
             board: ArcSwap::from_pointee(Board::empty(Arc::new(fleet))),
             writers: Mutex::new(()),
             facts: Facts::new(stale_after),
+            spare: Arc::default(),
         }
     }
 
@@ -143,6 +149,8 @@ impl InstanceState {
     /// Publishes what the API said about `client`.
     ///
     /// An observation that is older than the one it would replace is dropped: it was overtaken.
+    /// One of a batch, which is answered from a cache, is published only where it says what is
+    /// known already, or that a client is online of which nothing is known.
     pub fn publish(&self, client: &str, observation: Observation) -> Published {
         let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
         let board = self.board.load();
@@ -154,8 +162,17 @@ impl InstanceState {
         if before.is_some_and(|(old, _)| old.at > observation.at) {
             return Published::Kept;
         }
+        let is_fresh = |old| !self.is_stale(old, observation.at);
+        let is_doubtful = match before {
+            Some((old, _)) if old.online == observation.online => !old.online && !is_fresh(old),
+            Some(_) => true,
+            None => !observation.online,
+        };
+        if is_doubtful && observation.operation == Operation::Batch {
+            return Published::Doubtful;
+        }
         let run = match before {
-            Some((old, run)) if old.online == observation.online && !self.is_stale(old, observation.at) => run,
+            Some((old, run)) if old.online == observation.online && is_fresh(old) => run,
             _ => Run { online: observation.online, since: observation.at },
         };
         words.write(observation, run);
@@ -195,7 +212,7 @@ impl InstanceState {
     /// A copy of everything at `now`, in which all families agree.
     #[must_use]
     pub fn freeze(&self, now: Timestamp) -> FrozenInstance {
-        FrozenInstance::new(&self.board.load(), self.facts.read(), now)
+        FrozenInstance::new(&self.board.load(), self.facts.read(), now, &self.spare)
     }
 
     fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {
@@ -208,7 +225,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::presence::{FleetBuilder, Operation, Status};
+    use crate::presence::{FleetBuilder, Status};
 
     const STALE_AFTER: Duration = Duration::from_secs(300);
 
@@ -255,6 +272,26 @@ mod tests {
         state.publish("a", seen(true, 1001));
         assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
         assert_eq!(state.observation("a", at(1001)), Some(seen(true, 1001)));
+    }
+
+    #[test]
+    fn a_batch_changes_no_status_and_makes_nobody_offline() {
+        let state = InstanceState::new(fleet(&["a", "b"]), STALE_AFTER);
+        let cached = |online, seconds| Observation { operation: Operation::Batch, ..seen(online, seconds) };
+        assert_eq!(state.publish("a", cached(false, 1000)), Published::Doubtful);
+        assert_eq!(state.observation("a", at(1000)), None);
+        assert_eq!(state.publish("a", cached(true, 1001)), Published::Kept);
+        assert_eq!(state.publish("a", cached(false, 1002)), Published::Doubtful);
+        assert_eq!(state.observation("a", at(1002)), Some(cached(true, 1001)));
+        assert_eq!(state.publish("a", seen(false, 1003)), Published::Disconnected);
+        assert_eq!(state.publish("a", cached(false, 1004)), Published::Kept);
+        assert_eq!(state.observation("a", at(1004)), Some(cached(false, 1004)));
+        assert_eq!(state.publish("a", cached(true, 1005)), Published::Doubtful);
+        // Once unknown, it is offline for the first time again; and online is still a change.
+        assert_eq!(state.publish("a", cached(false, 2000)), Published::Doubtful);
+        assert_eq!(state.publish("a", cached(true, 2000)), Published::Doubtful);
+        assert_eq!(state.publish("b", cached(true, 1000)), Published::Kept);
+        assert_eq!(state.publish("b", cached(true, 2000)), Published::Kept);
     }
 
     #[test]

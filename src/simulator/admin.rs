@@ -8,15 +8,19 @@
 //! | `GET stats` | what arrived and what became of it |
 //! | `GET clients` | every client, its instance, and whether it is online now |
 //! | `PUT clients` | `{"client_id": …, "online": true, false or null}`: imposes a status, or gives the client back to the script |
+//! | `GET identity` | how to get temporary credentials: roles, identity provider and its token, credentials URI |
+//! | `GET credential-faults`, `PUT credential-faults` | as `faults`, for the services that give those |
 //! | `GET requests` | the last 100 requests to the API, as they came |
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use hyper::{Method, Response};
 use serde::{Deserialize, Serialize};
 
 use super::body::{Body, response};
 use super::call::Call;
+use super::faults::Faults;
 use super::reply;
 use super::service::Service;
 
@@ -49,14 +53,9 @@ struct Failure {
 pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response<Body> {
     let method = call.method();
     match resource {
-        "faults" if method == Method::GET => ok(&**service.faults.load()),
-        "faults" if method == Method::PUT => match serde_json::from_slice(call.body()) {
-            Ok(faults) => {
-                service.faults.store(Arc::new(faults));
-                ok(&**service.faults.load())
-            }
-            Err(error) => failed(400, error.to_string()),
-        },
+        "faults" => faults(&service.faults, call),
+        "credential-faults" => faults(&service.credential_faults, call),
+        "identity" if method == Method::GET => ok(&service.identity()),
         "stats" if method == Method::GET => ok(&service.ledger.stats()),
         "clients" if method == Method::GET => ok(&clients(service)),
         "clients" if method == Method::PUT => match serde_json::from_slice::<Imposition>(call.body()) {
@@ -70,8 +69,22 @@ pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response
             Err(error) => failed(400, error.to_string()),
         },
         "requests" if method == Method::GET => ok(&service.ledger.captured()),
-        "faults" | "stats" | "clients" | "requests" => failed(405, format!("{method} is not for {resource}")),
+        "identity" | "stats" | "clients" | "requests" => failed(405, format!("{method} is not for {resource}")),
         _ => failed(404, format!("there is no {resource}")),
+    }
+}
+
+fn faults(faults: &ArcSwap<Faults>, call: &Call) -> Response<Body> {
+    match call.method() {
+        "GET" => ok(&**faults.load()),
+        "PUT" => match serde_json::from_slice(call.body()) {
+            Ok(set) => {
+                faults.store(Arc::new(set));
+                ok(&**faults.load())
+            }
+            Err(error) => failed(400, error.to_string()),
+        },
+        method => failed(405, format!("{method} is not for faults")),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a client of the stand-in has to be told.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,12 +41,12 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    pub(super) fn new(address: SocketAddr, access_key_id: &str, access_key_secret: &Secret, roster: &Roster) -> Self {
+    pub(super) fn new(endpoint: &str, access_key_id: &str, access_key_secret: &Secret, roster: &Roster) -> Self {
         let clients = roster.instances().iter().map(|(instance, clients)| {
             (instance.to_string(), clients.iter().map(ToString::to_string).collect::<Vec<_>>())
         });
         Self {
-            endpoint: format!("http://{address}"),
+            endpoint: endpoint.to_owned(),
             region: REGION.to_owned(),
             access_key_id: access_key_id.to_owned(),
             access_key_secret: access_key_secret.expose().to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::header::HeaderName;
 
 use super::call::Call;
-use super::dice::Dice;
+use super::keys::Keys;
 use super::refusal::Refusal;
 use crate::aliyun::sign::{self, CanonicalQuery, v2, v3};
 use crate::clock::Timestamp;
@@ -14,15 +14,6 @@ use crate::secret::Secret;
 
 /// How far a timestamp may be from the server's time, either way.
 const TOLERANCE: Duration = Duration::from_secs(15 * 60);
-
-/// The one access key of the stand-in.
-#[derive(Debug)]
-pub(super) struct AccessKey {
-    pub(super) id: String,
-    pub(super) secret: Secret,
-    /// What every request has to carry, if there is one.
-    pub(super) security_token: Option<Secret>,
-}
 
 /// What a request says of itself, in headers (V3) or parameters (V2).
 struct Claims<'a> {
@@ -44,17 +35,7 @@ pub(super) struct Verified {
     pub(super) nonce_until: Timestamp,
 }
 
-impl AccessKey {
-    /// The key that belongs to `seed`.
-    pub(super) fn new(seed: u64, security_token: Option<Secret>) -> Self {
-        let dice = Dice::new(seed).ask("access key");
-        Self {
-            id: format!("simulator-key-{:08x}", dice.ask("ID").bits() >> 32),
-            secret: Secret::new(format!("simulator-secret-{:08x}", dice.ask("secret").bits() >> 32)),
-            security_token,
-        }
-    }
-
+impl Keys {
     /// Checks everything about `call` but what needs memory.
     pub(super) fn verify(&self, call: &Call, now: Timestamp) -> Result<Verified, Refusal> {
         let authorization = call.header("authorization");
@@ -87,16 +68,9 @@ impl AccessKey {
         if stamped.since(now).max(now.since(stamped)) > TOLERANCE {
             return Err(Refusal::timestamp_expired());
         }
-        if claims.access_key_id != self.id {
-            return Err(Refusal::no_such_key());
-        }
-        let claimed_token = claims.security_token.as_deref().map(Secret::new);
-        match (&self.security_token, claimed_token) {
-            (Some(_), None) => return Err(Refusal::missing("SecurityToken")),
-            (expected, claimed) if *expected != claimed => return Err(Refusal::security_token()),
-            _ => {}
-        }
-        signature(&self.secret)?;
+        let token = claims.security_token.as_deref().map(Secret::new);
+        let key = self.admit(claims.access_key_id, token, now)?;
+        signature(&key.secret)?;
         Ok(Verified {
             version: claims.version.to_string(),
             nonce: claims.nonce.to_string(),

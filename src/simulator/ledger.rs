@@ -52,6 +52,18 @@ struct Pages {
     requests: u64,
 }
 
+impl Pages {
+    /// Keeps the request, and gives it its number.
+    fn capture(&mut self, call: &Call) -> u64 {
+        self.requests += 1;
+        if self.captured.len() == CAPTURED {
+            self.captured.pop_front();
+        }
+        self.captured.push_back(call.captured());
+        self.requests
+    }
+}
+
 impl Ledger {
     pub(super) fn new(traffic: Traffic) -> Self {
         let pages = Pages {
@@ -72,14 +84,13 @@ impl Ledger {
     /// Counts a request and gives it its number.
     pub(super) fn arrive(&self, address: IpAddr, call: &Call) -> (u64, Arrival) {
         let operation = call.action().and_then(|action| operation::named(&action));
-        let captured = call.captured();
         let (pages, now) = &mut self.open();
-        pages.requests += 1;
-        if pages.captured.len() == CAPTURED {
-            pages.captured.pop_front();
-        }
-        pages.captured.push_back(captured);
-        (pages.requests, pages.traffic.arrive(address, operation, *now))
+        (pages.capture(call), pages.traffic.arrive(address, operation, *now))
+    }
+
+    /// Gives a request a number that is not one to the API.
+    pub(super) fn capture(&self, call: &Call) -> u64 {
+        self.open().0.capture(call)
     }
 
     /// Remembers a nonce until `until`, or refuses one that came before.

@@ -77,6 +77,26 @@ impl Refusal {
         Self::new(400, "InvalidSecurityToken.MismatchWithAccessKey", message)
     }
 
+    /// The security token has expired, or what it stands for was revoked.
+    pub(super) fn expired_token() -> Self {
+        Self::new(400, "InvalidSecurityToken.Expired", "The security token has expired.")
+    }
+
+    /// The identity provider or its token is not one that the role trusts.
+    pub(super) fn oidc_token() -> Self {
+        Self::new(400, "AuthenticationFail.OIDCToken.Invalid", "The OIDC token is not valid.")
+    }
+
+    /// There is no such role.
+    pub(super) fn no_such_role() -> Self {
+        Self::new(404, "EntityNotExist.Role", "The role does not exist.")
+    }
+
+    /// The role does not trust the caller.
+    pub(super) fn role_denied() -> Self {
+        Self::new(403, "NoPermission", "The caller is not allowed to assume the role.")
+    }
+
     /// The instance is not the account's.
     pub(super) fn foreign_instance() -> Self {
         let message = "The instance does not exist or belongs to another account.";

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use http_body_util::{BodyExt as _, Limited};
@@ -15,7 +16,8 @@ use super::body::{Body, response, truncated};
 use super::call::Call;
 use super::dice::Dice;
 use super::faults::{Faults, Form, Outcome};
-use super::gateway::AccessKey;
+use super::issuer::{self, Asked, Identity, Issuer};
+use super::keys::Keys;
 use super::ledger::Ledger;
 use super::operation;
 use super::refusal::Refusal;
@@ -39,9 +41,16 @@ const MAX_BODY: usize = 1 << 20;
 pub(super) struct Service {
     pub(super) seed: u64,
     pub(super) clock: Clock,
-    pub(super) key: AccessKey,
+    /// The URL of the API.
+    pub(super) endpoint: String,
+    pub(super) keys: Keys,
+    pub(super) issuer: Issuer,
+    /// How often the token of the identity provider was rotated.
+    pub(super) rotated: AtomicU64,
     pub(super) world: World,
     pub(super) faults: ArcSwap<Faults>,
+    /// What goes wrong with the services that give credentials.
+    pub(super) credential_faults: ArcSwap<Faults>,
     pub(super) ledger: Ledger,
 }
 
@@ -53,8 +62,48 @@ impl Service {
         let call = Call::new(head, body);
         match call.path().strip_prefix(admin::PREFIX) {
             Some(resource) => Ok(admin::answer(self, resource, &call)),
-            None => self.answer_call(address, &call).await,
+            None => match Asked::of(&call) {
+                Some(asked) => self.issue(asked, &call).await,
+                None => self.answer_call(address, &call).await,
+            },
         }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        self.issuer.identity(&self.endpoint, self.rotated.load(Ordering::Relaxed))
+    }
+
+    /// Answers one request for credentials. Neither quotas nor their block are for these services.
+    async fn issue(&self, asked: Asked, call: &Call) -> Result<Response<Body>, Reset> {
+        let number = self.ledger.capture(call);
+        let faults = self.credential_faults.load_full();
+        let decision = faults.decide(self.seed, number);
+        sleep(decision.delay).await;
+        let form = match decision.outcome {
+            Outcome::Answered(form) => form,
+            Outcome::Reset => return Err(Reset),
+            Outcome::Hang => std::future::pending().await,
+        };
+        let server_time = skewed(self.clock.now(), faults.clock_skew);
+        let request_id = self.request_id(number);
+        let host = call.header("host").unwrap_or_default();
+        let origin = Origin { request_id: &request_id, host: &host };
+        let rotated = self.rotated.load(Ordering::Relaxed);
+        let at = issuer::At { keys: &self.keys, ledger: &self.ledger, now: server_time, origin, rotated };
+        let mut answer = self.issuer.answer(asked, call, &at);
+        if let (200, Form::Refused(refusal)) = (answer.0, &form) {
+            answer = issuer::refused(refusal.clone(), &at.origin);
+        }
+        let (status, kind, text) = answer;
+        let mut response = match form {
+            Form::Whole | Form::Refused(_) => response(status, kind, text),
+            Form::Truncated => truncated(status, kind, &text),
+            Form::Undecodable => response(200, kind, reply::UNDECODABLE),
+            Form::BadGateway => response(502, reply::HTML, reply::BAD_GATEWAY),
+        };
+        let date = httpdate::fmt_http_date(server_time.to_system_time());
+        response.headers_mut().insert(DATE, date.parse().expect("made of visible characters"));
+        Ok(response)
     }
 
     async fn answer_call(&self, address: IpAddr, call: &Call) -> Result<Response<Body>, Reset> {
@@ -140,7 +189,7 @@ impl Service {
             return Err(Refusal::no_such_api());
         }
         let action = call.action().ok_or_else(|| Refusal::missing("Action"))?;
-        let verified = self.key.verify(call, server_time)?;
+        let verified = self.keys.verify(call, server_time)?;
         self.ledger.use_nonce(&verified.nonce, server_time, verified.nonce_until)?;
         let operation = operation::named(&action)
             .filter(|_| verified.version == operation::VERSION)

@@ -4,39 +4,23 @@
 //! all come through here. Each attempt has a permit of its own; what follows from a failed one is
 //! decided in [`super::decide`].
 
+mod inquiry;
+
 use std::ops::ControlFlow;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub(super) use inquiry::{BatchAnswer, BatchReply, Inquiry, Reply};
+use inquiry::{Question, Replied};
 
 use super::decide::{Decision, Tried};
 use super::gate::Permit;
 use super::target::Target;
+use crate::clock::Timestamp;
 use crate::limits::{Priority, Time};
-use crate::presence::{BoxFuture, CallError, ErrorClass, Observation, Operation};
-
-/// Somebody who has questions about the clients of an instance.
-pub(super) trait Inquiry: Send {
-    /// The next client to ask for; after `None`, it is not called again.
-    fn next(&mut self) -> Option<Box<str>>;
-
-    /// An attempt failed, and may be made again. `Break` gives up everything.
-    fn attempt_failed(&mut self, _error: &CallError) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    /// The reply to one of its questions. `Break` gives up the rest, calls in flight included.
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()>;
-}
-
-/// What became of a question.
-#[derive(Debug)]
-pub(super) struct Reply {
-    /// The client that was asked for.
-    pub(super) client: Box<str>,
-    /// What is known now, or why nothing is.
-    pub(super) result: Result<Observation, CallError>,
-}
+use crate::presence::{Answer, BoxFuture, CallError, ErrorClass, Observation, Operation};
 
 /// How carefully an inquiry begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,98 +38,158 @@ pub(super) enum Caution {
 pub(super) struct Manner {
     /// How carefully to begin.
     pub(super) caution: Caution,
-    /// Whether calls go before those of sweeps.
+    /// Whether single calls go before those of sweeps. Batches never do.
     pub(super) priority: Priority,
     /// No call is repeated after this.
     pub(super) until: Option<Instant>,
+    /// No further question is asked once this is cancelled; those on their way are heard out.
+    pub(super) enough: CancellationToken,
 }
 
 /// A question on its way.
-#[derive(Debug)]
 struct Attempt {
-    client: Box<str>,
+    question: Question,
     tried: Tried,
 }
 
 /// An attempt that has ended.
 struct Ended {
-    attempt: Attempt,
-    result: Result<Observation, CallError>,
+    replied: Replied,
+    tried: Tried,
     /// When it left, by the clock of the limits and by ours.
     sent: Time,
     start: Instant,
 }
 
+/// Where the questions of one kind wait for their permits, one at a time.
+struct Door<'t> {
+    operation: Operation,
+    next: Option<Attempt>,
+    permit: Option<BoxFuture<'t, Permit>>,
+}
+
 /// Asks everything that `inquiry` wants to know of `target`; whether it was heard out.
 pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inquiry) -> ControlFlow<()> {
+    let enough = manner.enough.clone();
     let mut asking = Asking { target, manner, waiting: Vec::new(), refreshed: None };
     let mut calls = FuturesUnordered::new();
-    let mut permit: Option<BoxFuture<'_, Permit>> = None;
-    let mut next: Option<Attempt> = None;
-    let mut more = true;
+    // Batches first: gathering one may find clients that are to be asked for by themselves.
+    let mut doors = [Operation::Batch, Operation::Single].map(Door::new);
     loop {
         let now = Instant::now();
-        if next.is_none() {
-            next = asking.due(now);
+        let mut wake = None;
+        for n in 0..doors.len() {
+            let quiet = calls.is_empty() && asking.waiting.is_empty() && doors.iter().all(Door::is_empty);
+            let open = (quiet || asking.manner.caution == Caution::None) && !asking.manner.enough.is_cancelled();
+            let door = &mut doors[n];
+            if door.is_empty() {
+                door.next =
+                    asking.due(door.operation, now).or_else(|| if open { door.question(inquiry) } else { None });
+            }
+            if door.is_empty() {
+                let resumes = if open { inquiry.resumes_at(door.operation) } else { None };
+                wake = [wake, resumes, asking.due_at(door.operation)].into_iter().flatten().min();
+            } else if door.permit.is_none() {
+                door.permit = Some(asking.permit(door.operation));
+            }
         }
-        let alone = asking.manner.caution != Caution::None && !(calls.is_empty() && asking.waiting.is_empty());
-        if next.is_none() && more && !alone {
-            next = inquiry.next().map(Attempt::first);
-            more = next.is_some();
-        }
-        if next.is_none() && calls.is_empty() && asking.waiting.is_empty() {
+        if wake.is_none() && calls.is_empty() && doors.iter().all(Door::is_empty) {
             return ControlFlow::Continue(());
         }
-        if next.is_some() && permit.is_none() {
-            permit = Some(Box::pin(target.gate.permit(&target.lane, Operation::Single, asking.manner.priority)));
-        }
-        let due = asking.waiting.iter().map(|&(at, _)| at).min();
-        tokio::select! {
+        let [batches, singles] = &mut doors;
+        let (attempt, permit) = tokio::select! {
             biased;
             Some(ended) = calls.next() => {
                 let ended: Ended = ended;
-                if let Err(error) = &ended.result {
+                if let Some(error) = ended.replied.error() {
                     inquiry.attempt_failed(error)?;
                 }
-                if let Some(reply) = asking.settle(ended).await {
-                    inquiry.replied(reply)?;
+                if let Some(replied) = asking.settle(ended).await {
+                    match replied {
+                        Replied::One(reply) => inquiry.replied(reply)?,
+                        Replied::Batch(reply) => inquiry.replied_batch(reply)?,
+                    }
                     asking.manner.caution = Caution::None;
                 }
+                continue;
             }
-            granted = async { permit.as_mut().expect("guarded").await }, if permit.is_some() => {
-                permit = None;
-                let attempt = next.take().expect("a permit is asked for with an attempt at hand");
-                calls.push(call(target, attempt, granted));
-            }
-            () = async { tokio::time::sleep_until(due.expect("guarded")).await }, if next.is_none() && due.is_some() => {}
-        }
+            opened = batches.opens() => opened,
+            opened = singles.opens() => opened,
+            () = async { tokio::time::sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
+            () = enough.cancelled(), if !enough.is_cancelled() => continue,
+        };
+        calls.push(call(target, attempt, permit));
     }
 }
 
-impl Attempt {
-    fn first(client: Box<str>) -> Self {
-        Self { client, tried: Tried::default() }
+impl Door<'_> {
+    fn new(operation: Operation) -> Self {
+        Self { operation, next: None, permit: None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// A question that was not asked before.
+    fn question(&self, inquiry: &mut dyn Inquiry) -> Option<Attempt> {
+        let question = match self.operation {
+            Operation::Single => Question::One(inquiry.next()?),
+            Operation::Batch => Question::Batch(inquiry.next_batch()?),
+        };
+        Some(Attempt { question, tried: Tried::default() })
+    }
+
+    /// What goes out, once it may.
+    async fn opens(&mut self) -> (Attempt, Permit) {
+        let Some(permit) = &mut self.permit else { return std::future::pending().await };
+        let permit = permit.await;
+        self.permit = None;
+        (self.next.take().expect("a permit is asked for with an attempt at hand"), permit)
     }
 }
 
 /// One attempt: one call, one permit.
 async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
-    target.sent(Operation::Single);
+    let Attempt { question, tried } = attempt;
     let start = Instant::now();
-    let answer = target.source.query(&attempt.client).await;
     let sent = permit.sent;
+    let replied = match question {
+        Question::One(client) => {
+            let answer = record(target, Operation::Single, permit, target.source.query(&client)).await;
+            let result = answer.map(|(online, at)| Observation { online, at, operation: Operation::Single });
+            Replied::One(Reply { client, result })
+        }
+        Question::Batch(clients) => {
+            let ids: Vec<&str> = clients.iter().map(|client| &**client).collect();
+            let answer = record(target, Operation::Batch, permit, target.source.query_batch(&ids)).await;
+            let result = answer.map(|(entries, at)| BatchAnswer { entries, at });
+            Replied::Batch(BatchReply { clients, result })
+        }
+    };
+    Ended { replied, tried, sent, start }
+}
+
+/// Makes a call and counts it; what it said and when, or why it said nothing.
+async fn record<T>(
+    target: &Target,
+    operation: Operation,
+    permit: Permit,
+    call: BoxFuture<'_, Result<Answer<T>, CallError>>,
+) -> Result<(T, Timestamp), CallError> {
+    target.sent(operation);
+    let start = Instant::now();
+    let answer = call.await;
     drop(permit);
-    target.ended(Operation::Single, start, &answer);
+    target.ended(operation, start, &answer);
     if answer.is_ok() {
         target.lane.budget.refund();
     }
-    let at = target.clock.now();
-    let result = answer.map(|answer| Observation { online: answer.value, at, operation: Operation::Single });
-    Ended { attempt, result, sent, start }
+    answer.map(|answer| (answer.value, target.clock.now()))
 }
 
-struct Asking<'a> {
-    target: &'a Target,
+struct Asking<'t> {
+    target: &'t Target,
     manner: Manner,
     /// Attempts that are made again later, each with its time; there are never many.
     waiting: Vec<(Instant, Attempt)>,
@@ -153,35 +197,51 @@ struct Asking<'a> {
     refreshed: Option<Instant>,
 }
 
-impl Asking<'_> {
+impl<'t> Asking<'t> {
+    /// The right to make a call.
+    fn permit(&self, operation: Operation) -> BoxFuture<'t, Permit> {
+        let priority = match operation {
+            Operation::Single => self.manner.priority,
+            Operation::Batch => Priority::Ordinary,
+        };
+        Box::pin(self.target.gate.permit(&self.target.lane, operation, priority))
+    }
+
     /// The attempt whose time has come, if one's has.
-    fn due(&mut self, now: Instant) -> Option<Attempt> {
-        let at = self.waiting.iter().position(|&(at, _)| at <= now)?;
+    fn due(&mut self, operation: Operation, now: Instant) -> Option<Attempt> {
+        let at =
+            self.waiting.iter().position(|(at, attempt)| *at <= now && attempt.question.operation() == operation)?;
         Some(self.waiting.swap_remove(at).1)
     }
 
+    /// When the next attempt's time will come.
+    fn due_at(&self, operation: Operation) -> Option<Instant> {
+        self.waiting.iter().filter(|(_, attempt)| attempt.question.operation() == operation).map(|(at, _)| *at).min()
+    }
+
     /// The reply that `ended` is, unless it is tried again.
-    async fn settle(&mut self, ended: Ended) -> Option<Reply> {
-        let Ended { mut attempt, mut result, sent, start } = ended;
-        if let Err(error) = &mut result {
-            self.target.slow_down(Operation::Single, sent, error);
-            if let Some(at) = self.again(&mut attempt, error, start).await {
-                self.target.retried(Operation::Single);
-                self.waiting.push((at, attempt));
+    async fn settle(&mut self, ended: Ended) -> Option<Replied> {
+        let Ended { mut replied, mut tried, sent, start } = ended;
+        let operation = replied.operation();
+        if let Some(error) = replied.error_mut() {
+            self.target.slow_down(operation, sent, error);
+            if let Some(at) = self.again(&mut tried, error, start).await {
+                self.target.retried(operation);
                 if self.manner.caution == Caution::Credentials && error.authorised() {
                     self.manner.caution = Caution::None;
                 }
+                self.waiting.push((at, Attempt { question: replied.question(), tried }));
                 return None;
             }
         }
-        Some(Reply { client: attempt.client, result })
+        Some(replied)
     }
 
     /// When to try again, if at all. Refused credentials that cannot be replaced are terminal.
-    async fn again(&mut self, attempt: &mut Attempt, error: &mut CallError, start: Instant) -> Option<Instant> {
+    async fn again(&mut self, tried: &mut Tried, error: &mut CallError, start: Instant) -> Option<Instant> {
         let retries = if self.manner.caution == Caution::Probe { 0 } else { self.target.retries };
         let now = Instant::now();
-        let at = match attempt.tried.decide(error, retries) {
+        let at = match tried.decide(error, retries) {
             Decision::Final => None,
             Decision::Repeat => Some(now),
             Decision::Retry(longest) => self.target.lane.budget.spend().then(|| now + self.target.jitter(longest)),

@@ -36,6 +36,8 @@ pub(super) struct Breaker {
     open: Option<Open>,
     refusals: u32,
     complaints: Complaints,
+    /// How often the credentials had been replaced.
+    replaced: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,19 @@ impl Breaker {
             Some(Open { until, .. }) if now < until => Entry::Refused(until),
             Some(_) => Entry::Probe,
         }
+    }
+
+    /// The credentials have been replaced so many times in all; if that is new, what was refused
+    /// before may be accepted now.
+    pub(super) fn credentials_replaced(&mut self, times: u64) {
+        if std::mem::replace(&mut self.replaced, times) != times {
+            self.open = None;
+        }
+    }
+
+    /// When it may be probed, if it is open.
+    pub(super) fn opened_until(&self) -> Option<Instant> {
+        self.open.map(|open| open.until)
     }
 
     /// A call succeeded; whether that closed the breaker.

@@ -55,12 +55,6 @@ impl Tried {
     }
 }
 
-/// A uniformly random part of `longest`; `random` is any 64 random bits.
-pub(super) fn jitter(longest: Duration, random: u64) -> Duration {
-    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(if nanos == 0 { 0 } else { random % nanos })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,11 +99,5 @@ mod tests {
         for class in [ErrorClass::Terminal, ErrorClass::Client] {
             assert_eq!(Tried::default().decide(&error(class), 2), Decision::Final);
         }
-    }
-
-    #[test]
-    fn jitter_is_full() {
-        assert_eq!(jitter(Duration::ZERO, 7), Duration::ZERO);
-        assert!(jitter(Duration::from_secs(1), u64::MAX) < Duration::from_secs(1));
     }
 }

@@ -3,6 +3,8 @@
 //! The limits themselves are pure ([`crate::limits`]); this module gives them the time, the
 //! layers of the vendor's quotas, and somebody to wake up.
 
+mod quotas;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,74 +13,14 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use quotas::ByOperation;
+pub use quotas::Quotas;
+
 use super::budget::Budget;
 use crate::aliyun::operation_name;
-use crate::config;
 use crate::limits::{self, LaneId, LayerId, LayerSpec, Limits, Priority, Rate, Ticket, Time};
 use crate::presence::{InstanceId, Operation, ThrottledLayer};
 use crate::telemetry::Metrics;
-
-/// Single calls that may arrive in any second from one `serve` process. With [`QUERY_SLOTS`] it
-/// stays below the 300 at which the vendor blocks an egress IP (page "QPS limits").
-const SINGLE_SLOTS: usize = 265;
-
-/// Batch calls that may arrive in any second; an account may make 100.
-const BATCH_SLOTS: usize = 85;
-
-/// What a `query` beside a running `serve` may do.
-const QUERY_SLOTS: usize = 25;
-const QUERY_PER_SECOND: u32 = 10;
-
-/// Nothing leaves a `serve` process before it is this old, so that a crash loop adds nothing.
-const QUIET_START: Duration = Duration::from_secs(1);
-
-/// What one egress IP may do, by operation, and from when on.
-#[derive(Clone, Copy, Debug)]
-pub struct Quotas {
-    egress: ByOperation<LayerSpec>,
-    quiet: Duration,
-}
-
-impl Quotas {
-    /// The quotas of a `serve` process.
-    #[must_use]
-    pub fn serve(config: &config::Config) -> Self {
-        let limits = &config.limits;
-        let layer = |per_second, slots| {
-            let whole = LayerSpec::standard(Rate::per_second(per_second), slots);
-            whole.scaled(limits.share).with_in_flight(config.collect.concurrency)
-        };
-        let egress = ByOperation {
-            single: layer(limits.single_per_second, SINGLE_SLOTS),
-            batch: layer(limits.batch_per_second, BATCH_SLOTS),
-        };
-        Self { egress, quiet: QUIET_START }
-    }
-
-    /// The quotas of a `query` process.
-    #[must_use]
-    pub fn query() -> Self {
-        let pace = LayerSpec::standard(Rate::per_second(QUERY_PER_SECOND), QUERY_SLOTS);
-        let layer = LayerSpec { slots: QUERY_SLOTS, ..pace };
-        Self { egress: ByOperation { single: layer, batch: layer }, quiet: Duration::ZERO }
-    }
-}
-
-/// One of `T` for each operation.
-#[derive(Clone, Copy, Debug)]
-struct ByOperation<T> {
-    single: T,
-    batch: T,
-}
-
-impl<T: Copy> ByOperation<T> {
-    fn of(self, operation: Operation) -> T {
-        match operation {
-            Operation::Single => self.single,
-            Operation::Batch => self.batch,
-        }
-    }
-}
 
 /// All permits of the process.
 #[derive(Debug)]
@@ -87,14 +29,21 @@ pub struct Gate {
     driver: AbortHandle,
 }
 
-/// Where the calls of one instance line up.
-#[derive(Debug)]
+/// Where the calls of one instance line up; its clones are the same place.
+#[derive(Clone, Debug)]
 pub(super) struct Lane {
     lanes: ByOperation<LaneId>,
     account: ByOperation<LayerId>,
     instance: LayerId,
     /// What retries of this instance's account may cost.
     pub(super) budget: Arc<Budget>,
+}
+
+impl Lane {
+    /// Whether calls line up in the same place.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.lanes.single == other.lanes.single
+    }
 }
 
 /// The right to make one call, for as long as it is kept: it is dropped when the answer is
@@ -110,18 +59,21 @@ pub(super) struct Permit {
 #[derive(Debug)]
 struct Shared {
     origin: Instant,
-    quotas: Quotas,
     inner: Mutex<Inner>,
     wake: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
+    quotas: Quotas,
     limits: Limits,
     waiting: HashMap<Ticket, oneshot::Sender<Permit>>,
     layers: Vec<NamedLayer>,
     egress: ByOperation<LayerId>,
     accounts: HashMap<Option<String>, Account>,
+    /// By account and instance. A lane is never given up: its limits remember what was asked,
+    /// should the instance come back.
+    lanes: HashMap<(Option<String>, InstanceId), Lane>,
 }
 
 #[derive(Clone, Debug)]
@@ -136,12 +88,14 @@ struct NamedLayer {
     id: LayerId,
     name: String,
     operation: Operation,
+    /// Whether anybody asks through it; only then metrics speak of it.
+    in_use: bool,
 }
 
 impl Inner {
     fn add(&mut self, above: LayerId, name: &str, operation: Operation, spec: &LayerSpec, opens_at: Time) -> LayerId {
         let id = self.limits.add_layer(Some(above), spec, opens_at);
-        self.layers.push(NamedLayer { id, name: name.to_owned(), operation });
+        self.layers.push(NamedLayer { id, name: name.to_owned(), operation, in_use: true });
         id
     }
 
@@ -162,6 +116,17 @@ impl Inner {
         self.accounts.insert(key, account.clone());
         account
     }
+
+    fn mark(&mut self, layer: LayerId, in_use: bool) {
+        if let Some(layer) = self.layers.iter_mut().find(|named| named.id == layer) {
+            layer.in_use = in_use;
+        }
+    }
+}
+
+/// How metrics name the layer of an instance.
+fn instance_layer(instance: &InstanceId) -> String {
+    format!("instance/{instance}")
 }
 
 impl Gate {
@@ -176,25 +141,80 @@ impl Gate {
             id: egress.of(operation),
             name: "egress".to_owned(),
             operation,
+            in_use: true,
         });
-        let inner = Inner { limits, waiting: HashMap::new(), layers: layers.into(), egress, accounts: HashMap::new() };
-        let shared = Arc::new(Shared { origin: Instant::now(), quotas, inner: Mutex::new(inner), wake: Notify::new() });
+        let inner = Inner {
+            quotas,
+            limits,
+            waiting: HashMap::new(),
+            layers: layers.into(),
+            egress,
+            accounts: HashMap::new(),
+            lanes: HashMap::new(),
+        };
+        let shared = Arc::new(Shared { origin: Instant::now(), inner: Mutex::new(inner), wake: Notify::new() });
         let driver = tokio::spawn(drive(Arc::clone(&shared))).abort_handle();
         Self { shared, driver }
     }
 
-    /// The lane of one more instance.
+    /// Puts other quotas in force. What was spent, taken or halved under the old ones stays so.
+    pub fn reconfigure(&self, quotas: Quotas) {
+        let now = self.shared.now();
+        {
+            let Inner { quotas: current, limits, egress, accounts, .. } = &mut *self.shared.lock();
+            *current = quotas;
+            for operation in [Operation::Single, Operation::Batch] {
+                let spec = quotas.egress.of(operation);
+                limits.reconfigure(egress.of(operation), &spec, now);
+                for account in accounts.values() {
+                    limits.reconfigure(account.layers.of(operation), &spec.with_in_flight(usize::MAX), now);
+                }
+            }
+        }
+        self.shared.wake.notify_one();
+    }
+
+    /// The lane of an instance, which is the same one whenever it is asked for with the same
+    /// account; what the instance is to bear, in single calls of all shards together, may be another
+    /// each time.
     pub(super) fn lane(&self, instance: &InstanceId, account: Option<&str>, calls_per_second: u32) -> Lane {
-        let quotas = self.shared.quotas;
-        let opens_at = (Time::START + quotas.quiet).max(self.shared.now());
+        let now = self.shared.now();
+        let key = (account.map(str::to_owned), instance.clone());
         let mut inner = self.shared.lock();
+        let quotas = inner.quotas;
+        let own = Rate::per_second(calls_per_second).scaled(quotas.instance_part);
+        let own = LayerSpec::standard(own, usize::MAX);
+        if let Some(lane) = inner.lanes.get(&key).cloned() {
+            inner.limits.reconfigure(lane.instance, &own, now);
+            inner.mark(lane.instance, true);
+            drop(inner);
+            self.shared.wake.notify_one();
+            return lane;
+        }
+        let opens_at = (Time::START + quotas.quiet).max(now);
         let account = inner.account(account, quotas, opens_at);
-        let own = LayerSpec::standard(Rate::per_second(calls_per_second), usize::MAX);
-        let name = format!("instance/{instance}");
+        let name = instance_layer(instance);
         let own = inner.add(account.layers.single, &name, Operation::Single, &own, opens_at);
         let lanes =
             ByOperation { single: inner.limits.add_lane(own), batch: inner.limits.add_lane(account.layers.batch) };
-        Lane { lanes, account: account.layers, instance: own, budget: account.budget }
+        let lane = Lane { lanes, account: account.layers, instance: own, budget: account.budget };
+        inner.lanes.insert(key, lane.clone());
+        lane
+    }
+
+    /// Takes the series of an instance that nobody asks through `lane` any more out of `metrics`.
+    pub(super) fn forget(&self, lane: &Lane, instance: &InstanceId, metrics: &Metrics) {
+        let mut inner = self.shared.lock();
+        inner.mark(lane.instance, false);
+        let (name, operation) = (instance_layer(instance), operation_name(Operation::Single));
+        // They are not there before the first scrape.
+        let _ = metrics.limiter_calls_per_second.remove_label_values(&[&name, operation]);
+        let _ = metrics.limiter_wait_seconds.remove_label_values(&[&name, operation]);
+    }
+
+    /// Before this, no call leaves.
+    pub(super) fn opens_at(&self) -> Instant {
+        self.shared.origin + self.shared.lock().quotas.quiet
     }
 
     /// Waits for the right to make one call. Urgent ones go first, within a tenth of the rate.
@@ -250,8 +270,11 @@ impl Gate {
 
     fn time_through(&self, layer: LayerId, calls: usize) -> Duration {
         let now = self.shared.now();
-        let rate = self.shared.lock().limits.rate_in_force(layer, now).expect("layers are never removed");
-        let quiet = (Time::START + self.shared.quotas.quiet).since(now);
+        let (rate, quiet) = {
+            let inner = self.shared.lock();
+            let rate = inner.limits.rate_in_force(layer, now).expect("layers are never removed");
+            (rate, (Time::START + inner.quotas.quiet).since(now))
+        };
         quiet + Duration::from_secs_f64(calls as f64 / rate.calls_per_second())
     }
 
@@ -259,7 +282,7 @@ impl Gate {
     pub(super) fn export(&self, metrics: &Metrics) {
         let now = self.shared.now();
         let inner = self.shared.lock();
-        for layer in &inner.layers {
+        for layer in inner.layers.iter().filter(|layer| layer.in_use) {
             let labels = [layer.name.as_str(), operation_name(layer.operation)];
             if let Some(rate) = inner.limits.rate_in_force(layer.id, now) {
                 metrics.limiter_calls_per_second.with_label_values(&labels).set(rate.calls_per_second());

@@ -13,8 +13,10 @@ use crate::presence::Fleet;
 pub(super) struct Ring {
     fleet: Arc<Fleet>,
     cursor: usize,
-    /// Positions of new clients that were not asked for yet, the first one last.
+    /// Positions of clients that are new to the fleet, in its order.
     fresh: Vec<u32>,
+    /// How many of them were asked for.
+    greeted: usize,
 }
 
 /// One round: every client of the fleet once.
@@ -23,28 +25,32 @@ pub(super) struct Round<'a> {
     ring: &'a mut Ring,
     /// Clients that the cursor still passes in this round.
     left: usize,
-    /// Clients that were asked as new ones, so that the cursor skips them; sorted.
-    asked: Vec<u32>,
 }
 
 impl Ring {
     pub(super) fn new(fleet: Arc<Fleet>) -> Self {
-        Self { fleet, cursor: 0, fresh: Vec::new() }
+        Self { fleet, cursor: 0, fresh: Vec::new(), greeted: 0 }
     }
 
-    /// A round over `fleet`.
-    pub(super) fn round(&mut self, fleet: &Arc<Fleet>) -> Round<'_> {
-        if !Arc::ptr_eq(&self.fleet, fleet) {
-            self.turn_to(fleet);
-        }
-        let mut asked = self.fresh.clone();
-        asked.sort_unstable();
-        Round { left: fleet.len(), ring: self, asked }
+    /// The next round.
+    pub(super) fn round(&mut self) -> Round<'_> {
+        // Those that an earlier round asked for are as old as the others now.
+        self.fresh.drain(..self.greeted);
+        self.fresh.shrink_to_fit();
+        self.greeted = 0;
+        Round { left: self.fleet.len(), ring: self }
     }
 
-    fn turn_to(&mut self, fleet: &Arc<Fleet>) {
+    /// Whether it goes over `fleet`.
+    pub(super) fn is_of(&self, fleet: &Arc<Fleet>) -> bool {
+        Arc::ptr_eq(&self.fleet, fleet)
+    }
+
+    /// Goes on to another fleet, which takes a look at each of its clients.
+    pub(super) fn turn_to(&mut self, fleet: &Arc<Fleet>) {
         let is_new = |index: &usize| self.fleet.position(&fleet.client(*index)).is_none();
-        self.fresh = (0..fleet.len()).rev().filter(is_new).filter_map(|index| u32::try_from(index).ok()).collect();
+        self.fresh = (0..fleet.len()).filter(is_new).filter_map(|index| u32::try_from(index).ok()).collect();
+        self.greeted = 0;
         // The cursor goes to the first client behind it that is still there.
         let mut behind = (self.cursor..self.fleet.len()).chain(0..self.cursor);
         self.cursor = behind.find_map(|old| fleet.position(&self.fleet.client(old))).unwrap_or(0);
@@ -56,15 +62,17 @@ impl Iterator for Round<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        if let Some(index) = self.ring.fresh.pop() {
+        if let Some(&index) = self.ring.fresh.get(self.ring.greeted) {
+            self.ring.greeted += 1;
             return Some(index as usize);
         }
         while self.left > 0 {
             let index = self.ring.cursor;
             self.left -= 1;
             self.ring.cursor = (index + 1) % self.ring.fleet.len();
-            let asked = u32::try_from(index).is_ok_and(|index| self.asked.binary_search(&index).is_ok());
-            if !asked {
+            // In this round, all new ones had their turn already.
+            let greeted = u32::try_from(index).is_ok_and(|index| self.ring.fresh.binary_search(&index).is_ok());
+            if !greeted {
                 return Some(index);
             }
         }
@@ -87,6 +95,13 @@ mod tests {
         Arc::new(builder.build())
     }
 
+    fn round<'a>(ring: &'a mut Ring, fleet: &Arc<Fleet>) -> Round<'a> {
+        if !ring.is_of(fleet) {
+            ring.turn_to(fleet);
+        }
+        ring.round()
+    }
+
     fn names(fleet: &Fleet, round: impl Iterator<Item = usize>) -> Vec<u8> {
         round.map(|index| fleet.client(index).parse().expect("a number")).collect()
     }
@@ -95,18 +110,18 @@ mod tests {
     fn a_round_begins_where_the_last_one_ended() {
         let clients = fleet(0..5);
         let mut ring = Ring::new(Arc::clone(&clients));
-        assert_eq!(names(&clients, ring.round(&clients).take(3)), [0, 1, 2]);
-        assert_eq!(names(&clients, ring.round(&clients)), [3, 4, 0, 1, 2]);
-        assert_eq!(names(&clients, ring.round(&clients)), [3, 4, 0, 1, 2]);
+        assert_eq!(names(&clients, round(&mut ring, &clients).take(3)), [0, 1, 2]);
+        assert_eq!(names(&clients, round(&mut ring, &clients)), [3, 4, 0, 1, 2]);
+        assert_eq!(names(&clients, round(&mut ring, &clients)), [3, 4, 0, 1, 2]);
     }
 
     #[test]
     fn new_clients_come_first_and_the_cursor_stays_with_its_client() {
         let before = fleet([0, 1, 2, 3]);
         let mut ring = Ring::new(Arc::clone(&before));
-        assert_eq!(names(&before, ring.round(&before).take(2)), [0, 1]);
+        assert_eq!(names(&before, round(&mut ring, &before).take(2)), [0, 1]);
         let after = fleet([9, 0, 3, 8, 1]);
-        assert_eq!(names(&after, ring.round(&after)), [9, 8, 3, 1, 0]);
+        assert_eq!(names(&after, round(&mut ring, &after)), [9, 8, 3, 1, 0]);
     }
 
     proptest! {
@@ -118,9 +133,9 @@ mod tests {
         ) {
             let (first, second) = (fleet(before), fleet(after.iter().copied()));
             let mut ring = Ring::new(Arc::clone(&first));
-            let _ = ring.round(&first).take(taken).count();
+            let _ = round(&mut ring, &first).take(taken).count();
             for _ in 0..2 {
-                let mut asked = names(&second, ring.round(&second));
+                let mut asked = names(&second, round(&mut ring, &second));
                 asked.sort_unstable();
                 prop_assert!(asked.iter().eq(after.iter()));
             }
@@ -133,7 +148,7 @@ mod tests {
             let mut ring = Ring::new(Arc::clone(&clients));
             let mut turns = vec![0u32; usize::from(size)];
             for cut in cuts {
-                ring.round(&clients).take(cut).for_each(|index| turns[index] += 1);
+                round(&mut ring, &clients).take(cut).for_each(|index| turns[index] += 1);
                 let (least, most) = (turns.iter().min().copied(), turns.iter().max().copied());
                 prop_assert!(most <= least.map(|least| least + 1));
             }

@@ -5,17 +5,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::ask::{Caution, Inquiry, Manner, Reply, ask};
+use super::apart::{Apart, Loners};
+use super::ask::{Caution, Manner, ask};
 use super::breaker::{Breaker, Entry};
-use super::ring::{Ring, Round};
+use super::pass::Pass;
+use super::ring::Ring;
 use super::target::Target;
+use super::turns::{Turns, Window};
 use crate::aliyun::operation_name;
+use crate::config::{Collect, Query};
 use crate::limits::Priority;
-use crate::presence::{CallError, Fleet, InstanceState, Operation, Published, SweepResult, SweepSummary};
+use crate::presence::{Fleet, InstanceState, SweepResult, SweepSummary};
 
 /// How long a sweep may go on repeating calls: so many times its planned time, at least [`SHORTEST`].
 const PATIENCE: u32 = 2;
@@ -26,11 +31,23 @@ const SHORTEST: Duration = Duration::from_secs(10);
 /// Starts and joins the sweeps of one instance.
 #[derive(Debug)]
 pub(super) struct Sweeper {
-    target: Target,
-    max_age: Duration,
-    ring: tokio::sync::Mutex<Ring>,
-    breaker: Mutex<Breaker>,
-    flight: Mutex<Flight>,
+    pub(super) target: Target,
+    collect: Collect,
+    order: Arc<tokio::sync::Mutex<Order>>,
+    pub(super) breaker: Mutex<Breaker>,
+    flight: Arc<Mutex<Flight>>,
+    /// Cancelled when the instance has left.
+    gone: CancellationToken,
+    /// Cancelled when another sweeper takes over, or the instance has left; under the lock of
+    /// `flight`, so that no sweep starts behind it.
+    retired: CancellationToken,
+}
+
+/// What a sweep has to know of those before it. Only the sweep in flight holds it.
+#[derive(Debug)]
+struct Order {
+    ring: Ring,
+    loners: Loners,
 }
 
 /// The newest sweep.
@@ -43,7 +60,7 @@ struct Flight {
 /// How far a sweep has come.
 #[derive(Debug)]
 pub(super) struct Progress {
-    left: AtomicUsize,
+    pub(super) left: AtomicUsize,
     /// Whether to wait for it can help: not while the breaker is open.
     hopeful: bool,
     ended: CancellationToken,
@@ -66,23 +83,83 @@ impl Progress {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sweeper {
-    pub(super) fn new(target: Target, max_age: Duration) -> Self {
-        let ring = tokio::sync::Mutex::new(Ring::new(target.state.fleet()));
-        Self { target, max_age, ring, breaker: Mutex::default(), flight: Mutex::default() }
+    pub(super) fn new(target: Target, collect: &Collect) -> Self {
+        let order = Order { ring: Ring::new(target.state.fleet()), loners: Loners::default() };
+        let order = Arc::new(tokio::sync::Mutex::new(order));
+        Self::starting(target, collect, order, Arc::default(), CancellationToken::new())
+    }
+
+    fn starting(
+        target: Target,
+        collect: &Collect,
+        order: Arc<tokio::sync::Mutex<Order>>,
+        flight: Arc<Mutex<Flight>>,
+        gone: CancellationToken,
+    ) -> Self {
+        let (collect, retired) = (collect.clone(), gone.child_token());
+        Self { target, collect, order, breaker: Mutex::default(), flight, gone, retired }
+    }
+
+    /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
+    /// further client; what it has asked for is waited for and published.
+    pub(super) fn succeeded_by(&self, target: Target, collect: &Collect) -> Self {
+        let flight = lock(&self.flight);
+        self.retired.cancel();
+        drop(flight);
+        Self::starting(target, collect, Arc::clone(&self.order), Arc::clone(&self.flight), self.gone.clone())
+    }
+
+    /// Whether a sweeper of `target` would do the same as this one.
+    pub(super) fn is_like(&self, target: &Target, collect: &Collect) -> bool {
+        let mine = &self.target;
+        Arc::ptr_eq(&mine.source, &target.source) && mine.lane.is(&target.lane) && self.collect == *collect
+    }
+
+    /// Lets calls be made as if none had failed before.
+    pub(super) fn reset_breaker(&self) {
+        *lock(&self.breaker) = Breaker::default();
+    }
+
+    /// Stops for good, calls in flight included, and returns when nothing of it is left.
+    pub(super) async fn leave(&self) {
+        let running = {
+            let flight = lock(&self.flight);
+            self.gone.cancel();
+            flight.running.clone()
+        };
+        if let Some(running) = running {
+            running.ended().await;
+        }
+    }
+
+    /// Returns when another sweeper takes over, or the instance has left.
+    pub(super) async fn retired(&self) {
+        self.retired.cancelled().await;
+    }
+
+    /// The sweep in flight.
+    pub(super) fn running(&self) -> Option<Arc<Progress>> {
+        lock(&self.flight).running.clone()
     }
 
     pub(super) fn state(&self) -> &InstanceState {
         &self.target.state
     }
 
+    /// How clients are asked for.
+    pub(super) fn query(&self) -> Query {
+        self.collect.query
+    }
+
     /// How long it takes to ask for `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
-        self.target.gate.time_for(&self.target.lane, Operation::Single, clients)
+        let query = self.query();
+        self.target.gate.time_for(&self.target.lane, query.operation(), query.calls(clients))
     }
 
     /// Joins the sweep in flight, or starts one when the last started longer than `max_age` ago
@@ -93,10 +170,51 @@ impl Sweeper {
         if let Some(running) = &flight.running {
             return Some(Arc::clone(running));
         }
-        if flight.started.is_some_and(|started| now - started <= self.max_age) {
+        let apart = flight.started.map(|started| now - started);
+        if apart.is_some_and(|apart| apart <= self.collect.max_age) {
             return None;
         }
-        let entry = lock(&self.breaker).enter(now);
+        let started = self.start(&mut flight, None, tasks, stop)?;
+        self.project(apart);
+        Some(started)
+    }
+
+    /// Starts a sweep that takes `window`, unless one is in flight or the breaker does not let it.
+    pub(super) fn poll(
+        self: &Arc<Self>,
+        window: Window,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Option<Arc<Progress>> {
+        let mut flight = lock(&self.flight);
+        if flight.running.is_some() {
+            return None;
+        }
+        self.project(Some(window.end - window.start));
+        self.start(&mut flight, Some(window), tasks, stop)
+    }
+
+    /// When the next sweep may try whether calls are worth while again, if they were not.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        lock(&self.breaker).opened_until()
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        flight: &mut Flight,
+        window: Option<Window>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Option<Arc<Progress>> {
+        if self.retired.is_cancelled() {
+            return None;
+        }
+        let now = Instant::now();
+        let entry = {
+            let mut breaker = lock(&self.breaker);
+            breaker.credentials_replaced(self.target.source.credentials_replaced());
+            breaker.enter(now)
+        };
         if matches!(entry, Entry::Refused(_)) {
             return None;
         }
@@ -106,46 +224,51 @@ impl Sweeper {
             hopeful: entry == Entry::Full,
             ended: CancellationToken::new(),
         });
-        self.project(fleet.len(), flight.started.map(|started| now - started));
         flight.started = Some(now);
         flight.running = Some(Arc::clone(&progress));
-        tasks.spawn(Arc::clone(self).supervise(fleet, Arc::clone(&progress), entry, stop.clone()));
+        let sweep = Arc::clone(self).sweep(fleet, Arc::clone(&progress), entry, window);
+        tasks.spawn(Arc::clone(self).supervise(sweep, Arc::clone(&progress), stop.clone()));
         Some(progress)
     }
 
     /// What sweeps this far apart spend.
-    fn project(&self, clients: usize, apart: Option<Duration>) {
+    fn project(&self, apart: Option<Duration>) {
         let Some(apart) = apart else { return };
-        let operation = operation_name(Operation::Single);
-        let labels = [self.target.state.id().as_str(), operation];
-        let projected = clients as f64 / apart.as_secs_f64();
+        let labels = [self.target.state.id().as_str(), operation_name(self.query().operation())];
+        let calls = self.query().calls(self.target.state.fleet().len());
+        let projected = calls as f64 / apart.as_secs_f64();
         self.target.metrics.projected_calls_per_second.with_label_values(&labels).set(projected);
     }
 
     /// Runs a sweep to its end, which its joins see even if it panics.
     async fn supervise(
         self: Arc<Self>,
-        fleet: Arc<Fleet>,
+        sweep: impl Future<Output = ()> + Send + 'static,
         progress: Arc<Progress>,
-        entry: Entry,
         stop: CancellationToken,
     ) {
         let _ended = EndOfFlight { sweeper: &self, _joins: progress.ended.clone().drop_guard() };
-        let sweep = tokio::spawn(Arc::clone(&self).sweep(fleet, Arc::clone(&progress), entry));
-        let abort = sweep.abort_handle();
-        tokio::select! {
-            ended = sweep => {
+        let mut sweep = tokio::spawn(sweep);
+        let stopped = tokio::select! {
+            ended = &mut sweep => {
                 if let Err(failure) = ended {
                     tracing::error!(instance_id = %self.target.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
                     self.target.state.record(|facts| facts.count_sweep(SweepResult::Stopped));
                 }
+                false
             }
-            () = stop.cancelled() => abort.abort(),
+            () = stop.cancelled() => true,
+            () = self.gone.cancelled() => true,
+        };
+        if stopped {
+            sweep.abort();
+            // It may be in the middle of a step, and that step may count a call.
+            let _ = sweep.await;
         }
     }
 
     /// One sweep: every client of `fleet` is asked for, the oldest attempt first.
-    async fn sweep(self: Arc<Self>, fleet: Arc<Fleet>, progress: Arc<Progress>, entry: Entry) {
+    async fn sweep(self: Arc<Self>, fleet: Arc<Fleet>, progress: Arc<Progress>, entry: Entry, window: Option<Window>) {
         let start = Instant::now();
         let planned = self.time_for(fleet.len());
         let caution = match (entry, self.target.state.facts().api_up) {
@@ -153,13 +276,26 @@ impl Sweeper {
             (Entry::Full, _) => Caution::Credentials,
             _ => Caution::Probe,
         };
-        let until = start + (planned * PATIENCE).max(SHORTEST);
-        let manner = Manner { caution, priority: Priority::Ordinary, until: Some(until) };
-        let mut ring = self.ring.lock().await;
-        let round = ring.round(&fleet);
-        let mut sweep = Sweep { sweeper: &self, fleet: &fleet, round, progress: &progress, answered: 0 };
-        let heard_out = ask(&self.target, manner, &mut sweep).await;
-        let answered = sweep.answered;
+        let until = window.map_or(start, |window| window.end).max(start + (planned * PATIENCE).max(SHORTEST));
+        // In a sweep by batches, single calls are confirmations.
+        let priority = if self.query() == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
+        let manner = Manner { caution, priority, until: Some(until), enough: self.retired.clone() };
+        let mut order = Arc::clone(&self.order).lock_owned().await;
+        if !order.ring.is_of(&fleet) {
+            order = order_of(order, Arc::clone(&fleet)).await;
+        }
+        let Order { ring, loners } = &mut *order;
+        let mut pass = Pass {
+            sweeper: &self,
+            fleet: &fleet,
+            turns: Turns::new(ring.round(), fleet.len(), window),
+            apart: Apart::new(loners),
+            halves: Vec::new(),
+            progress: &progress,
+            answered: 0,
+        };
+        let heard_out = ask(&self.target, manner, &mut pass).await;
+        let answered = pass.answered;
         let result = match heard_out {
             ControlFlow::Break(()) => SweepResult::Stopped,
             ControlFlow::Continue(()) if answered == fleet.len() => SweepResult::Complete,
@@ -178,6 +314,17 @@ impl Sweeper {
     }
 }
 
+/// What is known of the sweeps before, as far as it is about clients of `fleet`. For a large fleet
+/// that takes a while, in which nobody else is held up.
+async fn order_of(mut order: OwnedMutexGuard<Order>, fleet: Arc<Fleet>) -> OwnedMutexGuard<Order> {
+    let turn = move || {
+        order.ring.turn_to(&fleet);
+        order.loners.retain(&fleet);
+        order
+    };
+    tokio::task::spawn_blocking(turn).await.expect("turning to another fleet does not panic")
+}
+
 /// Makes place for the next sweep, then ends the joins of this one.
 struct EndOfFlight<'a> {
     sweeper: &'a Sweeper,
@@ -187,59 +334,5 @@ struct EndOfFlight<'a> {
 impl Drop for EndOfFlight<'_> {
     fn drop(&mut self) {
         lock(&self.sweeper.flight).running = None;
-    }
-}
-
-/// A sweep as a source of questions.
-struct Sweep<'a> {
-    sweeper: &'a Sweeper,
-    fleet: &'a Fleet,
-    round: Round<'a>,
-    progress: &'a Progress,
-    answered: usize,
-}
-
-impl Sweep<'_> {
-    /// Says why the sweep ends here.
-    fn stopped(&self, error: &CallError, wait: Duration) {
-        let target = &self.sweeper.target;
-        target.complain(error);
-        tracing::debug!(instance_id = %target.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
-    }
-}
-
-impl Inquiry for Sweep<'_> {
-    fn next(&mut self) -> Option<Box<str>> {
-        self.round.next().map(|index| self.fleet.client(index).into())
-    }
-
-    fn attempt_failed(&mut self, error: &CallError) -> ControlFlow<()> {
-        let stopped = lock(&self.sweeper.breaker).attempt_failed(error, Instant::now());
-        stopped.map_break(|wait| self.stopped(error, wait))
-    }
-
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
-        let target = &self.sweeper.target;
-        self.progress.left.fetch_sub(1, Ordering::Relaxed);
-        match reply.result {
-            Ok(observation) => {
-                self.answered += 1;
-                let published = target.state.publish(&reply.client, observation);
-                if matches!(published, Published::Connected | Published::Disconnected) {
-                    tracing::debug!(instance_id = %target.state.id(), client_id = %reply.client, online = observation.online, "client changed");
-                }
-                if lock(&self.sweeper.breaker).passed() {
-                    tracing::info!(instance_id = %target.state.id(), "the API answers again; sweeps go on");
-                }
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                let stopped = lock(&self.sweeper.breaker).failed(&error, Instant::now());
-                if stopped.is_continue() {
-                    target.complain(&error);
-                }
-                stopped.map_break(|wait| self.stopped(&error, wait))
-            }
-        }
     }
 }

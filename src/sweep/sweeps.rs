@@ -3,16 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Random;
 use super::gate::Gate;
+use super::poll::poll;
 use super::sweeper::{Progress, Sweeper};
 use super::target::Target;
 use crate::clock::Clock;
-use crate::presence::{Frozen, InstanceState, Operation, PresenceSource};
+use crate::config::{Collect, Mode, Query};
+use crate::presence::{Frozen, FrozenInstance, InstanceState, PresenceSource};
+use crate::random::Random;
 use crate::telemetry::Metrics;
 
 /// How young a frozen copy has to be to serve another scrape.
@@ -47,11 +50,18 @@ pub struct Tools {
 /// The sweeps of all instances.
 #[derive(Debug)]
 pub struct Sweeps {
-    sweepers: Vec<Arc<Sweeper>>,
+    crew: ArcSwap<Crew>,
     tools: Tools,
     tasks: TaskTracker,
     stop: CancellationToken,
     frozen: Mutex<SharedFreeze>,
+}
+
+/// Who sweeps, and how.
+#[derive(Debug)]
+struct Crew {
+    sweepers: Vec<Arc<Sweeper>>,
+    collect: Collect,
 }
 
 /// The frozen copy that overlapping scrapes share.
@@ -66,24 +76,11 @@ struct SharedFreeze {
 impl Sweeps {
     /// Nothing is asked before the first [`Sweeps::start`] or [`Sweeps::scrape`].
     #[must_use]
-    pub fn new(subjects: Vec<Subject>, collect: &crate::config::Collect, tools: Tools) -> Self {
-        let sweeper = |subject: Subject| {
-            let lane = tools.gate.lane(subject.state.id(), subject.account.as_deref(), subject.calls_per_second);
-            let target = Target {
-                state: subject.state,
-                source: subject.source,
-                gate: Arc::clone(&tools.gate),
-                lane,
-                metrics: Arc::clone(&tools.metrics),
-                errors: Mutex::default(),
-                clock: tools.clock,
-                random: tools.random.clone(),
-                retries: collect.retries,
-            };
-            Arc::new(Sweeper::new(target, collect.max_age))
-        };
+    pub fn new(subjects: Vec<Subject>, collect: &Collect, tools: Tools) -> Self {
+        let sweeper = |subject| Arc::new(Sweeper::new(tools.target(subject, collect), collect));
+        let crew = Crew { sweepers: subjects.into_iter().map(sweeper).collect(), collect: collect.clone() };
         Self {
-            sweepers: subjects.into_iter().map(sweeper).collect(),
+            crew: ArcSwap::from_pointee(crew),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             frozen: Mutex::default(),
@@ -91,16 +88,70 @@ impl Sweeps {
         }
     }
 
-    /// Starts the sweeps that are due.
+    /// Starts the first sweeps, or the timers that do.
     pub fn start(&self) {
-        self.join();
+        let crew = self.crew.load();
+        match crew.collect.mode {
+            Mode::Scrape => drop(self.join(&crew)),
+            Mode::Poll => crew.sweepers.iter().for_each(|sweeper| self.poll(sweeper, &crew.collect)),
+        }
+    }
+
+    /// Puts `subjects` in the place of the current ones, and returns when nothing is left of those
+    /// that are gone. To be called after [`Sweeps::start`].
+    ///
+    /// Whoever has the [state](Subject::state) of a current one goes on where that is, with the
+    /// sweep in flight if there is one, and its breaker is closed. Where anything else about it is
+    /// new, that sweep asks for no further client.
+    pub async fn replace(&self, subjects: Vec<Subject>, collect: &Collect) {
+        let before = self.crew.load_full();
+        let sweepers = subjects.into_iter().map(|subject| self.succeed(&before, subject, collect)).collect();
+        let crew = Arc::new(Crew { sweepers, collect: collect.clone() });
+        self.crew.store(Arc::clone(&crew));
+        if collect.mode == Mode::Poll {
+            let is_new = |sweeper: &&Arc<Sweeper>| !before.sweepers.iter().any(|old| Arc::ptr_eq(old, sweeper));
+            crew.sweepers.iter().filter(is_new).for_each(|sweeper| self.poll(sweeper, collect));
+        }
+        for gone in before.sweepers.iter().filter(|old| crew.of(&old.target.state).is_none()) {
+            gone.leave().await;
+            self.forget_lane(gone);
+            self.tools.metrics.forget_instance(gone.state().id().as_str());
+        }
+    }
+
+    /// The sweeper of `subject`, in the place of the one that it had `before`.
+    fn succeed(&self, before: &Crew, subject: Subject, collect: &Collect) -> Arc<Sweeper> {
+        let target = self.tools.target(subject, collect);
+        let Some(before) = before.of(&target.state) else { return Arc::new(Sweeper::new(target, collect)) };
+        if before.is_like(&target, collect) {
+            before.reset_breaker();
+            return Arc::clone(before);
+        }
+        if !before.target.lane.is(&target.lane) {
+            self.forget_lane(before);
+        }
+        Arc::new(before.succeeded_by(target, collect))
+    }
+
+    fn forget_lane(&self, sweeper: &Sweeper) {
+        self.tools.gate.forget(&sweeper.target.lane, sweeper.state().id(), &self.tools.metrics);
+    }
+
+    fn poll(&self, sweeper: &Arc<Sweeper>, collect: &Collect) {
+        self.tasks.spawn(poll(Arc::clone(sweeper), collect.interval, self.tasks.clone(), self.stop.clone()));
     }
 
     /// Everything that is known, after the sweeps in flight have ended, where they can before
     /// `deadline`; sweeps that are due are started first. Dropping the future stops no sweep.
+    ///
+    /// Where timers start the sweeps, it is everything that is known now.
     pub async fn scrape(&self, deadline: Instant) -> Arc<Frozen> {
-        let joined = self.join();
-        let ended = self.can_end_by(deadline, &joined) && {
+        let crew = self.crew.load_full();
+        if crew.collect.mode == Mode::Poll {
+            return self.freeze();
+        }
+        let joined = self.join(&crew);
+        let ended = self.can_end_by(deadline, crew.collect.query, &joined) && {
             let all = futures_util::future::join_all(joined.iter().map(|(_, progress)| progress.ended()));
             tokio::time::timeout_at(deadline, all).await.is_ok()
         };
@@ -110,18 +161,20 @@ impl Sweeps {
         self.freeze()
     }
 
-    /// Everything that is known. Overlapping scrapes share one copy, unless a sweep has ended
-    /// since it was made.
+    /// Everything that is known. Overlapping scrapes share one copy, unless a sweep has ended or a
+    /// fleet has changed since it was made.
     pub fn freeze(&self) -> Arc<Frozen> {
         self.tools.gate.export(&self.tools.metrics);
         let mut shared = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
-        let sweeps = self.sweepers.iter().map(|sweeper| sweeper.state().facts().sweeps.iter().sum::<u64>()).sum();
+        let sweepers = &self.crew.load().sweepers;
+        let sweeps = sweepers.iter().map(|sweeper| sweeper.state().facts().sweeps.iter().sum::<u64>()).sum();
         let young = shared.at.is_some_and(|at| at.elapsed() < SHARED_FOR);
-        if let Some(frozen) = shared.frozen.upgrade().filter(|_| young && shared.sweeps == sweeps) {
+        let fits = |frozen: &Arc<Frozen>| young && shared.sweeps == sweeps && are_of(&frozen.instances, sweepers);
+        if let Some(frozen) = shared.frozen.upgrade().filter(fits) {
             return frozen;
         }
         let now = self.tools.clock.now();
-        let instances = self.sweepers.iter().map(|sweeper| sweeper.state().freeze(now)).collect();
+        let instances = sweepers.iter().map(|sweeper| sweeper.state().freeze(now)).collect();
         let frozen = Arc::new(Frozen { at: now, instances });
         *shared = SharedFreeze { frozen: Arc::downgrade(&frozen), at: Some(Instant::now()), sweeps };
         frozen
@@ -134,16 +187,16 @@ impl Sweeps {
         self.tasks.wait().await;
     }
 
-    fn join(&self) -> Vec<(&Sweeper, Arc<Progress>)> {
+    fn join<'c>(&self, crew: &'c Crew) -> Vec<(&'c Sweeper, Arc<Progress>)> {
         let joined = |sweeper: &'_ Arc<Sweeper>| sweeper.join(&self.tasks, &self.stop);
-        self.sweepers.iter().filter_map(|sweeper| Some((&**sweeper, joined(sweeper)?))).collect()
+        crew.sweepers.iter().filter_map(|sweeper| Some((&**sweeper, joined(sweeper)?))).collect()
     }
 
     /// Whether waiting helps: every sweep can end by then at the rates in force, and none of them
     /// only tries whether calls are worth while again.
-    fn can_end_by(&self, deadline: Instant, joined: &[(&Sweeper, Arc<Progress>)]) -> bool {
-        let all = joined.iter().map(|(_, progress)| progress.left()).sum();
-        let egress = self.tools.gate.egress_time_for(Operation::Single, all);
+    fn can_end_by(&self, deadline: Instant, query: Query, joined: &[(&Sweeper, Arc<Progress>)]) -> bool {
+        let all = joined.iter().map(|(_, progress)| query.calls(progress.left())).sum();
+        let egress = self.tools.gate.egress_time_for(query.operation(), all);
         let alone = joined.iter().map(|(sweeper, progress)| sweeper.time_for(progress.left()));
         let longest = alone.fold(egress, Duration::max);
         joined.iter().all(|(_, progress)| progress.is_hopeful()) && Instant::now() + longest <= deadline
@@ -155,4 +208,35 @@ impl Drop for Sweeps {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+impl Crew {
+    /// The sweeper of the instance with this state.
+    fn of(&self, state: &Arc<InstanceState>) -> Option<&Arc<Sweeper>> {
+        self.sweepers.iter().find(|sweeper| Arc::ptr_eq(&sweeper.target.state, state))
+    }
+}
+
+impl Tools {
+    fn target(&self, subject: Subject, collect: &Collect) -> Target {
+        Target {
+            lane: self.gate.lane(subject.state.id(), subject.account.as_deref(), subject.calls_per_second),
+            state: subject.state,
+            source: subject.source,
+            gate: Arc::clone(&self.gate),
+            metrics: Arc::clone(&self.metrics),
+            errors: Mutex::default(),
+            clock: self.clock,
+            random: self.random.clone(),
+            retries: collect.retries,
+        }
+    }
+}
+
+/// Whether the copies are of the fleets that are current.
+fn are_of(frozen: &[FrozenInstance], sweepers: &[Arc<Sweeper>]) -> bool {
+    let same = |(frozen, sweeper): (&FrozenInstance, &Arc<Sweeper>)| {
+        std::ptr::eq(frozen.fleet(), Arc::as_ptr(&sweeper.state().fleet()))
+    };
+    frozen.len() == sweepers.len() && frozen.iter().zip(sweepers).all(same)
 }

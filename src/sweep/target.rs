@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Random;
+use super::apart::Confirmation;
 use super::gate::{Gate, Lane};
 use crate::aliyun::operation_name;
 use crate::clock::Clock;
 use crate::presence::{CallError, ErrorClass, InstanceState, Operation, PresenceSource};
+use crate::random::Random;
 use crate::telemetry::{Metrics, Repeat, Repeats};
 
 /// Everything that a call about one instance needs.
@@ -55,6 +56,18 @@ impl Target {
         });
     }
 
+    /// Counts clients that were asked for in a batch and are not in its answer.
+    pub(super) fn missing(&self, clients: usize) {
+        let missing = self.metrics.clients_missing.with_label_values(&[self.state.id().as_str()]);
+        missing.inc_by(u64::try_from(clients).unwrap_or(u64::MAX));
+    }
+
+    /// Counts the confirmation of what a batch said of a client.
+    pub(super) fn confirmed(&self, confirmation: Confirmation) {
+        let labels = [self.state.id().as_str(), confirmation.as_str()];
+        self.metrics.confirmations.with_label_values(&labels).inc();
+    }
+
     /// Lets the limits know of an error that speaks of them.
     pub(super) fn slow_down(&self, operation: Operation, sent: crate::limits::Time, error: &CallError) {
         if let ErrorClass::Throttled { layer, retry_after } = error.class {
@@ -91,6 +104,6 @@ impl Target {
 
     /// A random part of `longest`.
     pub(super) fn jitter(&self, longest: Duration) -> Duration {
-        super::decide::jitter(longest, self.random.next())
+        self.random.part_of(longest)
     }
 }

@@ -24,6 +24,9 @@ pub const REVISION: &str = match option_env!("MQTT_PRESENCE_REVISION") {
     None => "",
 };
 
+/// The values of the label `result` of [`table::CONFIRMATIONS_TOTAL`].
+pub const CONFIRMATION_RESULTS: [&str; 3] = ["confirmed", "rejected", "failed"];
+
 /// The exporter's own metrics, in a registry of their own.
 ///
 /// The fields are named like the metrics in [`table`], which says what they mean and which labels
@@ -38,6 +41,10 @@ pub struct Metrics {
     pub api_request_duration: HistogramVec,
     /// [`table::API_RETRIES_TOTAL`].
     pub api_retries: IntCounterVec,
+    /// [`table::CLIENTS_MISSING_TOTAL`].
+    pub clients_missing: IntCounterVec,
+    /// [`table::CONFIRMATIONS_TOTAL`].
+    pub confirmations: IntCounterVec,
     /// [`table::LIMITER_CALLS_PER_SECOND`].
     pub limiter_calls_per_second: GaugeVec,
     /// [`table::LIMITER_WAIT_SECONDS_TOTAL`].
@@ -46,18 +53,30 @@ pub struct Metrics {
     pub projected_calls_per_second: GaugeVec,
     /// [`table::QUOTA_CALLS_PER_SECOND`].
     pub quota_calls_per_second: GaugeVec,
+    /// [`table::CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS`].
+    pub credential_expiry_timestamp_seconds: GaugeVec,
+    /// [`table::CREDENTIAL_REFRESHES_TOTAL`].
+    pub credential_refreshes: IntCounterVec,
     /// [`table::SCRAPES_INCOMPLETE_TOTAL`].
     pub scrapes_incomplete: IntCounter,
     /// [`table::CONFIG_LAST_RELOAD_SUCCESSFUL`].
     pub config_last_reload_successful: IntGauge,
     /// [`table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS`].
     pub config_last_reload_success_timestamp_seconds: Gauge,
+    /// [`table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL`].
+    pub web_config_last_reload_successful: IntGauge,
+    /// [`table::WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS`].
+    pub web_config_last_reload_success_timestamp_seconds: Gauge,
     /// [`table::DISCOVERY_CLIENTS`].
     pub discovery_clients: IntGaugeVec,
     /// [`table::DISCOVERY_FAILURES_TOTAL`].
     pub discovery_failures: IntCounterVec,
     /// [`table::DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS`].
     pub discovery_last_success_timestamp_seconds: GaugeVec,
+    /// [`table::SHARD`].
+    pub shard: IntGauge,
+    /// [`table::SHARDS`].
+    pub shards: IntGauge,
 }
 
 impl Metrics {
@@ -69,16 +88,28 @@ impl Metrics {
         let duration = |opts: Opts, labels: &[&str]| {
             HistogramVec::new(HistogramOpts::from(opts).buckets(buckets(call_timeout)), labels)
         };
+        let web_config_last_reload_successful =
+            register(r, &table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, |opts, _| IntGauge::with_opts(opts));
+        // Without such a file there is nothing that could have failed.
+        web_config_last_reload_successful.set(1);
         register(r, &table::BUILD_INFO, IntGaugeVec::new).with_label_values(&[VERSION, REVISION]).set(1);
         Self {
             api_requests: register(r, &table::API_REQUESTS_TOTAL, IntCounterVec::new),
             api_errors: register(r, &table::API_ERRORS_TOTAL, IntCounterVec::new),
             api_request_duration: register(r, &table::API_REQUEST_DURATION_SECONDS, duration),
             api_retries: register(r, &table::API_RETRIES_TOTAL, IntCounterVec::new),
+            clients_missing: register(r, &table::CLIENTS_MISSING_TOTAL, IntCounterVec::new),
+            confirmations: register(r, &table::CONFIRMATIONS_TOTAL, IntCounterVec::new),
             limiter_calls_per_second: register(r, &table::LIMITER_CALLS_PER_SECOND, GaugeVec::new),
             limiter_wait_seconds: register(r, &table::LIMITER_WAIT_SECONDS_TOTAL, CounterVec::new),
             projected_calls_per_second: register(r, &table::PROJECTED_CALLS_PER_SECOND, GaugeVec::new),
             quota_calls_per_second: register(r, &table::QUOTA_CALLS_PER_SECOND, GaugeVec::new),
+            credential_expiry_timestamp_seconds: register(
+                r,
+                &table::CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS,
+                GaugeVec::new,
+            ),
+            credential_refreshes: register(r, &table::CREDENTIAL_REFRESHES_TOTAL, IntCounterVec::new),
             scrapes_incomplete: register(r, &table::SCRAPES_INCOMPLETE_TOTAL, |opts, _| IntCounter::with_opts(opts)),
             config_last_reload_successful: register(r, &table::CONFIG_LAST_RELOAD_SUCCESSFUL, |opts, _| {
                 IntGauge::with_opts(opts)
@@ -88,6 +119,12 @@ impl Metrics {
                 &table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
                 |opts, _| Gauge::with_opts(opts),
             ),
+            web_config_last_reload_successful,
+            web_config_last_reload_success_timestamp_seconds: register(
+                r,
+                &table::WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
+                |opts, _| Gauge::with_opts(opts),
+            ),
             discovery_clients: register(r, &table::DISCOVERY_CLIENTS, IntGaugeVec::new),
             discovery_failures: register(r, &table::DISCOVERY_FAILURES_TOTAL, IntCounterVec::new),
             discovery_last_success_timestamp_seconds: register(
@@ -95,6 +132,8 @@ impl Metrics {
                 &table::DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS,
                 GaugeVec::new,
             ),
+            shard: register(r, &table::SHARD, |opts, _| IntGauge::with_opts(opts)),
+            shards: register(r, &table::SHARDS, |opts, _| IntGauge::with_opts(opts)),
             registry,
         }
     }
@@ -110,15 +149,34 @@ impl Metrics {
                 let _ = self.api_errors.with_label_values(&[instance_id, operation, code]);
             }
         }
+        let _ = self.clients_missing.with_label_values(&[instance_id]);
+        for result in CONFIRMATION_RESULTS {
+            let _ = self.confirmations.with_label_values(&[instance_id, result]);
+        }
     }
 
     /// Removes every series of an instance. Whatever is counted for it afterwards creates some
     /// anew: call it when no call on the instance is left in flight.
     pub fn forget_instance(&self, instance_id: &str) {
-        forget(&self.api_requests, instance_id);
-        forget(&self.api_errors, instance_id);
-        forget(&self.api_retries, instance_id);
-        forget(&self.projected_calls_per_second, instance_id);
+        forget(&self.api_requests, "instance_id", instance_id);
+        forget(&self.api_errors, "instance_id", instance_id);
+        forget(&self.api_retries, "instance_id", instance_id);
+        forget(&self.clients_missing, "instance_id", instance_id);
+        forget(&self.confirmations, "instance_id", instance_id);
+        forget(&self.projected_calls_per_second, "instance_id", instance_id);
+    }
+
+    /// Creates the counters of credentials, at zero.
+    pub fn touch_credentials(&self, name: &str) {
+        for result in ["success", "failure"] {
+            let _ = self.credential_refreshes.with_label_values(&[name, result]);
+        }
+    }
+
+    /// Removes every series of credentials that nobody uses any more.
+    pub fn forget_credentials(&self, name: &str) {
+        forget(&self.credential_expiry_timestamp_seconds, "credentials", name);
+        forget(&self.credential_refreshes, "credentials", name);
     }
 
     /// All of them, and those of the process, in the text format 0.0.4.
@@ -153,11 +211,11 @@ fn encode(families: &[MetricFamily]) -> String {
     TextEncoder.encode_to_string(families).expect("the registry gathers no empty family")
 }
 
-/// Removes the series of `family` that belong to an instance.
-fn forget<T: MetricVecBuilder>(family: &MetricVec<T>, instance_id: &str) {
+/// Removes the series of `family` whose label `name` is `value`.
+fn forget<T: MetricVecBuilder>(family: &MetricVec<T>, name: &str, value: &str) {
     for metric in family.collect().iter().flat_map(MetricFamily::get_metric) {
         let labels: HashMap<_, _> = metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
-        if labels.get("instance_id") == Some(&instance_id) {
+        if labels.get(name) == Some(&value) {
             // It fails only where the series is gone already.
             let _ = family.remove(&labels);
         }

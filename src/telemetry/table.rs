@@ -92,7 +92,7 @@ pub const API_ERRORS_TOTAL: Metric = Metric::counter(
 pub const API_REQUEST_DURATION_SECONDS: Metric = Metric::histogram(
     "mqtt_presence_api_request_duration_seconds",
     "How long one call took, in seconds, each attempt by itself and without the wait for its permit; one bound is \
-     the configured call timeout.",
+     the call timeout that was configured at start.",
 )
 .unit("seconds")
 .labels(OPERATION);
@@ -101,6 +101,21 @@ pub const API_REQUEST_DURATION_SECONDS: Metric = Metric::histogram(
 pub const API_RETRIES_TOTAL: Metric =
     Metric::counter("mqtt_presence_api_retries_total", "Calls that were made again after a failure.")
         .labels(INSTANCE_OPERATION);
+
+/// Clients that batches lack.
+pub const CLIENTS_MISSING_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_clients_missing_total",
+    "How often a client was asked for in a batch and the answer had nothing about it; it keeps its last status.",
+)
+.labels(INSTANCE);
+
+/// What asking again showed.
+pub const CONFIRMATIONS_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_confirmations_total",
+    "Single calls about clients of which a batch said something new: confirmed, rejected (the service's cache was \
+     stale) or failed.",
+)
+.labels(&["instance_id", "result"]);
 
 /// The rates in force.
 pub const LIMITER_CALLS_PER_SECOND: Metric = Metric::gauge(
@@ -186,6 +201,23 @@ pub const CLOCK_OFFSET_SECONDS: Metric = Metric::gauge(
 .unit("seconds")
 .labels(INSTANCE);
 
+/// When credentials stop working.
+pub const CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS: Metric = Metric::gauge(
+    "mqtt_presence_credential_expiry_timestamp_seconds",
+    "When the temporary access key in use stops working, in seconds since the Unix epoch by this host's clock; it is \
+     renewed before. Absent for keys that do not expire, and until one was fetched.",
+)
+.unit("seconds")
+.labels(&["credentials"]);
+
+/// How often credentials were fetched.
+pub const CREDENTIAL_REFRESHES_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_credential_refreshes_total",
+    "How often an access key was read or fetched anew, by whether that worked: success or failure; what is valid \
+     stays in use after a failure.",
+)
+.labels(&["credentials", "result"]);
+
 /// Scrapes that did not wait for their sweep.
 pub const SCRAPES_INCOMPLETE_TOTAL: Metric = Metric::counter(
     "mqtt_presence_scrapes_incomplete_total",
@@ -202,6 +234,21 @@ pub const CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = Metric::gauge(
 pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Metric = Metric::gauge(
     "mqtt_presence_config_last_reload_success_timestamp_seconds",
     "When the configuration was loaded with success for the last time, in seconds since the Unix epoch.",
+)
+.unit("seconds");
+
+/// Whether the web configuration in force is the one in the file.
+pub const WEB_CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = Metric::gauge(
+    "mqtt_presence_web_config_last_reload_successful",
+    "Whether the newest attempt to load the file of --web.config.file, and those that it names, succeeded: 1 yes, \
+     0 no, and what was loaded before is in force; 1 where there is no such file.",
+);
+
+/// Since when it is in force.
+pub const WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Metric = Metric::gauge(
+    "mqtt_presence_web_config_last_reload_success_timestamp_seconds",
+    "When the file of --web.config.file was loaded with success for the last time, in seconds since the Unix epoch; \
+     0 where there is no such file.",
 )
 .unit("seconds");
 
@@ -224,6 +271,16 @@ pub const DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS: Metric = Metric::gauge(
 )
 .unit("seconds")
 .labels(SOURCE);
+
+/// Which part of the clients this process asks for.
+pub const SHARD: Metric = Metric::gauge(
+    "mqtt_presence_shard",
+    "Which of the processes that share the clients between them this one is, counted from 0.",
+);
+
+/// How many parts there are.
+pub const SHARDS: Metric =
+    Metric::gauge("mqtt_presence_shards", "How many processes share the clients between them, as configured.");
 
 /// Which exporter this is.
 pub const BUILD_INFO: Metric = Metric::gauge(
@@ -283,16 +340,24 @@ pub const ALL: &[&Metric] = &[
     &API_ERRORS_TOTAL,
     &API_REQUEST_DURATION_SECONDS,
     &API_RETRIES_TOTAL,
+    &CLIENTS_MISSING_TOTAL,
+    &CONFIRMATIONS_TOTAL,
     &LIMITER_CALLS_PER_SECOND,
     &LIMITER_WAIT_SECONDS_TOTAL,
     &PROJECTED_CALLS_PER_SECOND,
     &QUOTA_CALLS_PER_SECOND,
+    &CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS,
+    &CREDENTIAL_REFRESHES_TOTAL,
     &SCRAPES_INCOMPLETE_TOTAL,
     &CONFIG_LAST_RELOAD_SUCCESSFUL,
     &CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
+    &WEB_CONFIG_LAST_RELOAD_SUCCESSFUL,
+    &WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
     &DISCOVERY_CLIENTS,
     &DISCOVERY_FAILURES_TOTAL,
     &DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS,
+    &SHARD,
+    &SHARDS,
     &BUILD_INFO,
     &PROCESS_CPU_SECONDS_TOTAL,
     &PROCESS_OPEN_FDS,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Options;
 use super::encoding::Encoding;
+use crate::config::Config;
 use crate::exposition::Exposition;
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
@@ -28,12 +30,16 @@ const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 
 /// `GET` scrapes; `HEAD` shows the headers and starts nothing.
-pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>, metrics: Arc<Metrics>) -> MethodRouter {
+pub(super) fn routes(
+    options: &Options,
+    config: Arc<ArcSwap<Config>>,
+    sweeps: Arc<Sweeps>,
+    metrics: Arc<Metrics>,
+) -> MethodRouter {
     let scrapes = Arc::new(Scrapes {
+        config,
         sweeps,
         metrics,
-        per_client: options.per_client,
-        scrape_timeout: options.scrape_timeout,
         timeout_offset: options.timeout_offset,
         max_requests: options.max_requests,
         free: Arc::new(Semaphore::new(match options.max_requests {
@@ -52,10 +58,9 @@ pub(super) fn routes(options: &Options, sweeps: Arc<Sweeps>, metrics: Arc<Metric
 
 /// What scrapes share.
 struct Scrapes {
+    config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
-    per_client: bool,
-    scrape_timeout: Duration,
     timeout_offset: Duration,
     max_requests: usize,
     free: Arc<Semaphore>,
@@ -66,11 +71,13 @@ impl Scrapes {
     async fn scrape(self: Arc<Self>, headers: HeaderMap) -> Response {
         let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return self.too_many() };
         let asked = headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
-        let wait = deadline::wait(asked, self.scrape_timeout, self.timeout_offset, self.last_rendering.get());
+        let usual = self.config.load().collect.scrape_timeout;
+        let wait = deadline::wait(asked, usual, self.timeout_offset, self.last_rendering.get());
         let frozen = self.sweeps.scrape(Instant::now() + wait).await;
 
         let started = Instant::now();
-        let exposition = Exposition::new(frozen, self.metrics.gather_text(), self.per_client);
+        let per_client = self.config.load().exposition.per_client;
+        let exposition = Exposition::new(frozen, self.metrics.gather_text(), per_client);
         let encoding = Encoding::of(&headers);
         let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _permit: permit });
         response(encoding, Body::new(body))

@@ -1,8 +1,8 @@
-//! The edge as flags and configuration want it.
+//! The edge as flags want it.
 
 use std::time::Duration;
 
-/// What the flags `--web.…` and `--timeout-offset`, and the configuration, say about the edge.
+/// What the flags `--web.…` and `--timeout-offset` say about the edge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Where the metrics are; `--web.telemetry-path`.
@@ -17,10 +17,8 @@ pub struct Options {
     pub max_requests: usize,
     /// What is kept of a scrape's timeout for the way back; `--timeout-offset`.
     pub timeout_offset: Duration,
-    /// The timeout of a scraper that does not say its own; `collect.scrape_timeout`.
-    pub scrape_timeout: Duration,
-    /// Whether every client has series of its own; `exposition.per_client`.
-    pub per_client: bool,
+    /// Whether `/-/reload` reloads; `--web.enable-lifecycle`.
+    pub enable_lifecycle: bool,
 }
 
 impl Default for Options {
@@ -31,8 +29,7 @@ impl Default for Options {
             external_url: None,
             max_requests: 40,
             timeout_offset: Duration::from_millis(500),
-            scrape_timeout: Duration::from_secs(10),
-            per_client: true,
+            enable_lifecycle: false,
         }
     }
 }

@@ -19,6 +19,8 @@ use mqtt_presence_exporter::presence::{
 use mqtt_presence_exporter::secret::Secret;
 use server::{Server, Step};
 
+use crate::support::tools::tools;
+
 const ID: &str = "test-key-id";
 const SECRET: &str = "test-key-secret";
 const NOW: Timestamp = Timestamp::from_millis(1_709_251_199_000); // 2024-02-29T23:59:59Z
@@ -44,8 +46,9 @@ fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> Cl
     let provider = ProviderConfig::AccessKey { id: ID.to_owned(), secret };
     let instance = InstanceId::new("post-cn-example").expect("not empty");
     let options = ClientOptions { instance, endpoint, signature, call_timeout: TIMEOUT };
-    let provider = Arc::new(Provider::new(&provider, &Env::default()));
-    Client::new(http, provider, Clock::steered(NOW), options).with_nonces(Arc::new(Counted::default()))
+    let clock = Clock::steered(NOW);
+    let provider = Arc::new(Provider::new("test", &provider, &tools(clock, &Env::default())));
+    Client::new(http, provider, clock, options).with_nonces(Arc::new(Counted::default()))
 }
 
 fn client(server: &Server) -> Client {

@@ -3,11 +3,16 @@
 use std::path::Path;
 
 use mqtt_presence_exporter::app::check_config;
+use mqtt_presence_exporter::presence::Shard;
 
 /// The verdict, and what was written.
 fn check(path: &str) -> (bool, String) {
+    check_of(path, Shard::WHOLE)
+}
+
+fn check_of(path: &str, shard: Shard) -> (bool, String) {
     let mut out = Vec::new();
-    let valid = check_config(Path::new(path), &mut out).expect("a Vec takes everything");
+    let valid = check_config(Path::new(path), shard, &mut out).expect("a Vec takes everything");
     (valid, String::from_utf8(out).expect("UTF-8"))
 }
 
@@ -28,6 +33,60 @@ fn a_large_configuration_is_explained_with_its_cost() {
     let (valid, text) = check("tests/data/config/good/two_instances.yaml");
     assert!(valid, "{text}");
     insta::assert_snapshot!("two_instances", here(&text));
+}
+
+/// What is said of a configuration with so many `clients` on one instance, without its place.
+fn explained(collect: &str, of_instance: &str, clients: usize, shard: Shard) -> (bool, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let targets: Vec<_> = (0..clients).map(|n| format!("GID_pumps@@@pump-{n}")).collect();
+    let list = serde_json::json!([{ "targets": targets }]).to_string();
+    std::fs::write(folder.path().join("clients.json"), list).expect("a file");
+    let text = format!(
+        "collect: {collect}\ninstances:\n- {{id: post-cn-1, region: cn-hangzhou, {of_instance} client_files: [clients.json]}}\n"
+    );
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, text).expect("a file");
+    let (valid, text) = check_of(path.to_str().expect("UTF-8"), shard);
+    (valid, text.replace(folder.path().to_str().expect("UTF-8"), "…"))
+}
+
+#[test]
+fn batches_are_planned_with_what_confirmations_may_add() {
+    let (valid, text) = explained("{query: batch}", "", 10_000, Shard::WHOLE);
+    assert!(valid, "{text}");
+    insta::assert_snapshot!("batch", text);
+}
+
+#[test]
+fn polling_is_planned_for_its_interval() {
+    let (valid, text) = explained("{mode: poll, interval: 2m}", "", 10_000, Shard::WHOLE);
+    assert!(valid, "{text}");
+    insta::assert_snapshot!("poll", text);
+}
+
+#[test]
+fn a_shard_is_told_its_part() {
+    let shard = Shard::new(1, 4).expect("one of four");
+    let (valid, text) = explained("{query: batch, mode: poll, interval: 2m}", "", 10_000, shard);
+    assert!(valid, "{text}");
+    assert!(text.contains("Shard 1 of 4 has its part of the clients, and 1/4 of every limit."), "{text}");
+    assert!(text.contains("of 20/s") && text.contains("10000 from …/clients.json"), "{text}");
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_what_would() {
+    let (valid, text) = explained("{mode: poll, interval: 30s}", "calls_per_second: 200,", 10_000, Shard::WHOLE);
+    assert!(!valid);
+    assert_eq!(
+        text,
+        "collect.interval: 30s is too short: asking for the 10000 clients of post-cn-1 takes 50s at 200 calls/s; \
+         write 50s or more, or use `query: batch`, which takes 13s\n"
+    );
+    assert!(explained("{mode: poll, interval: 50s}", "calls_per_second: 200,", 10_000, Shard::WHOLE).0);
+    assert!(explained("{mode: poll, interval: 30s, query: batch}", "", 10_000, Shard::WHOLE).0);
+    let (valid, text) = explained("{mode: poll, interval: 3m, stale_after: 5m}", "", 10, Shard::WHOLE);
+    assert!(!valid);
+    assert!(text.contains("write 6m or more, or `auto`"), "{text}");
 }
 
 #[test]

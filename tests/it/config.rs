@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mqtt_presence_exporter::config::{Address, Config, Loaded, Provider, SecretSource, StaleAfter, render};
+use mqtt_presence_exporter::config::{
+    Address, Config, Endpoints, Loaded, Mode, Provider, Query, SecretSource, StaleAfter, render,
+};
 use proptest::prelude::*;
 
 const ONE: &str = "instances:\n  - {id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}\n";
@@ -57,8 +59,9 @@ fn the_example_is_the_default() {
 fn every_value_arrives() {
     let config = parse(
         r#"
-collect: {max_age: 1m30s, stale_after: 1h, scrape_timeout: 20s, concurrency: 8, call_timeout: 500ms, retries: 0}
-limits: {single_per_second: 100, share: 0.25}
+collect:
+  {mode: poll, interval: 2m, query: batch, max_age: 1m30s, stale_after: 1h, scrape_timeout: 20s, concurrency: 8, call_timeout: 500ms, retries: 0}
+limits: {single_per_second: 250, batch_per_second: 70, share: 0.25}
 exposition: {per_client: false}
 api: {signature: v2, network: vpc, ca_file: ca.pem}
 max_clients: 7
@@ -84,7 +87,8 @@ instances:
     assert_eq!(collect.scrape_timeout, Duration::from_secs(20));
     assert_eq!((collect.concurrency, collect.retries), (8, 0));
     assert_eq!(collect.call_timeout, Duration::from_millis(500));
-    assert_eq!(config.limits.single_per_second, 100);
+    assert_eq!((collect.mode, collect.interval, collect.query), (Mode::Poll, Duration::from_secs(120), Query::Batch));
+    assert_eq!((config.limits.single_per_second, config.limits.batch_per_second), (250, 70));
     assert!((config.limits.share - 0.25).abs() < f64::EPSILON);
     assert!(!config.exposition.per_client);
     assert_eq!(config.api.ca_file.as_deref(), Some(Path::new("etc/ca.pem")), "from the file's own folder");
@@ -100,9 +104,19 @@ instances:
     assert_eq!(one.calls_per_second, 220);
     assert_eq!(one.client_files, ["etc/clients/*.json", "/srv/more.yml"]);
     assert_eq!(two.address, Address::Region("cn-beijing".into()));
-    let profile = Provider::Profile { name: Some("ops".into()), file: Some("/etc/aliyun.json".into()) };
+    let profile = Provider::Profile {
+        name: Some("ops".into()),
+        file: Some("/etc/aliyun.json".into()),
+        endpoints: Endpoints::default(),
+    };
     assert_eq!(two.credentials.provider, Provider::Chain(vec![profile, Provider::Env]));
     assert_eq!(two.clients[0].labels[0].1, "pump 2");
+}
+
+#[test]
+fn what_an_instance_is_to_bear_is_by_default_no_more_than_all_of_them_get() {
+    let calls = |limits: &str| parse(&format!("{limits}\n{ONE}")).config.instances[0].calls_per_second;
+    assert_eq!((calls(""), calls("limits: {single_per_second: 40}")), (100, 40));
 }
 
 #[test]
@@ -163,16 +177,23 @@ fn what_is_odd_is_a_warning_with_its_place() {
         );
     }
     assert_eq!(
+        warnings(&format!("collect: {{interval: 45s}}\n{ONE}")),
+        [
+            "etc/config.yaml:1:21: collect.interval: is for `mode: poll`; without it scrapes start the sweeps, and this changes nothing"
+        ]
+    );
+    assert_eq!(warnings(&format!("collect: {{interval: 45s, mode: poll}}\n{ONE}")), [""; 0]);
+    assert_eq!(
         warnings("instances:\n- {id: a, region: cn-hangzhou}"),
-        ["etc/config.yaml:2:3: instances[0]: has no clients; list some in `clients` or `client_files`"]
+        ["etc/config.yaml:2:3: instances[0]: has no clients; list some in `clients`, `client_files` or `client_urls`"]
     );
 }
 
 #[test]
 fn what_is_rendered_reads_as_the_same_configuration() {
     let text = r#"
-collect: {stale_after: 1h, call_timeout: 1s500ms}
-limits: {share: 0.5}
+collect: {mode: poll, interval: 45s, query: batch, stale_after: 1h, call_timeout: 1s500ms}
+limits: {share: 0.5, batch_per_second: 40}
 api: {ca_file: /etc/ca.pem, network: vpc, signature: v2}
 instances:
   - id: post-cn-1
@@ -183,8 +204,22 @@ instances:
       account: "main: #1"
       providers:
         - {type: access_key, access_key_id: LTAItest, access_key_secret_file: /run/secret}
-        - {type: profile, profile: "null"}
+        - {type: profile, profile: "null", sts_endpoint: "https://sts.example.com", metadata_endpoint: "http://127.0.0.1:1"}
         - {type: env}
+        - {type: ecs_ram_role, role: reader, metadata_endpoint: "http://127.0.0.1:1"}
+        - type: oidc
+          role_arn: acs:ram::1:role/reader
+          oidc_provider_arn: acs:ram::1:oidc-provider/ack
+          oidc_token_file: /run/token
+          sts_endpoint: https://sts.example.com
+        - type: assume_role
+          role_arn: acs:ram::1:role/reader
+          role_session_name: exporter
+          duration: 15m
+          policy: '{"Version": "1", "Statement": []}'
+          external_id: "id: 1"
+          source: {type: chain, providers: [{type: assume_role, role_arn: acs:ram::2:role/hop}]}
+        - {type: uri, uri: "http://127.0.0.1:1/credentials"}
     labels: {site: "a \"b\" \\ \n日", zone: ""}
     clients: [GID_test@@@a, "1e3", {id: "a: b", labels: {name: "pump 2"}}]
     client_files: ["/srv/[ab]/*.yaml"]
@@ -203,6 +238,15 @@ fn a_rendered_secret_is_not_shown() {
     let Loaded { config, .. } = parse(&text);
     let rendered = render(&config);
     assert!(rendered.contains("access_key_secret: <secret>\n"), "{rendered}");
+    assert!(!rendered.contains("not-a-secret") && !format!("{config:?}").contains("not-a-secret"));
+}
+
+#[test]
+fn what_a_credentials_uri_asks_for_is_not_shown() {
+    let text = format!("credentials: {{type: uri, uri: \"https://h.example/c?token=not-a-secret\"}}\n{ONE}");
+    let Loaded { config, .. } = parse(&text);
+    let rendered = render(&config);
+    assert!(rendered.contains("uri: \"https://h.example/c?<secret>\"\n"), "{rendered}");
     assert!(!rendered.contains("not-a-secret") && !format!("{config:?}").contains("not-a-secret"));
 }
 
@@ -258,6 +302,8 @@ fn pieces() -> impl Strategy<Value = String> {
         Just("type: chain"),
         Just("collect:"),
         Just("max_age: "),
+        Just("mode: poll"),
+        Just("interval: "),
         Just("10s"),
         Just("x"),
     ];

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mqtt_presence_exporter::config::{Config, Problem};
 use mqtt_presence_exporter::discovery::{self, Discovered};
+use mqtt_presence_exporter::presence::Shard;
 use tempfile::TempDir;
 
 /// A folder with `files`, and a configuration in it whose one instance has what `instance` says.
@@ -24,12 +25,12 @@ fn load(folder: &Path) -> Config {
 }
 
 fn discover(folder: &TempDir) -> Discovered {
-    discovery::fleets(&load(folder.path())).unwrap_or_else(|problems| panic!("{problems}"))
+    discovery::fleets(&load(folder.path()), Shard::WHOLE).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// What is wrong, without the name of the folder.
 fn wrong(folder: &TempDir) -> String {
-    let problems = discovery::fleets(&load(folder.path())).expect_err("something is wrong").to_string();
+    let problems = discovery::fleets(&load(folder.path()), Shard::WHOLE).expect_err("something is wrong").to_string();
     problems.replace(&format!("{}/", folder.path().display()), "")
 }
 
@@ -51,7 +52,7 @@ fn yaml_and_json_say_the_same() {
     let [yaml, json] = [("c.yaml", yaml), ("c.json", json)].map(|(name, text)| {
         let folder = folder("client_files: ['*/c.yaml', '*/c.json']", &[(&format!("in/{name}"), text)]);
         let found = discover(&folder);
-        assert_eq!(found.sources[0].clients, 2);
+        assert_eq!(found.sources[0].clients, Some(2));
         labels(&found).join("\n")
     });
     assert_eq!(yaml, json);
@@ -88,7 +89,7 @@ fn a_client_of_two_sources_is_one_client_and_other_labels_are_a_warning() {
     let found = discover(&folder);
     assert_eq!(labels(&found), [format!("GID_test@@@1{IDS}"), format!("GID_test@@@2{IDS}")]);
     let sources: Vec<_> = found.sources.iter().map(|source| source.clients).collect();
-    assert_eq!(sources, [1, 3, 2]);
+    assert_eq!(sources, [Some(1), Some(3), Some(2)]);
     assert_eq!(
         texts(&found.warnings, &folder),
         [
@@ -156,7 +157,7 @@ fn a_folder_whose_name_looks_like_a_pattern_is_a_folder() {
     std::fs::write(inner.join("config.yaml"), "instances:\n- {id: a, region: cn-hangzhou, client_files: ['*.json']}")
         .expect("a file");
     std::fs::write(inner.join("c.json"), r#"[{"targets": ["GID_test@@@1"]}]"#).expect("a file");
-    let found = discovery::fleets(&load(&inner)).expect("valid");
+    let found = discovery::fleets(&load(&inner), Shard::WHOLE).expect("valid");
     assert_eq!(found.fleets[0].len(), 1);
 }
 

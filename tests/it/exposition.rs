@@ -247,6 +247,8 @@ fn every_metric_of_the_table_is_in_a_scrape_and_none_beside_them() {
     metrics.limiter_wait_seconds.with_label_values(&["egress", "Query"]).inc_by(0.25);
     metrics.projected_calls_per_second.with_label_values(&["post-cn-1", "Query"]).set(6.7);
     metrics.quota_calls_per_second.with_label_values(&["Query"]).set(220.0);
+    metrics.touch_credentials("env");
+    metrics.credential_expiry_timestamp_seconds.with_label_values(&["env"]).set(1.7e9);
     metrics.discovery_clients.with_label_values(&["clients/*.yaml"]).set(3);
     metrics.discovery_failures.with_label_values(&["clients/*.yaml"]).inc();
     metrics.discovery_last_success_timestamp_seconds.with_label_values(&["clients/*.yaml"]).set(1.7e9);

@@ -9,19 +9,35 @@ mod binary;
 #[cfg(test)]
 mod check_config;
 #[cfg(test)]
+mod client_urls;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
+mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod discovery_doc;
+#[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod exposition;
+#[cfg(test)]
+mod leaks;
 #[cfg(test)]
 mod metrics_doc;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod net_client;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod scenario;
+#[cfg(test)]
+mod seeds;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
@@ -30,3 +46,5 @@ mod simulator;
 mod support;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod web_config;

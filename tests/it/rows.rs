@@ -14,7 +14,7 @@ const LIBRARY: &str = "mqtt_presence_exporter";
 
 /// The rows, the lowest first. The documentation of the library has the same table.
 const ROWS: [&[&str]; 8] = [
-    &["clock", "secret", "telemetry"],
+    &["clock", "random", "secret", "telemetry"],
     &["presence", "limits", "net"],
     &["config"],
     &["aliyun"],

@@ -1,5 +1,10 @@
 //! The exporter in front of the simulator: what a user relies on, from scrape to scrape.
 
+mod batches;
+mod budgets;
 mod faults;
 mod limits;
+mod poll;
 mod refusals;
+mod shards;
+mod stale_cache;

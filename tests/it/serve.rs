@@ -2,7 +2,6 @@
 //! paused time, beside the code.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -130,39 +129,95 @@ async fn a_client_that_never_reads_holds_up_nobody_and_is_dropped() {
     let mut deaf = server.client().await;
     deaf.send(&request("GET", "/", &[])).await;
     assert_eq!(server.get("/meanwhile").await.text(), "meanwhile");
-    // Its place is free in the end: of two connections, two can be used by others.
-    let (mut one, mut other) = (server.client().await, server.client().await);
-    for client in [&mut one, &mut other] {
-        client.send(&request("GET", "/a", &[])).await;
-        assert_eq!(client.answer("GET").await.expect("an answer").text(), "a");
-    }
+    // Its place is free in the end: of two connections, two can be used by others, and neither
+    // has to make room for the other.
+    let both = async || {
+        let (mut one, mut other) = (server.client().await, server.client().await);
+        for client in [&mut other, &mut one] {
+            if client.try_send(&request("GET", "/a", &[])).await.is_err() || client.answer("GET").await.is_none() {
+                return false;
+            }
+        }
+        true
+    };
+    soon(async { while !both().await {} }).await;
     assert!(deaf.answer("GET").await.is_none());
 }
 
 #[tokio::test]
-async fn at_the_cap_a_connection_waits_until_one_ends() {
-    let entered = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&entered);
-    let count = async move || {
-        counter.fetch_add(1, Ordering::SeqCst);
-    };
-    let router = Router::new().route("/", get(count));
-    let server = Server::start(router, ServeOptions { max_connections: 2, ..PATIENT }).await;
-    let (mut first, mut second) = (server.client().await, server.client().await);
-    let ask = request("GET", "/", &[]);
-    for client in [&mut first, &mut second] {
-        client.send(&ask).await;
+async fn at_the_cap_the_connection_that_has_waited_longest_makes_room() {
+    let server = Server::start(hello(), ServeOptions { max_connections: 3, ..PATIENT }).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.client().await;
+        client.send(&request("GET", "/a", &[])).await;
         client.answer("GET").await.expect("an answer");
+        clients.push(client);
     }
+    // The first one is used again, so that the second has waited longest.
+    clients[0].send(&request("GET", "/a", &[])).await;
+    clients[0].answer("GET").await.expect("an answer");
+    assert_eq!(server.get("/b").await.text(), "b");
+    clients.remove(1).closed().await;
+    for client in &mut clients {
+        client.send(&request("GET", "/c", &[])).await;
+        assert_eq!(client.answer("GET").await.expect("an answer").text(), "c");
+    }
+}
+
+#[tokio::test]
+async fn at_the_cap_a_connection_waits_while_each_has_a_request_in_flight() {
+    let (router, entered, release) = held();
+    let server = Server::start(router.merge(hello()), ServeOptions { max_connections: 2, ..PATIENT }).await;
+    let mut busy = [server.client().await, server.client().await];
+    for client in &mut busy {
+        client.send(&request("GET", "/", &[])).await;
+    }
+    soon(entered.acquire_many(2)).await.expect("never closed").forget();
     let mut third = server.client().await;
-    third.send(&ask).await;
-    for _ in 0..50 {
-        first.send(&ask).await;
-        first.answer("GET").await.expect("an answer");
+    third.send(&request("GET", "/", &[])).await;
+    // Whatever was going to happen has happened by now; there is nothing else to wait for.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(entered.available_permits(), 0, "it was not served");
+    release.add_permits(1);
+    soon(entered.acquire()).await.expect("never closed").forget();
+    release.add_permits(2);
+    assert_eq!(third.answer("GET").await.expect("an answer").text(), "done");
+}
+
+#[tokio::test]
+async fn thousands_of_idle_and_half_open_connections_leave_room() {
+    let server = Server::start(hello(), ServeOptions { max_connections: 100, ..PATIENT }).await;
+    let mut crowd = Vec::new();
+    for n in 0..2000 {
+        let mut client = server.client().await;
+        match n % 3 {
+            0 => {}
+            1 => client.send("GET / HTTP/1.1\r\n").await,
+            _ => {
+                client.send(&request("GET", "/idle", &[])).await;
+                client.answer("GET").await.expect("an answer");
+            }
+        }
+        crowd.push(client);
+        if n % 500 == 499 {
+            assert_eq!(server.get("/scrape").await.text(), "scrape");
+        }
     }
-    assert_eq!(entered.load(Ordering::SeqCst), 52);
-    drop(second);
-    assert_eq!(third.answer("GET").await.expect("an answer").status, 200);
+    // Most of them have been sent away.
+    for client in crowd.iter_mut().take(1800) {
+        client.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_end_is_answered_and_not_read() {
+    let server = Server::start(hello(), PATIENT).await;
+    let mut client = server.client().await;
+    client.send("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    soon(async { while client.try_send(&chunk).await.is_ok() {} }).await;
+    assert_eq!(server.get("/b").await.text(), "b");
 }
 
 #[tokio::test]

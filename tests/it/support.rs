@@ -2,6 +2,10 @@
 
 pub(crate) mod exposition;
 pub(crate) mod http;
+pub(crate) mod live;
+pub(crate) mod pki;
 pub(crate) mod pump;
+pub(crate) mod recorder;
 pub(crate) mod rig;
 pub(crate) mod source;
+pub(crate) mod tools;

@@ -1,10 +1,12 @@
 //! The HTTP edge, through real sockets.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
-use mqtt_presence_exporter::config::Collect;
+use mqtt_presence_exporter::config::{Collect, Config};
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::presence::{FleetBuilder, InstanceId, InstanceState, LabelName};
 use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
@@ -36,12 +38,15 @@ fn exporter(clients: usize, options: Options) -> (Web, watch::Sender<bool>) {
         clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),
     };
+    let config = "instances: [{id: post-cn-1, region: cn-hangzhou, clients: [GID_pumps@@@pump-0]}]";
+    let config = Config::parse(config, Path::new("config.yaml")).expect("valid").config;
     let web = Web {
         options,
         sweeps: Arc::new(Sweeps::new(vec![subject], &Collect::default(), tools)),
         metrics,
         readiness: Readiness::starting(),
-        config: Arc::new(|| "api: {signature: v3}\n".to_owned()),
+        config: Arc::new(ArcSwap::from_pointee(config)),
+        reload: None,
     };
     (web, open)
 }
@@ -150,7 +155,7 @@ async fn health_and_readiness() {
 #[tokio::test]
 async fn the_configuration_is_shown_as_text() {
     let answer = plain_exporter().await.get("/config").await;
-    assert_eq!(answer.text(), "api: {signature: v3}\n");
+    assert!(answer.text().contains("\n  - id: post-cn-1\n"), "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }

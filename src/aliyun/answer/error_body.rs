@@ -5,10 +5,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// What an error says of itself.
-pub(super) struct ErrorBody {
-    pub(super) code: String,
-    pub(super) message: String,
-    pub(super) request_id: Option<String>,
+pub(in crate::aliyun) struct ErrorBody {
+    pub(in crate::aliyun) code: String,
+    pub(in crate::aliyun) message: String,
+    pub(in crate::aliyun) request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ struct Json {
 }
 
 /// A text, or a number as text; whatever else is there counts as nothing.
-pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(in crate::aliyun) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),
@@ -31,7 +31,7 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 }
 
 /// The error in `body`, if there is one. Codes that say that all is well are none.
-pub(super) fn read(body: &[u8]) -> Option<ErrorBody> {
+pub(in crate::aliyun) fn read(body: &[u8]) -> Option<ErrorBody> {
     let Json { code, message, request_id } = match body.trim_ascii_start().first()? {
         b'{' => serde_json::from_slice(body).ok()?,
         b'<' => read_xml(str::from_utf8(body).ok()?)?,

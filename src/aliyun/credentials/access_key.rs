@@ -1,8 +1,10 @@
 //! An access key that stands in the configuration, its secret perhaps in a file.
 
+use std::path::PathBuf;
+
 use secrecy::zeroize::Zeroizing;
 
-use super::{Credentials, Fetch, FetchError};
+use super::{Credentials, Fetch, FetchError, Fetched};
 use crate::config::SecretSource;
 use crate::presence::BoxFuture;
 use crate::secret::Secret;
@@ -39,7 +41,14 @@ impl Fetch for AccessKey {
         "access_key"
     }
 
-    fn fetch(&self) -> BoxFuture<'_, Result<Credentials, FetchError>> {
-        Box::pin(async move { Credentials::new(&self.id, &self.secret().await?, None) })
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
+        Box::pin(async move { Ok(Credentials::new(&self.id, &self.secret().await?, None)?.into()) })
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        match &self.secret {
+            SecretSource::Inline(_) => Vec::new(),
+            SecretSource::File(path) => vec![path.clone()],
+        }
     }
 }

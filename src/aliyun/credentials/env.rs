@@ -1,6 +1,6 @@
 //! The vendor's environment variables.
 
-use super::{Credentials, Fetch, FetchError};
+use super::{Credentials, Fetch, FetchError, Fetched};
 use crate::config::Env;
 use crate::presence::BoxFuture;
 use crate::secret::Secret;
@@ -33,7 +33,7 @@ impl Fetch for EnvVariables {
 
     /// One variable without the other is a mistake, and worth more than a silent step to whatever
     /// else is configured.
-    fn fetch(&self) -> BoxFuture<'_, Result<Credentials, FetchError>> {
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
         let half = |set, unset| Err(FetchError::Failed(format!("{set} is set, but {unset} is not")));
         let fetched = match (&self.id, &self.secret) {
             (Some(id), Some(secret)) => Credentials::new(id, secret, self.token.as_ref()),
@@ -41,6 +41,6 @@ impl Fetch for EnvVariables {
             (None, Some(_)) => half(SECRET, ID),
             (None, None) => Err(FetchError::NotConfigured(format!("{ID} and {SECRET} are not set"))),
         };
-        Box::pin(async move { fetched })
+        Box::pin(async move { Ok(fetched?.into()) })
     }
 }

@@ -1,5 +1,7 @@
 //! A profile in one of the files that the vendor's tools write: the CLI's `config.json`, or the
 //! SDKs' `credentials.ini`.
+//!
+//! A profile holds an access key, or says how to get one: then it leads to another kind of source.
 
 mod cli;
 mod ini;
@@ -9,8 +11,13 @@ use std::path::{Path, PathBuf};
 
 use secrecy::zeroize::Zeroizing;
 
-use super::{Credentials, Fetch, FetchError};
-use crate::config::Env;
+use super::assume_role::AssumeRole;
+use super::ecs_ram_role::EcsRamRole;
+use super::oidc::{self, Oidc};
+use super::sts::{Place, Role, Sts};
+use super::{Credentials, Fetch, FetchError, Fetched, Tools};
+use crate::aliyun::failure::text::presentable;
+use crate::config::{Endpoints, Session};
 use crate::presence::BoxFuture;
 use crate::secret::Secret;
 
@@ -18,34 +25,61 @@ use crate::secret::Secret;
 pub(super) struct Profile {
     /// The profile that the configuration or the environment names.
     name: Option<String>,
-    places: Vec<Place>,
+    files: Vec<File>,
+    endpoints: Endpoints,
+    tools: Tools,
 }
 
 /// A file that may have the profile.
 #[derive(Debug)]
-struct Place {
-    file: PathBuf,
+struct File {
+    path: PathBuf,
     /// Somebody named this very file: that it does not exist is then a mistake.
     named: bool,
 }
 
 /// A profile as its file has it, whatever the file.
-struct Found {
+#[derive(Debug)]
+pub struct Found {
     name: String,
-    id: String,
-    secret: Secret,
-    token: Option<Secret>,
+    way: Way,
+}
+
+/// How a profile leads to an access key.
+#[derive(Debug)]
+enum Way {
+    Key {
+        id: String,
+        secret: Secret,
+        token: Option<Secret>,
+    },
+    EcsRamRole {
+        role: Option<String>,
+    },
+    Oidc {
+        identity: oidc::Given,
+        session: Session,
+        place: Place,
+    },
+    AssumeRole {
+        caller: Box<Way>,
+        role_arn: Option<String>,
+        external_id: Option<String>,
+        session: Session,
+        place: Place,
+    },
 }
 
 impl Profile {
     /// Looks where the vendor's SDKs look, in their order, unless `file` says where.
-    pub(super) fn new(name: Option<&str>, file: Option<&Path>, env: &Env) -> Self {
-        let named = |file: PathBuf| Place { file, named: true };
-        let places = if let Some(file) = file {
+    pub(super) fn new(name: Option<&str>, file: Option<&Path>, endpoints: &Endpoints, tools: &Tools) -> Self {
+        let env = &tools.env;
+        let named = |path: PathBuf| File { path, named: true };
+        let files = if let Some(file) = file {
             vec![named(file.to_owned())]
         } else {
             let home = env.get("HOME").map(Path::new);
-            let in_home = |file: &str| home.map(|home| Place { file: home.join(file), named: false });
+            let in_home = |file: &str| home.map(|home| File { path: home.join(file), named: false });
             let cli_disabled =
                 env.get("ALIBABA_CLOUD_CLI_PROFILE_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
             let cli = if cli_disabled { None } else { in_home(".aliyun/config.json") };
@@ -56,15 +90,15 @@ impl Profile {
             cli.into_iter().chain(sdk.into_iter().flatten()).collect()
         };
         let name = name.or_else(|| env.get("ALIBABA_CLOUD_PROFILE")).map(str::to_owned);
-        Self { name, places }
+        Self { name, files, endpoints: endpoints.clone(), tools: tools.clone() }
     }
 
-    async fn search(&self) -> Result<Credentials, FetchError> {
+    async fn search(&self) -> Result<Fetched, FetchError> {
         let mut looked = Vec::new();
         let mut any_file = false;
-        for Place { file, named } in &self.places {
-            let shown = file.display();
-            let text = match tokio::fs::read_to_string(file).await.map(Zeroizing::new) {
+        for File { path, named } in &self.files {
+            let shown = path.display();
+            let text = match tokio::fs::read_to_string(path).await.map(Zeroizing::new) {
                 Ok(text) => text,
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
                     looked.push(format!("{shown} does not exist"));
@@ -75,7 +109,9 @@ impl Profile {
             any_file = true;
             let found = find(&text, self.name.as_deref());
             match found.map_err(|why| FetchError::Failed(format!("{shown}: {why}")))? {
-                Some(found) => return found.into_credentials(file),
+                Some(Found { name, way }) => {
+                    return self.go(way).await.map_err(|why| why.of(format_args!("{shown}: profile `{name}`")));
+                }
                 None => looked.push(match &self.name {
                     Some(name) => format!("{shown} has no profile `{name}`"),
                     None => format!("{shown} has no profile to use by default"),
@@ -90,6 +126,34 @@ impl Profile {
         let failed = self.name.is_some() && any_file;
         Err(if failed { FetchError::Failed(looked) } else { FetchError::NotConfigured(looked) })
     }
+
+    async fn go(&self, way: Way) -> Result<Fetched, FetchError> {
+        self.source(way)?.fetch().await
+    }
+
+    /// The kind of source that a profile leads to.
+    fn source(&self, way: Way) -> Result<Box<dyn Fetch>, FetchError> {
+        let sts = |place: Place| {
+            let endpoint = self.endpoints.sts.clone().or(place.endpoint);
+            Sts::new(Place { endpoint, ..place }, &self.tools)
+        };
+        Ok(match way {
+            Way::Key { id, secret, token } => Box::new(Fixed(Credentials::new(&id, &secret, token.as_ref())?)),
+            Way::EcsRamRole { role } => {
+                Box::new(EcsRamRole::new(role.as_deref(), self.endpoints.metadata.as_ref(), &self.tools))
+            }
+            Way::Oidc { identity, session, place } => {
+                Box::new(Oidc::new(identity, &session, sts(place), &self.tools.env))
+            }
+            Way::AssumeRole { caller, role_arn, external_id, session, place } => {
+                let in_env = || self.tools.env.get(oidc::ROLE).map(str::to_owned);
+                let role_arn =
+                    role_arn.or_else(in_env).ok_or_else(|| FetchError::Failed("it names no role".to_owned()))?;
+                let role = Role::new(&role_arn, &session, &self.tools.env).external_id(external_id.as_deref());
+                Box::new(AssumeRole::new(self.source(*caller)?, role, sts(place)))
+            }
+        })
+    }
 }
 
 impl Fetch for Profile {
@@ -97,28 +161,46 @@ impl Fetch for Profile {
         "profile"
     }
 
-    fn fetch(&self) -> BoxFuture<'_, Result<Credentials, FetchError>> {
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
         Box::pin(self.search())
     }
-}
 
-impl Found {
-    fn into_credentials(self, file: &Path) -> Result<Credentials, FetchError> {
-        Credentials::new(&self.id, &self.secret, self.token.as_ref())
-            .map_err(|error| FetchError::Failed(format!("{}: profile `{}`: {error}", file.display(), self.name)))
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.path.clone()).collect()
     }
 }
 
-/// Looks for a profile in the text of a file, which shows by its first character which kind it is.
-fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
+/// An access key that stands in the profile itself.
+#[derive(Debug)]
+struct Fixed(Credentials);
+
+impl Fetch for Fixed {
+    fn kind(&self) -> &'static str {
+        "access_key"
+    }
+
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
+        Box::pin(async { Ok(self.0.clone().into()) })
+    }
+}
+
+/// Looks for a profile in the text of a file, which shows by its first character which kind it is:
+/// the one of this name, or the one to use by default. An error says what is wrong and where, and
+/// nothing of what stands there that may be secret.
+pub fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with('{') { cli::find(text, name) } else { ini::find(text, name) }
 }
 
+/// A name or a kind as it stands in a file, fit to be seen.
+fn shown(text: &str) -> String {
+    presentable(text, 64)
+}
+
 /// A kind of profile that the vendor has and we do not.
 fn unsupported(name: &str, key: &str, kind: &str, supported: &str) -> String {
-    let kind: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
-    format!("profile `{name}` has {key} `{kind}`, which is not supported yet; use one with {supported}")
+    let (name, kind) = (shown(name), shown(kind));
+    format!("profile `{name}` has {key} `{kind}`, which is not supported; use one with {supported}")
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Every source from where its user would put it: variables and files.
+//! The sources that need no service, from where their user would put them: variables and files.
+//! Those that need one are tested through HTTP (`tests/it/credentials.rs`).
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +7,19 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{Provider as Config, SecretSource};
+use crate::config::{Endpoints, Provider as Config, SecretSource};
+use crate::secret::Secret;
 
 const CLI: &str = r#"{
     "current": "ak",
     "profiles": [
         {"name": "ak", "mode": "AK", "access_key_id": "cli-id", "access_key_secret": "cli-secret", "region_id": "x"},
         {"name": "sts", "mode": "StsToken", "access_key_id": "s-id", "access_key_secret": "s-secret", "sts_token": "s-t"},
-        {"name": "role", "mode": "RamRoleArn", "access_key_id": "a", "access_key_secret": "b", "ram_role_arn": "c"},
+        {"name": "sso", "mode": "CloudSSO", "cloud_sso_account_id": "a"},
+        {"name": "loop", "mode": "ChainableRamRoleArn", "source_profile": "pool", "ram_role_arn": "c"},
+        {"name": "pool", "mode": "ChainableRamRoleArn", "source_profile": "loop", "ram_role_arn": "c"},
+        {"name": "lost", "mode": "ChainableRamRoleArn", "source_profile": "nowhere", "ram_role_arn": "c"},
+        {"name": "short", "mode": "OIDC", "ram_role_arn": "c", "expired_seconds": 60},
         {"name": "bare", "mode": "AK"},
         {"name": "tokenless", "mode": "StsToken", "access_key_id": "a", "access_key_secret": "b"}
     ]
@@ -31,9 +37,9 @@ type: access_key
 Access_Key_Id: prod-id
 access_key_secret: prod=secret
 
-[role]
-type = ecs_ram_role
-role_name = x
+[pair]
+type = rsa_key_pair
+public_key_id = x
 ";
 
 /// A home directory with `files` in it.
@@ -52,7 +58,7 @@ fn env(home: &TempDir, more: &[(&str, &str)]) -> Env {
 }
 
 fn profile(name: Option<&str>, file: Option<PathBuf>) -> Config {
-    Config::Profile { name: name.map(str::to_owned), file }
+    Config::Profile { name: name.map(str::to_owned), file, endpoints: Endpoints::default() }
 }
 
 fn chain() -> Config {
@@ -62,8 +68,19 @@ fn chain() -> Config {
 /// ID, secret and token.
 type Key = (String, String, Option<String>);
 
+fn tools(env: &Env) -> Tools {
+    Tools {
+        env: env.clone(),
+        clock: Clock::system(),
+        random: Random::new(|| 0),
+        metrics: Arc::new(Metrics::new(std::time::Duration::from_secs(5))),
+        signature: Signature::V3,
+        ca_file: None,
+    }
+}
+
 async fn fetch(config: &Config, env: &Env) -> Result<Key, FetchError> {
-    let got = Provider::new(config, env).get().await?;
+    let got = Provider::new("test", config, &tools(env)).get().await?;
     let token = got.security_token().map(|token| token.expose().to_owned());
     Ok((got.access_key_id().to_owned(), got.access_key_secret().expose().to_owned(), token))
 }
@@ -144,10 +161,20 @@ async fn a_profile_that_cannot_be_used_says_why() {
     let both = home(&[(".aliyun/config.json", CLI), (".alibabacloud/credentials.ini", INI), ("bad.json", "{\"pro")]);
     let env = env(&both, &[]);
     let named = |name| profile(Some(name), None);
-    let role = failure(&named("role"), &env).await;
-    assert!(role.contains("profile `role` has mode `RamRoleArn`, which is not supported yet"), "{role}");
-    let ini = failure(&profile(Some("role"), Some(both.path().join(".alibabacloud/credentials.ini"))), &env).await;
-    assert!(ini.contains("profile `role` has type `ecs_ram_role`, which is not supported yet"), "{ini}");
+    let sso = failure(&named("sso"), &env).await;
+    assert!(sso.contains("profile `sso` has mode `CloudSSO`, which is not supported; use one with mode `AK`"), "{sso}");
+    let pair = failure(&profile(Some("pair"), Some(both.path().join(".alibabacloud/credentials.ini"))), &env).await;
+    assert!(
+        pair.contains("profile `pair` has type `rsa_key_pair`, which is not supported; use one with type"),
+        "{pair}"
+    );
+    assert!(
+        failure(&named("loop"), &env)
+            .await
+            .ends_with("profile `pool` has the `source_profile` `loop`, which leads back to it")
+    );
+    assert!(failure(&named("lost"), &env).await.contains("`source_profile` `nowhere`, which does not exist"));
+    assert!(failure(&named("short"), &env).await.ends_with("profile `short` has `expired_seconds` below 900"));
     assert!(failure(&named("bare"), &env).await.ends_with("profile `bare`: the access key ID is empty"));
     assert!(failure(&named("tokenless"), &env).await.contains("no `sts_token`"));
 
@@ -186,7 +213,7 @@ async fn a_chain_goes_on_only_where_nothing_is_configured() {
 /// A provider whose secret is in `file`.
 fn in_file(file: &Path) -> Provider {
     let secret = SecretSource::File(file.to_owned());
-    Provider::new(&Config::AccessKey { id: "id".to_owned(), secret }, &Env::default())
+    Provider::new("test", &Config::AccessKey { id: "id".to_owned(), secret }, &tools(&Env::default()))
 }
 
 #[tokio::test]
@@ -210,7 +237,7 @@ async fn credentials_are_kept_until_they_are_refreshed() {
 
     std::fs::remove_file(&file).expect("a file");
     assert!(!provider.refresh(Some(&new)).await);
-    assert!(provider.get().await.is_err(), "what was refused is not used again");
+    assert_eq!(provider.get().await.expect("kept"), new, "who refused it may have been wrong");
 }
 
 proptest! {

@@ -6,14 +6,14 @@ use crate::aliyun::credentials::Credentials;
 use crate::secret::REDACTED;
 
 /// The longest code or request ID, in characters; documented ones have half of it.
-pub(super) const LONGEST_CODE: usize = 64;
+pub(in crate::aliyun) const LONGEST_CODE: usize = 64;
 
 /// The longest message, in characters.
-pub(super) const LONGEST_MESSAGE: usize = 300;
+pub(in crate::aliyun) const LONGEST_MESSAGE: usize = 300;
 
 /// `message` without what the server says it would have signed: that is most of the request,
 /// access key ID and security token included. Such a message begins with a sentence of its own.
-pub(super) fn without_string_to_sign(mut message: String, code: &str) -> String {
+pub(in crate::aliyun) fn without_string_to_sign(mut message: String, code: &str) -> String {
     let spells_it_out = |text: &str| {
         let squeezed: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
         squeezed.to_ascii_lowercase().contains("stringtosign")
@@ -26,7 +26,7 @@ pub(super) fn without_string_to_sign(mut message: String, code: &str) -> String 
 }
 
 /// `text` without anything that `credentials` hold, should it turn up there.
-pub(super) fn redacted<'a>(text: &'a str, credentials: Option<&Credentials>) -> Cow<'a, str> {
+pub(in crate::aliyun) fn redacted<'a>(text: &'a str, credentials: Option<&Credentials>) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(text);
     let Some(credentials) = credentials else { return text };
     let token = credentials.security_token().map(|token| (token.expose(), REDACTED));
@@ -41,7 +41,7 @@ pub(super) fn redacted<'a>(text: &'a str, credentials: Option<&Credentials>) -> 
 
 /// `text` on one line, at most `longest` characters of it, with nothing that steers a terminal or
 /// changes the order in which it is read.
-pub(super) fn presentable(text: &str, longest: usize) -> String {
+pub(in crate::aliyun) fn presentable(text: &str, longest: usize) -> String {
     let mut out: String = text.trim().chars().take(longest).map(|c| if steers(c) { ' ' } else { c }).collect();
     if text.trim().chars().nth(longest).is_some() {
         out.push('…');

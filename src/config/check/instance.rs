@@ -12,14 +12,22 @@ use super::super::tree::Value;
 use super::super::words::shown;
 use super::super::{Address, Credentials, Instance};
 use super::client::{clients, labels};
-use super::{credentials, not_yet};
+use super::client_url::client_urls;
+use super::credentials;
 use crate::presence::InstanceId;
 
 const INSTANCE: [&str; 9] =
     ["id", "region", "endpoint", "credentials", "calls_per_second", "labels", "clients", "client_files", "client_urls"];
-/// The keys of an instance and of a client.
+/// The keys of an instance, of a client, and of a URL that lists clients.
 #[cfg(test)]
-pub(super) const KEYS: [&[&str]; 2] = [&INSTANCE, &super::client::CLIENT];
+pub(super) const KEYS: [&[&str]; 6] = [
+    &INSTANCE,
+    &super::client::CLIENT,
+    &super::client_url::CLIENT_URL,
+    &super::client_url::BASIC_AUTH,
+    &super::client_url::AUTHORIZATION,
+    &super::client_url::TLS_CONFIG,
+];
 
 /// A tenth of what an instance of 1,000 messages a second can bear.
 const CALLS_PER_SECOND: u32 = 100;
@@ -53,15 +61,26 @@ pub const KNOWN_REGIONS: [&str; 24] = [
 ];
 
 /// All instances; those without a usable ID or address are reported and left out.
-pub(super) fn instances(at: &At<'_>, default: &Credentials, folder: &Path, report: &mut Report) -> Vec<Instance> {
-    let items = at.items(report);
-    if items.len() == 0 && matches!(at.found(), Value::List(_)) {
+pub(super) fn instances(
+    at: &At<'_>,
+    default: &Credentials,
+    single_per_second: u32,
+    folder: &Path,
+    report: &mut Report,
+) -> Vec<Instance> {
+    let items: Vec<At<'_>> = at.items(report).collect();
+    if items.is_empty() && matches!(at.found(), Value::List(_)) {
         at.problem(report, "is empty; list at least one instance with its `id` and `clients`");
     }
+    // Files and URLs may list clients of any instance.
+    let fed = items.iter().any(|at| at.peek("client_files").or(at.peek("client_urls")).is_some());
     let mut seen = HashMap::new();
     let mut instances = Vec::with_capacity(items.len());
-    for (n, at) in items.enumerate() {
-        instances.extend(instance(&at, default, folder, report));
+    for (n, at) in items.into_iter().enumerate() {
+        if !fed && at.peek("clients").is_none() {
+            at.warning(report, "has no clients; list some in `clients`, `client_files` or `client_urls`");
+        }
+        instances.extend(instance(&at, default, single_per_second, folder, report));
         // Told also where something else is wrong with the instance.
         if let Some(id) = at.peek("id")
             && let Value::Scalar(_, text) = id.found()
@@ -75,35 +94,47 @@ pub(super) fn instances(at: &At<'_>, default: &Credentials, folder: &Path, repor
     instances
 }
 
-fn instance(at: &At<'_>, default: &Credentials, folder: &Path, report: &mut Report) -> Option<Instance> {
+fn instance(
+    at: &At<'_>,
+    default: &Credentials,
+    single_per_second: u32,
+    folder: &Path,
+    report: &mut Report,
+) -> Option<Instance> {
     let [id_at, region, endpoint_at, credentials_at, calls, labels_at, clients_at, files, urls] =
         at.fields(INSTANCE, report)?;
     let id = at
         .required(id_at, report, "`id` is missing; write the instance's ID, such as `post-cn-…`")
         .and_then(|at| instance_id(&at, report));
-    if let Some(at) = urls {
-        not_yet(&at, "`client_urls`", "use `clients` or `client_files`", report);
-    } else if clients_at.is_none() && files.is_none() {
-        at.warning(report, "has no clients; list some in `clients` or `client_files`");
-    }
     let address = address(at, region, endpoint_at, report);
     let credentials = match credentials_at {
         Some(at) => credentials::credentials(&at, folder, report),
         None => Some(default.clone()),
     };
-    let calls_per_second = calls.and_then(|at| at.whole(report, 1, 280)).unwrap_or(CALLS_PER_SECOND);
+    let calls_per_second = calls.and_then(|at| calls_per_second(&at, single_per_second, report));
     let labels = labels_at.map(|at| labels(&at, report)).unwrap_or_default();
     let clients = clients_at.map(|at| clients(&at, report)).unwrap_or_default();
     let client_files = files.map(|at| client_files(&at, folder, report)).unwrap_or_default();
+    let client_urls = urls.map(|at| client_urls(&at, folder, report)).unwrap_or_default();
     Some(Instance {
         id: id?,
         address: address?,
         credentials: credentials?,
-        calls_per_second,
+        calls_per_second: calls_per_second.unwrap_or(CALLS_PER_SECOND.min(single_per_second)),
         labels,
         clients,
         client_files,
+        client_urls,
     })
+}
+
+/// What an instance is to bear, which is no more than all of them together get.
+fn calls_per_second(at: &At<'_>, single_per_second: u32, report: &mut Report) -> Option<u32> {
+    let calls = at.whole(report, 1, 280)?;
+    if calls > single_per_second {
+        at.problem(report, format!("{calls} is more than `limits.single_per_second` ({single_per_second}), which is for all instances together; write {single_per_second} or less, or raise that limit"));
+    }
+    Some(calls)
 }
 
 fn instance_id(at: &At<'_>, report: &mut Report) -> Option<InstanceId> {
@@ -152,7 +183,7 @@ fn region(at: &At<'_>, has_endpoint: bool, report: &mut Report) -> Option<String
     Some(text.to_owned())
 }
 
-fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
+pub(super) fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
     let text = at.text(report)?;
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
@@ -175,7 +206,7 @@ fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
     Some(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }

@@ -4,14 +4,17 @@
 //! well. So the connection's reads, writes, requests and answers are watched from outside, and
 //! one timer follows from what was seen.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::debug;
 
 use super::ServeOptions;
+use super::crowd::Member;
 
 /// What one connection does; its clones watch the same one.
 #[derive(Clone)]
@@ -19,32 +22,46 @@ pub(super) struct Activity(Arc<Mutex<Seen>>);
 
 struct Seen {
     phase: Phase,
+    /// How many requests have been begun in all; each is named by its number.
+    begun: u64,
     /// Since when the client has been taking nothing of what is to be written.
     blocked: Option<Instant>,
+    /// Since when the client has been taking nothing of a single answer, by its request.
+    offered: BTreeMap<u64, Instant>,
+    member: Member,
+    /// Who is to look again when something changes; several tasks make answers of HTTP/2.
+    watcher: Option<Waker>,
 }
 
 enum Phase {
     /// A head is being read.
     Head { since: Instant },
-    /// A request is in flight. `ahead`: the client has sent some of its next request.
-    Busy { ahead: bool },
+    /// Requests are in flight. `ahead`: the client has sent some of its next one.
+    Busy { requests: usize, ahead: bool },
     /// Nothing is.
     Idle { since: Instant },
 }
 
 impl Activity {
     /// A connection that begins now, and owes a head.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(member: Member) -> Self {
         let phase = Phase::Head { since: Instant::now() };
-        Self(Arc::new(Mutex::new(Seen { phase, blocked: None })))
+        Self(Arc::new(Mutex::new(Seen {
+            phase,
+            begun: 0,
+            blocked: None,
+            offered: BTreeMap::new(),
+            member,
+            watcher: None,
+        })))
     }
 
-    /// Some bytes were read.
+    /// Some bytes of a request were read.
     pub(super) fn read(&self) {
         let mut seen = self.lock();
         match &mut seen.phase {
             Phase::Head { .. } => {}
-            Phase::Busy { ahead } => *ahead = true,
+            Phase::Busy { ahead, .. } => *ahead = true,
             Phase::Idle { .. } => seen.phase = Phase::Head { since: Instant::now() },
         }
     }
@@ -60,36 +77,105 @@ impl Activity {
         }
     }
 
-    /// A request has been read.
-    pub(super) fn begin(&self) {
-        self.lock().phase = Phase::Busy { ahead: false };
-    }
-
-    /// The answer to it has been handed over.
-    pub(super) fn end(&self) {
+    /// A request has been read; it is in flight until what is given back is dropped.
+    pub(super) fn begin(&self) -> InFlight {
         let mut seen = self.lock();
-        let since = Instant::now();
-        seen.phase = match seen.phase {
-            Phase::Busy { ahead: true } => Phase::Head { since },
-            _ => Phase::Idle { since },
-        };
+        match &mut seen.phase {
+            Phase::Busy { requests, ahead } => {
+                *requests += 1;
+                *ahead = false;
+            }
+            phase => {
+                *phase = Phase::Busy { requests: 1, ahead: false };
+                seen.member.works();
+            }
+        }
+        seen.begun += 1;
+        InFlight { number: seen.begun, activity: self.clone() }
     }
 
     /// When the client will have taken too long with what is waited for, if anything is.
-    fn deadline(&self, options: &ServeOptions) -> Option<Instant> {
-        let seen = self.lock();
-        if let Some(since) = seen.blocked {
-            return Some(since + options.write_timeout);
+    /// Where nothing is, `watcher` is woken once something may be.
+    fn deadline(&self, options: &ServeOptions, watcher: &Waker) -> Option<(Instant, Overdue)> {
+        let mut seen = self.lock();
+        let unread = seen.blocked.into_iter().chain(seen.offered.values().copied()).min();
+        if let Some(since) = unread {
+            return Some((since + options.write_timeout, Overdue::Reading));
         }
         match seen.phase {
-            Phase::Head { since } => Some(since + options.header_timeout),
-            Phase::Busy { .. } => None,
-            Phase::Idle { since } => Some(since + options.idle_timeout),
+            Phase::Head { since } => Some((since + options.header_timeout, Overdue::Head)),
+            Phase::Idle { since } => Some((since + options.idle_timeout, Overdue::Request)),
+            Phase::Busy { .. } => {
+                seen.watcher = Some(watcher.clone());
+                None
+            }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn changed(&mut self) {
+        if let Some(watcher) = self.watcher.take() {
+            watcher.wake();
+        }
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct InFlight {
+    number: u64,
+    activity: Activity,
+}
+
+impl InFlight {
+    /// The client is offered some of its answer.
+    pub(super) fn offered(&self) {
+        let mut seen = self.activity.lock();
+        seen.offered.insert(self.number, Instant::now());
+        seen.changed();
+    }
+
+    /// The client has room for more of it.
+    pub(super) fn taken(&self) {
+        self.activity.lock().offered.remove(&self.number);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut seen = self.activity.lock();
+        seen.offered.remove(&self.number);
+        let since = Instant::now();
+        seen.phase = match seen.phase {
+            Phase::Busy { requests, ahead } if requests > 1 => Phase::Busy { requests: requests - 1, ahead },
+            Phase::Busy { ahead: true, .. } => Phase::Head { since },
+            _ => Phase::Idle { since },
+        };
+        if !matches!(seen.phase, Phase::Busy { .. }) {
+            seen.member.waits();
+        }
+        seen.changed();
+    }
+}
+
+/// What a client has taken too long with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// With the beginning of the connection, or of a request.
+    Head,
+    /// With a further request.
+    Request,
+    /// With reading an answer.
+    Reading,
+}
+
+impl Overdue {
+    pub(super) fn log(self) {
+        debug!(waited_for = ?self, "a client took too long; its connection is ended");
     }
 }
 
@@ -109,13 +195,13 @@ impl Patience {
 }
 
 impl Future for Patience {
-    type Output = ();
+    type Output = Overdue;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.activity.deadline(&self.options) else { return Poll::Pending };
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Overdue> {
+        let Some((deadline, overdue)) = self.activity.deadline(&self.options, cx.waker()) else { return Poll::Pending };
         if self.timer.deadline() != deadline {
             self.timer.as_mut().reset(deadline);
         }
-        self.timer.as_mut().poll(cx)
+        self.timer.as_mut().poll(cx).map(|()| overdue)
     }
 }

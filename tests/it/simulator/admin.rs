@@ -36,6 +36,26 @@ async fn faults_are_set_while_it_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_services_that_give_credentials_are_shown_and_steered() {
+    let stage = stage().await;
+    let identity = stage.plain("GET", "/_simulator/identity", "").await.json();
+    let uri = identity["credentials_uri"].as_str().unwrap().to_owned();
+    let path = uri.strip_prefix(&stage.announcement.endpoint).unwrap();
+    let given = stage.plain("GET", path, "").await.json();
+    assert_eq!(given["Code"], "Success");
+    assert!(given["AccessKeyId"].as_str().unwrap().starts_with("STS.presence-reader."));
+
+    let set = stage.plain("PUT", "/_simulator/credential-faults", r#"{"internal_error": 1}"#).await;
+    assert_eq!(set.json()["internal_error"], 1.0);
+    assert_eq!(stage.plain("GET", path, "").await.status, 500);
+    let client = stage.clients()[0].clone();
+    assert_eq!(stage.single(&client).send().await.unwrap().status, 200, "the API has its own faults");
+    assert_eq!(stage.plain("GET", "/_simulator/faults", "").await.json()["internal_error"], 0.0);
+    assert_eq!(stage.plain("PUT", "/_simulator/credential-faults", "[]").await.status, 400);
+    assert_eq!(stage.plain("PUT", "/_simulator/identity", "{}").await.status, 405);
+}
+
+#[tokio::test(start_paused = true)]
 async fn clients_are_shown_and_steered() {
     let stage = stage().await;
     let client = stage.clients()[0].clone();

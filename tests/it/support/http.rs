@@ -9,11 +9,15 @@ use std::time::Duration;
 use axum::Router;
 use flate2::read::GzDecoder;
 use hyper_util::service::TowerToHyperService;
-use mqtt_presence_exporter::net::{ServeOptions, listen, serve};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use mqtt_presence_exporter::net::{ServeOptions, Tls, listen, serve_secured};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
+
+use crate::support::pki::TlsClient;
 
 /// Waits for what is to happen; a test that waits in vain fails and does not hang.
 pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
@@ -30,10 +34,20 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(router: Router, options: ServeOptions) -> Self {
+        Self::start_secured(router, None, options).await
+    }
+
+    pub(crate) async fn start_secured(router: Router, tls: Option<Tls>, options: ServeOptions) -> Self {
         let listener = listen("127.0.0.1:0").await.expect("loopback can be bound");
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve(vec![listener], TowerToHyperService::new(router), options, shutdown.clone()));
+        let task = tokio::spawn(serve_secured(
+            vec![listener],
+            tls,
+            TowerToHyperService::new(router),
+            options,
+            shutdown.clone(),
+        ));
         Self { address, shutdown, task }
     }
 
@@ -50,7 +64,7 @@ impl Server {
     pub(crate) async fn narrow_client(&self) -> Client {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
-        Client { stream: BufReader::new(socket.connect(self.address).await.expect("the server listens")) }
+        Client::new(socket.connect(self.address).await.expect("the server listens"))
     }
 
     /// One request on a connection of its own.
@@ -77,18 +91,47 @@ pub(crate) fn request(method: &str, path: &str, headers: &[&str]) -> String {
     [&[&*start, "Host: exporter.example"], headers, &["", ""]].concat().join("\r\n")
 }
 
+/// What a client reads and writes.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A secured stream to a server with a certificate for `localhost`.
+pub(crate) async fn secured(
+    address: SocketAddr,
+    tls: &TlsClient,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let stream = TcpStream::connect(address).await?;
+    soon(TlsConnector::from(tls.config()).connect(name, stream)).await
+}
+
 /// One connection to a server.
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
 }
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: BufReader::new(TcpStream::connect(address).await.expect("the server listens")) }
+        Self::new(TcpStream::connect(address).await.expect("the server listens"))
+    }
+
+    fn new(stream: impl Stream + 'static) -> Self {
+        Self { stream: BufReader::new(Box::new(stream)) }
+    }
+
+    /// A connection that is secured, to a server with a certificate for `localhost`.
+    pub(crate) async fn secured(address: SocketAddr, tls: &TlsClient) -> std::io::Result<Self> {
+        Ok(Self::new(secured(address, tls).await?))
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.expect("the connection is open");
+        self.try_send(text).await.expect("the connection is open");
+    }
+
+    /// The same, where the server may have ended the connection.
+    pub(crate) async fn try_send(&mut self, text: &str) -> std::io::Result<()> {
+        self.stream.write_all(text.as_bytes()).await?;
+        self.stream.flush().await
     }
 
     /// The next answer, to a request with `method`; `None` if the connection ends before its end.
@@ -102,6 +145,11 @@ impl Client {
             Ok(0) | Err(_) => {}
             Ok(_) => panic!("the server said something"),
         }
+    }
+
+    /// Waits until the server has ended the connection, whatever it says before.
+    pub(crate) async fn finished(&mut self) {
+        let _ = soon(self.stream.read_to_end(&mut Vec::new())).await;
     }
 
     async fn read_answer(&mut self, method: &str) -> Option<Answer> {

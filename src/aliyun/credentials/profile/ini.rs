@@ -1,10 +1,15 @@
 //! `~/.alibabacloud/credentials.ini`, as the vendor's SDKs read it: sections, `key = value`,
 //! comments after `#`, and lines that begin with `;`.
 
-use super::{Found, unsupported};
+use std::collections::HashMap;
+
+use super::{Found, Place, Way, oidc, shown, unsupported};
+use crate::config::Session;
 use crate::secret::Secret;
 
 const DEFAULT: &str = "default";
+
+const SUPPORTED: &str = "type `access_key`, `ram_role_arn`, `oidc_role_arn` or `ecs_ram_role`";
 
 /// The section `name`, or the one called `default`.
 pub(super) fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
@@ -29,35 +34,59 @@ pub(super) fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, Stri
             .ok_or_else(|| format!("line {number} is neither a section nor `key = value`"))?;
         match section {
             None => return Err(format!("line {number} stands before the first section")),
-            Some(section) if section == name => wanted.get_or_insert_default().set(key.trim(), value.trim()),
+            Some(section) if section == name => {
+                wanted.get_or_insert_default().0.insert(key.trim().to_ascii_lowercase(), value.trim());
+            }
             Some(_) => {}
         }
     }
-    wanted.map(|section| section.into_found(name)).transpose()
+    wanted.map(|section| section.found(name)).transpose()
 }
 
+/// The keys of a section; a later one of the same name wins.
 #[derive(Default)]
-struct Section<'a> {
-    kind: &'a str,
-    id: &'a str,
-    secret: &'a str,
-}
+struct Section<'a>(HashMap<String, &'a str>);
 
-impl<'a> Section<'a> {
-    /// The keys of other types are none of ours.
-    fn set(&mut self, key: &str, value: &'a str) {
-        match key.to_ascii_lowercase().as_str() {
-            "type" => self.kind = value,
-            "access_key_id" => self.id = value,
-            "access_key_secret" => self.secret = value,
-            _ => {}
+impl Section<'_> {
+    /// What `key` has, unless that is nothing.
+    fn get(&self, key: &str) -> Option<String> {
+        self.0.get(key).filter(|value| !value.is_empty()).map(|value| (*value).to_owned())
+    }
+
+    fn found(&self, name: &str) -> Result<Found, String> {
+        let way = match self.get("type").unwrap_or_default().as_str() {
+            "access_key" => self.key(),
+            "ram_role_arn" => Way::AssumeRole {
+                caller: Box::new(self.key()),
+                role_arn: self.get("role_arn"),
+                external_id: None,
+                session: self.session(),
+                place: Place::default(),
+            },
+            "oidc_role_arn" => Way::Oidc {
+                identity: oidc::Given {
+                    role_arn: self.get("role_arn"),
+                    provider_arn: self.get("oidc_provider_arn"),
+                    token_file: self.get("oidc_token_file_path").map(Into::into),
+                },
+                session: self.session(),
+                place: Place::default(),
+            },
+            "ecs_ram_role" => Way::EcsRamRole { role: self.get("role_name") },
+            kind => return Err(unsupported(name, "type", kind, SUPPORTED)),
+        };
+        Ok(Found { name: shown(name), way })
+    }
+
+    fn key(&self) -> Way {
+        Way::Key {
+            id: self.get("access_key_id").unwrap_or_default(),
+            secret: Secret::new(self.get("access_key_secret").unwrap_or_default()),
+            token: None,
         }
     }
 
-    fn into_found(self, name: &str) -> Result<Found, String> {
-        if self.kind != "access_key" {
-            return Err(unsupported(name, "type", self.kind, "type `access_key`"));
-        }
-        Ok(Found { name: name.to_owned(), id: self.id.to_owned(), secret: Secret::new(self.secret), token: None })
+    fn session(&self) -> Session {
+        Session { name: self.get("role_session_name"), policy: self.get("policy"), ..Session::default() }
     }
 }

@@ -1,0 +1,18 @@
+//! Answers of the services that give credentials: whatever comes, there is no panic, what is taken
+//! can be sent, and what is said of the rest is one short line.
+
+use mqtt_presence_exporter::aliyun::credentials::issued::{from_service, from_sts};
+
+pub(crate) fn run(bytes: &[u8]) {
+    for understood in [from_sts(bytes), from_service(bytes)] {
+        match understood {
+            Ok(issued) => {
+                let texts = [issued.credentials.access_key_id(), issued.credentials.access_key_secret().expose()];
+                assert!(texts.iter().all(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())));
+                assert!(issued.credentials.security_token().is_some());
+                assert!(!format!("{issued:?}").contains("hidden-in-seed"));
+            }
+            Err(why) => assert!(why.len() < 1000 && !why.chars().any(char::is_control), "{why:?}"),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Files of the vendor's tools: whatever is in one, there is no panic, and what is said of it is
+//! one short line.
+
+use mqtt_presence_exporter::aliyun::credentials::profile::find;
+
+pub(crate) fn run(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for name in [None, Some("default"), Some("a")] {
+        match find(text, name) {
+            Ok(Some(found)) => assert!(!format!("{found:?}").contains("hidden-in-seed")),
+            Ok(None) => {}
+            Err(why) => assert!(why.len() < 1000 && !why.chars().any(char::is_control), "{why:?}"),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Who is asked for each instance, and which of them outlive a change of the configuration: those
+//! about which nothing has changed, with their connections and their credentials.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::Failure;
+use super::credentials::Providers;
+use crate::aliyun::credentials::{Provider, Tools};
+use crate::aliyun::{self, Client, ClientOptions};
+use crate::clock::Clock;
+use crate::config::{Address, Config, Instance, Signature};
+use crate::net;
+use crate::presence::{InstanceId, PresenceSource};
+
+/// How long making a connection may take, as a part of the time that a call may take.
+const CONNECT_PART: u32 = 2;
+
+/// What decides how requests travel.
+#[derive(Clone, Debug, PartialEq)]
+struct Route {
+    endpoint: Url,
+    /// The file of CA certificates, and what was in it.
+    ca: Option<(PathBuf, Option<Vec<u8>>)>,
+    connect_timeout: Duration,
+}
+
+/// The HTTP client of each instance, in the order of the configuration; those with the same route
+/// share one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Transports(Vec<(Route, reqwest::Client)>);
+
+impl Transports {
+    /// The HTTP clients for `config`: these, as far as their routes are the same.
+    pub(super) fn next(&self, config: &Config) -> Result<Self, Failure> {
+        let mut next = Self::default();
+        for instance in &config.instances {
+            let route = route(config, instance)?;
+            let made = next.0.iter().chain(&self.0).find(|(other, _)| *other == route);
+            let http = match made {
+                Some((_, http)) => http.clone(),
+                None => connect(&route)?,
+            };
+            next.0.push((route, http));
+        }
+        Ok(next)
+    }
+}
+
+fn route(config: &Config, instance: &Instance) -> Result<Route, Failure> {
+    let endpoint = match &instance.address {
+        Address::Endpoint { url, .. } => url.clone(),
+        Address::Region(region) => aliyun::endpoint(region, config.api.network)
+            .map_err(|error| Failure::Usage(format!("instance {}: {error}", instance.id)))?,
+    };
+    // That it cannot be read is found when it is used.
+    let ca = config.api.ca_file.as_ref().filter(|_| endpoint.scheme() == "https");
+    let ca = ca.map(|file| (file.clone(), std::fs::read(file).ok()));
+    Ok(Route { endpoint, ca, connect_timeout: config.collect.call_timeout / CONNECT_PART })
+}
+
+fn connect(Route { endpoint, ca, connect_timeout }: &Route) -> Result<reqwest::Client, Failure> {
+    let ca_file = ca.as_ref().map(|(file, _)| &**file);
+    net::client::client([endpoint], ca_file, *connect_timeout)
+        .map_err(|error| Failure::Usage(format!("cannot set up HTTPS: {error}")))
+}
+
+/// What decides how an instance is asked.
+#[derive(Debug)]
+struct Recipe {
+    instance: InstanceId,
+    route: Route,
+    credentials: Arc<Provider>,
+    signature: Signature,
+    call_timeout: Duration,
+}
+
+impl PartialEq for Recipe {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.credentials, &other.credentials)
+            && (&self.instance, &self.route) == (&other.instance, &other.route)
+            && (self.signature, self.call_timeout) == (other.signature, other.call_timeout)
+    }
+}
+
+/// The sources of all instances, each with what it was made of.
+#[derive(Debug)]
+pub(super) struct Sources {
+    clock: Clock,
+    transports: Transports,
+    providers: Providers,
+    clients: Vec<(Recipe, Arc<Client>)>,
+}
+
+impl Sources {
+    /// No sources yet.
+    pub(super) fn new(tools: Tools) -> Self {
+        let clock = tools.clock;
+        Self { clock, transports: Transports::default(), providers: Providers::new(tools), clients: Vec::new() }
+    }
+
+    /// How requests travel now.
+    pub(super) fn transports(&self) -> &Transports {
+        &self.transports
+    }
+
+    /// Asks as `config` says from now on, by `transports` that were made for it. Sources that would
+    /// be made anew of the same stay.
+    pub(super) fn set(&mut self, config: &Config, transports: Transports) {
+        let before = std::mem::take(&mut self.clients);
+        let credentials = self.providers.of(config);
+        for ((instance, (route, http)), credentials) in config.instances.iter().zip(&transports.0).zip(credentials) {
+            let recipe = Recipe {
+                instance: instance.id.clone(),
+                route: route.clone(),
+                credentials,
+                signature: config.api.signature,
+                call_timeout: config.collect.call_timeout,
+            };
+            let made = before.iter().find(|(other, _)| *other == recipe).map(|(_, client)| Arc::clone(client));
+            let client = made.unwrap_or_else(|| Arc::new(client(&recipe, http.clone(), self.clock)));
+            self.clients.push((recipe, client));
+        }
+        self.transports = transports;
+    }
+
+    /// The source of each instance, in the order of the configuration.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
+        self.clients.iter().map(|(_, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
+    }
+}
+
+fn client(recipe: &Recipe, http: reqwest::Client, clock: Clock) -> Client {
+    let options = ClientOptions {
+        instance: recipe.instance.clone(),
+        endpoint: recipe.route.endpoint.clone(),
+        signature: recipe.signature,
+        call_timeout: recipe.call_timeout,
+    };
+    Client::new(http, Arc::clone(&recipe.credentials), clock, options)
+}

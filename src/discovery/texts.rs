@@ -1,0 +1,94 @@
+//! What sources said when they were last good.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::bufread::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use sha2::{Digest as _, Sha256};
+
+use super::Place;
+
+/// The texts of files and URLs, by their places.
+///
+/// They are kept as they came, but compressed: a list of client IDs shrinks to a few bytes a
+/// client, less than anything that could be made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts(BTreeMap<Place, Arc<Text>>);
+
+impl Texts {
+    /// What is said at `place`.
+    pub(super) fn get(&self, place: &Place) -> Option<&Arc<Text>> {
+        self.0.get(place)
+    }
+
+    /// The text `bytes`: the one that is here already, if it is the same.
+    pub(super) fn text(&self, place: &Place, bytes: &[u8]) -> Arc<Text> {
+        let digest = Sha256::digest(bytes).into();
+        match self.get(place) {
+            Some(text) if text.digest == digest => Arc::clone(text),
+            _ => Arc::new(Text::new(digest, bytes)),
+        }
+    }
+
+    pub(super) fn put(&mut self, place: Place, text: Arc<Text>) {
+        self.0.insert(place, text);
+    }
+
+    pub(super) fn remove(&mut self, place: &Place) {
+        self.0.remove(place);
+    }
+
+    /// The places whose texts are here.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.0.keys()
+    }
+}
+
+/// One text.
+#[derive(PartialEq, Eq)]
+pub(super) struct Text {
+    digest: [u8; 32],
+    packed: Box<[u8]>,
+}
+
+impl Text {
+    fn new(digest: [u8; 32], bytes: &[u8]) -> Self {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        let packed = encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a Vec takes everything");
+        Self { digest, packed: packed.into() }
+    }
+
+    /// The text as it came.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        DeflateDecoder::new(&*self.packed).read_to_end(&mut bytes).expect("it was packed here");
+        bytes
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Text").field("packed", &self.packed.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_comes_back_as_it_was_and_the_same_one_is_kept_once() {
+        let (mut texts, place) = (Texts::default(), Place::File("a.json".into()));
+        let bytes = br#"[{"targets": ["GID_test@@@1"]}]"#.repeat(1000);
+        let text = texts.text(&place, &bytes);
+        assert_eq!(text.bytes(), bytes);
+        assert!(text.packed.len() * 20 < bytes.len());
+        texts.put(place.clone(), Arc::clone(&text));
+        assert!(Arc::ptr_eq(&texts.text(&place, &bytes), &text));
+        assert!(!Arc::ptr_eq(&texts.text(&place, b"[]"), &text));
+    }
+}

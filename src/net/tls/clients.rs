@@ -1,0 +1,165 @@
+//! Whether a client's certificate is good enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_CLIENT_AUTH};
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+
+use super::names::alternative_names;
+use crate::net::client::system_roots;
+
+/// Which certificates a client has to show.
+#[derive(Debug)]
+pub struct ClientAuth {
+    /// Whether a client without a certificate is sent away.
+    pub required: bool,
+    /// Who has to have issued it; `None`: anybody, the client only proves that it has the key.
+    pub issued_by: Option<Trust>,
+    /// Names of which it has to have one; `None`: its names do not matter.
+    pub allowed_names: Option<Vec<String>>,
+}
+
+/// Certificates that are trusted.
+#[derive(Debug)]
+pub enum Trust {
+    /// Those of the system.
+    System,
+    /// These.
+    These(Vec<CertificateDer<'static>>),
+}
+
+pub(super) fn verifier(
+    auth: ClientAuth,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let (chain, trusted) = match auth.issued_by {
+        None => (None, Vec::new()),
+        Some(trust) => {
+            let (roots, trusted) = roots(trust)?;
+            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+            let builder = if auth.required { builder } else { builder.allow_unauthenticated() };
+            (Some(builder.build().map_err(|error| error.to_string())?), trusted)
+        }
+    };
+    Ok(Arc::new(Verifier {
+        required: auth.required,
+        chain,
+        trusted,
+        allowed_names: auth.allowed_names,
+        algorithms: provider.signature_verification_algorithms,
+    }))
+}
+
+fn roots(trust: Trust) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
+    let trusted = match trust {
+        Trust::System => {
+            let roots = system_roots().map_err(|_| "this system trusts no certificates; name some")?;
+            return Ok((roots, Vec::new()));
+        }
+        Trust::These(trusted) => trusted,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in &trusted {
+        roots.add(certificate.clone()).map_err(|error| format!("a certificate in it cannot be trusted: {error}"))?;
+    }
+    Ok((roots, trusted))
+}
+
+#[derive(Debug)]
+struct Verifier {
+    required: bool,
+    /// Follows a certificate to a trusted one; `None` where anybody may have issued it.
+    chain: Option<Arc<dyn ClientCertVerifier>>,
+    trusted: Vec<CertificateDer<'static>>,
+    allowed_names: Option<Vec<String>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.required
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chain.as_ref().map_or(&[], |chain| chain.root_hint_subjects())
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match &self.chain {
+            // A client's own certificate may be among those that are trusted, as Go has it. webpki
+            // does not take it where it is one of an authority, as OpenSSL makes it unasked.
+            Some(_) if self.trusted.iter().any(|trusted| trusted == end_entity) => valid_by_itself(end_entity, now)?,
+            Some(chain) => {
+                chain.verify_client_cert(end_entity, intermediates, now)?;
+            }
+            None => {}
+        }
+        if let Some(allowed) = &self.allowed_names {
+            let names = alternative_names(&parse(end_entity)?).ok_or(CertificateError::BadEncoding)?;
+            if !names.iter().any(|name| allowed.contains(name)) {
+                return Err(CertificateError::ApplicationVerificationFailure.into());
+            }
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+fn parse(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
+    Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding.into())
+}
+
+/// What is left to check of a certificate that is trusted as it is: when it may be used, and what for.
+fn valid_by_itself(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let certificate = parse(certificate)?;
+    let certificate = certificate.tbs_certificate();
+    let (now, validity) = (Duration::from_secs(now.as_secs()), certificate.validity());
+    if now < validity.not_before.to_unix_duration() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > validity.not_after.to_unix_duration() {
+        return Err(CertificateError::Expired.into());
+    }
+    match certificate.get_extension::<ExtendedKeyUsage>() {
+        Err(_) => Err(CertificateError::BadEncoding.into()),
+        Ok(Some((_, usage))) if !usage.0.iter().any(|id| [ID_KP_CLIENT_AUTH, ANY_EXTENDED_KEY_USAGE].contains(id)) => {
+            Err(CertificateError::InvalidPurpose.into())
+        }
+        Ok(_) => Ok(()),
+    }
+}

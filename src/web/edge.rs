@@ -1,0 +1,166 @@
+//! The web configuration in force: read at the start, and again when a file of it changes.
+
+mod files;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+
+use super::guard::Guard;
+use super::toolkit::WebConfig;
+use crate::clock::Clock;
+use crate::config::{Problem, Problems};
+use crate::net::Tls;
+use crate::telemetry::Metrics;
+use files::Files;
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What stands between the network and the endpoints; clones are the same one.
+#[derive(Clone)]
+pub struct Edge(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    clock: Clock,
+    tls: Option<Tls>,
+    guard: Guard,
+    /// As they were when they were last read, with success or without.
+    files: Mutex<Files>,
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").field("path", &self.0.path).field("tls", &self.0.tls).finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// Reads the web configuration at `path`. Beside it: what is odd, but possible.
+    pub fn load(path: &Path, clock: Clock) -> Result<(Self, Vec<Problem>), Problems> {
+        let (outcome, files) = read(path, clock);
+        let (config, warnings) = outcome?;
+        let guard = Guard::default();
+        guard.set(config.headers, config.users, config.rate_limit);
+        let tls = config.tls.map(Tls::new);
+        let shared = Shared { path: path.to_owned(), clock, tls, guard, files: Mutex::new(files) };
+        Ok((Self(Arc::new(shared)), warnings))
+    }
+
+    /// What secures connections, if anything does.
+    #[must_use]
+    pub fn tls(&self) -> Option<Tls> {
+        self.0.tls.clone()
+    }
+
+    /// `router` behind the rules of the configuration.
+    pub fn protect(&self, router: Router) -> Router {
+        self.0.guard.protect(router)
+    }
+
+    /// Takes the files over as they are now. What was in force stays so if something is wrong with
+    /// them; connections and requests that are there stay in any case.
+    fn reload(&self) -> Result<Vec<Problem>, Problems> {
+        let (outcome, files) = read(&self.0.path, self.0.clock);
+        *self.0.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        let (config, warnings) = outcome?;
+        match (&self.0.tls, config.tls) {
+            (Some(tls), Some(config)) => tls.replace(config),
+            (None, None) => {}
+            (secured, _) => {
+                let (path, what) = (self.0.path.as_path().into(), if secured.is_some() { "off" } else { "on" });
+                return Err(Problem::of_file(&path, format!("TLS is turned {what} by a restart alone")).into());
+            }
+        }
+        self.0.guard.set(config.headers, config.users, config.rate_limit);
+        Ok(warnings)
+    }
+
+    /// Reads the files again whenever they have changed. Ends when it is dropped.
+    ///
+    /// A change is taken over when it has lasted for two looks: a certificate and its key are two
+    /// files, and neither is written at once.
+    pub async fn follow(self, metrics: Arc<Metrics>) {
+        metrics.web_config_last_reload_success_timestamp_seconds.set(self.0.clock.now().as_seconds());
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changed = None;
+        loop {
+            looks.tick().await;
+            let edge = self.clone();
+            let look = spawn_blocking(move || edge.look(changed.as_ref())).await;
+            changed = match look {
+                Ok(Look::Same) => None,
+                Ok(Look::Changed(files)) => Some(files),
+                Ok(Look::Reloaded(outcome)) => {
+                    self.tell(outcome, &metrics);
+                    None
+                }
+                // The runtime ends.
+                Err(_) => return,
+            };
+        }
+    }
+
+    /// Looks at the files, which the look before found `changed`, or not.
+    fn look(&self, changed: Option<&Files>) -> Look {
+        let known = self.0.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = known.again();
+        if now == known {
+            Look::Same
+        } else if changed == Some(&now) {
+            Look::Reloaded(self.reload())
+        } else {
+            Look::Changed(now)
+        }
+    }
+
+    fn tell(&self, outcome: Result<Vec<Problem>, Problems>, metrics: &Metrics) {
+        let file = self.0.path.display();
+        metrics.web_config_last_reload_successful.set(outcome.is_ok().into());
+        match outcome {
+            Ok(warnings) => {
+                metrics.web_config_last_reload_success_timestamp_seconds.set(self.0.clock.now().as_seconds());
+                for warning in warnings {
+                    warn!("{warning}");
+                }
+                info!(%file, "the web configuration has changed and is in force");
+            }
+            Err(problems) => {
+                for problem in problems.iter() {
+                    error!("{problem}");
+                }
+                error!(%file, "the web configuration has changed and cannot be used; the one before stays in force");
+            }
+        }
+    }
+}
+
+/// What a look at the files came to.
+enum Look {
+    /// They are as they were when they were read.
+    Same,
+    /// They are not, and may be changing right now.
+    Changed(Files),
+    /// They had changed, and were read again.
+    Reloaded(Result<Vec<Problem>, Problems>),
+}
+
+type Outcome = Result<(WebConfig, Vec<Problem>), Problems>;
+
+/// What the configuration at `path` comes to, and the files that were read for it.
+fn read(path: &Path, clock: Clock) -> (Outcome, Files) {
+    let mut files = Files::default();
+    let outcome = match files.read(path) {
+        Ok(text) => WebConfig::parse(&text, path, clock, &mut |path| files.read(path)),
+        Err(message) => Err(Problem::of_file(&path.into(), message).into()),
+    };
+    (outcome, files)
+}

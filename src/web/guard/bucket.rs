@@ -1,0 +1,69 @@
+//! The rate limit of all requests together.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::web::toolkit::RateLimit;
+
+/// A token bucket, told by when it will be full.
+pub(super) struct Bucket {
+    limit: RateLimit,
+    start: Instant,
+    /// In nanoseconds after the start.
+    full_at: Mutex<u128>,
+}
+
+impl Bucket {
+    /// A full one.
+    pub(super) fn new(limit: RateLimit) -> Self {
+        Self { limit, start: Instant::now(), full_at: Mutex::new(0) }
+    }
+
+    pub(super) fn is_of(&self, limit: RateLimit) -> bool {
+        self.limit == limit
+    }
+
+    /// Takes a token; `false` where there is none.
+    pub(super) fn take(&self) -> bool {
+        let now = self.start.elapsed().as_nanos();
+        let interval = self.limit.interval.as_nanos();
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_then = now.max(*full_at) + interval;
+        let enough = full_then - now <= interval * u128::from(self.limit.burst);
+        if enough {
+            *full_at = full_then;
+        }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn taken(bucket: &Bucket) -> usize {
+        (0..100).take_while(|_| bucket.take()).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_may_come_at_once_and_then_one_in_each_interval() {
+        let bucket = Bucket::new(RateLimit { interval: Duration::from_secs(2), burst: 3 });
+        assert_eq!(taken(&bucket), 3);
+        for (seconds, tokens) in [(1, 0), (1, 1), (2, 1), (5, 2), (1, 1), (3600, 3)] {
+            advance(Duration::from_secs(seconds)).await;
+            assert_eq!(taken(&bucket), tokens, "{seconds} s later");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_burst_nothing_comes_in() {
+        let bucket = Bucket::new(RateLimit { interval: Duration::from_secs(1), burst: 0 });
+        advance(Duration::from_secs(3600)).await;
+        assert_eq!(taken(&bucket), 0);
+    }
+}

@@ -1,0 +1,79 @@
+//! A source of presence that asks another one, and remembers every answer.
+
+use std::sync::{Arc, Mutex};
+
+use mqtt_presence_exporter::clock::{Clock, Timestamp};
+use mqtt_presence_exporter::presence::{
+    Answer, BatchEntry, BoxFuture, CallError, Observation, Operation, PresenceSource,
+};
+
+/// What was said of a client.
+pub(crate) type Said = (String, Observation);
+
+/// Remembers what `inner` says.
+#[derive(Debug)]
+pub(crate) struct Recorder<S> {
+    inner: S,
+    clock: Clock,
+    said: Arc<Mutex<Vec<Said>>>,
+    batches: Arc<Mutex<Vec<Timestamp>>>,
+}
+
+/// What was said so far, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record {
+    said: Arc<Mutex<Vec<Said>>>,
+    batches: Arc<Mutex<Vec<Timestamp>>>,
+}
+
+impl Record {
+    /// Answers about clients.
+    pub(crate) fn said(&self) -> Vec<Said> {
+        self.said.lock().expect("nobody panics with it").clone()
+    }
+
+    /// When batches were answered.
+    pub(crate) fn batches(&self) -> Vec<Timestamp> {
+        self.batches.lock().expect("nobody panics with it").clone()
+    }
+}
+
+impl<S> Recorder<S> {
+    pub(crate) fn new(inner: S, clock: Clock) -> (Self, Record) {
+        let record = Record::default();
+        let Record { said, batches } = record.clone();
+        (Self { inner, clock, said, batches }, record)
+    }
+
+    fn note(&self, client: &str, online: bool, operation: Operation) {
+        let observation = Observation { online, at: self.clock.now(), operation };
+        self.said.lock().expect("nobody panics with it").push((client.to_owned(), observation));
+    }
+}
+
+impl<S: PresenceSource> PresenceSource for Recorder<S> {
+    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
+        Box::pin(async move {
+            let answer = self.inner.query(client).await?;
+            self.note(client, answer.value, Operation::Single);
+            Ok(answer)
+        })
+    }
+
+    fn query_batch<'a>(&'a self, clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+        Box::pin(async move {
+            let answer = self.inner.query_batch(clients).await?;
+            answer.value.iter().for_each(|entry| self.note(&entry.client, entry.online, Operation::Batch));
+            self.batches.lock().expect("nobody panics with it").push(self.clock.now());
+            Ok(answer)
+        })
+    }
+
+    fn refresh_credentials(&self) -> BoxFuture<'_, bool> {
+        self.inner.refresh_credentials()
+    }
+
+    fn clock_offset_millis(&self) -> i64 {
+        self.inner.clock_offset_millis()
+    }
+}
