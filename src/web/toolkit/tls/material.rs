@@ -34,7 +34,7 @@ impl<'a> Material<'a> {
                 match (reading.read)(&path) {
                     Ok(bytes) => Some(Self { at, bytes }),
                     Err(message) => {
-                        at.problem(report, format!("{path:?}: {message}"));
+                        at.problem(report, format!("{}: {message}", path.display()));
                         None
                     }
                 }
