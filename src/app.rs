@@ -5,6 +5,7 @@ mod check_web_config;
 mod credentials;
 mod demo;
 mod exporter;
+mod query;
 mod serve;
 mod simulate;
 mod source_metrics;
@@ -15,6 +16,7 @@ pub use check_config::check_config;
 pub use check_web_config::check_web_config;
 pub use demo::{DemoArgs, demo};
 pub use exporter::{Exporter, World};
+pub use query::{Output, QueryArgs, Verdict, query, read_ids};
 pub use serve::{ServeOptions, serve};
 pub use simulate::{SimulateArgs, simulate};
 

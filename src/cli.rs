@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use args::{CheckArgs, Cli, Command};
 pub use shard::ShardArgs;
 
-use crate::app::{self, Failure, World};
+use crate::app::{self, Failure, Verdict, World};
 use crate::clock::Clock;
 use crate::config::Env;
 use crate::presence::Shard;
@@ -26,6 +26,12 @@ use crate::telemetry;
 
 /// The process failed while it ran.
 const FAILED: u8 = 1;
+
+/// `query` found clients that are offline, and none of which nothing is known.
+const OFFLINE: u8 = 2;
+
+/// `query` could not find out about some clients.
+const UNKNOWN: u8 = 3;
 
 /// The command line or the configuration is wrong (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
@@ -45,7 +51,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
     };
     telemetry::init_logging(cli.log.level, cli.log.format);
     match dispatch(cli, env) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             let _ = writeln!(io::stderr(), "{failure}");
             ExitCode::from(match failure {
@@ -56,7 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli, env: &Env) -> Result<(), Failure> {
+fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
     let out = &mut io::stdout();
     let world = || World::real(env.clone());
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
@@ -65,6 +71,17 @@ fn dispatch(cli: Cli, env: &Env) -> Result<(), Failure> {
             Ok(false) => Err(Failure::Usage("the configuration has problems".to_owned())),
             Err(error) => Err(Failure::Runtime(error.into())),
         },
+        Command::Query(args) => {
+            // Before signals are caught, so that Ctrl-C still ends the typing.
+            let args = app::read_ids(args, &mut io::stdin().lock())?;
+            let err = &mut io::stderr();
+            let verdict = run_until_signal(|stop| app::query(args, world(), stop, out, err))?;
+            return Ok(ExitCode::from(match verdict {
+                Verdict::Online => 0,
+                Verdict::Offline => OFFLINE,
+                Verdict::Unknown => UNKNOWN,
+            }));
+        }
         Command::Serve(args) => {
             let world = World { shard: args.shard.shard(env)?, ..world() };
             let options = args.try_into()?;
@@ -75,6 +92,7 @@ fn dispatch(cli: Cli, env: &Env) -> Result<(), Failure> {
             run_until_signal(async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?))
         }
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// Checks all files, whether or not something is wrong with one of them.
@@ -86,9 +104,9 @@ fn check(args: &CheckArgs, shard: Shard, out: &mut dyn Write) -> io::Result<bool
 }
 
 /// Runs `command`, which ends when SIGTERM or SIGINT cancels its token.
-fn run_until_signal<F>(command: impl FnOnce(CancellationToken) -> F) -> Result<(), Failure>
+fn run_until_signal<F, T>(command: impl FnOnce(CancellationToken) -> F) -> Result<T, Failure>
 where
-    F: Future<Output = Result<(), Failure>>,
+    F: Future<Output = Result<T, Failure>>,
 {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;

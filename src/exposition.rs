@@ -10,10 +10,12 @@
 
 mod families;
 mod lines;
+mod probe;
 
 use std::sync::Arc;
 
 use families::{FAMILIES, Family};
+pub use probe::{Probe, probe_text};
 
 use crate::presence::Frozen;
 

@@ -14,6 +14,7 @@ mod gate;
 mod pass;
 pub mod plan;
 mod poll;
+mod probe;
 mod ring;
 mod sweeper;
 mod sweeps;
@@ -21,5 +22,7 @@ mod target;
 mod turns;
 
 pub use crate::random::Random;
+pub use ask::Reply;
 pub use gate::{Gate, Quotas};
+pub use probe::{NoAnswer, Prober};
 pub use sweeps::{Subject, Sweeps, Tools};

@@ -1,8 +1,10 @@
 //! The HTTP edge: routes, headers, the deadline of a scrape, compression, and who comes in.
 //!
 //! What an answer says comes from the rows below; how it travels is decided here. Nothing here
-//! makes a call to the API: `/metrics` asks the sweeps, and they decide.
+//! makes a call to the API: `/metrics` and `/probe` ask the sweeps, and they decide.
 
+mod clients;
+mod deadline;
 mod edge;
 mod encoding;
 mod guard;
@@ -12,7 +14,11 @@ mod landing;
 mod metrics;
 mod options;
 mod paths;
+mod places;
+mod probe;
 mod reload;
+mod sd;
+mod select;
 pub mod toolkit;
 
 use std::fmt;
@@ -36,6 +42,7 @@ use crate::config::{self, Config};
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
 use paths::Prefix;
+use select::Viewer;
 
 /// The HTTP edge, and what it shows.
 #[derive(Clone)]
@@ -60,12 +67,26 @@ impl Web {
         let Self { options, sweeps, metrics, readiness, config, reload } = self;
         let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
+        let viewer = Viewer::new(Arc::clone(&sweeps));
+        let probed = Arc::clone(&sweeps);
+        let targets = sd::routes(Arc::clone(&sweeps), &prefix);
         let endpoints = [
             Endpoint {
                 path: telemetry_path,
                 about: "what is known of every device, for Prometheus",
                 routes: metrics::routes(&options, Arc::clone(&config), sweeps, metrics),
             },
+            Endpoint {
+                path: "/api/v1/clients",
+                about: "what is known of every device, as JSON: filtered, sorted, a page at a time",
+                routes: clients::routes(viewer),
+            },
+            Endpoint {
+                path: "/probe",
+                about: "one device, asked for now: ?client_id=…&instance_id=…",
+                routes: probe::routes(&options, Arc::clone(&config), probed),
+            },
+            Endpoint { path: "/sd", about: "every device as a target of /probe, for Prometheus", routes: targets },
             Endpoint {
                 path: "/config",
                 about: "the configuration in effect",

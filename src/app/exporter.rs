@@ -91,6 +91,17 @@ pub struct Exporter {
 impl Exporter {
     /// The exporter that `config` describes, with the clients that were `discovered` for it.
     pub fn new(config: Config, discovered: Discovered, world: &World) -> Result<Self, Failure> {
+        let quotas = Quotas::serve(&config, world.shard);
+        Self::within(quotas, config, discovered, world)
+    }
+
+    /// The same, within other quotas.
+    pub(super) fn within(
+        quotas: Quotas,
+        config: Config,
+        discovered: Discovered,
+        world: &World,
+    ) -> Result<Self, Failure> {
         let prepared = Prepared::new(config, discovered, &Transports::default(), world)?;
         let Prepared { config, mut discovered, plan, transports } = prepared;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
@@ -107,7 +118,7 @@ impl Exporter {
         let fleets = std::mem::take(&mut discovered.fleets).into_iter().zip(&plan.instances);
         let states: Vec<_> =
             fleets.map(|(fleet, plan)| Arc::new(InstanceState::new(fleet, plan.stale_after))).collect();
-        let gate = Arc::new(Gate::new(Quotas::serve(&config, world.shard)));
+        let gate = Arc::new(Gate::new(quotas));
         let tools = Tools {
             gate: Arc::clone(&gate),
             metrics: Arc::clone(&metrics),
@@ -135,6 +146,11 @@ impl Exporter {
         self.upkeep.reload_from(file);
         self.hangup = hangup;
         self
+    }
+
+    /// Who asks the API.
+    pub(super) fn sweeps(&self) -> &Sweeps {
+        &self.sweeps
     }
 
     /// The same, behind `edge` where there is one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::shard::ShardArgs;
-use crate::app::{DemoArgs, Failure, ServeOptions, SimulateArgs};
+use crate::app::{DemoArgs, Failure, QueryArgs, ServeOptions, SimulateArgs};
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::web;
 
@@ -33,6 +33,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Check a configuration file, and say what it would cost.
     CheckConfig(CheckArgs),
+    /// Ask for the status of clients, now. Ends with 0 if all are online, 2 if some are offline, 3
+    /// if some are unknown.
+    Query(QueryArgs),
     /// Run the exporter against a simulated fleet; needs no account and no file.
     Demo(DemoArgs),
     /// Serve a stand-in of the vendor's API, for tests and for trying things out.

@@ -58,11 +58,6 @@ pub(super) fn config(root: At<'_>, folder: &Path, report: &mut Report) -> Option
     })
 }
 
-/// Refuses what a later version will know, so that nobody relies on what is not there.
-fn not_yet(at: &At<'_>, what: &str, instead: &str, report: &mut Report) {
-    at.problem(report, format!("{what} is not supported yet; {instead}"));
-}
-
 fn collect(at: &At<'_>, report: &mut Report) -> Option<Collect> {
     let [mode, interval, query, max_age, stale_after, scrape_timeout, concurrency, call_timeout, retries] =
         at.fields(COLLECT, report)?;
@@ -140,12 +135,7 @@ fn api(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Api> {
 
 fn probe(at: &At<'_>, report: &mut Report) -> Option<Probe> {
     let [any_client] = at.fields(PROBE, report)?;
-    if let Some(at) = any_client
-        && at.switch(report) == Some(true)
-    {
-        not_yet(&at, "`/probe`", "set it to false or remove it", report);
-    }
-    Some(Probe::default())
+    Some(Probe { any_client: any_client.and_then(|at| at.switch(report)).unwrap_or_default() })
 }
 
 /// A path, a relative one taken from `folder`.

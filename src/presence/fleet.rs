@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::label::{escape, escape_into, unescape};
+use super::label::{escape, escape_into, pairs, unescape};
 use super::{ClientId, InstanceId, LabelName};
 
 /// How many groups of one instance are told apart; clients of further ones count to the empty group.
@@ -118,6 +118,11 @@ impl Fleet {
         let start = self.entries[index].start as usize;
         let end = self.entries.get(index + 1).map_or(self.text.len(), |next| next.start as usize);
         &self.text[start..end]
+    }
+
+    /// The names and values of the configured labels of client `index`.
+    pub fn labels(&self, index: usize) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        pairs(&self.label_text(index)[usize::from(self.entries[index].ids)..])
     }
 
     /// Where `client` stands in the fleet, if it does.
@@ -302,6 +307,8 @@ mod tests {
         assert_eq!(fleet.ids_text(1), r#"plain",group_id="",instance_id="post-cn-1""#);
         assert_eq!(fleet.label_text(1), fleet.ids_text(1));
         assert_eq!(fleet.client(0), "GID_a@@@p\"1\\");
+        assert_eq!(fleet.labels(0).collect::<Vec<_>>(), [("site", "a\nb".into())]);
+        assert_eq!(fleet.labels(1).next(), None);
         assert_eq!(fleet.position("GID_a@@@p\"1\\"), Some(0));
         assert_eq!(fleet.position("plain"), Some(1));
         assert_eq!(fleet.position("other"), None);

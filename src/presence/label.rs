@@ -100,6 +100,28 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The names and values in `text`, which is labels as the exposition has them: `name="escaped"`,
+/// with commas in between.
+pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (name, behind) = rest.split_once("=\"")?;
+        let end = end_of_value(behind)?;
+        rest = &behind[end + 1..];
+        Some((name.trim_start_matches(','), unescape(&behind[..end])))
+    })
+}
+
+/// Where the quote is that ends an escaped value: the first that no backslash stands before.
+fn end_of_value(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let end = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        end
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -122,6 +144,15 @@ mod tests {
             let escaped = escape(&value);
             prop_assert!(!escaped.contains('\n'));
             prop_assert_eq!(unescape(&escaped), value.as_str());
+        }
+
+        #[test]
+        fn labels_come_back_from_their_text(values in prop::collection::vec("[a\\\\\",=\n]{0,6}", 0..5)) {
+            let text: Vec<_> = values.iter().map(|value| format!("name=\"{}\"", escape(value))).collect();
+            let text = text.join(",");
+            let (names, found): (Vec<_>, Vec<_>) = pairs(&text).unzip();
+            prop_assert!(names.iter().all(|name| *name == "name"));
+            prop_assert_eq!(found, values);
         }
     }
 }

@@ -7,12 +7,14 @@
 mod inquiry;
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use inquiry::{BatchAnswer, BatchReply, Inquiry, Reply};
+pub use inquiry::Reply;
+pub(super) use inquiry::{BatchAnswer, BatchReply, Inquiry};
 use inquiry::{Question, Replied};
 
 use super::decide::{Decision, Tried};
@@ -42,7 +44,7 @@ pub(super) struct Manner {
     pub(super) priority: Priority,
     /// No call is repeated after this.
     pub(super) until: Option<Instant>,
-    /// No further question is asked once this is cancelled; those on their way are heard out.
+    /// Once it is cancelled no call begins any more; those in flight are still heard.
     pub(super) enough: CancellationToken,
 }
 
@@ -70,17 +72,21 @@ struct Door<'t> {
 
 /// Asks everything that `inquiry` wants to know of `target`; whether it was heard out.
 pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inquiry) -> ControlFlow<()> {
-    let enough = manner.enough.clone();
     let mut asking = Asking { target, manner, waiting: Vec::new(), refreshed: None };
     let mut calls = FuturesUnordered::new();
     // Batches first: gathering one may find clients that are to be asked for by themselves.
     let mut doors = [Operation::Batch, Operation::Single].map(Door::new);
     loop {
         let now = Instant::now();
+        let enough = asking.manner.enough.is_cancelled();
+        if enough {
+            asking.waiting.clear();
+            doors.iter_mut().for_each(Door::clear);
+        }
         let mut wake = None;
         for n in 0..doors.len() {
             let quiet = calls.is_empty() && asking.waiting.is_empty() && doors.iter().all(Door::is_empty);
-            let open = (quiet || asking.manner.caution == Caution::None) && !asking.manner.enough.is_cancelled();
+            let open = !enough && (quiet || asking.manner.caution == Caution::None);
             let door = &mut doors[n];
             if door.is_empty() {
                 door.next =
@@ -113,10 +119,10 @@ pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inqui
                 }
                 continue;
             }
+            () = asking.manner.enough.cancelled(), if !enough => continue,
             opened = batches.opens() => opened,
             opened = singles.opens() => opened,
             () = async { tokio::time::sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
-            () = enough.cancelled(), if !enough.is_cancelled() => continue,
         };
         calls.push(call(target, attempt, permit));
     }
@@ -129,6 +135,11 @@ impl Door<'_> {
 
     fn is_empty(&self) -> bool {
         self.next.is_none()
+    }
+
+    /// Nobody wants to go out any more.
+    fn clear(&mut self) {
+        (self.next, self.permit) = (None, None);
     }
 
     /// A question that was not asked before.
@@ -156,36 +167,48 @@ async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
     let sent = permit.sent;
     let replied = match question {
         Question::One(client) => {
-            let answer = record(target, Operation::Single, permit, target.source.query(&client)).await;
-            let result = answer.map(|(online, at)| Observation { online, at, operation: Operation::Single });
-            Replied::One(Reply { client, result })
+            let Made { result, at, took } =
+                record(target, Operation::Single, permit, target.source.query(&client)).await;
+            let request_id =
+                result.as_ref().map_or_else(|error| &error.request_id, |answer| &answer.request_id).clone();
+            let result = result.map(|answer| Observation { online: answer.value, at, operation: Operation::Single });
+            Replied::One(Reply { client, result, took, request_id })
         }
         Question::Batch(clients) => {
             let ids: Vec<&str> = clients.iter().map(|client| &**client).collect();
-            let answer = record(target, Operation::Batch, permit, target.source.query_batch(&ids)).await;
-            let result = answer.map(|(entries, at)| BatchAnswer { entries, at });
+            let Made { result, at, .. } =
+                record(target, Operation::Batch, permit, target.source.query_batch(&ids)).await;
+            let result = result.map(|answer| BatchAnswer { entries: answer.value, at });
             Replied::Batch(BatchReply { clients, result })
         }
     };
     Ended { replied, tried, sent, start }
 }
 
-/// Makes a call and counts it; what it said and when, or why it said nothing.
+/// A call that was made: what it said, or why it said nothing.
+struct Made<T> {
+    result: Result<Answer<T>, CallError>,
+    at: Timestamp,
+    took: Duration,
+}
+
+/// Makes a call and counts it.
 async fn record<T>(
     target: &Target,
     operation: Operation,
     permit: Permit,
     call: BoxFuture<'_, Result<Answer<T>, CallError>>,
-) -> Result<(T, Timestamp), CallError> {
+) -> Made<T> {
     target.sent(operation);
     let start = Instant::now();
-    let answer = call.await;
+    let result = call.await;
+    let took = start.elapsed();
     drop(permit);
-    target.ended(operation, start, &answer);
-    if answer.is_ok() {
+    target.ended(operation, start, &result);
+    if result.is_ok() {
         target.lane.budget.refund();
     }
-    answer.map(|answer| (answer.value, target.clock.now()))
+    Made { result, at: target.clock.now(), took }
 }
 
 struct Asking<'t> {

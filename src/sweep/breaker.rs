@@ -58,10 +58,19 @@ impl Breaker {
     /// How a sweep that wants to begin at `now` may begin.
     pub(super) fn enter(&mut self, now: Instant) -> Entry {
         self.complaints = Complaints::default();
-        match self.open {
+        self.admit(now)
+    }
+
+    /// How a question that belongs to no sweep may begin at `now`. While one call decides, others
+    /// are refused.
+    pub(super) fn admit(&mut self, now: Instant) -> Entry {
+        match &mut self.open {
             None => Entry::Full,
-            Some(Open { until, .. }) if now < until => Entry::Refused(until),
-            Some(_) => Entry::Probe,
+            Some(Open { until, .. }) if now < *until => Entry::Refused(*until),
+            Some(Open { until, wait }) => {
+                *until = now + *wait;
+                Entry::Probe
+            }
         }
     }
 
@@ -153,6 +162,21 @@ mod tests {
         assert!(!breaker.passed());
         assert_eq!(breaker.enter(now), Entry::Full);
         assert_eq!(breaker.failed(&refused, now), ControlFlow::Break(Duration::from_secs(10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_that_wait_for_it_to_close_one_may_try() {
+        let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+        assert!(breaker.failed(&error(ErrorClass::Terminal, "NoPermission"), now).is_break());
+        now += Duration::from_secs(10);
+        assert_eq!(breaker.admit(now), Entry::Probe);
+        assert_eq!(breaker.admit(now), Entry::Refused(now + Duration::from_secs(10)));
+        assert_eq!(breaker.enter(now), Entry::Refused(now + Duration::from_secs(10)));
+        // Nothing came of it, neither good nor bad.
+        now += Duration::from_secs(10);
+        assert_eq!(breaker.enter(now), Entry::Probe);
+        assert!(breaker.passed());
+        assert_eq!(breaker.admit(now), Entry::Full);
     }
 
     #[tokio::test(start_paused = true)]

@@ -50,12 +50,7 @@ impl Pass<'_> {
 
     /// Publishes what was said of a client; whether that has settled it.
     fn publish(&mut self, client: &str, observation: Observation) -> bool {
-        let state = self.sweeper.state();
-        let published = state.publish(client, observation);
-        if matches!(published, Published::Connected | Published::Disconnected) {
-            tracing::debug!(instance_id = %state.id(), client_id = client, online = observation.online, "client changed");
-        }
-        let settled = published != Published::Doubtful;
+        let settled = self.sweeper.publish(client, observation) != Published::Doubtful;
         if settled {
             self.answered += 1;
             self.settle(1);
@@ -68,13 +63,6 @@ impl Pass<'_> {
         self.progress.left.fetch_sub(clients, Ordering::Relaxed);
     }
 
-    /// A call was answered.
-    fn passed(&self) {
-        if lock(&self.sweeper.breaker).passed() {
-            tracing::info!(instance_id = %self.sweeper.state().id(), "the API answers again; sweeps go on");
-        }
-    }
-
     /// A call failed for good; `Break` where going on makes no sense.
     fn failed(&self, error: &CallError) -> ControlFlow<()> {
         let stopped = lock(&self.sweeper.breaker).failed(error, Instant::now());
@@ -85,6 +73,7 @@ impl Pass<'_> {
     fn stopped(&self, error: &CallError, wait: Duration) {
         let target = &self.sweeper.target;
         target.complain(error);
+        self.sweeper.probes.give_up();
         tracing::debug!(instance_id = %target.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
     }
 
@@ -153,7 +142,7 @@ impl Inquiry for Pass<'_> {
         match reply.result {
             Ok(observation) => {
                 self.publish(&reply.client, observation);
-                self.passed();
+                self.sweeper.passed();
             }
             Err(error) => {
                 self.settle(1);
@@ -169,7 +158,7 @@ impl Inquiry for Pass<'_> {
         match result {
             Ok(answer) => {
                 self.publish_batch(clients, &answer);
-                self.passed();
+                self.sweeper.passed();
             }
             Err(error) => {
                 self.failed(&error)?;

@@ -14,13 +14,14 @@ use super::apart::{Apart, Loners};
 use super::ask::{Caution, Manner, ask};
 use super::breaker::{Breaker, Entry};
 use super::pass::Pass;
+use super::probe::Probes;
 use super::ring::Ring;
 use super::target::Target;
 use super::turns::{Turns, Window};
 use crate::aliyun::operation_name;
 use crate::config::{Collect, Query};
 use crate::limits::Priority;
-use crate::presence::{Fleet, InstanceState, SweepResult, SweepSummary};
+use crate::presence::{Fleet, InstanceState, Observation, Published, SweepResult, SweepSummary};
 
 /// How long a sweep may go on repeating calls: so many times its planned time, at least [`SHORTEST`].
 const PATIENCE: u32 = 2;
@@ -32,12 +33,13 @@ const SHORTEST: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Sweeper {
     pub(super) target: Target,
-    collect: Collect,
+    pub(super) collect: Collect,
     order: Arc<tokio::sync::Mutex<Order>>,
     pub(super) breaker: Mutex<Breaker>,
     flight: Arc<Mutex<Flight>>,
+    pub(super) probes: Arc<Probes>,
     /// Cancelled when the instance has left.
-    gone: CancellationToken,
+    pub(super) gone: CancellationToken,
     /// Cancelled when another sweeper takes over, or the instance has left; under the lock of
     /// `flight`, so that no sweep starts behind it.
     retired: CancellationToken,
@@ -91,7 +93,7 @@ impl Sweeper {
     pub(super) fn new(target: Target, collect: &Collect) -> Self {
         let order = Order { ring: Ring::new(target.state.fleet()), loners: Loners::default() };
         let order = Arc::new(tokio::sync::Mutex::new(order));
-        Self::starting(target, collect, order, Arc::default(), CancellationToken::new())
+        Self::starting(target, collect, order, Arc::default(), Arc::default(), CancellationToken::new())
     }
 
     fn starting(
@@ -99,10 +101,11 @@ impl Sweeper {
         collect: &Collect,
         order: Arc<tokio::sync::Mutex<Order>>,
         flight: Arc<Mutex<Flight>>,
+        probes: Arc<Probes>,
         gone: CancellationToken,
     ) -> Self {
         let (collect, retired) = (collect.clone(), gone.child_token());
-        Self { target, collect, order, breaker: Mutex::default(), flight, gone, retired }
+        Self { target, collect, order, breaker: Mutex::default(), flight, probes, gone, retired }
     }
 
     /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
@@ -111,13 +114,21 @@ impl Sweeper {
         let flight = lock(&self.flight);
         self.retired.cancel();
         drop(flight);
-        Self::starting(target, collect, Arc::clone(&self.order), Arc::clone(&self.flight), self.gone.clone())
+        let (order, flight, probes) = (Arc::clone(&self.order), Arc::clone(&self.flight), Arc::clone(&self.probes));
+        Self::starting(target, collect, order, flight, probes, self.gone.clone())
     }
 
     /// Whether a sweeper of `target` would do the same as this one.
     pub(super) fn is_like(&self, target: &Target, collect: &Collect) -> bool {
         let mine = &self.target;
         Arc::ptr_eq(&mine.source, &target.source) && mine.lane.is(&target.lane) && self.collect == *collect
+    }
+
+    /// The breaker, which has heard of the newest credentials.
+    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        let mut breaker = lock(&self.breaker);
+        breaker.credentials_replaced(self.target.source.credentials_replaced());
+        breaker
     }
 
     /// Lets calls be made as if none had failed before.
@@ -135,6 +146,7 @@ impl Sweeper {
         if let Some(running) = running {
             running.ended().await;
         }
+        self.probes.ended().await;
     }
 
     /// Returns when another sweeper takes over, or the instance has left.
@@ -160,6 +172,22 @@ impl Sweeper {
     pub(super) fn time_for(&self, clients: usize) -> Duration {
         let query = self.query();
         self.target.gate.time_for(&self.target.lane, query.operation(), query.calls(clients))
+    }
+
+    /// Publishes what the API said about a client.
+    pub(super) fn publish(&self, client: &str, observation: Observation) -> Published {
+        let published = self.target.state.publish(client, observation);
+        if matches!(published, Published::Connected | Published::Disconnected) {
+            tracing::debug!(instance_id = %self.target.state.id(), client_id = client, online = observation.online, "client changed");
+        }
+        published
+    }
+
+    /// A call was answered.
+    pub(super) fn passed(&self) {
+        if lock(&self.breaker).passed() {
+            tracing::info!(instance_id = %self.target.state.id(), "the API answers again; sweeps go on");
+        }
     }
 
     /// Joins the sweep in flight, or starts one when the last started longer than `max_age` ago
@@ -210,11 +238,7 @@ impl Sweeper {
             return None;
         }
         let now = Instant::now();
-        let entry = {
-            let mut breaker = lock(&self.breaker);
-            breaker.credentials_replaced(self.target.source.credentials_replaced());
-            breaker.enter(now)
-        };
+        let entry = self.breaker().enter(now);
         if matches!(entry, Entry::Refused(_)) {
             return None;
         }

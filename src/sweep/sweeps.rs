@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
 use super::poll::poll;
+use super::probe::Prober;
 use super::sweeper::{Progress, Sweeper};
 use super::target::Target;
 use crate::clock::Clock;
@@ -86,6 +87,18 @@ impl Sweeps {
             frozen: Mutex::default(),
             tools,
         }
+    }
+
+    /// Asks about single clients of the instance with this ID; of the only one, where none is named.
+    #[must_use]
+    pub fn prober(&self, instance: Option<&str>) -> Option<Prober> {
+        let crew = self.crew.load();
+        let sweeper = match (instance, crew.sweepers.as_slice()) {
+            (Some(id), sweepers) => sweepers.iter().find(|sweeper| sweeper.state().id().as_str() == id)?,
+            (None, [only]) => only,
+            (None, _) => return None,
+        };
+        Some(Prober::new(Arc::clone(sweeper), self.tasks.clone(), self.stop.clone()))
     }
 
     /// Starts the first sweeps, or the timers that do.

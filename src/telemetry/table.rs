@@ -320,7 +320,23 @@ pub const PROCESS_START_TIME_SECONDS: Metric =
 /// Threads of this process.
 pub const PROCESS_THREADS: Metric = Metric::gauge("process_threads", "Number of OS threads in the process.");
 
-/// All of them.
+/// Whether a probe found out what it was to find out.
+pub const PROBE_SUCCESS: Metric = Metric::gauge(
+    "probe_success",
+    "Whether the API said if the client is connected: 1 yes, 0 no, and then there is no status.",
+);
+
+/// How long a probe took.
+pub const PROBE_DURATION_SECONDS: Metric = Metric::gauge(
+    "probe_duration_seconds",
+    "How many seconds the probe took, waiting for the limits on calls included.",
+)
+.unit("seconds");
+
+/// Those that stand on `/probe`, beside [`CLIENT_ONLINE`], and nowhere else.
+pub const PROBE: &[&Metric] = &[&PROBE_SUCCESS, &PROBE_DURATION_SECONDS];
+
+/// All that stand on `/metrics`.
 pub const ALL: &[&Metric] = &[
     &CLIENT_INFO,
     &CLIENT_ONLINE,
@@ -379,9 +395,9 @@ mod tests {
     #[test]
     fn names_follow_the_conventions_and_each_is_declared_once() {
         let mut names = HashSet::new();
-        for Metric { name, kind, unit, .. } in ALL {
+        for Metric { name, kind, unit, .. } in ALL.iter().chain(PROBE) {
             assert!(names.insert(*name), "{name} is declared twice");
-            assert!(name.starts_with("mqtt_presence_") || name.starts_with("process_"), "{name}");
+            assert!(["mqtt_presence_", "process_", "probe_"].iter().any(|prefix| name.starts_with(prefix)), "{name}");
             assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
             assert!(name.trim_end_matches("_total").ends_with(unit), "{name} does not carry its unit");
         }
@@ -389,7 +405,7 @@ mod tests {
 
     #[test]
     fn a_help_is_sentences_that_tell_the_unit_and_do_not_repeat_the_name() {
-        for Metric { name, help, unit, .. } in ALL {
+        for Metric { name, help, unit, .. } in ALL.iter().chain(PROBE) {
             assert!(help.ends_with('.') && !help.contains('\n') && !help.contains("  "), "{name}: {help}");
             assert!(help.contains(&unit.replace('_', " ")), "{name} does not say {unit}");
             let words = name.trim_start_matches("mqtt_presence_").trim_end_matches("_total").replace('_', " ");

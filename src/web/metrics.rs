@@ -1,7 +1,6 @@
 //! `/metrics`: a scrape, from its request to the last chunk of its text.
 
 mod body;
-mod deadline;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,14 +9,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::Options;
 use super::encoding::Encoding;
+use super::places::Places;
+use super::{Options, deadline};
 use crate::config::Config;
 use crate::exposition::Exposition;
 use crate::sweep::Sweeps;
@@ -25,9 +25,7 @@ use crate::telemetry::Metrics;
 use body::ExpositionBody;
 
 /// The text format, as Prometheus's documentation "Exposition formats" names it.
-const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-/// How long the scraper waits, in seconds; Prometheus sends it with every scrape.
-const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+pub(super) const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// `GET` scrapes; `HEAD` shows the headers and starts nothing.
 pub(super) fn routes(
@@ -41,11 +39,7 @@ pub(super) fn routes(
         sweeps,
         metrics,
         timeout_offset: options.timeout_offset,
-        max_requests: options.max_requests,
-        free: Arc::new(Semaphore::new(match options.max_requests {
-            0 => Semaphore::MAX_PERMITS,
-            limited => limited.min(Semaphore::MAX_PERMITS),
-        })),
+        places: Places::new("scrapes", options.max_requests),
         last_rendering: LastRendering::default(),
     });
     let head = async |headers: HeaderMap| {
@@ -62,15 +56,17 @@ struct Scrapes {
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
     timeout_offset: Duration,
-    max_requests: usize,
-    free: Arc<Semaphore>,
+    places: Places,
     last_rendering: LastRendering,
 }
 
 impl Scrapes {
     async fn scrape(self: Arc<Self>, headers: HeaderMap) -> Response {
-        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return self.too_many() };
-        let asked = headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok());
+        let place = match self.places.take() {
+            Ok(place) => place,
+            Err(refusal) => return *refusal,
+        };
+        let asked = deadline::asked(&headers);
         let usual = self.config.load().collect.scrape_timeout;
         let wait = deadline::wait(asked, usual, self.timeout_offset, self.last_rendering.get());
         let frozen = self.sweeps.scrape(Instant::now() + wait).await;
@@ -79,23 +75,15 @@ impl Scrapes {
         let per_client = self.config.load().exposition.per_client;
         let exposition = Exposition::new(frozen, self.metrics.gather_text(), per_client);
         let encoding = Encoding::of(&headers);
-        let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _permit: permit });
+        let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _place: place });
         response(encoding, Body::new(body))
-    }
-
-    fn too_many(&self) -> Response {
-        let text = format!(
-            "{} scrapes are being answered, and --web.max-requests allows no more; try again later\n",
-            self.max_requests
-        );
-        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
     }
 }
 
 /// A scrape that is being answered; until it is dropped it counts against the limit.
 struct InFlight {
     scrapes: Arc<Scrapes>,
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 impl InFlight {

@@ -27,6 +27,8 @@ pub enum PathError {
 pub(super) struct Prefix {
     served: String,
     linked: String,
+    /// The scheme and the host of the external URL.
+    origin: Option<(String, String)>,
 }
 
 impl Prefix {
@@ -39,7 +41,14 @@ impl Prefix {
             Some(given) => normal("--web.route-prefix", given)?,
             None => external.clone().unwrap_or_default(),
         };
-        Ok(Self { linked: external.unwrap_or_else(|| served.clone()), served })
+        let origin = external_url.and_then(external_origin);
+        Ok(Self { linked: external.unwrap_or_else(|| served.clone()), served, origin })
+    }
+
+    /// The scheme and the host, perhaps with a port, under which others reach the exporter, where
+    /// the external URL says them.
+    pub(super) fn origin(&self) -> Option<(&str, &str)> {
+        self.origin.as_ref().map(|(scheme, host)| (scheme.as_str(), host.as_str()))
     }
 
     /// Where this process serves `path`.
@@ -65,6 +74,11 @@ pub(super) fn telemetry(path: &str) -> Result<&str, PathError> {
     } else {
         Err(PathError::NotAPath { flag: "--web.telemetry-path", value: path.to_owned() })
     }
+}
+
+fn external_origin(url: &str) -> Option<(String, String)> {
+    let uri: Uri = url.parse().ok()?;
+    Some((uri.scheme_str()?.to_owned(), uri.authority()?.to_string()))
 }
 
 fn external_path(url: &str) -> Result<String, PathError> {

@@ -65,6 +65,17 @@ fn get(address: &str, path: &str) -> String {
     answer
 }
 
+/// What the server at `address` answers to a `PUT` of `text`.
+fn put(address: &str, path: &str, text: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let length = text.len();
+    write!(stream, "PUT {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{text}")
+        .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    answer
+}
+
 /// The value of a field of a logfmt line.
 fn field<'a>(line: &'a str, name: &str) -> &'a str {
     let rest = line.split_once(&format!("{name}=")).expect("the field").1;
@@ -162,6 +173,46 @@ fn a_wrong_secret_is_told_once_with_what_to_do_and_shown_nowhere() {
     for text in [&log, &metrics, &pages] {
         assert!(!text.contains(secret));
     }
+}
+
+#[test]
+fn the_exit_code_of_a_query_is_the_worst_status() {
+    let mut simulate = Running::start(&["simulate", "--clients=2", "--instances=1"]);
+    let announced = announcement(&mut simulate);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = configure(folder.path(), &announced, announced["access_key_secret"].as_str().expect("a secret"));
+    let clients: Vec<_> = announced["clients"]
+        .as_object()
+        .and_then(|instances| instances.values().next())
+        .expect("one")
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|client| client.as_str().expect("text"))
+        .collect();
+    let impose = |client: &str, online: bool| {
+        let imposed = serde_json::json!({"client_id": client, "online": online}).to_string();
+        let endpoint = announced["endpoint"].as_str().expect("a URL").trim_start_matches("http://");
+        assert!(put(endpoint, "/_simulator/clients", &imposed).starts_with("HTTP/1.1 204"));
+    };
+    let query = |args: &[&str], stdin: &str| {
+        let mut query = command(&[&["query", "--config.file", &file], args].concat());
+        let mut query =
+            query.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        query.stdin.take().expect("piped").write_all(stdin.as_bytes()).expect("it reads");
+        let output = query.wait_with_output().expect("it ends");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    impose(clients[0], true);
+    impose(clients[1], false);
+    assert_eq!(query(&[clients[0]], "").0, Some(0));
+    let (code, listed) = query(&["--output=json", "-"], &clients.join("\n"));
+    assert_eq!((code, listed.lines().count()), (Some(2), 2), "{listed}");
+    assert_eq!(query(&["--instance=post-cn-none", clients[0]], "").0, Some(64));
+    assert_eq!(query(&[], "").0, Some(64));
+    assert_eq!(query(&["--watch=1ms", clients[0]], "").0, Some(64));
+    drop(simulate);
+    assert_eq!(query(&clients, "").0, Some(3), "nobody answers");
 }
 
 #[test]

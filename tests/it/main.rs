@@ -11,6 +11,8 @@ mod check_config;
 #[cfg(test)]
 mod client_urls;
 #[cfg(test)]
+mod clients_api;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod credentials;
@@ -31,11 +33,17 @@ mod monitoring;
 #[cfg(test)]
 mod net_client;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
+mod query;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod scenario;
+#[cfg(test)]
+mod sd;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]

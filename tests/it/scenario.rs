@@ -5,6 +5,7 @@ mod budgets;
 mod faults;
 mod limits;
 mod poll;
+mod probes;
 mod refusals;
 mod shards;
 mod stale_cache;

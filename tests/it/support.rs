@@ -1,6 +1,7 @@
 //! What several subjects need.
 
 pub(crate) mod exposition;
+pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod live;
 pub(crate) mod pki;

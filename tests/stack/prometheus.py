@@ -135,4 +135,5 @@ def main(binary: str) -> None:
                     process.wait(timeout=20)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

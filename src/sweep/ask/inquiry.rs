@@ -1,6 +1,7 @@
 //! What can be asked, by whom, and what can become of it.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -41,11 +42,15 @@ pub(in crate::sweep) trait Inquiry: Send {
 
 /// What became of a question.
 #[derive(Debug)]
-pub(in crate::sweep) struct Reply {
+pub struct Reply {
     /// The client that was asked for.
-    pub(in crate::sweep) client: Box<str>,
+    pub client: Box<str>,
     /// What is known now, or why nothing is.
-    pub(in crate::sweep) result: Result<Observation, CallError>,
+    pub result: Result<Observation, CallError>,
+    /// How long the last call took, its wait for a permit not counted.
+    pub took: Duration,
+    /// By which ID the service's operators can find it, if it answered.
+    pub request_id: Option<String>,
 }
 
 /// What became of a question about several clients.

@@ -1,9 +1,19 @@
-//! How long a scrape may wait for its sweep.
+//! How long a scrape may wait.
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
+
+/// How long the scraper waits, in seconds; Prometheus sends it with every scrape.
+const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+
 /// The longest scrape timeout that is believed; with more than this, a header is taken for an error.
 const LONGEST_TIMEOUT: f64 = 60.0;
+
+/// What a scraper says about its timeout.
+pub(super) fn asked(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok())
+}
 
 /// How long a scrape may wait before it answers with what is known.
 ///

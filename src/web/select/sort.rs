@@ -1,0 +1,95 @@
+//! In which order clients are shown.
+
+use std::cmp::Ordering;
+
+use super::{BadParameter, Place};
+use crate::clock::Timestamp;
+use crate::presence::Status;
+
+/// An order of clients; those that are equal in it stand in the order of their IDs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::web) struct Sort {
+    pub(in crate::web) by: By,
+    pub(in crate::web) descending: bool,
+}
+
+/// By what clients are put into order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::web) enum By {
+    #[default]
+    Client,
+    Instance,
+    Group,
+    /// Offline, unknown, online: what needs a look comes first.
+    Status,
+    /// Since when the status is what it is. Unknown clients come last, also in descending order.
+    Since,
+    /// When the client was last observed; so too.
+    Observation,
+}
+
+impl By {
+    pub(in crate::web) const ALL: [Self; 6] =
+        [Self::Client, Self::Instance, Self::Group, Self::Status, Self::Since, Self::Observation];
+
+    /// The word for it in a query string.
+    pub(in crate::web) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client_id",
+            Self::Instance => "instance_id",
+            Self::Group => "group_id",
+            Self::Status => "status",
+            Self::Since => "status_since",
+            Self::Observation => "last_observation",
+        }
+    }
+}
+
+impl Sort {
+    /// A word of [`By`], descending behind a `-`.
+    pub(super) fn parse(value: &str) -> Result<Self, BadParameter> {
+        let (word, descending) = value.strip_prefix('-').map_or((value, false), |word| (word, true));
+        let by = By::ALL.into_iter().find(|by| by.as_str() == word);
+        let by = by.ok_or_else(|| BadParameter::Value {
+            name: "sort",
+            value: value.to_owned(),
+            wanted: format!(
+                "one of {}, perhaps behind a `-`",
+                By::ALL.map(|by| format!("`{}`", by.as_str())).join(", ")
+            ),
+        })?;
+        Ok(Self { by, descending })
+    }
+
+    pub(super) fn compare(self, a: &Place<'_>, b: &Place<'_>) -> Ordering {
+        let turned = |order: Ordering| if self.descending { order.reverse() } else { order };
+        let times =
+            |a: Option<Timestamp>, b: Option<Timestamp>| a.is_none().cmp(&b.is_none()).then_with(|| turned(a.cmp(&b)));
+        let known = |place: &Place<'_>| place.instance.client(place.client);
+        let order = match self.by {
+            By::Client => turned(client(a, b)),
+            By::Instance => turned(instance(a, b)),
+            By::Group => turned(a.group().cmp(b.group())),
+            By::Status => turned(urgency(a.status()).cmp(&urgency(b.status()))),
+            By::Since => times(known(a).map(|(_, run)| run.since), known(b).map(|(_, run)| run.since)),
+            By::Observation => times(known(a).map(|(seen, _)| seen.at), known(b).map(|(seen, _)| seen.at)),
+        };
+        order.then_with(|| client(a, b)).then_with(|| instance(a, b))
+    }
+}
+
+fn client(a: &Place<'_>, b: &Place<'_>) -> Ordering {
+    a.instance.fleet().client(a.client).cmp(&b.instance.fleet().client(b.client))
+}
+
+fn instance(a: &Place<'_>, b: &Place<'_>) -> Ordering {
+    a.instance.id().cmp(b.instance.id())
+}
+
+const fn urgency(status: Status) -> u8 {
+    match status {
+        Status::Offline => 0,
+        Status::Unknown => 1,
+        Status::Online => 2,
+    }
+}
