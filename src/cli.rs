@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +88,12 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
             run_until_signal(async |stop| app::serve(options, world, on_hangup()?, stop).await)
         }
         Command::Demo(args) => run_until_signal(|stop| app::demo(args, world(), stop, out)),
+        Command::Completions(args) => {
+            // In memory first: the generator panics when a pipe is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+            out.write_all(&script).context("cannot write the script").map_err(Failure::from)
+        }
         Command::Simulate(args) => {
             run_until_signal(async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?))
         }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test, on a Debian machine that has a Rust toolchain: installs what else is missing
-# (Prometheus, Alertmanager, Python with the vendor's SDKs), then runs `cargo test` and, one after
-# the other, the suites of tests/stack, which need real servers and SDKs.
+# (Prometheus, Alertmanager, shells, Python with the vendor's SDKs and the tools that know packages),
+# then runs `cargo test` and, one after the other, the suites of tests/stack, which need real servers
+# and SDKs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +19,10 @@ command -v htpasswd >/dev/null || needs apache2-utils
 command -v prometheus >/dev/null && command -v promtool >/dev/null || needs prometheus
 command -v prometheus-alertmanager >/dev/null || needs prometheus-alertmanager
 python3 -c 'import ensurepip, venv' 2>/dev/null || needs python3-venv
+command -v busybox >/dev/null || needs busybox-static
+command -v fish >/dev/null || needs fish
+command -v systemd-analyze >/dev/null || needs systemd
+command -v zsh >/dev/null || needs zsh
 if ((${#packages[@]})); then
     echo "installing ${packages[*]}"
     as_root apt-get -qq update

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::shard::ShardArgs;
 use crate::app::{DemoArgs, Failure, QueryArgs, ServeOptions, SimulateArgs};
@@ -40,6 +41,16 @@ pub enum Command {
     Demo(DemoArgs),
     /// Serve a stand-in of the vendor's API, for tests and for trying things out.
     Simulate(SimulateArgs),
+    /// Print a script by which a shell completes flags and commands.
+    Completions(CompletionsArgs),
+}
+
+/// Which shell to complete for.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
 }
 
 /// Which configuration to use.

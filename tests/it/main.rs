@@ -13,13 +13,19 @@ mod client_urls;
 #[cfg(test)]
 mod clients_api;
 #[cfg(test)]
+mod completions;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
+mod config_doc;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod discovery_doc;
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
@@ -40,6 +46,8 @@ mod query;
 mod reload;
 #[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod scaling_doc;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Runs every command and loads every configuration of the manual, page by page, each in a copy of the
+# repository.
+#
+# Usage: tests/stack/docs.sh BINARY      (tests/run.sh has made the Python environment)
+set -euo pipefail
+
+binary=$(realpath "$1")
+here=$(dirname "$(realpath "$0")")
+PATH=$here/../../.venv/bin:$PATH
+# Helm tells of each link that it follows to the rules and dashboards.
+exec python "$here/docs/run.py" "$binary" 2> >(grep -v 'found symbolic link' >&2)
