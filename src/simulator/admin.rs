@@ -17,6 +17,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hyper::{Method, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::body::{Body, response};
 use super::call::Call;
@@ -77,7 +78,8 @@ pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response
 fn faults(faults: &ArcSwap<Faults>, call: &Call) -> Response<Body> {
     match call.method() {
         "GET" => ok(&**faults.load()),
-        "PUT" => match serde_json::from_slice(call.body()) {
+        // Read as a map first: a derived `Deserialize` also takes a list.
+        "PUT" => match serde_json::from_slice::<Map<String, Value>>(call.body()).and_then(Faults::deserialize) {
             Ok(set) => {
                 faults.store(Arc::new(set));
                 ok(&**faults.load())

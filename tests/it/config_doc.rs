@@ -76,7 +76,11 @@ const SECTIONS: [Section; 20] = [
 ];
 
 /// Keys that mean something only beside another.
-const COMPANIONS: [(&str, (&str, &str)); 2] = [("interval", ("mode", "poll")), ("max_age", ("stale_after", "1w"))];
+const COMPANIONS: [(&str, (&str, &str)); 3] = [
+    ("interval", ("mode", "poll")),
+    ("max_age", ("stale_after", "1w")),
+    ("access_key_secret", ("access_key_secret_file", LEFT_OUT)),
+];
 
 /// No key, and no word that anything is called.
 const NONSENSE: &str = "q";
@@ -107,8 +111,6 @@ impl Section {
     fn said(&self, key: &str, value: &str) -> String {
         let problems = self.given(key, value).err().unwrap_or_default();
         let about = problems.iter().filter(|(path, _)| path.rsplit('.').next() == Some(key));
-        // What a later version takes is no mistake of the reference.
-        let about = about.filter(|(_, message)| !message.contains("not supported yet"));
         about.map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("\n")
     }
 

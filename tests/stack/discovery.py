@@ -41,7 +41,7 @@ class Exporter:
         announcement = stack.folder / "announcement.json"
         with open(announcement, "w", encoding="utf-8") as out:
             stack.start("simulate", binary, "simulate", "--web.listen-address=127.0.0.1:0", "--clients=600",
-                        "--instances=1", "--latency=20ms", out=out)
+                        "--instances=1", "--fault.latency=20ms", out=out)
         await_("the simulator", lambda: announcement.read_text().endswith("}\n"))
         self.announced = json.loads(announcement.read_text())
         self.instance = self.announced["instance_ids"][0]
