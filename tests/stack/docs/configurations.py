@@ -54,11 +54,15 @@ def prometheus(text, folder, *_):
     # promtool wants to see the files of TLS; which ones they are is not the page's business.
     for name in re.findall(r"_file: ([\w.-]+)", text):
         (folder / name).touch()
-    if not (folder / "rules").exists():
-        (folder / "rules").symlink_to(folder / "prometheus/rules")
+    # Nor are the rules, which a reader copies to where they are expected.
+    linked = folder / "rules"
+    if made := not linked.exists():
+        linked.symlink_to(folder / "prometheus/rules")
     file = folder / "prometheus-of-the-page.yaml"
     file.write_text(text)
     check("promtool", "check", "config", file)
+    if made:
+        linked.unlink()
 
 
 def alertmanager(text, folder, *_):
