@@ -1,28 +1,6 @@
-//! Configuration files: whatever is in one, there is no panic, and either it is valid and says
-//! the same once it was rendered, or every problem says what is wrong.
-
 #![no_main]
 
-use std::path::Path;
+#[path = "../bodies/config.rs"]
+mod body;
 
-use libfuzzer_sys::fuzz_target;
-use mqtt_presence_exporter::config::{self, Config};
-use mqtt_presence_exporter::secret::REDACTED;
-
-fuzz_target!(|text: &[u8]| {
-    let origin = Path::new("/etc/exporter/config.yaml");
-    match Config::parse(text, origin) {
-        Ok(loaded) => {
-            let shown = config::render(&loaded.config);
-            if shown.contains(REDACTED) {
-                return;
-            }
-            let again = Config::parse(&shown, origin).expect("what is shown is valid");
-            assert_eq!(config::render(&again.config), shown);
-        }
-        Err(problems) => {
-            assert!(!problems.is_empty());
-            assert!(problems.iter().all(|problem| !problem.message().is_empty()));
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::run(bytes));

@@ -1,0 +1,26 @@
+//! Client files, in JSON and YAML: whatever is in one, there is no panic, and either its clients
+//! are those of a fleet, or every problem says what is wrong.
+
+use std::path::Path;
+
+use mqtt_presence_exporter::config::Config;
+use mqtt_presence_exporter::discovery;
+use mqtt_presence_exporter::presence::Shard;
+
+/// Reads `bytes` as both, by way of files in `folder`, which it makes or replaces.
+pub(crate) fn run(folder: &Path, bytes: &[u8]) {
+    for name in ["clients.json", "clients.yaml"] {
+        std::fs::write(folder.join(name), bytes).expect("a file");
+        let config = format!(
+            "instances: [{{id: post-cn-1, region: cn-hangzhou, client_files: [{name}]}}, {{id: post-cn-2, region: cn-hangzhou, clients: [a]}}]"
+        );
+        let config = Config::parse(config, &folder.join("config.yaml")).expect("valid").config;
+        match discovery::fleets(&config, Shard::WHOLE) {
+            Ok(discovered) => assert_eq!(discovered.fleets.len(), 2),
+            Err(problems) => {
+                assert!(!problems.is_empty());
+                assert!(problems.iter().all(|problem| !problem.message().is_empty()));
+            }
+        }
+    }
+}
