@@ -13,7 +13,7 @@ mod shard;
 mod source;
 mod state;
 
-pub use facts::{InstanceFacts, SweepResult, SweepSummary};
+pub use facts::{InstanceFacts, LastError, SweepResult, SweepSummary};
 pub use fleet::{Fleet, FleetBuilder, FleetError, Group, MAX_GROUPS};
 pub use freeze::{Frozen, FrozenInstance, StatusCounts};
 pub use id::{ClientId, EmptyId, InstanceId};

@@ -10,9 +10,9 @@ mod encoding;
 mod guard;
 mod gzip;
 mod health;
-mod landing;
 mod metrics;
 mod options;
+mod page;
 mod paths;
 mod places;
 mod probe;
@@ -68,6 +68,12 @@ impl Web {
         let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
         let viewer = Viewer::new(Arc::clone(&sweeps));
+        let page = page::Parts {
+            viewer: viewer.clone(),
+            metrics: Arc::clone(&metrics),
+            config: Arc::clone(&config),
+            index: Arc::default(),
+        };
         let probed = Arc::clone(&sweeps);
         let targets = sd::routes(Arc::clone(&sweeps), &prefix);
         let endpoints = [
@@ -109,9 +115,10 @@ impl Web {
 
         let index: Vec<_> = endpoints.iter().map(|endpoint| (prefix.link(endpoint.path), endpoint.about)).collect();
         let not_found = not_found_text(&index);
+        let page = page::Parts { index: index.into(), ..page };
         let mut router = Router::new().without_v07_checks();
         if telemetry_path != "/" {
-            router = router.route(&prefix.route("/"), landing::routes(&index));
+            router = router.route(&prefix.route("/"), page::routes(page));
         }
         for path in prefix.roots() {
             let home = prefix.route("/");
@@ -142,7 +149,7 @@ impl fmt::Debug for Web {
 
 const RELOAD: &str = "/-/reload";
 
-/// One endpoint: a row of the landing page, a line of the 404, and what answers.
+/// One endpoint: a link of the status page, a line of the 404, and what answers.
 struct Endpoint<'a> {
     path: &'a str,
     about: &'static str,

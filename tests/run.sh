@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test, on a Debian machine that has a Rust toolchain: installs what else is missing
-# (Prometheus, Alertmanager, shells, Python with the vendor's SDKs and the tools that know packages),
+# (Prometheus, Alertmanager, Chromium, shells, Python with the vendor's SDKs and the tools that know packages),
 # then runs `cargo test` and, one after the other, the suites of tests/stack, which need real servers
 # and SDKs.
 set -euo pipefail
@@ -13,6 +13,8 @@ as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
 heading "What the tests need"
 packages=()
 needs() { packages+=("$1"); }
+command -v chromium >/dev/null || needs chromium
+command -v chromedriver >/dev/null || needs chromium-driver
 command -v curl >/dev/null || needs curl
 command -v openssl >/dev/null || needs openssl
 command -v htpasswd >/dev/null || needs apache2-utils

@@ -3,16 +3,19 @@
 
 use mqtt_presence_exporter::aliyun::credentials::issued::{from_service, from_sts};
 
-pub(crate) fn run(bytes: &[u8]) {
+/// What the log could show of it; no secret is to be in there.
+pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
+    let mut shown = Vec::new();
     for understood in [from_sts(bytes), from_service(bytes)] {
         match understood {
             Ok(issued) => {
                 let texts = [issued.credentials.access_key_id(), issued.credentials.access_key_secret().expose()];
                 assert!(texts.iter().all(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())));
                 assert!(issued.credentials.security_token().is_some());
-                assert!(!format!("{issued:?}").contains("hidden-in-seed"));
+                shown.push(format!("{issued:?}"));
             }
             Err(why) => assert!(why.len() < 1000 && !why.chars().any(char::is_control), "{why:?}"),
         }
     }
+    shown
 }

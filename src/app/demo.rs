@@ -49,7 +49,7 @@ pub async fn demo(
         out,
         "A simulated fleet of {clients} devices on {instances} instances, and the exporter in front of it:\n\n\
          \x20   metrics   http://{address}/metrics\n\
-         \x20   overview  http://{address}/\n\n\
+         \x20   page      http://{address}/\n\n\
          Devices come and go by themselves: some flap, and one group drops together now and then.\n\
          Nothing leaves this machine. Stop it with Ctrl-C.\n"
     )

@@ -42,6 +42,15 @@ pub struct SweepSummary {
     pub coverage: f64,
 }
 
+/// A call that failed, also when it was made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// When.
+    pub at: Timestamp,
+    /// What is to be said about it, as in the log.
+    pub text: String,
+}
+
 /// What is known about one instance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InstanceFacts {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::state::Board;
-use super::{Fleet, InstanceFacts, InstanceId, Observation, Run, Status};
+use super::{Fleet, InstanceFacts, InstanceId, LastError, Observation, Run, Status};
 use crate::clock::Timestamp;
 
 /// How many clients of one group have which status, and how often they changed it.
@@ -76,11 +76,18 @@ pub struct FrozenInstance {
     words: Vec<FrozenWords>,
     groups: Box<[StatusCounts]>,
     facts: InstanceFacts,
+    last_error: Option<Arc<LastError>>,
     spare: Arc<Spare>,
 }
 
 impl FrozenInstance {
-    pub(super) fn new(board: &Board, facts: InstanceFacts, now: Timestamp, spare: &Arc<Spare>) -> Self {
+    pub(super) fn new(
+        board: &Board,
+        facts: InstanceFacts,
+        last_error: Option<Arc<LastError>>,
+        now: Timestamp,
+        spare: &Arc<Spare>,
+    ) -> Self {
         let mut groups: Box<[StatusCounts]> = board
             .groups
             .iter()
@@ -101,7 +108,7 @@ impl FrozenInstance {
             }
             known.map_or((0, 0), |(seen, run)| (seen.pack(), run.pack()))
         }));
-        Self { fleet: Arc::clone(&board.fleet), words: frozen, groups, facts, spare: Arc::clone(spare) }
+        Self { fleet: Arc::clone(&board.fleet), words: frozen, groups, facts, last_error, spare: Arc::clone(spare) }
     }
 
     /// The instance.
@@ -139,6 +146,12 @@ impl FrozenInstance {
     #[must_use]
     pub fn facts(&self) -> &InstanceFacts {
         &self.facts
+    }
+
+    /// The newest call that failed for good.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&LastError> {
+        self.last_error.as_deref()
     }
 }
 

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::facts::Facts;
 use super::freeze::Spare;
 use super::observation::Run;
-use super::{Fleet, FrozenInstance, InstanceFacts, InstanceId, Observation, Operation};
+use super::{Fleet, FrozenInstance, InstanceFacts, InstanceId, LastError, Observation, Operation};
 use crate::clock::Timestamp;
 
 /// What became of a published observation.
@@ -39,6 +39,7 @@ pub struct InstanceState {
     board: ArcSwap<Board>,
     writers: Mutex<()>,
     facts: Facts,
+    last_error: ArcSwapOption<LastError>,
     spare: Arc<Spare>,
 }
 
@@ -121,6 +122,7 @@ impl InstanceState {
             board: ArcSwap::from_pointee(Board::empty(Arc::new(fleet))),
             writers: Mutex::new(()),
             facts: Facts::new(stale_after),
+            last_error: ArcSwapOption::empty(),
             spare: Arc::default(),
         }
     }
@@ -209,10 +211,15 @@ impl InstanceState {
         self.facts.change(change);
     }
 
+    /// Remembers a call that failed, until the next one does.
+    pub fn remember_error(&self, error: LastError) {
+        self.last_error.store(Some(Arc::new(error)));
+    }
+
     /// A copy of everything at `now`, in which all families agree.
     #[must_use]
     pub fn freeze(&self, now: Timestamp) -> FrozenInstance {
-        FrozenInstance::new(&self.board.load(), self.facts.read(), now, &self.spare)
+        FrozenInstance::new(&self.board.load(), self.facts.read(), self.last_error.load_full(), now, &self.spare)
     }
 
     fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {

@@ -9,7 +9,7 @@ use super::apart::Confirmation;
 use super::gate::{Gate, Lane};
 use crate::aliyun::operation_name;
 use crate::clock::Clock;
-use crate::presence::{CallError, ErrorClass, InstanceState, Operation, PresenceSource};
+use crate::presence::{CallError, ErrorClass, InstanceState, LastError, Operation, PresenceSource};
 use crate::random::Random;
 use crate::telemetry::{Metrics, Repeat, Repeats};
 
@@ -77,6 +77,7 @@ impl Target {
 
     /// Logs an error that stands: once, and now and then how often it came again.
     pub(super) fn complain(&self, error: &CallError) {
+        self.state.remember_error(LastError { at: self.clock.now(), text: error.to_string() });
         let key = (error.operation, error.label);
         let Some(repeat) = self.complaints().happened(key, Instant::now()) else { return };
         let again = match repeat {

@@ -179,11 +179,17 @@ impl Metrics {
         forget(&self.credential_refreshes, "credentials", name);
     }
 
+    /// All of them, but for those of the process.
+    #[must_use]
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
     /// All of them, and those of the process, in the text format 0.0.4.
     #[must_use]
     pub fn gather_text(&self) -> String {
         #[cfg_attr(not(target_os = "linux"), expect(unused_mut, reason = "only Linux has the process's own"))]
-        let mut text = encode(&self.registry.gather());
+        let mut text = encode(&self.gather());
         #[cfg(target_os = "linux")]
         super::process::write(&mut text);
         text

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 pub(super) use filter::Filter;
-pub(super) use sort::Sort;
+pub(super) use sort::{By, Sort};
 
 use crate::presence::{Frozen, FrozenInstance, Status};
 use crate::sweep::Sweeps;
@@ -115,6 +115,23 @@ impl Selection {
             }
         }
         Ok(selection)
+    }
+
+    /// The query string by which it is asked for.
+    pub(super) fn query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.filter.pairs()).extend_pairs(self.pairs());
+        if self.offset > 0 {
+            query.append_pair("offset", &self.offset.to_string());
+        }
+        query.finish()
+    }
+
+    /// What it says about order and length, as parameters; what is usual is not said.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let sort = (self.sort != Sort::default()).then(|| ("sort", self.sort.to_string()));
+        let limit = (self.limit != USUAL_LIMIT).then(|| ("limit", self.limit.to_string()));
+        sort.into_iter().chain(limit)
     }
 
     /// The page of `frozen` that is asked for.

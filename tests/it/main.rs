@@ -39,6 +39,8 @@ mod monitoring;
 #[cfg(test)]
 mod net_client;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod query;

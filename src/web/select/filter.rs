@@ -1,5 +1,7 @@
 //! Which clients are wanted.
 
+use std::borrow::Cow;
+
 use super::{BadParameter, Place};
 use crate::presence::{Fleet, Frozen, FrozenInstance, Status};
 
@@ -36,6 +38,20 @@ impl Filter {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// The parameters that make it.
+    pub(in crate::web) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let statuses = self.statuses.iter().map(|status| ("status", status.as_str().into()));
+        let instances = self.instances.iter().map(|id| ("instance_id", id.into()));
+        let groups = self.groups.iter().map(|id| ("group_id", id.into()));
+        let text = self.text.iter().map(|text| ("text", text.into()));
+        statuses.chain(instances).chain(groups).chain(self.label_pairs().map(|(n, v)| (n, v.into()))).chain(text)
+    }
+
+    /// The parameters about labels.
+    pub(in crate::web) fn label_pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.labels.iter().map(|(name, value)| ("label", format!("{name}={value}")))
     }
 
     pub(in crate::web) fn has_status(&self, status: Status) -> bool {

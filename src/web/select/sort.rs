@@ -1,6 +1,7 @@
 //! In which order clients are shown.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use super::{BadParameter, Place};
 use crate::clock::Timestamp;
@@ -42,6 +43,13 @@ impl By {
             Self::Since => "status_since",
             Self::Observation => "last_observation",
         }
+    }
+}
+
+/// As [`Sort::parse`] reads it.
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.descending { "-" } else { "" }, self.by.as_str())
     }
 }
 
