@@ -61,7 +61,7 @@ impl Prefix {
         format!("{}{path}", self.linked)
     }
 
-    /// The paths that lead to the landing page without being it.
+    /// The paths that lead to the status page without being it.
     pub(super) fn roots(&self) -> Vec<&str> {
         if self.served.is_empty() { Vec::new() } else { vec!["/", &self.served] }
     }

@@ -55,7 +55,7 @@ impl Browser {
 
     /// Waits until an expression on the page is true.
     pub(super) async fn until(&self, what: &str, expression: &str) {
-        for _ in 0..400 {
+        for _ in 0..1200 {
             if self.value(expression).await == Value::Bool(true) {
                 return;
             }
