@@ -1,6 +1,7 @@
 //! A headless Chromium, steered by WebDriver.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -19,9 +20,10 @@ pub(super) struct Browser {
 struct Driver(Child);
 
 impl Drop for Driver {
+    /// Ends its process group, since it leaves the browser running where it is ended itself.
     fn drop(&mut self) {
-        // It ends the browser as well.
-        let _ = self.0.kill();
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.0.wait();
     }
 }
@@ -30,7 +32,7 @@ impl Browser {
     /// Starts `chromedriver`, and by it Chromium; both are packages of Debian.
     pub(super) async fn start() -> Self {
         let mut command = Command::new("chromedriver");
-        let child = command.arg("--port=0").stdout(Stdio::piped()).spawn();
+        let child = command.arg("--port=0").process_group(0).stdout(Stdio::piped()).spawn();
         let mut driver = Driver(child.expect("chromedriver; `apt install chromium chromium-driver`"));
         let lines = BufReader::new(driver.0.stdout.take().expect("a pipe")).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
