@@ -42,7 +42,7 @@ pub struct SweepSummary {
     pub coverage: f64,
 }
 
-/// A call that failed, also when it was made again.
+/// A call that failed for good: also when it was made again, where it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
     /// When.

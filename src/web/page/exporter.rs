@@ -35,8 +35,8 @@ pub(super) fn facts(metrics: &Metrics, config: &Config, now: Timestamp) -> Vec<F
     facts.extend(own.throttling());
     facts.push(own.errors());
     facts.extend(own.credentials());
-    facts.extend(own.reload("Configuration", &table::CONFIG_LAST_RELOAD_SUCCESSFUL));
-    facts.extend(own.reload("TLS and users", &table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL));
+    facts.extend(own.reload("Configuration", CONFIG));
+    facts.extend(own.reload("TLS and users", WEB_CONFIG));
     facts.extend(own.discovery());
     facts.extend(own.shard());
     facts
@@ -53,6 +53,12 @@ fn sweeping(config: &Config) -> Fact {
     };
     Fact::fine("Devices are asked for", format!("{when}; {asked}"))
 }
+
+/// Whether the last reload worked, and when one last did.
+const CONFIG: [&Metric; 2] =
+    [&table::CONFIG_LAST_RELOAD_SUCCESSFUL, &table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS];
+const WEB_CONFIG: [&Metric; 2] =
+    [&table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, &table::WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS];
 
 struct Own {
     families: Vec<MetricFamily>,
@@ -135,19 +141,14 @@ impl Own {
         expiries.iter().map(fact).collect()
     }
 
-    fn reload(&self, about: &'static str, successful: &Metric) -> Option<Fact> {
+    fn reload(&self, about: &'static str, [successful, success_timestamp]: [&Metric; 2]) -> Option<Fact> {
         let (_, good) = self.samples(successful).into_iter().next()?;
-        let when = self.samples(if successful.name == table::CONFIG_LAST_RELOAD_SUCCESSFUL.name {
-            &table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS
-        } else {
-            &table::WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS
-        });
-        let when =
-            when.first().and_then(|(_, seconds)| self.ago(*seconds)).unwrap_or_else(|| "at the start".to_owned());
+        // Without a file for it, there is nothing to load, and never was.
+        let last = self.samples(success_timestamp).first().and_then(|(_, seconds)| self.ago(*seconds))?;
         Some(if good > 0.0 {
-            Fact::fine(about, format!("loaded {when}"))
+            Fact::fine(about, format!("loaded {last}"))
         } else {
-            Fact::bad(about, format!("the last reload failed, see the log; in effect is what was loaded {when}"))
+            Fact::bad(about, format!("the last reload failed, see the log; in effect is what was loaded {last}"))
         })
     }
 
