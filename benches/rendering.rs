@@ -13,7 +13,8 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::exposition::{CHUNK, Exposition};
 use mqtt_presence_exporter::presence::{
-    FleetBuilder, Frozen, FrozenInstance, InstanceId, InstanceState, LabelName, Observation, Operation,
+    FleetBuilder, Frozen, FrozenInstance, InstanceId, InstanceState, LabelName, Observation,
+    Operation,
 };
 use mqtt_presence_exporter::telemetry::{Metric, table};
 use prometheus::{GaugeVec, Opts, Registry, TextEncoder};
@@ -35,25 +36,44 @@ struct Device {
 fn devices() -> Vec<Device> {
     let device = |n| {
         let group = format!("GID_pumps_{}", n % GROUPS);
-        Device { id: format!("{group}@@@pump-{n:06}"), group, name: format!("pump {n}") }
+        Device {
+            id: format!("{group}@@@pump-{n:06}"),
+            group,
+            name: format!("pump {n}"),
+        }
     };
     (0..CLIENTS).map(device).collect()
 }
 
 /// Devices of which all is known; one in seven is offline.
 fn frozen(devices: &[Device]) -> Frozen {
-    let (site, name) = (LabelName::new("site").expect("a name"), LabelName::new("name").expect("a name"));
+    let (site, name) = (
+        LabelName::new("site").expect("a name"),
+        LabelName::new("name").expect("a name"),
+    );
     let mut fleet = FleetBuilder::new(InstanceId::new(INSTANCE).expect("an ID"));
     for device in devices {
-        fleet.push(&device.id, [(&site, "hangzhou"), (&name, &*device.name)]).expect("each once");
+        fleet
+            .push(&device.id, [(&site, "hangzhou"), (&name, &*device.name)])
+            .expect("each once");
     }
     let state = InstanceState::new(fleet.build(), Duration::from_secs(3600));
     for (n, device) in devices.iter().enumerate() {
         let at = Timestamp::from_millis(START + n as u64 * 5);
-        state.publish(&device.id, Observation { online: n % 7 != 0, at, operation: Operation::Single });
+        state.publish(
+            &device.id,
+            Observation {
+                online: n % 7 != 0,
+                at,
+                operation: Operation::Single,
+            },
+        );
     }
     let at = Timestamp::from_millis(START + CLIENTS as u64 * 5);
-    Frozen { at, instances: vec![state.freeze(at)] }
+    Frozen {
+        at,
+        instances: vec![state.freeze(at)],
+    }
 }
 
 /// The same four families of clients in the `prometheus` crate.
@@ -61,19 +81,32 @@ fn registry(devices: &[Device], instance: &FrozenInstance) -> Registry {
     let registry = Registry::new();
     let family = |metric: Metric, configured: bool, value: &dyn Fn(usize) -> f64| {
         let labels: &[&str] = if configured { &["site", "name"] } else { &[] };
-        let family = GaugeVec::new(Opts::new(metric.name, metric.help), &[metric.labels, labels].concat());
+        let family = GaugeVec::new(
+            Opts::new(metric.name, metric.help),
+            &[metric.labels, labels].concat(),
+        );
         let family = family.expect("valid names");
         for (n, Device { id, group, name }) in devices.iter().enumerate() {
             let labels: &[&str] = if configured { &["hangzhou", name] } else { &[] };
-            family.with_label_values(&[&[id, group, INSTANCE], labels].concat()).set(value(n));
+            family
+                .with_label_values(&[&[id, group, INSTANCE], labels].concat())
+                .set(value(n));
         }
         registry.register(Box::new(family)).expect("each once");
     };
     let known = |n| instance.client(n).expect("all is known");
     family(table::CLIENT_INFO, true, &|_| 1.0);
-    family(table::CLIENT_ONLINE, true, &|n| f64::from(u8::from(known(n).0.online)));
-    family(table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS, false, &|n| known(n).0.at.as_seconds());
-    family(table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS, false, &|n| known(n).1.since.as_seconds());
+    family(table::CLIENT_ONLINE, true, &|n| {
+        f64::from(u8::from(known(n).0.online))
+    });
+    family(
+        table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS,
+        false,
+        &|n| known(n).0.at.as_seconds(),
+    );
+    family(table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS, false, &|n| {
+        known(n).1.since.as_seconds()
+    });
     registry
 }
 
@@ -106,7 +139,9 @@ fn rendering(criterion: &mut Criterion) {
     while exposition.fill(&mut text) {}
 
     let mut group = criterion.benchmark_group("rendering");
-    group.sample_size(10).throughput(Throughput::Bytes(text.len() as u64));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Bytes(text.len() as u64));
     let mut chunk = Vec::with_capacity(2 * CHUNK);
     let ours = measured(&mut group, "exposition", || {
         let mut exposition = Exposition::new(Arc::clone(&frozen), String::new(), true);
@@ -128,11 +163,16 @@ fn rendering(criterion: &mut Criterion) {
     let mut out = String::new();
     let theirs = measured(&mut group, "prometheus", || {
         out.clear();
-        TextEncoder.encode_utf8(&registry.gather(), &mut out).expect("valid families");
+        TextEncoder
+            .encode_utf8(&registry.gather(), &mut out)
+            .expect("valid families");
         black_box(&out);
     });
     group.finish();
-    let what = format!("rendering 100,000 clients ({:.0} MB)", text.len() as f64 / 1e6);
+    let what = format!(
+        "rendering 100,000 clients ({:.0} MB)",
+        text.len() as f64 / 1e6
+    );
     row(
         &what,
         "≥ 50 × the `prometheus` crate",

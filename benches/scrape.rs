@@ -17,8 +17,8 @@ use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::net::{ServeOptions, listen, serve};
 use mqtt_presence_exporter::presence::{
-    Answer, BatchEntry, BoxFuture, CallError, FleetBuilder, InstanceId, InstanceState, LabelName, Observation,
-    Operation, PresenceSource, Shard,
+    Answer, BatchEntry, BoxFuture, CallError, FleetBuilder, InstanceId, InstanceState, LabelName,
+    Observation, Operation, PresenceSource, Shard,
 };
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::sweep::{Gate, Quotas, Subject, Sweeps, Tools};
@@ -43,7 +43,10 @@ impl PresenceSource for Silent {
         Box::pin(std::future::pending())
     }
 
-    fn query_batch<'a>(&'a self, _: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    fn query_batch<'a>(
+        &'a self,
+        _: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
         Box::pin(std::future::pending())
     }
 
@@ -62,24 +65,41 @@ fn state(clients: usize) -> InstanceState {
     let mut fleet = FleetBuilder::new(InstanceId::new("post-cn-0pp12gl4x0b").expect("an ID"));
     let id = |n| format!("GID_pumps_{}@@@pump-{n:07}", n % 20);
     for n in 0..clients {
-        fleet.push(&id(n), [(&site, "hangzhou")]).expect("each once");
+        fleet
+            .push(&id(n), [(&site, "hangzhou")])
+            .expect("each once");
     }
     let state = InstanceState::new(fleet.build(), Duration::from_secs(86_400));
     let now = Clock::system().now().as_millis();
     for n in 0..clients {
         let at = Timestamp::from_millis(now - (n % 60_000) as u64);
-        state.publish(&id(n), Observation { online: n % 7 != 0, at, operation: Operation::Single });
+        state.publish(
+            &id(n),
+            Observation {
+                online: n % 7 != 0,
+                at,
+                operation: Operation::Single,
+            },
+        );
     }
     state
 }
 
 /// The HTTP edge in front of `state`, as `serve` puts it together; where it listens.
 fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
-    let text = "instances: [{id: post-cn-0pp12gl4x0b, region: cn-hangzhou, clients: [GID_pumps@@@a]}]";
-    let config = Config::parse(text, "bench.yaml".as_ref()).expect("a valid configuration").config;
+    let text =
+        "instances: [{id: post-cn-0pp12gl4x0b, region: cn-hangzhou, clients: [GID_pumps@@@a]}]";
+    let config = Config::parse(text, "bench.yaml".as_ref())
+        .expect("a valid configuration")
+        .config;
     let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
     runtime.block_on(async {
-        let subject = Subject { state: Arc::new(state), source: Arc::new(Silent), account: None, calls_per_second: 1 };
+        let subject = Subject {
+            state: Arc::new(state),
+            source: Arc::new(Silent),
+            account: None,
+            calls_per_second: 1,
+        };
         let tools = Tools {
             gate: Arc::new(Gate::new(Quotas::serve(&config, Shard::WHOLE))),
             metrics: Arc::clone(&metrics),
@@ -97,7 +117,12 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
         let listener = listen("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let service = TowerToHyperService::new(web.router().expect("valid paths"));
-        tokio::spawn(serve(vec![listener], service, ServeOptions::default(), CancellationToken::new()));
+        tokio::spawn(serve(
+            vec![listener],
+            service,
+            ServeOptions::default(),
+            CancellationToken::new(),
+        ));
         address
     })
 }
@@ -125,7 +150,9 @@ struct Scraped {
 
 fn ask(address: SocketAddr, accept: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accept}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accept}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).expect("it reads");
     stream
 }
@@ -137,7 +164,11 @@ fn scrape(address: SocketAddr, accept: &str) -> Scraped {
     let mut stream = ask(address, accept);
     let mut len = 0;
     // The head may come before the text.
-    while buf[..len].windows(4).position(|end| end == b"\r\n\r\n").is_none_or(|at| at + 4 == len) {
+    while buf[..len]
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")
+        .is_none_or(|at| at + 4 == len)
+    {
         let read = stream.read(&mut buf[len..]).expect("an answer");
         assert!(read > 0, "the answer has a text");
         len += read;
@@ -148,7 +179,11 @@ fn scrape(address: SocketAddr, accept: &str) -> Scraped {
         len = stream.read(&mut buf).expect("it goes on");
         bytes += len as f64;
     }
-    Scraped { bytes, first_byte, seconds: start.elapsed().as_secs_f64() }
+    Scraped {
+        bytes,
+        first_byte,
+        seconds: start.elapsed().as_secs_f64(),
+    }
 }
 
 fn main() {
@@ -160,9 +195,12 @@ fn main() {
 fn over_loopback(runtime: &Runtime) {
     let ours = exporter(runtime, state(100_000));
     let mut text = Vec::new();
-    ask(ours, "identity").read_to_end(&mut text).expect("an answer");
+    ask(ours, "identity")
+        .read_to_end(&mut text)
+        .expect("an answer");
     let theirs = raw(text.clone());
-    let (mut plain, mut ready, mut gzip, mut gzip_ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut plain, mut ready, mut gzip, mut gzip_ready) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         plain.push(scrape(ours, "identity").seconds);
         ready.push(scrape(theirs, "identity").seconds);
@@ -177,7 +215,10 @@ fn over_loopback(runtime: &Runtime) {
     let rates = [plain, ready, gzip, gzip_ready].map(|times| bytes / median(times) / 1e6);
     let [plain, ready, gzip, gzip_ready] = rates;
     row(
-        &format!("`/metrics` over loopback, 100,000 clients ({:.0} MB)", bytes / 1e6),
+        &format!(
+            "`/metrics` over loopback, 100,000 clients ({:.0} MB)",
+            bytes / 1e6
+        ),
         "≥ 0.5 × a raw socket",
         &format!("{:.2} × ({plain:.0} MB/s)", plain / ready),
         &format!("a raw socket writing the same bytes: {ready:.0} MB/s"),
@@ -208,7 +249,10 @@ fn first_byte(runtime: &Runtime) {
     }
     let (first, copy) = (median(first), median(copy));
     row(
-        &format!("first byte of `/metrics`, 1,000,000 clients ({:.0} MB)", bytes / 1e6),
+        &format!(
+            "first byte of `/metrics`, 1,000,000 clients ({:.0} MB)",
+            bytes / 1e6
+        ),
         "≤ 50 ms",
         &format!("{first:.1} ms"),
         &format!("a copy of the 16 MB that are frozen for it: {copy:.1} ms"),

@@ -83,7 +83,10 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
             }));
         }
         Command::Serve(args) => {
-            let world = World { shard: args.shard.shard(env)?, ..world() };
+            let world = World {
+                shard: args.shard.shard(env)?,
+                ..world()
+            };
             let options = args.try_into()?;
             run_until_signal(async |stop| app::serve(options, world, on_hangup()?, stop).await)
         }
@@ -91,11 +94,20 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
         Command::Completions(args) => {
             // In memory first: the generator panics when a pipe is closed.
             let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-            out.write_all(&script).context("cannot write the script").map_err(Failure::from)
+            clap_complete::generate(
+                args.shell,
+                &mut Cli::command(),
+                env!("CARGO_PKG_NAME"),
+                &mut script,
+            );
+            out.write_all(&script)
+                .context("cannot write the script")
+                .map_err(Failure::from)
         }
         Command::Simulate(args) => {
-            run_until_signal(async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?))
+            run_until_signal(
+                async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?),
+            )
         }
     }
     .map(|()| ExitCode::SUCCESS)
@@ -104,7 +116,9 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
 /// Checks all files, whether or not something is wrong with one of them.
 fn check(args: &CheckArgs, shard: Shard, out: &mut dyn Write) -> io::Result<bool> {
     let config = app::check_config(&args.config.config_file, shard, out)?;
-    let Some(web_config) = &args.web_config_file else { return Ok(config) };
+    let Some(web_config) = &args.web_config_file else {
+        return Ok(config);
+    };
     writeln!(out)?;
     Ok(app::check_web_config(web_config, out)? && config)
 }
@@ -114,8 +128,10 @@ fn run_until_signal<F, T>(command: impl FnOnce(CancellationToken) -> F) -> Resul
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

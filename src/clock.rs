@@ -47,7 +47,10 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     /// A time before the epoch counts as the epoch.
     fn from(time: SystemTime) -> Self {
-        let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let millis = time
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
         Self(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 }
@@ -56,7 +59,10 @@ impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(rhs.as_millis()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(rhs.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -80,7 +86,10 @@ impl Clock {
     /// A clock that shows `start` now and goes on as tokio's clock does, paused time included.
     #[must_use]
     pub fn steered(start: Timestamp) -> Self {
-        Self(Source::Steered { start, at: Instant::now() })
+        Self(Source::Steered {
+            start,
+            at: Instant::now(),
+        })
     }
 
     /// The time it is.

@@ -35,7 +35,7 @@ pub(crate) use report::Report;
 pub(crate) use tally::Tally;
 pub(crate) use tree::{Kind, Node, Value};
 pub use values::{
-    Address, Api, Client, Collect, Config, Credentials, Endpoints, Exposition, Instance, Limits, Mode, Network, Probe,
-    Provider, Query, SecretSource, Session, Signature, StaleAfter,
+    Address, Api, Client, Collect, Config, Credentials, Endpoints, Exposition, Instance, Limits,
+    Mode, Network, Probe, Provider, Query, SecretSource, Session, Signature, StaleAfter,
 };
 pub(crate) use words::{shown, unknown};

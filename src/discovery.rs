@@ -61,7 +61,9 @@ pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
 pub fn read(config: &Config, shard: Shard, before: &Texts) -> Result<Discovered, Problems> {
     let look = Look::at_files(config, before);
     let mut problems = Problems::default();
-    look.failures.iter().for_each(|failure| problems.append(failure.problems.clone()));
+    look.failures
+        .iter()
+        .for_each(|failure| problems.append(failure.problems.clone()));
     match assembly::assemble(config, shard, &look) {
         Ok(discovered) if problems.is_empty() => within_bounds(config, discovered),
         Ok(_) => Err(problems),
@@ -78,13 +80,21 @@ pub fn read(config: &Config, shard: Shard, before: &Texts) -> Result<Discovered,
 /// fleets if anything is other than `before`. Where something cannot be used, what it said before
 /// stays in use.
 #[must_use]
-pub fn refresh(config: &Config, shard: Shard, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+pub fn refresh(
+    config: &Config,
+    shard: Shard,
+    before: &Texts,
+    answer: Option<(&Place, &[u8])>,
+) -> Refreshed {
     look::refresh(config, shard, before, answer)
 }
 
 /// Refuses more clients than Prometheus is to hold.
 fn within_bounds(config: &Config, discovered: Discovered) -> Result<Discovered, Problems> {
-    let (clients, most) = (discovered.fleets.iter().map(Fleet::len).sum::<usize>(), config.max_clients);
+    let (clients, most) = (
+        discovered.fleets.iter().map(Fleet::len).sum::<usize>(),
+        config.max_clients,
+    );
     if clients <= most {
         return Ok(discovered);
     }

@@ -51,7 +51,12 @@ impl Exposition {
     /// `per_client`, the families that have a series for each client are left out.
     #[must_use]
     pub fn new(frozen: Arc<Frozen>, own: String, per_client: bool) -> Self {
-        Self { frozen, own, per_client, next: Cursor::default() }
+        Self {
+            frozen,
+            own,
+            per_client,
+            next: Cursor::default(),
+        }
     }
 
     /// Appends about [`CHUNK`] bytes to `buf`, always whole lines. `false` once there is nothing
@@ -70,7 +75,10 @@ impl Exposition {
                     return true;
                 }
             }
-            self.next = Cursor { family: self.next.family + 1, ..Cursor::default() };
+            self.next = Cursor {
+                family: self.next.family + 1,
+                ..Cursor::default()
+            };
         }
         self.fill_own(buf, full);
         buf.len() > start
@@ -97,7 +105,10 @@ impl Exposition {
             rest.len()
         } else {
             let is_end = |byte: &u8| *byte == b'\n';
-            let last = rest[..room].iter().rposition(is_end).or_else(|| rest.iter().position(is_end));
+            let last = rest[..room]
+                .iter()
+                .rposition(is_end)
+                .or_else(|| rest.iter().position(is_end));
             last.map_or(rest.len(), |at| at + 1)
         };
         buf.extend_from_slice(&rest[..end]);
@@ -121,18 +132,31 @@ mod tests {
     fn frozen(clients: &[usize]) -> Arc<Frozen> {
         let at = Timestamp::from_millis(1_700_000_000_123);
         let instance = |(number, &clients): (usize, &usize)| {
-            let names: Vec<_> = (0..clients).map(|n| format!("GID_{}@@@{n}", n % 3)).collect();
-            let mut fleet = FleetBuilder::new(InstanceId::new(&format!("post-cn-{number}")).expect("an ID"));
+            let names: Vec<_> = (0..clients)
+                .map(|n| format!("GID_{}@@@{n}", n % 3))
+                .collect();
+            let mut fleet =
+                FleetBuilder::new(InstanceId::new(&format!("post-cn-{number}")).expect("an ID"));
             for name in &names {
                 fleet.push(name, []).expect("new");
             }
             let state = InstanceState::new(fleet.build(), Duration::from_secs(300));
             for name in names.iter().step_by(2) {
-                state.publish(name, Observation { online: true, at, operation: Operation::Single });
+                state.publish(
+                    name,
+                    Observation {
+                        online: true,
+                        at,
+                        operation: Operation::Single,
+                    },
+                );
             }
             state.freeze(at)
         };
-        Arc::new(Frozen { at, instances: clients.iter().enumerate().map(instance).collect() })
+        Arc::new(Frozen {
+            at,
+            instances: clients.iter().enumerate().map(instance).collect(),
+        })
     }
 
     fn chunks(frozen: &Arc<Frozen>, own: &str, per_client: bool, size: usize) -> Vec<String> {
@@ -142,7 +166,10 @@ mod tests {
         while exposition.fill_up(&mut buf, size) {
             chunks.push(String::from_utf8(std::mem::take(&mut buf)).expect("text"));
         }
-        assert!(buf.is_empty() && !exposition.fill_up(&mut buf, size), "the end is the end");
+        assert!(
+            buf.is_empty() && !exposition.fill_up(&mut buf, size),
+            "the end is the end"
+        );
         chunks
     }
 
@@ -181,6 +208,10 @@ mod tests {
         let fewer = chunks(&frozen(&[3, 2]), OWN, false, CHUNK).concat();
         assert!(!fewer.contains("client_id"), "{fewer}");
         assert!(all.ends_with(&fewer));
-        assert!(all[..all.len() - fewer.len()].lines().all(|line| line.contains("mqtt_presence_client_")));
+        assert!(
+            all[..all.len() - fewer.len()]
+                .lines()
+                .all(|line| line.contains("mqtt_presence_client_"))
+        );
     }
 }

@@ -20,5 +20,7 @@ pub use id::{ClientId, EmptyId, InstanceId};
 pub use label::{LabelName, LabelNameError, RESERVED_LABELS, escape, escape_into, unescape};
 pub use observation::{Observation, Operation, Run, Status};
 pub use shard::{NoSuchShard, Shard};
-pub use source::{Answer, BatchEntry, BoxFuture, CallError, ErrorClass, MAX_BATCH, PresenceSource, ThrottledLayer};
+pub use source::{
+    Answer, BatchEntry, BoxFuture, CallError, ErrorClass, MAX_BATCH, PresenceSource, ThrottledLayer,
+};
 pub use state::{InstanceState, Published};

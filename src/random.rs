@@ -37,6 +37,9 @@ mod tests {
         let highest = Random::new(|| u64::MAX);
         assert_eq!(highest.part_of(Duration::ZERO), Duration::ZERO);
         assert!(highest.part_of(Duration::from_secs(1)) < Duration::from_secs(1));
-        assert_eq!(Random::new(|| 0).part_of(Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(
+            Random::new(|| 0).part_of(Duration::from_secs(1)),
+            Duration::ZERO
+        );
     }
 }

@@ -133,7 +133,11 @@ impl Simulator {
             clock,
             endpoint: format!("http://{}", reachable(address)),
             keys: Keys::new(seed, security_token),
-            issuer: Issuer { seed, tokens: metadata_tokens, lifetime: credential_lifetime },
+            issuer: Issuer {
+                seed,
+                tokens: metadata_tokens,
+                lifetime: credential_lifetime,
+            },
             rotated: AtomicU64::new(0),
             world: World::new(seed, roster, cache_refresh),
             faults: ArcSwap::from_pointee(faults),
@@ -141,16 +145,30 @@ impl Simulator {
             ledger: Ledger::new(Traffic::new(quotas, block_for)),
         });
         let tasks = TaskTracker::new();
-        tasks.spawn(connection::accept(listener, Arc::clone(&service), shutdown, tasks.clone()));
+        tasks.spawn(connection::accept(
+            listener,
+            Arc::clone(&service),
+            shutdown,
+            tasks.clone(),
+        ));
         tasks.close();
-        Ok(Self { service, address, tasks })
+        Ok(Self {
+            service,
+            address,
+            tasks,
+        })
     }
 
     /// Everything that a client needs to know.
     #[must_use]
     pub fn announcement(&self) -> Announcement {
         let AccessKey { id, secret, .. } = &self.service.keys.root;
-        Announcement::new(&self.service.endpoint, id, secret, self.service.world.roster())
+        Announcement::new(
+            &self.service.endpoint,
+            id,
+            secret,
+            self.service.world.roster(),
+        )
     }
 
     /// What arrived so far, and what became of it.
@@ -212,15 +230,21 @@ impl Simulator {
         let Service { keys, issuer, .. } = &*self.service;
         let issued = keys.issued().into_iter().map(|issued| issued.key);
         let of = |key: AccessKey| [Some(key.secret), key.security_token];
-        let held = std::iter::once(keys.root.clone()).chain(issued).flat_map(of).flatten();
+        let held = std::iter::once(keys.root.clone())
+            .chain(issued)
+            .flat_map(of)
+            .flatten();
         let held = held.map(|secret| secret.expose().to_owned());
-        held.chain([self.identity().oidc_token, issuer.metadata_token()]).collect()
+        held.chain([self.identity().oidc_token, issuer.metadata_token()])
+            .collect()
     }
 
     /// Imposes a status on `client` from now on, or with `None` lets it follow the script again.
     /// `false` if there is no such client.
     pub fn set_online(&self, client: &str, online: impl Into<Option<bool>>) -> bool {
-        self.service.world.impose(client, online.into(), self.service.clock.now())
+        self.service
+            .world
+            .impose(client, online.into(), self.service.clock.now())
     }
 
     /// Waits until the shutdown has ended the last connection, at most a second after it began.
@@ -231,7 +255,9 @@ impl Simulator {
 
 impl std::fmt::Debug for Simulator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulator").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Simulator")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

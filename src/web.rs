@@ -64,8 +64,18 @@ pub struct Web {
 impl Web {
     /// The routes. An error says which flag does not fit.
     pub fn router(self) -> Result<Router, PathError> {
-        let Self { options, sweeps, metrics, readiness, config, reload } = self;
-        let prefix = Prefix::new(options.external_url.as_deref(), options.route_prefix.as_deref())?;
+        let Self {
+            options,
+            sweeps,
+            metrics,
+            readiness,
+            config,
+            reload,
+        } = self;
+        let prefix = Prefix::new(
+            options.external_url.as_deref(),
+            options.route_prefix.as_deref(),
+        )?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
         let viewer = Viewer::new(Arc::clone(&sweeps));
         let page = page::Parts {
@@ -92,20 +102,31 @@ impl Web {
                 about: "one device, asked for now: ?client_id=…&instance_id=…",
                 routes: probe::routes(&options, Arc::clone(&config), probed),
             },
-            Endpoint { path: "/sd", about: "every device as a target of /probe, for Prometheus", routes: targets },
+            Endpoint {
+                path: "/sd",
+                about: "every device as a target of /probe, for Prometheus",
+                routes: targets,
+            },
             Endpoint {
                 path: "/config",
                 about: "the configuration in effect",
                 routes: get(move || async move { config::render(&config.load()) }),
             },
-            Endpoint { path: "/-/healthy", about: "whether the exporter runs", routes: health::healthy() },
+            Endpoint {
+                path: "/-/healthy",
+                about: "whether the exporter runs",
+                routes: health::healthy(),
+            },
             Endpoint {
                 path: "/-/ready",
                 about: "whether the exporter is ready to be scraped",
                 routes: health::ready(readiness),
             },
         ];
-        if endpoints[1..].iter().any(|endpoint| endpoint.path == telemetry_path) {
+        if endpoints[1..]
+            .iter()
+            .any(|endpoint| endpoint.path == telemetry_path)
+        {
             return Err(PathError::Taken(telemetry_path.to_owned()));
         }
 
@@ -113,9 +134,15 @@ impl Web {
             return Err(PathError::Taken(telemetry_path.to_owned()));
         }
 
-        let index: Vec<_> = endpoints.iter().map(|endpoint| (prefix.link(endpoint.path), endpoint.about)).collect();
+        let index: Vec<_> = endpoints
+            .iter()
+            .map(|endpoint| (prefix.link(endpoint.path), endpoint.about))
+            .collect();
         let not_found = not_found_text(&index);
-        let page = page::Parts { index: index.into(), ..page };
+        let page = page::Parts {
+            index: index.into(),
+            ..page
+        };
         let mut router = Router::new().without_v07_checks();
         if telemetry_path != "/" {
             router = router.route(&prefix.route("/"), page::routes(page));
@@ -132,7 +159,10 @@ impl Web {
         Ok(router
             .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
             .method_not_allowed_fallback(async || {
-                (StatusCode::METHOD_NOT_ALLOWED, "this endpoint answers other methods; the header Allow names them\n")
+                (
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "this endpoint answers other methods; the header Allow names them\n",
+                )
             })
             .layer(map_response(with_common_headers)))
     }

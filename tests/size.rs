@@ -11,8 +11,8 @@ use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Collect, Config, Query};
 use mqtt_presence_exporter::exposition::Exposition;
 use mqtt_presence_exporter::presence::{
-    Answer, BatchEntry, BoxFuture, CallError, Fleet, FleetBuilder, Frozen, InstanceId, InstanceState, LabelName,
-    PresenceSource, Shard, SweepResult,
+    Answer, BatchEntry, BoxFuture, CallError, Fleet, FleetBuilder, Frozen, InstanceId,
+    InstanceState, LabelName, PresenceSource, Shard, SweepResult,
 };
 use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
 use mqtt_presence_exporter::telemetry::Metrics;
@@ -30,12 +30,28 @@ struct AllOnline;
 
 impl PresenceSource for AllOnline {
     fn query<'a>(&'a self, _client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
-        Box::pin(async { Ok(Answer { value: true, request_id: None }) })
+        Box::pin(async {
+            Ok(Answer {
+                value: true,
+                request_id: None,
+            })
+        })
     }
 
-    fn query_batch<'a>(&'a self, clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
-        let entry = |client: &&str| BatchEntry { client: (*client).to_owned(), online: true };
-        Box::pin(async move { Ok(Answer { value: clients.iter().map(entry).collect(), request_id: None }) })
+    fn query_batch<'a>(
+        &'a self,
+        clients: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+        let entry = |client: &&str| BatchEntry {
+            client: (*client).to_owned(),
+            online: true,
+        };
+        Box::pin(async move {
+            Ok(Answer {
+                value: clients.iter().map(entry).collect(),
+                request_id: None,
+            })
+        })
     }
 
     fn refresh_credentials(&self) -> BoxFuture<'_, bool> {
@@ -81,16 +97,29 @@ fn render(frozen: Arc<Frozen>) -> usize {
 fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
     let instance = "{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}";
     let config = format!("collect: {{query: batch}}\ninstances: [{instance}]");
-    let config = Config::parse(config, std::path::Path::new("size.yaml")).expect("valid").config;
+    let config = Config::parse(config, std::path::Path::new("size.yaml"))
+        .expect("valid")
+        .config;
     let tools = Tools {
         gate: Arc::new(Gate::new(Quotas::serve(&config, Shard::WHOLE))),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
         clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),
     };
-    let subject =
-        Subject { state: Arc::clone(state), source: Arc::new(AllOnline), account: None, calls_per_second: 100 };
-    Sweeps::new(vec![subject], &Collect { query: Query::Batch, ..config.collect }, tools)
+    let subject = Subject {
+        state: Arc::clone(state),
+        source: Arc::new(AllOnline),
+        account: None,
+        calls_per_second: 100,
+    };
+    Sweeps::new(
+        vec![subject],
+        &Collect {
+            query: Query::Batch,
+            ..config.collect
+        },
+        tools,
+    )
 }
 
 /// A sweep from its start to its end, in paused time.
@@ -107,22 +136,38 @@ fn a_million_clients() {
     let state = Arc::new(InstanceState::new(fleet(0), Duration::from_secs(4000)));
     let taken = HEAP.current_usage() - before;
     let now_in_fleet = state.fleet();
-    let text: usize = (0..CLIENTS).map(|index| now_in_fleet.label_text(index).len()).sum();
+    let text: usize = (0..CLIENTS)
+        .map(|index| now_in_fleet.label_text(index).len())
+        .sum();
     let each = (taken - text) as f64 / CLIENTS as f64;
     assert!(each <= 64.0, "{each} B a client beside its labels");
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
     let runtime = runtime.expect("a runtime");
     let _context = runtime.enter();
     let sweeps = sweeps(&state);
     let (swept, ()) = peak_of(|| runtime.block_on(sweep(&sweeps, &state)));
-    assert_eq!(state.facts().sweeps_ended(SweepResult::Complete), 1, "{:?}", state.facts());
+    assert_eq!(
+        state.facts().sweeps_ended(SweepResult::Complete),
+        1,
+        "{:?}",
+        state.facts()
+    );
     assert!(swept < 2 * MIB, "{swept} B for a sweep");
 
     let (frozen, shared) = peak_of(|| (sweeps.freeze(), sweeps.freeze()));
-    assert!(Arc::ptr_eq(&shared.0, &shared.1) && frozen <= 16 * CLIENTS + MIB, "{frozen} B for two scrapes");
+    assert!(
+        Arc::ptr_eq(&shared.0, &shared.1) && frozen <= 16 * CLIENTS + MIB,
+        "{frozen} B for two scrapes"
+    );
     let (rendered, lines) = peak_of(|| render(shared.0));
-    assert!(lines > 4 * CLIENTS && rendered < MIB, "{rendered} B to render {lines} lines");
+    assert!(
+        lines > 4 * CLIENTS && rendered < MIB,
+        "{rendered} B to render {lines} lines"
+    );
 
     // Half of the fleet is exchanged, while scrapes go on.
     let next = fleet(CLIENTS / 2);
@@ -141,12 +186,20 @@ fn a_million_clients() {
         while !swapped.load(Ordering::SeqCst) {
             let frozen = state.freeze(now);
             let complete = !swapped.load(Ordering::SeqCst);
-            scrapes += usize::from(complete && frozen.fleet().len() == CLIENTS && frozen.client(0).is_some());
+            scrapes += usize::from(
+                complete && frozen.fleet().len() == CLIENTS && frozen.client(0).is_some(),
+            );
         }
         scrapes
     });
     assert!(meanwhile > 0, "no scrape was answered during the swap");
     let frozen = state.freeze(now);
-    let known = (0..CLIENTS).filter(|&index| frozen.client(index).is_some()).count();
-    assert_eq!(known, CLIENTS / 2, "those that stay keep what is known of them");
+    let known = (0..CLIENTS)
+        .filter(|&index| frozen.client(index).is_some())
+        .count();
+    assert_eq!(
+        known,
+        CLIENTS / 2,
+        "those that stay keep what is known of them"
+    );
 }

@@ -78,18 +78,38 @@ struct Bare {
 impl Bare {
     async fn new(address: &str) -> Self {
         let mut head = String::new();
-        std::io::stdin().read_to_string(&mut head).expect("a request");
+        std::io::stdin()
+            .read_to_string(&mut head)
+            .expect("a request");
         let mut lines = head.lines();
         let mut start = lines.next().expect("a request line").split(' ');
         let mut word = || start.next().expect("a method and a target");
-        let (method, target) = (word().parse().expect("a method"), word().parse().expect("a target"));
-        let header = |(name, value): (&str, &str)| (name.parse().expect("a name"), value.parse().expect("a value"));
-        let headers = lines.filter_map(|line| line.split_once(": ")).map(header).collect();
+        let (method, target) = (
+            word().parse().expect("a method"),
+            word().parse().expect("a target"),
+        );
+        let header = |(name, value): (&str, &str)| {
+            (
+                name.parse().expect("a name"),
+                value.parse().expect("a value"),
+            )
+        };
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(header)
+            .collect();
         let stream = TcpStream::connect(address).await.expect("it listens");
         stream.set_nodelay(true).expect("a TCP connection");
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .expect("HTTP/1.1");
         tokio::spawn(connection);
-        Self { sender, method, target, headers }
+        Self {
+            sender,
+            method,
+            target,
+            headers,
+        }
     }
 }
 
@@ -101,7 +121,12 @@ impl Caller for Bare {
         *request.headers_mut() = self.headers.clone();
         self.sender.ready().await.expect("the connection is kept");
         let answer = self.sender.send_request(request).await.expect("an answer");
-        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
         assert_eq!(body, ANSWER);
     }
 }
@@ -111,11 +136,13 @@ struct Ours(Client);
 
 impl Ours {
     fn new(address: &str) -> Self {
-        let config = Config::parse(configuration(address), "bench.yaml".as_ref()).expect("a valid configuration");
+        let config = Config::parse(configuration(address), "bench.yaml".as_ref())
+            .expect("a valid configuration");
         let config = config.config;
         let instance = &config.instances[0];
         let endpoint = format!("http://{address}").parse().expect("a URL");
-        let http = net::client::client([&endpoint], None, config.collect.call_timeout).expect("a client");
+        let http =
+            net::client::client([&endpoint], None, config.collect.call_timeout).expect("a client");
         let options = ClientOptions {
             instance: instance.id.clone(),
             endpoint,
@@ -130,13 +157,23 @@ impl Ours {
             signature: config.api.signature,
             ca_file: None,
         };
-        let credentials = Arc::new(Provider::new("bench", &instance.credentials.provider, &tools));
+        let credentials = Arc::new(Provider::new(
+            "bench",
+            &instance.credentials.provider,
+            &tools,
+        ));
         Self(Client::new(http, credentials, Clock::system(), options))
     }
 }
 
 impl Caller for Ours {
     async fn call(&mut self) {
-        assert!(self.0.query("GID_pumps@@@pump-00000").await.expect("an answer").value);
+        assert!(
+            self.0
+                .query("GID_pumps@@@pump-00000")
+                .await
+                .expect("an answer")
+                .value
+        );
     }
 }

@@ -44,9 +44,15 @@ fn cpu_time(process: &str) -> f64 {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
     let spent = |thread: fs::DirEntry| {
         let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
-        text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or_default() / 1e3
+        text.split(' ')
+            .next()
+            .and_then(|nanos| nanos.parse::<f64>().ok())
+            .unwrap_or_default()
+            / 1e3
     };
-    threads.map(|thread| spent(thread.expect("the process runs"))).sum()
+    threads
+        .map(|thread| spent(thread.expect("the process runs")))
+        .sum()
 }
 
 fn configuration(address: impl std::fmt::Display) -> String {
@@ -70,14 +76,23 @@ fn child(caller: &str, pace: &str, server: &Server) -> f64 {
         .spawn()
         .expect("this bench can be run");
     let head = server.first.get().expect("the exporter has called");
-    child.stdin.take().expect("piped").write_all(head).expect("it reads");
+    child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(head)
+        .expect("it reads");
     cost(child)
 }
 
 /// The figure that a child prints.
 fn cost(child: Child) -> f64 {
     let output = child.wait_with_output().expect("it ends");
-    String::from_utf8(output.stdout).expect("a number").trim().parse().expect("a number")
+    String::from_utf8(output.stdout)
+        .expect("a number")
+        .trim()
+        .parse()
+        .expect("a number")
 }
 
 /// Ends a process with its owner.
@@ -93,7 +108,9 @@ impl Drop for Killed {
 /// What a call of the exporter costs in the middle of a sweep, in microseconds, several times.
 fn sweep(server: &Server) -> Vec<f64> {
     let folder = tempfile::tempdir().expect("a folder");
-    let clients: Vec<_> = (0..CLIENTS).map(|n| format!("GID_pumps@@@pump-{n:05}")).collect();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|n| format!("GID_pumps@@@pump-{n:05}"))
+        .collect();
     let listing = serde_json::json!([{"targets": clients}]).to_string();
     fs::write(folder.path().join("clients.json"), listing).expect("there is room");
     let file = folder.path().join("config.yaml");
@@ -121,18 +138,30 @@ fn sweep(server: &Server) -> Vec<f64> {
 fn sdk(server: &Server) -> f64 {
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sdk.py");
-    let script = Command::new(python).args([script, &server.address.to_string()]).stdout(Stdio::piped()).spawn();
+    let script = Command::new(python)
+        .args([script, &server.address.to_string()])
+        .stdout(Stdio::piped())
+        .spawn();
     cost(script.expect("tests/venv.sh has made the Python environment"))
 }
 
 /// What a call of the bare client costs; it has to have sent as much as the exporter does.
 fn bare(pace: &str, server: &Server) -> f64 {
-    let sent = || (server.calls.load(Ordering::Relaxed), server.bytes.load(Ordering::Relaxed));
+    let sent = || {
+        (
+            server.calls.load(Ordering::Relaxed),
+            server.bytes.load(Ordering::Relaxed),
+        )
+    };
     let (calls_before, bytes_before) = sent();
     let cost = child("hyper", pace, server);
     let (calls, bytes) = sent();
     let length = server.first.get().map_or(0, Vec::len) as u64;
-    assert_eq!(bytes - bytes_before, (calls - calls_before) * length, "the same bytes");
+    assert_eq!(
+        bytes - bytes_before,
+        (calls - calls_before) * length,
+        "the same bytes"
+    );
     cost
 }
 
@@ -159,7 +188,9 @@ fn compare() {
         "CPU per signed call: its API client, one call after the other",
         reach,
         &format!("{:.2} × ({ours:.0} µs)", ours / hyper),
-        &format!("a bare `hyper` client, same bytes: {hyper:.0} µs; the vendor's SDK for Python: {sdk:.0} µs"),
+        &format!(
+            "a bare `hyper` client, same bytes: {hyper:.0} µs; the vendor's SDK for Python: {sdk:.0} µs"
+        ),
         ours <= 2.5 * hyper,
     );
 }

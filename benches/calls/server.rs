@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 /// What it answers: what the API says of a client that is online.
-pub(crate) const ANSWER: &str = r#"{"OnlineStatus":true,"RequestId":"01234567-89AB-CDEF-0123-456789ABCDEF"}"#;
+pub(crate) const ANSWER: &str =
+    r#"{"OnlineStatus":true,"RequestId":"01234567-89AB-CDEF-0123-456789ABCDEF"}"#;
 
 /// The server.
 pub(crate) struct Server {
@@ -23,8 +24,12 @@ impl Server {
     pub(crate) fn start() -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it listens");
-        let server =
-            Arc::new(Self { address, calls: AtomicU64::new(0), bytes: AtomicU64::new(0), first: OnceLock::new() });
+        let server = Arc::new(Self {
+            address,
+            calls: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            first: OnceLock::new(),
+        });
         let this = Arc::clone(&server);
         thread::spawn(move || {
             for stream in listener.incoming() {

@@ -14,7 +14,9 @@ pub(crate) fn run(folder: &Path, bytes: &[u8]) {
         let config = format!(
             "instances: [{{id: post-cn-1, region: cn-hangzhou, client_files: [{name}]}}, {{id: post-cn-2, region: cn-hangzhou, clients: [a]}}]"
         );
-        let config = Config::parse(config, &folder.join("config.yaml")).expect("valid").config;
+        let config = Config::parse(config, &folder.join("config.yaml"))
+            .expect("valid")
+            .config;
         match discovery::fleets(&config, Shard::WHOLE) {
             Ok(discovered) => assert_eq!(discovered.fleets.len(), 2),
             Err(problems) => {

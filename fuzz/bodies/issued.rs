@@ -9,12 +9,20 @@ pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
     for understood in [from_sts(bytes), from_service(bytes)] {
         match understood {
             Ok(issued) => {
-                let texts = [issued.credentials.access_key_id(), issued.credentials.access_key_secret().expose()];
-                assert!(texts.iter().all(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())));
+                let texts = [
+                    issued.credentials.access_key_id(),
+                    issued.credentials.access_key_secret().expose(),
+                ];
+                assert!(texts.iter().all(
+                    |text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+                ));
                 assert!(issued.credentials.security_token().is_some());
                 shown.push(format!("{issued:?}"));
             }
-            Err(why) => assert!(why.len() < 1000 && !why.chars().any(char::is_control), "{why:?}"),
+            Err(why) => assert!(
+                why.len() < 1000 && !why.chars().any(char::is_control),
+                "{why:?}"
+            ),
         }
     }
     shown

@@ -4,7 +4,9 @@
 use mqtt_presence_exporter::aliyun::sign::{format_date, parse_date, v3::Authorization};
 
 pub(crate) fn run(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let _ = Authorization::parse(text);
     if let Some(time) = parse_date(text) {
         assert_eq!(parse_date(&format_date(time)), Some(time));

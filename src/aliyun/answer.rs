@@ -62,19 +62,31 @@ pub fn decode_single(reply: Reply<'_>) -> Result<Answer<bool>, Failure> {
 /// Entries for other clients are ignored. A client without an entry, without a status in it, or
 /// with two entries that disagree is not in the result: nothing is known of it.
 pub fn decode_batch(reply: Reply<'_>, asked: &[&str]) -> Result<Answer<Vec<BatchEntry>>, Failure> {
-    let Batch { entries, request_id } = decode(reply)?;
-    let entries = entries.ok_or_else(|| Failure::undecodable("the answer has no `OnlineStatusList`"))?;
+    let Batch {
+        entries,
+        request_id,
+    } = decode(reply)?;
+    let entries =
+        entries.ok_or_else(|| Failure::undecodable("the answer has no `OnlineStatusList`"))?;
     let statuses = |client: &str| {
-        let mut statuses = entries.iter().filter(|entry| entry.client == client).map(|entry| entry.online);
+        let mut statuses = entries
+            .iter()
+            .filter(|entry| entry.client == client)
+            .map(|entry| entry.online);
         let first = statuses.next()??;
-        statuses.all(|status| status == Some(first)).then_some(first)
+        statuses
+            .all(|status| status == Some(first))
+            .then_some(first)
     };
     let mut value = Vec::with_capacity(asked.len());
     for (index, client) in asked.iter().enumerate() {
         if let Some(online) = statuses(client)
             && !asked[..index].contains(client)
         {
-            value.push(BatchEntry { client: (*client).to_owned(), online });
+            value.push(BatchEntry {
+                client: (*client).to_owned(),
+                online,
+            });
         }
     }
     Ok(Answer { value, request_id })
@@ -82,21 +94,40 @@ pub fn decode_batch(reply: Reply<'_>, asked: &[&str]) -> Result<Answer<Vec<Batch
 
 /// The body of a success. A success that carries an error's code is that error.
 fn decode<'a, T: Deserialize<'a>>(reply: Reply<'a>) -> Result<T, Failure> {
-    let Reply { status, retry_after, body } = reply;
+    let Reply {
+        status,
+        retry_after,
+        body,
+    } = reply;
     let error = error_body::read(body);
-    if let Some(error_body::ErrorBody { code, message, request_id }) = error {
-        return Err(Failure::of_api(ApiError { status, code, message, request_id, retry_after }));
+    if let Some(error_body::ErrorBody {
+        code,
+        message,
+        request_id,
+    }) = error
+    {
+        return Err(Failure::of_api(ApiError {
+            status,
+            code,
+            message,
+            request_id,
+            retry_after,
+        }));
     }
     if (200..300).contains(&status) {
         return serde_json::from_slice(body).map_err(|error| {
             // The place is enough: what stands there is somebody else's text.
             let (line, column) = (error.line(), error.column());
-            Failure::undecodable(format!("the answer is not the expected JSON (line {line}, column {column})"))
+            Failure::undecodable(format!(
+                "the answer is not the expected JSON (line {line}, column {column})"
+            ))
         });
     }
     // An error of the API's that was cut or garbled, or a page of somebody in between?
     match body.trim_ascii_start().first() {
-        Some(b'{') => Err(Failure::undecodable(format!("the answer to HTTP status {status} is not the expected JSON"))),
+        Some(b'{') => Err(Failure::undecodable(format!(
+            "the answer to HTTP status {status} is not the expected JSON"
+        ))),
         _ => Err(Failure::of_status(status, retry_after)),
     }
 }

@@ -17,7 +17,9 @@ use super::sign::format_date;
 use super::{operation_name, transport};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Signature;
-use crate::presence::{Answer, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, Operation, PresenceSource};
+use crate::presence::{
+    Answer, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, Operation, PresenceSource,
+};
 
 /// What a [`Client`] is bound to.
 #[derive(Clone, Debug)]
@@ -54,7 +56,12 @@ impl Client {
     /// A client that sends through `http` (see [`net::client`](crate::net::client)), which is
     /// shared between instances, as are the `credentials` of those configured alike.
     #[must_use]
-    pub fn new(http: reqwest::Client, credentials: Arc<Provider>, clock: Clock, options: ClientOptions) -> Self {
+    pub fn new(
+        http: reqwest::Client,
+        credentials: Arc<Provider>,
+        clock: Clock,
+        options: ClientOptions,
+    ) -> Self {
         Self {
             http,
             credentials,
@@ -90,7 +97,8 @@ impl Client {
             Err(_) if used.is_none() => Err(Failure::late_credentials(self.call_timeout)),
             Err(_) => Err(Failure::timeout(self.call_timeout)),
         };
-        result.map_err(|failure| failure.into_call_error(operation, &self.instance, used.as_deref()))
+        result
+            .map_err(|failure| failure.into_call_error(operation, &self.instance, used.as_deref()))
     }
 
     async fn attempt<'a, T>(
@@ -100,24 +108,40 @@ impl Client {
         decode: impl FnOnce(Reply<'_>) -> Result<T, Failure>,
         used: &mut Option<Arc<Credentials>>,
     ) -> Result<T, Failure> {
-        let credentials = self.credentials.get().await.map_err(|error| Failure::no_credentials(error.to_string()))?;
+        let credentials = self
+            .credentials
+            .get()
+            .await
+            .map_err(|error| Failure::no_credentials(error.to_string()))?;
         let credentials = &*used.insert(credentials);
 
         params.push(("InstanceId", self.instance.as_str()));
         let (date, nonce) = (format_date(self.server_time()), self.nonces.fresh());
-        let stamp = Stamp { date: &date, nonce: &nonce };
+        let stamp = Stamp {
+            date: &date,
+            nonce: &nonce,
+        };
         let request = self
             .target
             .request(operation_name(operation), params, credentials, stamp)
             .map_err(|error| Failure::no_credentials(error.to_string()))?;
 
-        let response = self.http.execute(request).await.map_err(|error| transport::no_answer(&error))?;
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(|error| transport::no_answer(&error))?;
         let received = self.clock.now();
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
         let date = transport::server_date(response.headers());
         let body = transport::body(response).await?;
-        decode(Reply { status, retry_after, body: &body }).map_err(|mut failure| {
+        decode(Reply {
+            status,
+            retry_after,
+            body: &body,
+        })
+        .map_err(|mut failure| {
             match failure.class {
                 ErrorClass::ClockSkew => match date {
                     Some(date) => self.learn_time(date, received),
@@ -139,7 +163,10 @@ impl Client {
 
     fn learn_time(&self, date: Timestamp, received: Timestamp) {
         let difference = i128::from(date.as_millis()) - i128::from(received.as_millis());
-        self.offset.store(i64::try_from(difference).unwrap_or_default(), Ordering::Relaxed);
+        self.offset.store(
+            i64::try_from(difference).unwrap_or_default(),
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -150,17 +177,27 @@ impl PresenceSource for Client {
 
     /// More than ten clients are more than the API takes; those past the tenth are not asked for
     /// and so have no answer.
-    fn query_batch<'a>(&'a self, clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    fn query_batch<'a>(
+        &'a self,
+        clients: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
         let clients = &clients[..clients.len().min(CLIENT_ID_LIST.len())];
-        let params = CLIENT_ID_LIST.into_iter().zip(clients.iter().copied()).collect();
-        Box::pin(self.call(Operation::Batch, params, |reply| decode_batch(reply, clients)))
+        let params = CLIENT_ID_LIST
+            .into_iter()
+            .zip(clients.iter().copied())
+            .collect();
+        Box::pin(self.call(Operation::Batch, params, |reply| {
+            decode_batch(reply, clients)
+        }))
     }
 
     fn refresh_credentials(&self) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let refused = self.refused.load_full();
             let refresh = self.credentials.refresh(refused.as_deref());
-            tokio::time::timeout(self.call_timeout, refresh).await.unwrap_or(false)
+            tokio::time::timeout(self.call_timeout, refresh)
+                .await
+                .unwrap_or(false)
         })
     }
 
@@ -175,6 +212,12 @@ impl PresenceSource for Client {
 
 /// `x-acs-retry-after`, milliseconds; a zero says nothing.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let millis = headers.get("x-acs-retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    let millis = headers
+        .get("x-acs-retry-after")?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     (millis > 0).then(|| Duration::from_millis(millis))
 }

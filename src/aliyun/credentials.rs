@@ -78,7 +78,10 @@ struct Fetched {
 
 impl From<Credentials> for Fetched {
     fn from(credentials: Credentials) -> Self {
-        Self { credentials, expires: None }
+        Self {
+            credentials,
+            expires: None,
+        }
     }
 }
 
@@ -99,15 +102,32 @@ trait Fetch: fmt::Debug + Send + Sync {
 
 fn source(config: &config::Provider, tools: &Tools) -> Box<dyn Fetch> {
     match config {
-        config::Provider::AccessKey { id, secret } => Box::new(access_key::AccessKey::new(id, secret)),
+        config::Provider::AccessKey { id, secret } => {
+            Box::new(access_key::AccessKey::new(id, secret))
+        }
         config::Provider::Env => Box::new(env::EnvVariables::new(&tools.env)),
-        config::Provider::Profile { name, file, endpoints } => {
-            Box::new(profile::Profile::new(name.as_deref(), file.as_deref(), endpoints, tools))
-        }
-        config::Provider::EcsRamRole { role, endpoint } => {
-            Box::new(ecs_ram_role::EcsRamRole::new(role.as_deref(), endpoint.as_ref(), tools))
-        }
-        config::Provider::Oidc { role_arn, provider_arn, token_file, session, sts_endpoint } => {
+        config::Provider::Profile {
+            name,
+            file,
+            endpoints,
+        } => Box::new(profile::Profile::new(
+            name.as_deref(),
+            file.as_deref(),
+            endpoints,
+            tools,
+        )),
+        config::Provider::EcsRamRole { role, endpoint } => Box::new(ecs_ram_role::EcsRamRole::new(
+            role.as_deref(),
+            endpoint.as_ref(),
+            tools,
+        )),
+        config::Provider::Oidc {
+            role_arn,
+            provider_arn,
+            token_file,
+            session,
+            sts_endpoint,
+        } => {
             let given = oidc::Given {
                 role_arn: role_arn.clone(),
                 provider_arn: provider_arn.clone(),
@@ -116,15 +136,26 @@ fn source(config: &config::Provider, tools: &Tools) -> Box<dyn Fetch> {
             let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), tools);
             Box::new(oidc::Oidc::new(given, session, sts, &tools.env))
         }
-        config::Provider::AssumeRole { source: caller, role_arn, external_id, session, sts_endpoint } => {
-            let role = sts::Role::new(role_arn, session, &tools.env).external_id(external_id.as_deref());
+        config::Provider::AssumeRole {
+            source: caller,
+            role_arn,
+            external_id,
+            session,
+            sts_endpoint,
+        } => {
+            let role =
+                sts::Role::new(role_arn, session, &tools.env).external_id(external_id.as_deref());
             let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), tools);
-            Box::new(assume_role::AssumeRole::new(source(caller, tools), role, sts))
+            Box::new(assume_role::AssumeRole::new(
+                source(caller, tools),
+                role,
+                sts,
+            ))
         }
         config::Provider::Uri(uri) => Box::new(uri::Uri::new(uri.as_ref(), tools)),
-        config::Provider::Chain(links) => {
-            Box::new(chain::Chain::new(links.iter().map(|link| source(link, tools)).collect()))
-        }
+        config::Provider::Chain(links) => Box::new(chain::Chain::new(
+            links.iter().map(|link| source(link, tools)).collect(),
+        )),
     }
 }
 

@@ -24,7 +24,11 @@ pub fn endpoint(region: &str, network: Network) -> Result<Url, BadRegion> {
 /// The endpoint of any service of the vendor's in `region`.
 pub(super) fn endpoint_of(service: &str, region: &str) -> Result<Url, BadRegion> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if region.is_empty() || region.starts_with('-') || region.ends_with('-') || !region.bytes().all(allowed) {
+    if region.is_empty()
+        || region.starts_with('-')
+        || region.ends_with('-')
+        || !region.bytes().all(allowed)
+    {
         return Err(BadRegion);
     }
     Url::parse(&format!("https://{service}.{region}.aliyuncs.com/")).map_err(|_| BadRegion)
@@ -37,15 +41,35 @@ mod tests {
     #[test]
     fn an_endpoint_follows_from_region_and_network() {
         let host = |network| endpoint("cn-hangzhou", network).map(|url| url.to_string());
-        assert_eq!(host(Network::Public).unwrap(), "https://onsmqtt.cn-hangzhou.aliyuncs.com/");
-        assert_eq!(host(Network::Vpc).unwrap(), "https://onsmqtt-vpc.cn-hangzhou.aliyuncs.com/");
+        assert_eq!(
+            host(Network::Public).unwrap(),
+            "https://onsmqtt.cn-hangzhou.aliyuncs.com/"
+        );
+        assert_eq!(
+            host(Network::Vpc).unwrap(),
+            "https://onsmqtt-vpc.cn-hangzhou.aliyuncs.com/"
+        );
         assert!(endpoint("cn-north-2-gov-1", Network::Public).is_ok());
     }
 
     #[test]
     fn a_region_cannot_lead_elsewhere() {
-        for region in ["", "-", "CN-hangzhou", "evil.example/", "a.b", "x@y", "cn hangzhou", "größe", "a:1"] {
-            assert_eq!(endpoint(region, Network::Public), Err(BadRegion), "{region}");
+        for region in [
+            "",
+            "-",
+            "CN-hangzhou",
+            "evil.example/",
+            "a.b",
+            "x@y",
+            "cn hangzhou",
+            "größe",
+            "a:1",
+        ] {
+            assert_eq!(
+                endpoint(region, Network::Public),
+                Err(BadRegion),
+                "{region}"
+            );
         }
     }
 }

@@ -34,7 +34,16 @@ pub(super) mod label {
     /// Everything else: codes that are not documented.
     pub(crate) const OTHER: &str = "other";
 
-    pub(super) const ALL: [&str; 8] = [TIMEOUT, CONNECT, TLS, RESET, DECODE, HTTP_STATUS, CREDENTIALS, OTHER];
+    pub(super) const ALL: [&str; 8] = [
+        TIMEOUT,
+        CONNECT,
+        TLS,
+        RESET,
+        DECODE,
+        HTTP_STATUS,
+        CREDENTIALS,
+        OTHER,
+    ];
 }
 
 /// All values that the label `code` can have: the documented codes, where a code that names a
@@ -44,7 +53,11 @@ pub const ERROR_LABELS: &[&str] = &{
     let mut labels = [""; RULES.len() + label::ALL.len()];
     let mut at = 0;
     while at < labels.len() {
-        labels[at] = if at < RULES.len() { RULES[at].name } else { label::ALL[at - RULES.len()] };
+        labels[at] = if at < RULES.len() {
+            RULES[at].name
+        } else {
+            label::ALL[at - RULES.len()]
+        };
         at += 1;
     }
     labels
@@ -120,27 +133,50 @@ impl Failure {
 
     /// An answer that could not be understood: nothing is known of its clients.
     pub(super) fn undecodable(message: impl Into<String>) -> Self {
-        let advice = "check that nothing between here and the API changes or cuts answers, if this goes on";
-        Self::new(ErrorClass::Transient, label::DECODE, "decode", message, advice)
+        let advice =
+            "check that nothing between here and the API changes or cuts answers, if this goes on";
+        Self::new(
+            ErrorClass::Transient,
+            label::DECODE,
+            "decode",
+            message,
+            advice,
+        )
     }
 
     /// There is nothing to sign with.
     pub(super) fn no_credentials(why: String) -> Self {
         let advice = "check `credentials`: without them nothing is asked";
-        Self::new(ErrorClass::Credentials, label::CREDENTIALS, "credentials", why, advice)
+        Self::new(
+            ErrorClass::Credentials,
+            label::CREDENTIALS,
+            "credentials",
+            why,
+            advice,
+        )
     }
 
     /// There is nothing to sign with yet, but it is on its way.
     pub(super) fn late_credentials(limit: Duration) -> Self {
         let message = format!("not there within {limit:?}");
-        Self { class: ErrorClass::Transient, ..Self::no_credentials(message) }
+        Self {
+            class: ErrorClass::Transient,
+            ..Self::no_credentials(message)
+        }
     }
 
     /// The call took longer than `limit`.
     pub(super) fn timeout(limit: Duration) -> Self {
-        let advice = "check the network, or raise `collect.call_timeout` if the API is that far away";
+        let advice =
+            "check the network, or raise `collect.call_timeout` if the API is that far away";
         let message = format!("no answer within {limit:?}");
-        Self::new(ErrorClass::Transient, label::TIMEOUT, "timeout", message, advice)
+        Self::new(
+            ErrorClass::Transient,
+            label::TIMEOUT,
+            "timeout",
+            message,
+            advice,
+        )
     }
 
     /// What happened, as it came.
@@ -162,21 +198,39 @@ impl Failure {
             *retry_after = error.retry_after;
         }
         let message = text::without_string_to_sign(error.message, &error.code);
-        Self { class, label, code: error.code.into(), message, request_id: error.request_id, advice }
+        Self {
+            class,
+            label,
+            code: error.code.into(),
+            message,
+            request_id: error.request_id,
+            advice,
+        }
     }
 
     /// Judges an answer that is an error, but none of the API's: a proxy's page, or nothing at all.
     pub(super) fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
         let mut class = class_of_status(status);
-        if let ErrorClass::Throttled { retry_after: wait, .. } = &mut class {
+        if let ErrorClass::Throttled {
+            retry_after: wait, ..
+        } = &mut class
+        {
             *wait = retry_after;
         }
         let advice = match status {
-            407 => "give the proxy's user and password in the proxy's URL, or name the host in `NO_PROXY`",
+            407 => {
+                "give the proxy's user and password in the proxy's URL, or name the host in `NO_PROXY`"
+            }
             300..=399 => "check `region`, `endpoint` and the proxy: the API redirects nobody",
             _ => "check `region`, `endpoint` and the proxy: the answer is not one of the API's",
         };
-        Self::new(class, label::HTTP_STATUS, format!("HTTP {status}"), "no error of the API's in the answer", advice)
+        Self::new(
+            class,
+            label::HTTP_STATUS,
+            format!("HTTP {status}"),
+            "no error of the API's in the answer",
+            advice,
+        )
     }
 
     /// The failure as the rest of the program knows it. What `credentials` hold is taken out of
@@ -187,7 +241,8 @@ impl Failure {
         instance: &InstanceId,
         credentials: Option<&Credentials>,
     ) -> CallError {
-        let presentable = |raw: &str, longest| text::presentable(&text::redacted(raw, credentials), longest);
+        let presentable =
+            |raw: &str, longest| text::presentable(&text::redacted(raw, credentials), longest);
         CallError {
             class: self.class,
             label: self.label,
@@ -195,7 +250,9 @@ impl Failure {
             instance: instance.as_str().to_owned(),
             code: presentable(&self.code, text::LONGEST_CODE),
             message: presentable(&self.message, text::LONGEST_MESSAGE),
-            request_id: self.request_id.map(|id| presentable(&id, text::LONGEST_CODE)),
+            request_id: self
+                .request_id
+                .map(|id| presentable(&id, text::LONGEST_CODE)),
             advice: self.advice.text(operation),
         }
     }
@@ -204,7 +261,10 @@ impl Failure {
 impl std::fmt::Debug for Failure {
     /// Without the texts: they are as they came.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Failure").field("class", &self.class).field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Failure")
+            .field("class", &self.class)
+            .field("label", &self.label)
+            .finish_non_exhaustive()
     }
 }
 
@@ -212,7 +272,10 @@ impl std::fmt::Debug for Failure {
 /// it failed may pass.
 const fn class_of_status(status: u16) -> ErrorClass {
     match status {
-        429 => ErrorClass::Throttled { layer: ThrottledLayer::Account, retry_after: None },
+        429 => ErrorClass::Throttled {
+            layer: ThrottledLayer::Account,
+            retry_after: None,
+        },
         408 | 417 | 425 | 500..=599 | 200..=299 => ErrorClass::Transient,
         _ => ErrorClass::Terminal,
     }

@@ -30,6 +30,10 @@ mod tests {
     fn nonces_are_32_digits_and_differ() {
         let nonces: HashSet<String> = (0..1000).map(|_| RandomNonces.fresh()).collect();
         assert_eq!(nonces.len(), 1000);
-        assert!(nonces.iter().all(|nonce| nonce.len() == 32 && nonce.bytes().all(|b| b.is_ascii_hexdigit())));
+        assert!(
+            nonces
+                .iter()
+                .all(|nonce| nonce.len() == 32 && nonce.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
     }
 }

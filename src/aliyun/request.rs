@@ -1,7 +1,8 @@
 //! Requests as the vendor's SDKs send them: `POST /`, every parameter in the query, no body.
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
+    InvalidHeaderValue, USER_AGENT,
 };
 use reqwest::{Method, Request, Url};
 
@@ -61,7 +62,12 @@ impl Target {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        Self { url: endpoint, host, version, signature }
+        Self {
+            url: endpoint,
+            host,
+            version,
+            signature,
+        }
     }
 
     /// The request for `action` with its own `params`. It fails only for a host or an access key
@@ -120,8 +126,11 @@ impl Target {
         signed.push(("host", &self.host));
         let signed = v3::SignedHeaders::new(signed);
         let request = v3::CanonicalRequest::new("POST", &query, &signed, v3::EMPTY_BODY_HASH);
-        let signature = request.string_to_sign().sign(credentials.access_key_secret());
-        let authorization = v3::Authorization::header(credentials.access_key_id(), &signed, &signature);
+        let signature = request
+            .string_to_sign()
+            .sign(credentials.access_key_secret());
+        let authorization =
+            v3::Authorization::header(credentials.access_key_id(), &signed, &signature);
         let mut authorization = HeaderValue::try_from(authorization)?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
@@ -148,7 +157,11 @@ fn sign_v2<'a>(
         ("Timestamp", stamp.date),
         ("Version", version),
     ]);
-    params.extend(credentials.security_token().map(|token| ("SecurityToken", token.expose())));
+    params.extend(
+        credentials
+            .security_token()
+            .map(|token| ("SecurityToken", token.expose())),
+    );
     let query = CanonicalQuery::new(params);
     let signature = v2::StringToSign::new("POST", &query).sign(credentials.access_key_secret());
     let mut query = query.into_string();
@@ -166,25 +179,41 @@ mod tests {
     /// The request that `Target` makes of a vector's client IDs.
     fn request(signature: Signature, all: &Vectors, vector: &Vector) -> Request {
         let token = vector.token.as_deref().map(Secret::new);
-        let credentials =
-            Credentials::new(&all.access_key_id, &Secret::new(all.secret.as_str()), token.as_ref()).unwrap();
+        let credentials = Credentials::new(
+            &all.access_key_id,
+            &Secret::new(all.secret.as_str()),
+            token.as_ref(),
+        )
+        .unwrap();
         let (action, mut params) = match &*vector.clients {
-            [client] if vector.action == "QuerySessionByClientId" => {
-                ("QuerySessionByClientId", vec![("ClientId", client.as_str())])
-            }
+            [client] if vector.action == "QuerySessionByClientId" => (
+                "QuerySessionByClientId",
+                vec![("ClientId", client.as_str())],
+            ),
             clients => {
                 let clients = clients.iter().map(String::as_str);
-                ("BatchQuerySessionByClientIds", CLIENT_ID_LIST.into_iter().zip(clients).collect())
+                (
+                    "BatchQuerySessionByClientIds",
+                    CLIENT_ID_LIST.into_iter().zip(clients).collect(),
+                )
             }
         };
         params.push(("InstanceId", &all.instance));
         let endpoint = Url::parse(&format!("https://{}/x?y#z", all.host)).unwrap();
-        let stamp = Stamp { date: &all.date, nonce: &all.nonce };
-        Target::new(endpoint, API_VERSION, signature).request(action, params, &credentials, stamp).unwrap()
+        let stamp = Stamp {
+            date: &all.date,
+            nonce: &all.nonce,
+        };
+        Target::new(endpoint, API_VERSION, signature)
+            .request(action, params, &credentials, stamp)
+            .unwrap()
     }
 
     fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-        request.headers().get(name).map(|value| value.to_str().unwrap())
+        request
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap())
     }
 
     #[test]
@@ -195,12 +224,18 @@ mod tests {
             assert_eq!(request.method(), Method::POST);
             assert_eq!(request.url().path(), "/");
             assert_eq!(request.url().query(), Some(&*vector.v3.query));
-            assert_eq!(header(&request, "authorization"), Some(&*vector.v3.authorization));
+            assert_eq!(
+                header(&request, "authorization"),
+                Some(&*vector.v3.authorization)
+            );
             assert_eq!(header(&request, "host"), Some(&*all.host));
             assert_eq!(header(&request, "x-acs-date"), Some(&*all.date));
             assert_eq!(header(&request, "x-acs-signature-nonce"), Some(&*all.nonce));
             assert_eq!(header(&request, "x-acs-action"), Some(&*vector.action));
-            assert_eq!(header(&request, "x-acs-security-token"), vector.token.as_deref());
+            assert_eq!(
+                header(&request, "x-acs-security-token"),
+                vector.token.as_deref()
+            );
             let id = vector.token.as_ref().map(|_| &*all.access_key_id);
             assert_eq!(header(&request, "x-acs-accesskey-id"), id);
         }
@@ -212,11 +247,20 @@ mod tests {
         for vector in &all.requests {
             let request = request(Signature::V2, &all, vector);
             let expected = [("Signature".to_owned(), vector.v2.signature.clone())];
-            let signature: Vec<_> =
-                request.url().query_pairs().into_owned().filter(|(name, _)| name == "Signature").collect();
+            let signature: Vec<_> = request
+                .url()
+                .query_pairs()
+                .into_owned()
+                .filter(|(name, _)| name == "Signature")
+                .collect();
             assert_eq!(signature, expected);
             assert!(request.url().query().unwrap().starts_with(&vector.v2.query));
-            assert!(request.headers().keys().all(|name| !name.as_str().starts_with("x-acs-")));
+            assert!(
+                request
+                    .headers()
+                    .keys()
+                    .all(|name| !name.as_str().starts_with("x-acs-"))
+            );
             assert_eq!(header(&request, "authorization"), None);
         }
     }
@@ -224,9 +268,16 @@ mod tests {
     #[test]
     fn what_stands_in_headers_is_not_printed() {
         let all = vectors::load();
-        let vector = all.requests.iter().find(|vector| vector.token.is_some()).unwrap();
+        let vector = all
+            .requests
+            .iter()
+            .find(|vector| vector.token.is_some())
+            .unwrap();
         let printed = format!("{:?}", request(Signature::V3, &all, vector).headers());
-        assert!(!printed.contains(vector.token.as_deref().unwrap()), "{printed}");
+        assert!(
+            !printed.contains(vector.token.as_deref().unwrap()),
+            "{printed}"
+        );
         assert!(!printed.contains("Credential"), "{printed}");
     }
 

@@ -25,7 +25,11 @@ const ENDPOINT: &str = "check `region`, `endpoint`, the proxy and the network";
 pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
     let message = innermost(error);
     if let Some(tls) = tls_error(error) {
-        let class = if error.is_connect() { ErrorClass::Connect } else { ErrorClass::Transient };
+        let class = if error.is_connect() {
+            ErrorClass::Connect
+        } else {
+            ErrorClass::Transient
+        };
         let advice = match tls {
             rustls::Error::InvalidCertificate(_) => {
                 "check `endpoint` and this host's clock, and name the CA as `api.ca_file` if it is one of your own"
@@ -35,19 +39,41 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
         return Failure::new(class, label::TLS, "tls", message, advice);
     }
     if error.is_connect() {
-        let message = if error.is_timeout() { "no connection in time".to_owned() } else { message };
-        return Failure::new(ErrorClass::Connect, label::CONNECT, "connect", message, ENDPOINT);
+        let message = if error.is_timeout() {
+            "no connection in time".to_owned()
+        } else {
+            message
+        };
+        return Failure::new(
+            ErrorClass::Connect,
+            label::CONNECT,
+            "connect",
+            message,
+            ENDPOINT,
+        );
     }
     match ended(error) {
         Some(End::Closed | End::Reset) => {
             // The library does not tell whether a part of the head had come; nothing was answered.
             let advice = "check what ends connections between here and the API, if this goes on";
-            Failure::new(ErrorClass::Closed, label::RESET, "reset", "the connection ended before the answer", advice)
+            Failure::new(
+                ErrorClass::Closed,
+                label::RESET,
+                "reset",
+                "the connection ended before the answer",
+                advice,
+            )
         }
         None if causes(error).any(|cause| hyper(cause).is_some_and(hyper::Error::is_parse)) => {
             Failure::undecodable("the answer is not HTTP")
         }
-        None => Failure::new(ErrorClass::Transient, label::OTHER, "transport", message, ENDPOINT),
+        None => Failure::new(
+            ErrorClass::Transient,
+            label::OTHER,
+            "transport",
+            message,
+            ENDPOINT,
+        ),
     }
 }
 
@@ -56,7 +82,13 @@ fn half_an_answer(error: &reqwest::Error) -> Failure {
     match ended(error) {
         Some(End::Reset) => {
             let advice = "check what resets connections between here and the API, if this goes on";
-            Failure::new(ErrorClass::Transient, label::RESET, "reset", "the connection was reset in the answer", advice)
+            Failure::new(
+                ErrorClass::Transient,
+                label::RESET,
+                "reset",
+                "the connection was reset in the answer",
+                advice,
+            )
         }
         Some(End::Closed) => Failure::undecodable("the answer ended early"),
         None => Failure::undecodable(innermost(error)),
@@ -66,9 +98,15 @@ fn half_an_answer(error: &reqwest::Error) -> Failure {
 /// The whole body, as far as it is one of a size to be expected.
 pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| half_an_answer(&error))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| half_an_answer(&error))?
+    {
         if body.len() + chunk.len() > LARGEST_BODY {
-            return Err(Failure::undecodable(format!("the answer is larger than {LARGEST_BODY} bytes")));
+            return Err(Failure::undecodable(format!(
+                "the answer is larger than {LARGEST_BODY} bytes"
+            )));
         }
         body.extend_from_slice(&chunk);
     }
@@ -78,7 +116,9 @@ pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
 /// The server's clock. It counts whole seconds, so that on average half a second is missing; the
 /// vendor allows 15 minutes.
 pub(super) fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
-    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok().map(Timestamp::from)
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?)
+        .ok()
+        .map(Timestamp::from)
 }
 
 /// How a connection ended.
@@ -90,7 +130,9 @@ enum End {
 
 fn ended(error: &reqwest::Error) -> Option<End> {
     causes(error).find_map(|cause| {
-        let of_hyper = |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+        let of_hyper = |error: &hyper::Error| {
+            error.is_incomplete_message() || error.is_canceled() || error.is_closed()
+        };
         if hyper(cause).is_some_and(of_hyper) {
             return Some(End::Closed);
         }
@@ -110,5 +152,9 @@ fn hyper<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a hyper::Error> {
 }
 
 fn innermost(error: &reqwest::Error) -> String {
-    causes(error).skip(1).last().map(ToString::to_string).unwrap_or_default()
+    causes(error)
+        .skip(1)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }

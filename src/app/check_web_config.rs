@@ -15,11 +15,17 @@ pub fn check_web_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
         Ok(loaded) => loaded,
         Err(problems) => return writeln!(out, "{problems}").map(|()| false),
     };
-    let secured = if edge.tls().is_some() { "HTTPS" } else { "HTTP" };
+    let secured = if edge.tls().is_some() {
+        "HTTPS"
+    } else {
+        "HTTP"
+    };
     writeln!(out, "{} is valid; it serves {secured}.", path.display())?;
     if !warnings.is_empty() {
         writeln!(out, "\nWarnings:")?;
     }
-    warnings.iter().try_for_each(|warning| writeln!(out, "  {warning}"))?;
+    warnings
+        .iter()
+        .try_for_each(|warning| writeln!(out, "  {warning}"))?;
     Ok(true)
 }

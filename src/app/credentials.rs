@@ -20,7 +20,10 @@ struct Made {
 
 impl Providers {
     pub(super) fn new(tools: Tools) -> Self {
-        Self { tools, made: Vec::new() }
+        Self {
+            tools,
+            made: Vec::new(),
+        }
     }
 
     /// The provider of each instance, in the order of the configuration.
@@ -29,12 +32,19 @@ impl Providers {
     /// their files anew; the others leave with their series.
     pub(super) fn of(&mut self, config: &Config) -> Vec<Arc<Provider>> {
         let before = std::mem::take(&mut self.made);
-        let Config { api: Api { signature, ca_file, .. }, instances, .. } = config;
+        let Config {
+            api: Api {
+                signature, ca_file, ..
+            },
+            instances,
+            ..
+        } = config;
         let same_way = (self.tools.signature, &self.tools.ca_file) == (*signature, ca_file);
         self.tools.signature = *signature;
         self.tools.ca_file.clone_from(ca_file);
         for (name, config) in named(instances) {
-            let same = |made: &&Made| same_way && made.config == *config && made.provider.name() == name;
+            let same =
+                |made: &&Made| same_way && made.config == *config && made.provider.name() == name;
             let stays = before.iter().find(same);
             let provider = match stays {
                 Some(made) => {
@@ -43,15 +53,30 @@ impl Providers {
                 }
                 None => Arc::new(Provider::new(name, config, &self.tools)),
             };
-            self.made.push(Made { config: config.clone(), provider });
+            self.made.push(Made {
+                config: config.clone(),
+                provider,
+            });
         }
         for Made { provider: old, .. } in before {
-            if self.made.iter().all(|made| made.provider.name() != old.name()) {
+            if self
+                .made
+                .iter()
+                .all(|made| made.provider.name() != old.name())
+            {
                 self.tools.metrics.forget_credentials(old.name());
             }
         }
-        let of = |instance: &Instance| self.made.iter().find(|made| made.config == instance.credentials.provider);
-        instances.iter().filter_map(of).map(|made| Arc::clone(&made.provider)).collect()
+        let of = |instance: &Instance| {
+            self.made
+                .iter()
+                .find(|made| made.config == instance.credentials.provider)
+        };
+        instances
+            .iter()
+            .filter_map(of)
+            .map(|made| Arc::clone(&made.provider))
+            .collect()
     }
 }
 
@@ -60,18 +85,34 @@ impl Providers {
 fn named(instances: &[Instance]) -> Vec<(String, &config::Provider)> {
     let mut different: Vec<&Instance> = Vec::new();
     for instance in instances {
-        if different.iter().all(|known| known.credentials.provider != instance.credentials.provider) {
+        if different
+            .iter()
+            .all(|known| known.credentials.provider != instance.credentials.provider)
+        {
             different.push(instance);
         }
     }
-    let short =
-        |Credentials { account, provider }: &Credentials| account.clone().unwrap_or_else(|| provider.kind().to_owned());
+    let short = |Credentials { account, provider }: &Credentials| {
+        account
+            .clone()
+            .unwrap_or_else(|| provider.kind().to_owned())
+    };
     let name = |instance: &&Instance| {
         let name = short(&instance.credentials);
-        let alike = different.iter().filter(|other| short(&other.credentials) == name).count();
-        if alike == 1 { name } else { format!("{name}/{}", instance.id) }
+        let alike = different
+            .iter()
+            .filter(|other| short(&other.credentials) == name)
+            .count();
+        if alike == 1 {
+            name
+        } else {
+            format!("{name}/{}", instance.id)
+        }
     };
-    different.iter().map(|instance| (name(instance), &instance.credentials.provider)).collect()
+    different
+        .iter()
+        .map(|instance| (name(instance), &instance.credentials.provider))
+        .collect()
 }
 
 #[cfg(test)]
@@ -87,22 +128,36 @@ mod tests {
 
     fn config(credentials: &[&str]) -> Config {
         let instance = |(n, credentials): (usize, &&str)| {
-            format!("- {{id: post-cn-{n}, region: cn-hangzhou, clients: [GID_test@@@a], credentials: {credentials}}}\n")
+            format!(
+                "- {{id: post-cn-{n}, region: cn-hangzhou, clients: [GID_test@@@a], credentials: {credentials}}}\n"
+            )
         };
         let list: String = credentials.iter().enumerate().map(instance).collect();
-        Config::parse(format!("instances:\n{list}"), Path::new("c.yaml")).expect("valid").config
+        Config::parse(format!("instances:\n{list}"), Path::new("c.yaml"))
+            .expect("valid")
+            .config
     }
 
     fn names(credentials: &[&str]) -> Vec<String> {
-        named(&config(credentials).instances).into_iter().map(|(name, _)| name).collect()
+        named(&config(credentials).instances)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
     }
 
     #[test]
     fn a_name_says_no_more_than_it_has_to() {
         assert_eq!(names(&["{type: env}", "{type: env}"]), ["env"]);
-        assert_eq!(names(&["{type: env}", "{type: ecs_ram_role, account: main}"]), ["env", "main"]);
         assert_eq!(
-            names(&["{type: profile, profile: a}", "{type: env}", "{type: profile, profile: b}"]),
+            names(&["{type: env}", "{type: ecs_ram_role, account: main}"]),
+            ["env", "main"]
+        );
+        assert_eq!(
+            names(&[
+                "{type: profile, profile: a}",
+                "{type: env}",
+                "{type: profile, profile: b}"
+            ]),
             ["profile/post-cn-0", "env", "profile/post-cn-2"]
         );
         assert_eq!(names(&["{type: chain}", "~"]), ["chain"], "the default");
@@ -122,13 +177,28 @@ mod tests {
         let before = providers.of(&config(&["{type: env}", "{type: profile}", "{type: env}"]));
         assert!(Arc::ptr_eq(&before[0], &before[2]) && !Arc::ptr_eq(&before[0], &before[1]));
         assert!(
-            metrics.gather_text().contains(r#"credential_refreshes_total{credentials="profile",result="success"} 0"#)
+            metrics.gather_text().contains(
+                r#"credential_refreshes_total{credentials="profile",result="success"} 0"#
+            )
         );
         let after = providers.of(&config(&["{type: ecs_ram_role}", "{type: env}"]));
         assert!(Arc::ptr_eq(&after[1], &before[0]));
         let text = metrics.gather_text();
-        let resigned = Config { api: Api { signature: Signature::V2, ..Api::default() }, ..config(&["{type: env}"]) };
-        assert!(!Arc::ptr_eq(&providers.of(&resigned)[0], &before[0]), "whatever fetches is to sign in the new way");
-        assert!(!text.contains(r#"credentials="profile""#) && text.contains(r#"credentials="ecs_ram_role""#), "{text}");
+        let resigned = Config {
+            api: Api {
+                signature: Signature::V2,
+                ..Api::default()
+            },
+            ..config(&["{type: env}"])
+        };
+        assert!(
+            !Arc::ptr_eq(&providers.of(&resigned)[0], &before[0]),
+            "whatever fetches is to sign in the new way"
+        );
+        assert!(
+            !text.contains(r#"credentials="profile""#)
+                && text.contains(r#"credentials="ecs_ram_role""#),
+            "{text}"
+        );
     }
 }

@@ -17,7 +17,11 @@ use crate::web;
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
     /// Address to listen at; port 0 is a free one.
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:10120")]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:10120"
+    )]
     pub listen_address: String,
     /// Decides the life of the devices.
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -31,15 +35,20 @@ pub async fn demo(
     shutdown: CancellationToken,
     out: &mut (dyn Write + Send),
 ) -> Result<(), Failure> {
-    let options = Options { seed: args.seed, ..Options::default() };
+    let options = Options {
+        seed: args.seed,
+        ..Options::default()
+    };
     let simulated = listen(&["127.0.0.1:0".to_owned()]).await?.remove(0);
     let simulator_stop = CancellationToken::new();
     let simulator = Simulator::start(options, simulated, world.clock, simulator_stop.clone())
         .context("cannot start the simulator")?;
     let announcement = simulator.announcement();
     let text = configuration(&announcement);
-    let loaded = Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
-    let discovered = discovery::fleets(&loaded.config, world.shard).context("the demo's own clients")?;
+    let loaded =
+        Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
+    let discovered =
+        discovery::fleets(&loaded.config, world.shard).context("the demo's own clients")?;
     let exporter = Exporter::new(loaded.config, discovered, &world)?;
     let listeners = listen(&[args.listen_address]).await?;
     let address = listeners[0].local_addr().context("no address to show")?;
@@ -55,7 +64,9 @@ pub async fn demo(
     )
     .and_then(|()| out.flush())
     .context("cannot write to the terminal")?;
-    exporter.run(web::Options::default(), listeners, shutdown).await?;
+    exporter
+        .run(web::Options::default(), listeners, shutdown)
+        .await?;
     simulator_stop.cancel();
     simulator.stopped().await;
     Ok(())

@@ -46,8 +46,14 @@ impl World {
     /// When jitter is needed and the operating system has no random numbers.
     #[must_use]
     pub fn real(env: Env) -> Self {
-        let random = Random::new(|| getrandom::u64().expect("the operating system has random numbers"));
-        Self { env, clock: Clock::system(), random, shard: Shard::WHOLE }
+        let random =
+            Random::new(|| getrandom::u64().expect("the operating system has random numbers"));
+        Self {
+            env,
+            clock: Clock::system(),
+            random,
+            shard: Shard::WHOLE,
+        }
     }
 }
 
@@ -70,10 +76,15 @@ impl Prepared {
         world: &World,
     ) -> Result<Self, Failure> {
         let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-        let plan =
-            Plan::new(&config, world.shard, &clients).map_err(|problems| Failure::Usage(problems.to_string()))?;
+        let plan = Plan::new(&config, world.shard, &clients)
+            .map_err(|problems| Failure::Usage(problems.to_string()))?;
         let transports = before.next(&config)?;
-        Ok(Self { config, discovered, plan, transports })
+        Ok(Self {
+            config,
+            discovered,
+            plan,
+            transports,
+        })
     }
 }
 
@@ -103,7 +114,12 @@ impl Exporter {
         world: &World,
     ) -> Result<Self, Failure> {
         let prepared = Prepared::new(config, discovered, &Transports::default(), world)?;
-        let Prepared { config, mut discovered, plan, transports } = prepared;
+        let Prepared {
+            config,
+            mut discovered,
+            plan,
+            transports,
+        } = prepared;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
         let mut sources = Sources::new(credentials::Tools {
             env: world.env.clone(),
@@ -115,9 +131,12 @@ impl Exporter {
         });
         sources.set(&config, transports);
         describe(&metrics, &config, &plan, world);
-        let fleets = std::mem::take(&mut discovered.fleets).into_iter().zip(&plan.instances);
-        let states: Vec<_> =
-            fleets.map(|(fleet, plan)| Arc::new(InstanceState::new(fleet, plan.stale_after))).collect();
+        let fleets = std::mem::take(&mut discovered.fleets)
+            .into_iter()
+            .zip(&plan.instances);
+        let states: Vec<_> = fleets
+            .map(|(fleet, plan)| Arc::new(InstanceState::new(fleet, plan.stale_after)))
+            .collect();
         let gate = Arc::new(Gate::new(quotas));
         let tools = Tools {
             gate: Arc::clone(&gate),
@@ -125,7 +144,11 @@ impl Exporter {
             clock: world.clock,
             random: world.random.clone(),
         };
-        let sweeps = Arc::new(Sweeps::new(subjects(&config, &states, &sources), &config.collect, tools));
+        let sweeps = Arc::new(Sweeps::new(
+            subjects(&config, &states, &sources),
+            &config.collect,
+            tools,
+        ));
         let config = Arc::new(ArcSwap::from_pointee(config));
         let running = Running {
             config: Arc::clone(&config),
@@ -136,7 +159,14 @@ impl Exporter {
             states,
         };
         let upkeep = Upkeep::new(running, &discovered, world.clone());
-        Ok(Self { sweeps, metrics, config, upkeep, hangup: Arc::default(), edge: None })
+        Ok(Self {
+            sweeps,
+            metrics,
+            config,
+            upkeep,
+            hangup: Arc::default(),
+            edge: None,
+        })
     }
 
     /// Has the configuration reloaded from `file` whenever `hangup` is notified, and over HTTP
@@ -167,8 +197,17 @@ impl Exporter {
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
-        let Self { sweeps, metrics, config, upkeep, hangup, edge } = self;
-        let follow = edge.clone().map(|edge| AbortOnDropHandle::new(tokio::spawn(edge.follow(Arc::clone(&metrics)))));
+        let Self {
+            sweeps,
+            metrics,
+            config,
+            upkeep,
+            hangup,
+            edge,
+        } = self;
+        let follow = edge
+            .clone()
+            .map(|edge| AbortOnDropHandle::new(tokio::spawn(edge.follow(Arc::clone(&metrics)))));
         let readiness = Readiness::starting();
         let (reload, requests) = Reload::channel();
         let web = Web {
@@ -179,7 +218,9 @@ impl Exporter {
             readiness: readiness.clone(),
             config,
         };
-        let router = web.router().map_err(|error| Failure::Usage(error.to_string()))?;
+        let router = web
+            .router()
+            .map_err(|error| Failure::Usage(error.to_string()))?;
         let tls = edge.as_ref().and_then(Edge::tls);
         let router = match &edge {
             Some(edge) => edge.protect(router),
@@ -194,7 +235,14 @@ impl Exporter {
             readiness.draining();
         });
         let service = TowerToHyperService::new(router);
-        net::serve_secured(listeners, tls, service, net::ServeOptions::default(), shutdown).await;
+        net::serve_secured(
+            listeners,
+            tls,
+            service,
+            net::ServeOptions::default(),
+            shutdown,
+        )
+        .await;
         drop(follow);
         drain.await.context("the shutdown was not announced")?;
         drop(upkeep);
@@ -206,19 +254,32 @@ impl Exporter {
 /// The metrics that a configuration alone decides.
 pub(super) fn describe(metrics: &Metrics, config: &Config, plan: &Plan, world: &World) {
     let used = config.collect.query.operations();
-    let operations: Vec<_> = used.iter().map(|&operation| aliyun::operation_name(operation)).collect();
+    let operations: Vec<_> = used
+        .iter()
+        .map(|&operation| aliyun::operation_name(operation))
+        .collect();
     for instance in &config.instances {
         metrics.touch_instance(instance.id.as_str(), &operations, aliyun::ERROR_LABELS);
     }
-    for unused in [Operation::Single, Operation::Batch].into_iter().filter(|one| !used.contains(one)) {
+    for unused in [Operation::Single, Operation::Batch]
+        .into_iter()
+        .filter(|one| !used.contains(one))
+    {
         // It is there only where the configuration before used it.
-        let _ = metrics.quota_calls_per_second.remove_label_values(&[aliyun::operation_name(unused)]);
+        let _ = metrics
+            .quota_calls_per_second
+            .remove_label_values(&[aliyun::operation_name(unused)]);
     }
     for (&operation, name) in used.iter().zip(&operations) {
-        metrics.quota_calls_per_second.with_label_values(&[name]).set(plan.rates.of(operation));
+        metrics
+            .quota_calls_per_second
+            .with_label_values(&[name])
+            .set(plan.rates.of(operation));
     }
     metrics.shard.set(world.shard.index().into());
     metrics.shards.set(world.shard.total().into());
     metrics.config_last_reload_successful.set(1);
-    metrics.config_last_reload_success_timestamp_seconds.set(world.clock.now().as_seconds());
+    metrics
+        .config_last_reload_success_timestamp_seconds
+        .set(world.clock.now().as_seconds());
 }

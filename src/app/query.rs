@@ -35,7 +35,11 @@ pub struct QueryArgs {
     #[arg(value_name = "CLIENT_ID", required = true)]
     pub clients: Vec<String>,
     /// The configuration file.
-    #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "config.yaml"
+    )]
     pub config_file: PathBuf,
     /// The instance of the clients, where several are configured.
     #[arg(long, value_name = "INSTANCE_ID")]
@@ -78,12 +82,20 @@ fn interval(text: &str) -> Result<Duration, String> {
 pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Failure> {
     let mut listed = String::new();
     if args.clients.iter().any(|client| client == "-") {
-        stdin.read_to_string(&mut listed).context("cannot read client IDs from standard input")?;
+        stdin
+            .read_to_string(&mut listed)
+            .context("cannot read client IDs from standard input")?;
     }
     let mut clients: Vec<String> = Vec::new();
     for client in &args.clients {
         match client.as_str() {
-            "-" => clients.extend(listed.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned)),
+            "-" => clients.extend(
+                listed
+                    .lines()
+                    .map(str::trim)
+                    .filter(|line| !line.is_empty())
+                    .map(str::to_owned),
+            ),
             "" => return Err(Failure::Usage("a client ID is empty".to_owned())),
             client => clients.push(client.to_owned()),
         }
@@ -91,7 +103,9 @@ pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Fail
     let mut seen = std::collections::HashSet::new();
     clients.retain(|client| seen.insert(client.clone()));
     if clients.is_empty() {
-        return Err(Failure::Usage("standard input lists no client IDs".to_owned()));
+        return Err(Failure::Usage(
+            "standard input lists no client IDs".to_owned(),
+        ));
     }
     Ok(QueryArgs { clients, ..args })
 }
@@ -105,7 +119,9 @@ pub async fn query(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<Verdict, Failure> {
-    let config = Config::load(&args.config_file).map_err(|problems| Failure::Usage(problems.to_string()))?.config;
+    let config = Config::load(&args.config_file)
+        .map_err(|problems| Failure::Usage(problems.to_string()))?
+        .config;
     let config = only(config, args.instance.as_deref())?;
     let id = config.instances[0].id.clone();
     // Whom it asks for, the command line says.
@@ -124,33 +140,59 @@ pub async fn query(
     let mut errors = Errors::default();
     loop {
         let begun = Instant::now();
-        let asked = shutdown.run_until_cancelled(ask(&prober, &mut rows, &mut errors, world.clock)).await;
+        let asked = shutdown
+            .run_until_cancelled(ask(&prober, &mut rows, &mut errors, world.clock))
+            .await;
         let interrupted = asked.is_none();
-        if asked.unwrap_or(Ok(true)).context("cannot write the answers")? {
-            rows.end_round(interrupted, world.clock.now()).context("cannot write the answers")?;
+        if asked
+            .unwrap_or(Ok(true))
+            .context("cannot write the answers")?
+        {
+            rows.end_round(interrupted, world.clock.now())
+                .context("cannot write the answers")?;
             let not_asked = if interrupted { 0 } else { rows.not_asked() };
-            errors.tell(not_asked, err).context("cannot write to the terminal")?;
+            errors
+                .tell(not_asked, err)
+                .context("cannot write to the terminal")?;
         }
         let Some(interval) = args.watch else { break };
-        if shutdown.run_until_cancelled(tokio::time::sleep_until(begun + interval)).await.is_none() {
+        if shutdown
+            .run_until_cancelled(tokio::time::sleep_until(begun + interval))
+            .await
+            .is_none()
+        {
             break;
         }
     }
-    tell_more(&rows, prober.state().facts().clock_offset_millis, err).context("cannot write to the terminal")?;
+    tell_more(&rows, prober.state().facts().clock_offset_millis, err)
+        .context("cannot write to the terminal")?;
     Ok(rows.verdict())
 }
 
 /// Asks for every client once. Whether any call was made: while they have no prospect, what was
 /// said about them still holds.
-async fn ask(prober: &Prober, rows: &mut Rows<'_>, errors: &mut Errors, clock: Clock) -> io::Result<bool> {
-    let clients: Vec<Box<str>> = rows.clients().iter().map(|client| client.as_str().into()).collect();
+async fn ask(
+    prober: &Prober,
+    rows: &mut Rows<'_>,
+    errors: &mut Errors,
+    clock: Clock,
+) -> io::Result<bool> {
+    let clients: Vec<Box<str>> = rows
+        .clients()
+        .iter()
+        .map(|client| client.as_str().into())
+        .collect();
     let mut written = Ok(());
     let mut heard = |reply: Reply| {
         if let Err(error) = &reply.result {
             errors.note(error);
         }
         written = rows.heard(reply, clock.now());
-        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if written.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     };
     let asked = prober.ask_each(clients, &mut heard).await;
     if let Err(NoAnswer::Failed(error)) = &asked {
@@ -161,11 +203,25 @@ async fn ask(prober: &Prober, rows: &mut Rows<'_>, errors: &mut Errors, clock: C
 
 /// The configuration without any instance but the one that is meant.
 fn only(config: Config, id: Option<&str>) -> Result<Config, Failure> {
-    let ids = || config.instances.iter().map(|instance| instance.id.as_str()).collect::<Vec<_>>().join(", ");
+    let ids = || {
+        config
+            .instances
+            .iter()
+            .map(|instance| instance.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let at = match id {
-        Some(id) => config.instances.iter().position(|instance| instance.id.as_str() == id).ok_or_else(|| {
-            Failure::Usage(format!("--instance: {id} is not in the configuration; there are: {}", ids()))
-        })?,
+        Some(id) => config
+            .instances
+            .iter()
+            .position(|instance| instance.id.as_str() == id)
+            .ok_or_else(|| {
+                Failure::Usage(format!(
+                    "--instance: {id} is not in the configuration; there are: {}",
+                    ids()
+                ))
+            })?,
         None if config.instances.len() == 1 => 0,
         None => {
             return Err(Failure::Usage(format!(
@@ -175,7 +231,10 @@ fn only(config: Config, id: Option<&str>) -> Result<Config, Failure> {
         }
     };
     let instance = config.instances[at].clone();
-    Ok(Config { instances: vec![instance], ..config })
+    Ok(Config {
+        instances: vec![instance],
+        ..config
+    })
 }
 
 /// Notes that concern no single answer.
@@ -190,9 +249,18 @@ fn tell_more(rows: &Rows<'_>, clock_offset_millis: i64, err: &mut dyn Write) -> 
         }
     }
     if clock_offset_millis.unsigned_abs() >= CLOCKS_APART {
-        let apart = duration::display(Duration::from_secs((clock_offset_millis.unsigned_abs() + 500) / 1000));
-        let how = if clock_offset_millis > 0 { "behind" } else { "ahead of" };
-        writeln!(err, "note: this host's clock is {apart} {how} the API's; set it right (NTP)")?;
+        let apart = duration::display(Duration::from_secs(
+            (clock_offset_millis.unsigned_abs() + 500) / 1000,
+        ));
+        let how = if clock_offset_millis > 0 {
+            "behind"
+        } else {
+            "ahead of"
+        };
+        writeln!(
+            err,
+            "note: this host's clock is {apart} {how} the API's; set it right (NTP)"
+        )?;
     }
     Ok(())
 }

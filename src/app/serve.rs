@@ -37,24 +37,47 @@ pub async fn serve(
     hangup: Arc<Notify>,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
-    let handed_over = options.systemd_socket.then(net::handed_over).transpose().map_err(anyhow::Error::from)?;
-    let edge = options.web_config_file.as_deref().map(|file| edge(file, world.clock)).transpose()?;
-    let loaded = Config::load(&options.config_file).map_err(|problems| Failure::Usage(problems.to_string()))?;
-    let discovered =
-        discovery::fleets(&loaded.config, world.shard).map_err(|problems| Failure::Usage(problems.to_string()))?;
-    loaded.warnings.iter().chain(&discovered.warnings).for_each(warn);
+    let handed_over = options
+        .systemd_socket
+        .then(net::handed_over)
+        .transpose()
+        .map_err(anyhow::Error::from)?;
+    let edge = options
+        .web_config_file
+        .as_deref()
+        .map(|file| edge(file, world.clock))
+        .transpose()?;
+    let loaded = Config::load(&options.config_file)
+        .map_err(|problems| Failure::Usage(problems.to_string()))?;
+    let discovered = discovery::fleets(&loaded.config, world.shard)
+        .map_err(|problems| Failure::Usage(problems.to_string()))?;
+    loaded
+        .warnings
+        .iter()
+        .chain(&discovered.warnings)
+        .for_each(warn);
     let instances = discovered.fleets.len();
     let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();
-    let exporter =
-        Exporter::new(loaded.config, discovered, &world)?.reloading(options.config_file, hangup).behind(edge.clone());
+    let exporter = Exporter::new(loaded.config, discovered, &world)?
+        .reloading(options.config_file, hangup)
+        .behind(edge.clone());
     let listeners = match handed_over {
         Some(listeners) => listeners,
         None => listen(&options.listen_addresses).await?,
     };
     let tls = edge.is_some_and(|edge| edge.tls().is_some());
     for listener in &listeners {
-        let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
-        tracing::info!(address, tls, path = options.web.telemetry_path, instances, clients, "listening");
+        let address = listener
+            .local_addr()
+            .map_or_else(|error| error.to_string(), |address| address.to_string());
+        tracing::info!(
+            address,
+            tls,
+            path = options.web.telemetry_path,
+            instances,
+            clients,
+            "listening"
+        );
     }
     exporter.run(options.web, listeners, shutdown).await?;
     tracing::info!("stopped");
@@ -63,7 +86,8 @@ pub async fn serve(
 
 /// The web configuration in `file`, with a warning of each thing that is odd about it.
 fn edge(file: &Path, clock: Clock) -> Result<Edge, Failure> {
-    let (edge, warnings) = Edge::load(file, clock).map_err(|problems| Failure::Usage(problems.to_string()))?;
+    let (edge, warnings) =
+        Edge::load(file, clock).map_err(|problems| Failure::Usage(problems.to_string()))?;
     warnings.iter().for_each(warn);
     Ok(edge)
 }

@@ -14,7 +14,11 @@ use crate::simulator::{Faults, Options, Roster, Simulator, Span};
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimulateArgs {
     /// Address to listen at; port 0 is a free one.
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:0"
+    )]
     pub listen_address: String,
     /// How many devices there are.
     #[arg(long, value_name = "N", default_value_t = 300)]
@@ -57,9 +61,13 @@ pub async fn simulate(
         faults: args.faults,
         ..Options::default()
     };
-    let simulator = Simulator::start(options, listener, clock, shutdown).context("cannot start the simulator")?;
-    let line = serde_json::to_string(&simulator.announcement()).context("cannot write the announcement")?;
-    writeln!(out, "{line}").and_then(|()| out.flush()).context("cannot write the announcement")?;
+    let simulator = Simulator::start(options, listener, clock, shutdown)
+        .context("cannot start the simulator")?;
+    let line = serde_json::to_string(&simulator.announcement())
+        .context("cannot write the announcement")?;
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("cannot write the announcement")?;
     simulator.stopped().await;
     Ok(())
 }

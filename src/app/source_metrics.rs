@@ -16,13 +16,20 @@ pub(super) struct SourceMetrics {
 
 impl SourceMetrics {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, names: BTreeSet::new() }
+        Self {
+            metrics,
+            names: BTreeSet::new(),
+        }
     }
 
     /// These are the sources from now on. The series of others leave.
     pub(super) fn set(&mut self, names: BTreeSet<Arc<str>>) {
-        let Metrics { discovery_clients, discovery_failures, discovery_last_success_timestamp_seconds, .. } =
-            &*self.metrics;
+        let Metrics {
+            discovery_clients,
+            discovery_failures,
+            discovery_last_success_timestamp_seconds,
+            ..
+        } = &*self.metrics;
         for left in self.names.difference(&names) {
             // They are all there.
             let _ = discovery_clients.remove_label_values(&[left]);
@@ -39,27 +46,37 @@ impl SourceMetrics {
 
     /// How many clients they list.
     pub(super) fn listed(&self, sources: &[Source]) {
-        let mut clients: BTreeMap<&str, usize> = self.names.iter().map(|name| (&**name, 0)).collect();
+        let mut clients: BTreeMap<&str, usize> =
+            self.names.iter().map(|name| (&**name, 0)).collect();
         for source in sources {
             *clients.entry(&source.name).or_default() += source.clients.unwrap_or_default();
         }
         for (name, clients) in clients {
             let clients = i64::try_from(clients).unwrap_or(i64::MAX);
-            self.metrics.discovery_clients.with_label_values(&[name]).set(clients);
+            self.metrics
+                .discovery_clients
+                .with_label_values(&[name])
+                .set(clients);
         }
     }
 
     /// These were read at `now`.
     pub(super) fn read<'a>(&self, names: impl IntoIterator<Item = &'a Arc<str>>, now: Timestamp) {
         for name in names {
-            self.metrics.discovery_last_success_timestamp_seconds.with_label_values(&[name]).set(now.as_seconds());
+            self.metrics
+                .discovery_last_success_timestamp_seconds
+                .with_label_values(&[name])
+                .set(now.as_seconds());
         }
     }
 
     /// These could not be used.
     pub(super) fn failed(&self, failures: &[Failure]) {
         for failure in failures {
-            self.metrics.discovery_failures.with_label_values(&[&failure.name]).inc();
+            self.metrics
+                .discovery_failures
+                .with_label_values(&[&failure.name])
+                .inc();
         }
     }
 }

@@ -39,7 +39,11 @@ impl Transports {
         let mut next = Self::default();
         for instance in &config.instances {
             let route = route(config, instance)?;
-            let made = next.0.iter().chain(&self.0).find(|(other, _)| *other == route);
+            let made = next
+                .0
+                .iter()
+                .chain(&self.0)
+                .find(|(other, _)| *other == route);
             let http = match made {
                 Some((_, http)) => http.clone(),
                 None => connect(&route)?,
@@ -57,12 +61,26 @@ fn route(config: &Config, instance: &Instance) -> Result<Route, Failure> {
             .map_err(|error| Failure::Usage(format!("instance {}: {error}", instance.id)))?,
     };
     // That it cannot be read is found when it is used.
-    let ca = config.api.ca_file.as_ref().filter(|_| endpoint.scheme() == "https");
+    let ca = config
+        .api
+        .ca_file
+        .as_ref()
+        .filter(|_| endpoint.scheme() == "https");
     let ca = ca.map(|file| (file.clone(), std::fs::read(file).ok()));
-    Ok(Route { endpoint, ca, connect_timeout: config.collect.call_timeout / CONNECT_PART })
+    Ok(Route {
+        endpoint,
+        ca,
+        connect_timeout: config.collect.call_timeout / CONNECT_PART,
+    })
 }
 
-fn connect(Route { endpoint, ca, connect_timeout }: &Route) -> Result<reqwest::Client, Failure> {
+fn connect(
+    Route {
+        endpoint,
+        ca,
+        connect_timeout,
+    }: &Route,
+) -> Result<reqwest::Client, Failure> {
     let ca_file = ca.as_ref().map(|(file, _)| &**file);
     net::client::client([endpoint], ca_file, *connect_timeout)
         .map_err(|error| Failure::Usage(format!("cannot set up HTTPS: {error}")))
@@ -99,7 +117,12 @@ impl Sources {
     /// No sources yet.
     pub(super) fn new(tools: Tools) -> Self {
         let clock = tools.clock;
-        Self { clock, transports: Transports::default(), providers: Providers::new(tools), clients: Vec::new() }
+        Self {
+            clock,
+            transports: Transports::default(),
+            providers: Providers::new(tools),
+            clients: Vec::new(),
+        }
     }
 
     /// How requests travel now.
@@ -112,7 +135,9 @@ impl Sources {
     pub(super) fn set(&mut self, config: &Config, transports: Transports) {
         let before = std::mem::take(&mut self.clients);
         let credentials = self.providers.of(config);
-        for ((instance, (route, http)), credentials) in config.instances.iter().zip(&transports.0).zip(credentials) {
+        for ((instance, (route, http)), credentials) in
+            config.instances.iter().zip(&transports.0).zip(credentials)
+        {
             let recipe = Recipe {
                 instance: instance.id.clone(),
                 route: route.clone(),
@@ -120,8 +145,12 @@ impl Sources {
                 signature: config.api.signature,
                 call_timeout: config.collect.call_timeout,
             };
-            let made = before.iter().find(|(other, _)| *other == recipe).map(|(_, client)| Arc::clone(client));
-            let client = made.unwrap_or_else(|| Arc::new(client(&recipe, http.clone(), self.clock)));
+            let made = before
+                .iter()
+                .find(|(other, _)| *other == recipe)
+                .map(|(_, client)| Arc::clone(client));
+            let client =
+                made.unwrap_or_else(|| Arc::new(client(&recipe, http.clone(), self.clock)));
             self.clients.push((recipe, client));
         }
         self.transports = transports;
@@ -129,7 +158,9 @@ impl Sources {
 
     /// The source of each instance, in the order of the configuration.
     pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
-        self.clients.iter().map(|(_, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
+        self.clients
+            .iter()
+            .map(|(_, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
     }
 }
 

@@ -16,7 +16,9 @@ use super::exporter::{Prepared, World, describe};
 use super::source_metrics::SourceMetrics;
 use super::sources::Sources;
 use crate::config::{ClientUrl, Config, Instance, Problem};
-use crate::discovery::{self, Discovered, Failure, Inventories, Inventory, Place, Refreshed, Texts};
+use crate::discovery::{
+    self, Discovered, Failure, Inventories, Inventory, Place, Refreshed, Texts,
+};
 use crate::net::Watch;
 use crate::presence::{Fleet, InstanceState};
 use crate::sweep::plan::Plan;
@@ -63,7 +65,14 @@ pub(super) struct Running {
 impl Upkeep {
     /// Looks after what is `running` with the clients that were `discovered`.
     pub(super) fn new(running: Running, discovered: &Discovered, world: World) -> Self {
-        let Running { config, sweeps, gate, metrics, sources, states } = running;
+        let Running {
+            config,
+            sweeps,
+            gate,
+            metrics,
+            sources,
+            states,
+        } = running;
         let mut upkeep = Self {
             world,
             file: None,
@@ -91,7 +100,11 @@ impl Upkeep {
     }
 
     /// Works until it is dropped: a reload for each hangup and for each request.
-    pub(super) async fn run(mut self, hangup: Arc<Notify>, mut requests: mpsc::Receiver<ReloadRequest>) {
+    pub(super) async fn run(
+        mut self,
+        hangup: Arc<Notify>,
+        mut requests: mpsc::Receiver<ReloadRequest>,
+    ) {
         let (mut inventories, mut answers) = Inventories::new();
         let mut watch = Watch::new();
         let mut again = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
@@ -120,45 +133,79 @@ impl Upkeep {
             Ok((prepared, warnings)) => {
                 let text = self.put_in_force(prepared, &warnings).await;
                 tracing::info!(config_file = self.shown_file(), "{text}");
-                Ok(warnings.iter().fold(text, |text, warning| format!("{text}\nwarning: {warning}")))
+                Ok(warnings
+                    .iter()
+                    .fold(text, |text, warning| format!("{text}\nwarning: {warning}")))
             }
             Err(problems) => {
                 tracing::error!(
                     config_file = self.shown_file(),
                     "the configuration was not reloaded, nothing has changed: {problems}"
                 );
-                Err(format!("{problems}\nthe configuration was not reloaded, nothing has changed"))
+                Err(format!(
+                    "{problems}\nthe configuration was not reloaded, nothing has changed"
+                ))
             }
         };
-        self.metrics.config_last_reload_successful.set(outcome.is_ok().into());
+        self.metrics
+            .config_last_reload_successful
+            .set(outcome.is_ok().into());
         outcome
     }
 
     fn shown_file(&self) -> String {
-        self.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()
+        self.file
+            .as_ref()
+            .map(|file| file.display().to_string())
+            .unwrap_or_default()
     }
 
     /// Everything of a reload that can fail.
     async fn prepare(&self) -> Result<(Prepared, Vec<Problem>), String> {
-        let file = self.file.clone().ok_or("there is no configuration file to reload")?;
-        let (texts, transports, world) = (self.texts.clone(), self.sources.transports().clone(), self.world.clone());
+        let file = self
+            .file
+            .clone()
+            .ok_or("there is no configuration file to reload")?;
+        let (texts, transports, world) = (
+            self.texts.clone(),
+            self.sources.transports().clone(),
+            self.world.clone(),
+        );
         let prepare = move || {
             let loaded = Config::load(&file).map_err(|problems| problems.to_string())?;
-            let discovered =
-                discovery::read(&loaded.config, world.shard, &texts).map_err(|problems| problems.to_string())?;
-            let warnings = loaded.warnings.iter().chain(&discovered.warnings).cloned().collect();
+            let discovered = discovery::read(&loaded.config, world.shard, &texts)
+                .map_err(|problems| problems.to_string())?;
+            let warnings = loaded
+                .warnings
+                .iter()
+                .chain(&discovered.warnings)
+                .cloned()
+                .collect();
             let prepared = Prepared::new(loaded.config, discovered, &transports, &world);
-            prepared.map(|prepared| (prepared, warnings)).map_err(|failure| failure.to_string())
+            prepared
+                .map(|prepared| (prepared, warnings))
+                .map_err(|failure| failure.to_string())
         };
-        tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|failure| Err(failure.to_string()))
+        tokio::task::spawn_blocking(prepare)
+            .await
+            .unwrap_or_else(|failure| Err(failure.to_string()))
     }
 
     async fn put_in_force(&mut self, prepared: Prepared, warnings: &[Problem]) -> String {
-        let Prepared { config, mut discovered, plan, transports } = prepared;
+        let Prepared {
+            config,
+            mut discovered,
+            plan,
+            transports,
+        } = prepared;
         let fleets = std::mem::take(&mut discovered.fleets);
         let clients: usize = fleets.iter().map(Fleet::len).sum();
-        let text = format!("configuration reloaded; instances: {}, clients: {clients}", fleets.len());
-        self.gate.reconfigure(Quotas::serve(&config, self.world.shard));
+        let text = format!(
+            "configuration reloaded; instances: {}, clients: {clients}",
+            fleets.len()
+        );
+        self.gate
+            .reconfigure(Quotas::serve(&config, self.world.shard));
         self.states = self.swap(fleets, &plan).await;
         self.sources.set(&config, transports);
         let subjects = subjects(&config, &self.states, &self.sources);
@@ -174,13 +221,23 @@ impl Upkeep {
     /// Takes note of the sources of a configuration that is new in force.
     fn loaded(&mut self, discovered: &Discovered) {
         let config = self.config.load_full();
-        let asked: BTreeSet<Arc<str>> = urls(&config).map(|url| url.url.to_string().into()).collect();
-        let files = config.instances.iter().flat_map(|instance| &instance.client_files);
-        let configured = discovered.sources.iter().filter(|source| source.place == Place::Config);
-        let read =
-            configured.map(|source| Arc::clone(&source.name)).chain(files.map(|pattern| pattern.as_str().into()));
+        let asked: BTreeSet<Arc<str>> = urls(&config)
+            .map(|url| url.url.to_string().into())
+            .collect();
+        let files = config
+            .instances
+            .iter()
+            .flat_map(|instance| &instance.client_files);
+        let configured = discovered
+            .sources
+            .iter()
+            .filter(|source| source.place == Place::Config);
+        let read = configured
+            .map(|source| Arc::clone(&source.name))
+            .chain(files.map(|pattern| pattern.as_str().into()));
         let read: BTreeSet<Arc<str>> = read.collect();
-        self.source_metrics.set(read.union(&asked).cloned().collect());
+        self.source_metrics
+            .set(read.union(&asked).cloned().collect());
         self.source_metrics.read(&read, self.world.clock.now());
         self.in_order(|name| !asked.contains(name));
         self.directories.clone_from(&discovered.directories);
@@ -203,7 +260,10 @@ impl Upkeep {
             Err(message) => {
                 let name: Arc<str> = url.url.to_string().into();
                 let problem = Problem::of_key("client_urls", format!("{name} {message}"));
-                self.failed(&[Failure { name, problems: problem.into() }]);
+                self.failed(&[Failure {
+                    name,
+                    problems: problem.into(),
+                }]);
             }
         }
     }
@@ -213,16 +273,28 @@ impl Upkeep {
         let (config, texts) = (self.config.load_full(), self.texts.clone());
         let refresh = {
             let (config, shard) = (Arc::clone(&config), self.world.shard);
-            move || discovery::refresh(&config, shard, &texts, answer.as_ref().map(|(place, text)| (place, &**text)))
+            move || {
+                discovery::refresh(
+                    &config,
+                    shard,
+                    &texts,
+                    answer.as_ref().map(|(place, text)| (place, &**text)),
+                )
+            }
         };
-        let Refreshed { mut discovered, mut failures, mut good, changed, directories } =
-            match tokio::task::spawn_blocking(refresh).await {
-                Ok(refreshed) => refreshed,
-                Err(failure) => {
-                    tracing::error!(%failure, "looking at client files failed by itself; it will be tried again, please report this");
-                    return;
-                }
-            };
+        let Refreshed {
+            mut discovered,
+            mut failures,
+            mut good,
+            changed,
+            directories,
+        } = match tokio::task::spawn_blocking(refresh).await {
+            Ok(refreshed) => refreshed,
+            Err(failure) => {
+                tracing::error!(%failure, "looking at client files failed by itself; it will be tried again, please report this");
+                return;
+            }
+        };
         self.directories = directories.unwrap_or(std::mem::take(&mut self.directories));
         let plan = discovered.as_ref().map(|discovered| {
             let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
@@ -237,7 +309,10 @@ impl Upkeep {
             }
             (_, Some(Err(problems))) => {
                 good.retain(|name| !changed.contains(name));
-                failures.extend(changed.into_iter().map(|name| Failure { name, problems: problems.clone() }));
+                failures.extend(changed.into_iter().map(|name| Failure {
+                    name,
+                    problems: problems.clone(),
+                }));
             }
             _ => {}
         }
@@ -249,7 +324,11 @@ impl Upkeep {
     /// The states of these fleets. What is known of an instance that stays, stays.
     async fn swap(&self, fleets: Vec<Fleet>, plan: &Plan) -> Vec<Arc<InstanceState>> {
         let before = self.states.clone();
-        let stale_after: Vec<_> = plan.instances.iter().map(|instance| instance.stale_after).collect();
+        let stale_after: Vec<_> = plan
+            .instances
+            .iter()
+            .map(|instance| instance.stale_after)
+            .collect();
         // Carrying over what is known of a million clients takes a moment.
         let swap = move || {
             let state = |(fleet, stale_after): (Fleet, Duration)| {
@@ -266,7 +345,9 @@ impl Upkeep {
             };
             fleets.into_iter().zip(stale_after).map(state).collect()
         };
-        tokio::task::spawn_blocking(swap).await.expect("swapping fleets does not panic")
+        tokio::task::spawn_blocking(swap)
+            .await
+            .expect("swapping fleets does not panic")
     }
 
     /// Counts failures of sources, and speaks of those that are new.
@@ -275,7 +356,10 @@ impl Upkeep {
         for Failure { name, problems } in failures {
             self.bad.insert(Arc::clone(name));
             let problems = problems.to_string();
-            let again = match self.failures.happened((Arc::clone(name), problems.clone()), Instant::now()) {
+            let again = match self
+                .failures
+                .happened((Arc::clone(name), problems.clone()), Instant::now())
+            {
                 None => continue,
                 Some(Repeat::First) => String::new(),
                 Some(Repeat::Again(count)) => format!(" ({count})"),
@@ -305,11 +389,18 @@ impl Upkeep {
 }
 
 fn urls(config: &Config) -> impl Iterator<Item = &ClientUrl> {
-    config.instances.iter().flat_map(|instance| &instance.client_urls)
+    config
+        .instances
+        .iter()
+        .flat_map(|instance| &instance.client_urls)
 }
 
 /// What is to be swept.
-pub(super) fn subjects(config: &Config, states: &[Arc<InstanceState>], sources: &Sources) -> Vec<Subject> {
+pub(super) fn subjects(
+    config: &Config,
+    states: &[Arc<InstanceState>],
+    sources: &Sources,
+) -> Vec<Subject> {
     let instances = config.instances.iter().zip(states).zip(sources.iter());
     let subject = |((instance, state), source): ((&Instance, &Arc<InstanceState>), _)| Subject {
         state: Arc::clone(state),

@@ -57,7 +57,11 @@ pub struct CompletionsArgs {
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// The configuration file.
-    #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "config.yaml"
+    )]
     pub config_file: PathBuf,
 }
 
@@ -79,10 +83,20 @@ pub struct CheckArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct LogArgs {
     /// Log messages of this severity and above.
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    #[arg(
+        long = "log.level",
+        value_name = "LEVEL",
+        default_value = "info",
+        global = true
+    )]
     pub level: LogLevel,
     /// Form of log messages.
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", global = true)]
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        global = true
+    )]
     pub format: LogFormat,
 }
 
@@ -93,7 +107,11 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Address to listen on; may be given several times.
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10120")]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = ":10120"
+    )]
     pub listen_addresses: Vec<String>,
     /// Listen on the sockets that systemd hands over instead of addresses (socket activation).
     #[arg(long = "web.systemd-socket")]
@@ -102,7 +120,11 @@ pub struct ServeArgs {
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<OsString>,
     /// Path under which metrics are served.
-    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = "/metrics"
+    )]
     pub telemetry_path: String,
     /// Prefix of all paths; the path of --web.external-url where it is not given.
     #[arg(long = "web.route-prefix", value_name = "PREFIX")]
@@ -130,13 +152,18 @@ impl TryFrom<ServeArgs> for ServeOptions {
     fn try_from(args: ServeArgs) -> Result<Self, Failure> {
         // More than a day is a slip, and `Duration` takes no infinity.
         if !(0.0..86_400.0).contains(&args.timeout_offset) {
-            return Err(Failure::Usage("--timeout-offset: not a number of seconds, 0 or more".to_owned()));
+            return Err(Failure::Usage(
+                "--timeout-offset: not a number of seconds, 0 or more".to_owned(),
+            ));
         }
         Ok(Self {
             config_file: args.config.config_file,
             listen_addresses: args.listen_addresses,
             systemd_socket: args.systemd_socket,
-            web_config_file: args.web_config_file.filter(|file| !file.is_empty()).map(PathBuf::from),
+            web_config_file: args
+                .web_config_file
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from),
             web: web::Options {
                 telemetry_path: args.telemetry_path,
                 route_prefix: args.route_prefix,

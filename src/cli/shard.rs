@@ -35,7 +35,10 @@ impl FromStr for ShardIndex {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "auto" => Ok(Self::Auto),
-            number => number.parse().map(Self::Number).map_err(|_| "not a whole number, nor `auto`"),
+            number => number
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| "not a whole number, nor `auto`"),
         }
     }
 }
@@ -57,13 +60,17 @@ impl ShardArgs {
                 )));
             }
         };
-        Shard::new(index, self.total).map_err(|error| Failure::Usage(format!("--shard.index: {error}")))
+        Shard::new(index, self.total)
+            .map_err(|error| Failure::Usage(format!("--shard.index: {error}")))
     }
 }
 
 /// The number at the end of the pod's name, which a stateful set counts from 0.
 fn ordinal(env: &Env) -> Result<u32, Failure> {
-    let Some((variable, name)) = POD_NAMES.into_iter().find_map(|variable| Some((variable, env.get(variable)?))) else {
+    let Some((variable, name)) = POD_NAMES
+        .into_iter()
+        .find_map(|variable| Some((variable, env.get(variable)?)))
+    else {
         return Err(Failure::Usage(
             "--shard.index=auto: neither POD_NAME nor HOSTNAME is set; write the index, or set POD_NAME to the pod's name"
                 .to_owned(),
@@ -89,31 +96,69 @@ mod tests {
     }
 
     fn shard(flags: &[&str], env: &[(&str, &str)]) -> Result<(u32, u32), String> {
-        let flags = Flags::try_parse_from([&["x"], flags].concat()).map_err(|error| error.to_string())?;
-        let shard = flags.shard.shard(&env.iter().copied().collect()).map_err(|failure| failure.to_string())?;
+        let flags =
+            Flags::try_parse_from([&["x"], flags].concat()).map_err(|error| error.to_string())?;
+        let shard = flags
+            .shard
+            .shard(&env.iter().copied().collect())
+            .map_err(|failure| failure.to_string())?;
         Ok((shard.index(), shard.total()))
     }
 
     #[test]
     fn one_process_has_everything_and_several_say_which_they_are() {
         assert_eq!(shard(&[], &[]), Ok((0, 1)));
-        assert_eq!(shard(&["--shard.index=2", "--shard.total=3"], &[]), Ok((2, 3)));
-        for flags in [["--shard.total=3", "--shard.index=3"], ["--shard.total=0", "--shard.index=0"]] {
-            assert!(shard(&flags, &[]).expect_err("none of them").contains("there is no shard"), "{flags:?}");
+        assert_eq!(
+            shard(&["--shard.index=2", "--shard.total=3"], &[]),
+            Ok((2, 3))
+        );
+        for flags in [
+            ["--shard.total=3", "--shard.index=3"],
+            ["--shard.total=0", "--shard.index=0"],
+        ] {
+            assert!(
+                shard(&flags, &[])
+                    .expect_err("none of them")
+                    .contains("there is no shard"),
+                "{flags:?}"
+            );
         }
-        assert!(shard(&["--shard.total=3"], &[]).expect_err("which?").contains("needs --shard.index"));
-        assert!(shard(&["--shard.index=-1"], &[]).is_err() && shard(&["--shard.index=first"], &[]).is_err());
+        assert!(
+            shard(&["--shard.total=3"], &[])
+                .expect_err("which?")
+                .contains("needs --shard.index")
+        );
+        assert!(
+            shard(&["--shard.index=-1"], &[]).is_err()
+                && shard(&["--shard.index=first"], &[]).is_err()
+        );
     }
 
     #[test]
     fn a_pod_of_a_stateful_set_knows_its_number() {
         let auto = ["--shard.index=auto", "--shard.total=3"];
         assert_eq!(shard(&auto, &[("HOSTNAME", "presence-2")]), Ok((2, 3)));
-        assert_eq!(shard(&auto, &[("HOSTNAME", "node-7"), ("POD_NAME", "mqtt-presence-exporter-1")]), Ok((1, 3)));
-        assert!(shard(&auto, &[("HOSTNAME", "presence-3")]).expect_err("the fourth").contains("no shard 3 of 3"));
+        assert_eq!(
+            shard(
+                &auto,
+                &[
+                    ("HOSTNAME", "node-7"),
+                    ("POD_NAME", "mqtt-presence-exporter-1")
+                ]
+            ),
+            Ok((1, 3))
+        );
+        assert!(
+            shard(&auto, &[("HOSTNAME", "presence-3")])
+                .expect_err("the fourth")
+                .contains("no shard 3 of 3")
+        );
         for name in ["presence", "presence-7d9f-x2x", "presence-"] {
             let error = shard(&auto, &[("HOSTNAME", name)]).expect_err("no ordinal");
-            assert!(error.contains(name) && error.contains("write the index"), "{error}");
+            assert!(
+                error.contains(name) && error.contains("write the index"),
+                "{error}"
+            );
         }
         assert!(shard(&auto, &[]).expect_err("no name").contains("POD_NAME"));
     }

@@ -35,7 +35,11 @@ pub(crate) struct Entry<'a> {
 impl<'a> At<'a> {
     /// The outermost node of a tree.
     pub(crate) fn root(node: &'a Node) -> Self {
-        Self { node, parent: None, step: Step::Root }
+        Self {
+            node,
+            parent: None,
+            step: Step::Root,
+        }
     }
 
     /// What is there.
@@ -60,7 +64,10 @@ impl<'a> At<'a> {
 
     /// Reports that something else was expected.
     fn expected(&self, report: &mut Report, what: &str) {
-        self.problem(report, format!("expected {what}, found {}", self.node.value.name()));
+        self.problem(
+            report,
+            format!("expected {what}, found {}", self.node.value.name()),
+        );
     }
 
     /// The keys of a map that are there; one without a value is as if it were not.
@@ -94,11 +101,21 @@ impl<'a> At<'a> {
         for (key, value) in map {
             let Value::Scalar(_, name) = &key.value else {
                 let key = At { node: key, ..*self };
-                key.problem(report, format!("a key is a word, not {}; check the indentation", key.node.value.name()));
+                key.problem(
+                    report,
+                    format!(
+                        "a key is a word, not {}; check the indentation",
+                        key.node.value.name()
+                    ),
+                );
                 continue;
             };
             let step = Step::Key(name);
-            let [key, value] = [key, value].map(|node| At { node, parent: Some(self), step });
+            let [key, value] = [key, value].map(|node| At {
+                node,
+                parent: Some(self),
+                step,
+            });
             if seen.insert(&**name) {
                 entries.push(Entry { name, key, value });
             } else {
@@ -123,22 +140,35 @@ impl<'a> At<'a> {
 
     /// What `key` of a map holds, if this is a map with such a key and a value there. Reports nothing.
     pub(crate) fn peek<'b>(&'b self, key: &'b str) -> Option<At<'b>> {
-        let Value::Map(map) = &self.node.value else { return None };
+        let Value::Map(map) = &self.node.value else {
+            return None;
+        };
         map.iter()
             .find(|(name, _)| matches!(&name.value, Value::Scalar(_, name) if &**name == key))
             .filter(|(_, value)| !matches!(value.value, Value::Null))
-            .map(|(_, node)| At { node, parent: Some(self), step: Step::Key(key) })
+            .map(|(_, node)| At {
+                node,
+                parent: Some(self),
+                step: Step::Key(key),
+            })
     }
 
     /// The items of a list; none, and a report, when it is not a list.
-    pub(crate) fn items<'b>(&'b self, report: &mut Report) -> impl ExactSizeIterator<Item = At<'b>> + use<'a, 'b> {
+    pub(crate) fn items<'b>(
+        &'b self,
+        report: &mut Report,
+    ) -> impl ExactSizeIterator<Item = At<'b>> + use<'a, 'b> {
         let list = if let Value::List(list) = &self.node.value {
             list.as_slice()
         } else {
             self.expected(report, "a list (`- item`)");
             &[]
         };
-        list.iter().enumerate().map(|(n, node)| At { node, parent: Some(self), step: Step::Item(n) })
+        list.iter().enumerate().map(|(n, node)| At {
+            node,
+            parent: Some(self),
+            step: Step::Item(n),
+        })
     }
 
     /// A text, which may be empty, as it was written.
@@ -175,12 +205,21 @@ impl<'a> At<'a> {
         T: std::str::FromStr + PartialOrd + fmt::Display + Copy,
     {
         let Value::Scalar(Kind::Number, text) = &self.node.value else {
-            self.expected(report, &format!("a whole number from {least} to {most}, without quotes"));
+            self.expected(
+                report,
+                &format!("a whole number from {least} to {most}, without quotes"),
+            );
             return None;
         };
-        let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (&least..=&most).contains(&number));
         if number.is_none() {
-            self.problem(report, format!("{text} is not a whole number from {least} to {most}"));
+            self.problem(
+                report,
+                format!("{text} is not a whole number from {least} to {most}"),
+            );
         }
         number
     }
@@ -191,9 +230,15 @@ impl<'a> At<'a> {
             self.expected(report, "a number from 0.001 to 1, without quotes");
             return None;
         };
-        let share = text.parse().ok().filter(|share| (0.001..=1.0).contains(share));
+        let share = text
+            .parse()
+            .ok()
+            .filter(|share| (0.001..=1.0).contains(share));
         if share.is_none() {
-            self.problem(report, format!("{text} is not from 0.001 to 1; 0.5 is half"));
+            self.problem(
+                report,
+                format!("{text} is not from 0.001 to 1; 0.5 is half"),
+            );
         }
         share
     }
@@ -207,8 +252,14 @@ impl<'a> At<'a> {
         let message = match duration::parse(text) {
             Ok(Duration::ZERO) => "must be longer than 0s".to_owned(),
             Ok(duration) if duration <= most => return Some(duration),
-            Ok(_) => format!("{} is too long; at most {}", shown(text), duration::display(most)),
-            Err(DurationError::NoUnit) => format!("{} has no unit; write `{text}s` for seconds", shown(text)),
+            Ok(_) => format!(
+                "{} is too long; at most {}",
+                shown(text),
+                duration::display(most)
+            ),
+            Err(DurationError::NoUnit) => {
+                format!("{} has no unit; write `{text}s` for seconds", shown(text))
+            }
             Err(error) => format!("{} is not a duration; {error}", shown(text)),
         };
         self.problem(report, message);
@@ -218,10 +269,16 @@ impl<'a> At<'a> {
     /// One of the words of `choices`.
     pub(crate) fn choice<T: Copy>(&self, report: &mut Report, choices: &[(&str, T)]) -> Option<T> {
         let text = self.scalar(report)?;
-        let choice = choices.iter().find(|(word, _)| *word == text).map(|&(_, choice)| choice);
+        let choice = choices
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|&(_, choice)| choice);
         if choice.is_none() {
             let words = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>();
-            self.problem(report, format!("{} is unknown; {}", shown(text), suggestion(text, &words)));
+            self.problem(
+                report,
+                format!("{} is unknown; {}", shown(text), suggestion(text, &words)),
+            );
         }
         choice
     }
@@ -237,7 +294,14 @@ impl fmt::Display for At<'_> {
             Step::Root => Ok(()),
             Step::Item(n) => write!(f, "[{n}]"),
             Step::Key(name) => {
-                let dot = if self.parent.is_some_and(|parent| !matches!(parent.step, Step::Root)) { "." } else { "" };
+                let dot = if self
+                    .parent
+                    .is_some_and(|parent| !matches!(parent.step, Step::Root))
+                {
+                    "."
+                } else {
+                    ""
+                };
                 write!(f, "{dot}{}", bounded(name))
             }
         }

@@ -34,20 +34,35 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = |text: &str| {
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len())
+    };
     let (mut rest, mut units, mut millis) = (text, UNITS.as_slice(), 0_u64);
     if !text.is_empty() && digits(text) == text.len() {
         return Err(DurationError::NoUnit);
     }
     while !rest.is_empty() || units.len() == UNITS.len() {
         let (number, after) = rest.split_at(digits(rest));
-        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
-        let at = units.iter().position(|&(name, _)| name == unit).ok_or(DurationError::Malformed)?;
+        let (unit, after) = after.split_at(
+            after
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(after.len()),
+        );
+        let at = units
+            .iter()
+            .position(|&(name, _)| name == unit)
+            .ok_or(DurationError::Malformed)?;
         if number.is_empty() {
             return Err(DurationError::Malformed);
         }
-        let added = number.parse::<u64>().ok().and_then(|number| number.checked_mul(units[at].1));
-        millis = added.and_then(|added| millis.checked_add(added)).ok_or(DurationError::TooLong)?;
+        let added = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(units[at].1));
+        millis = added
+            .and_then(|added| millis.checked_add(added))
+            .ok_or(DurationError::TooLong)?;
         units = &units[at + 1..];
         rest = after;
     }
@@ -89,12 +104,19 @@ mod tests {
     #[test]
     fn durations_are_written_as_prometheus_writes_them() {
         let millis = |text| parse(text).map(|duration| duration.as_millis());
-        for (text, expected) in
-            [("0", 0), ("0s", 0), ("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("1w", 604_800_000)]
-        {
+        for (text, expected) in [
+            ("0", 0),
+            ("0s", 0),
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("1w", 604_800_000),
+        ] {
             assert_eq!(millis(text), Ok(expected), "{text}");
         }
-        for text in ["", "s", "1s1h", "1s1s", "1.5s", "-1s", "1 s", "5sec", "1h30", "+1s"] {
+        for text in [
+            "", "s", "1s1h", "1s1s", "1.5s", "-1s", "1 s", "5sec", "1h30", "+1s",
+        ] {
             assert_eq!(millis(text), Err(DurationError::Malformed), "{text}");
         }
         assert_eq!(millis("30"), Err(DurationError::NoUnit));

@@ -45,7 +45,8 @@ impl<'t> Document<'t> {
         if let Some(second) = documents.next() {
             return Err(Unreadable {
                 place: place_where_told_to_fail(text, second, 0),
-                message: "a second YAML document begins here; keep one, without `---` between".into(),
+                message: "a second YAML document begins here; keep one, without `---` between"
+                    .into(),
             });
         }
         let mut left = survey.shapes.into_iter().enumerate();
@@ -57,14 +58,21 @@ impl<'t> Document<'t> {
 
     /// Where the node numbered `mark` begins.
     pub(crate) fn place(&self, mark: usize) -> Option<Place> {
-        place_where_told_to_fail(self.text, serde_yaml::Deserializer::from_str(self.text), mark)
+        place_where_told_to_fail(
+            self.text,
+            serde_yaml::Deserializer::from_str(self.text),
+            mark,
+        )
     }
 }
 
 /// The text of a file: UTF-8, a byte order mark left out.
 pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Unreadable> {
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err(Unreadable { place: None, message: "the text is UTF-16; save it as UTF-8".into() });
+        return Err(Unreadable {
+            place: None,
+            message: "the text is UTF-16; save it as UTF-8".into(),
+        });
     }
     match str::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text)),
@@ -75,12 +83,23 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Unreadable> {
     }
 }
 
-fn place_where_told_to_fail(text: &str, document: serde_yaml::Deserializer<'_>, mark: usize) -> Option<Place> {
-    Survey::new(text, Some(mark)).root().deserialize(document).err().and_then(|error| place(&error))
+fn place_where_told_to_fail(
+    text: &str,
+    document: serde_yaml::Deserializer<'_>,
+    mark: usize,
+) -> Option<Place> {
+    Survey::new(text, Some(mark))
+        .root()
+        .deserialize(document)
+        .err()
+        .and_then(|error| place(&error))
 }
 
 fn place(error: &serde_yaml::Error) -> Option<Place> {
-    error.location().map(|location| Place { line: location.line(), column: location.column() })
+    error.location().map(|location| Place {
+        line: location.line(),
+        column: location.column(),
+    })
 }
 
 fn unreadable(text: &str, complaint: Option<&str>, error: &serde_yaml::Error) -> Unreadable {

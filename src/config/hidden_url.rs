@@ -29,12 +29,18 @@ impl fmt::Display for HiddenUrl {
         let mut url = self.0.clone();
         url.set_query(None);
         url.fmt(f)?;
-        if self.0.query().is_some() { write!(f, "?{REDACTED}") } else { Ok(()) }
+        if self.0.query().is_some() {
+            write!(f, "?{REDACTED}")
+        } else {
+            Ok(())
+        }
     }
 }
 
 impl fmt::Debug for HiddenUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HiddenUrl").field(&self.0.origin().ascii_serialization()).finish()
+        f.debug_tuple("HiddenUrl")
+            .field(&self.0.origin().ascii_serialization())
+            .finish()
     }
 }

@@ -43,7 +43,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "the file does not exist; check the path".to_owned(),
         io::ErrorKind::IsADirectory => "this is a directory; name the file in it".to_owned(),
-        io::ErrorKind::PermissionDenied => "no permission to read the file; let this user read it".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "no permission to read the file; let this user read it".to_owned()
+        }
         _ => format!("the file cannot be read: {error}"),
     })
 }
@@ -51,9 +53,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
 fn parse(bytes: &[u8], name: &Arc<Path>, folder: &Path) -> Result<Loaded, Problems> {
     let document = file::decode(bytes)
         .and_then(Document::read)
-        .map_err(|unreadable| Problem::of_file(name, unreadable.message).at(unreadable.place, ""))?;
+        .map_err(|unreadable| {
+            Problem::of_file(name, unreadable.message).at(unreadable.place, "")
+        })?;
     if matches!(document.root.value, Value::Null) {
-        return Err(Problem::of_file(name, "the file is empty; it needs `instances` at least").into());
+        return Err(
+            Problem::of_file(name, "the file is empty; it needs `instances` at least").into(),
+        );
     }
     let mut report = Report::default();
     let config = check::config(At::root(&document.root), folder, &mut report);

@@ -20,10 +20,16 @@ impl Place {
     /// The place of the byte `offset` of `text`.
     pub(crate) fn of_offset(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let line_start = before
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |newline| newline + 1);
         Self {
             line: before.split(|&byte| byte == b'\n').count(),
-            column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1,
+            column: String::from_utf8_lossy(&before[line_start..])
+                .chars()
+                .count()
+                + 1,
         }
     }
 }
@@ -42,12 +48,22 @@ pub struct Problem {
 impl Problem {
     /// A problem of a whole file.
     pub(crate) fn of_file(file: &Arc<Path>, message: impl Into<String>) -> Self {
-        Self { file: Some(Arc::clone(file)), place: None, path: String::new(), message: message.into() }
+        Self {
+            file: Some(Arc::clone(file)),
+            place: None,
+            path: String::new(),
+            message: message.into(),
+        }
     }
 
     /// A problem of what stands at `path` of the configuration, found when its text was gone.
     pub(crate) fn of_key(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { file: None, place: None, path: path.into(), message: message.into() }
+        Self {
+            file: None,
+            place: None,
+            path: path.into(),
+            message: message.into(),
+        }
     }
 
     /// The same problem, of what stands at `place` and `path` of the file.
@@ -128,14 +144,20 @@ impl Problems {
 
     /// Adds those of `other`.
     pub(crate) fn append(&mut self, other: Self) {
-        other.list.into_iter().for_each(|problem| self.push(problem));
+        other
+            .list
+            .into_iter()
+            .for_each(|problem| self.push(problem));
         self.unlisted += other.unlisted;
     }
 }
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self { list: vec![problem], unlisted: 0 }
+        Self {
+            list: vec![problem],
+            unlisted: 0,
+        }
     }
 }
 

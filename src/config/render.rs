@@ -7,8 +7,8 @@ use reqwest::Url;
 
 use super::duration::display;
 use super::{
-    Address, Authorization, Client, ClientUrl, Config, Credentials, Identity, Instance, Mode, Network, Provider, Query,
-    SecretSource, Session, Signature, StaleAfter, UrlTls,
+    Address, Authorization, Client, ClientUrl, Config, Credentials, Identity, Instance, Mode,
+    Network, Provider, Query, SecretSource, Session, Signature, StaleAfter, UrlTls,
 };
 use crate::presence::LabelName;
 
@@ -28,11 +28,23 @@ impl Display for Rendered<'_> {
 }
 
 fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
-    let Config { collect, limits, exposition, api, max_clients, probe, instances } = config;
+    let Config {
+        collect,
+        limits,
+        exposition,
+        api,
+        max_clients,
+        probe,
+        instances,
+    } = config;
     writeln!(out, "collect:")?;
     match collect.mode {
         Mode::Scrape => writeln!(out, "  mode: scrape")?,
-        Mode::Poll => writeln!(out, "  mode: poll\n  interval: {}", display(collect.interval))?,
+        Mode::Poll => writeln!(
+            out,
+            "  mode: poll\n  interval: {}",
+            display(collect.interval)
+        )?,
     }
     let query = match collect.query {
         Query::Single => "single",
@@ -72,11 +84,22 @@ fn write_config(out: &mut Formatter<'_>, config: &Config) -> fmt::Result {
     writeln!(out, "probe:")?;
     writeln!(out, "  any_client: {}", probe.any_client)?;
     writeln!(out, "instances:")?;
-    instances.iter().try_for_each(|instance| write_instance(out, instance))
+    instances
+        .iter()
+        .try_for_each(|instance| write_instance(out, instance))
 }
 
 fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
-    let Instance { id, address, credentials, calls_per_second, labels, clients, client_files, client_urls } = instance;
+    let Instance {
+        id,
+        address,
+        credentials,
+        calls_per_second,
+        labels,
+        clients,
+        client_files,
+        client_urls,
+    } = instance;
     writeln!(out, "  - id: {}", Scalar(id.as_str()))?;
     let (region, endpoint) = match address {
         Address::Region(region) => (Some(region), None),
@@ -107,44 +130,90 @@ fn write_instance(out: &mut Formatter<'_>, instance: &Instance) -> fmt::Result {
     if !client_files.is_empty() {
         writeln!(out, "    client_files:")?;
     }
-    client_files.iter().try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))?;
+    client_files
+        .iter()
+        .try_for_each(|glob| writeln!(out, "      - {}", Scalar(glob)))?;
     if !client_urls.is_empty() {
         writeln!(out, "    client_urls:")?;
     }
-    client_urls.iter().try_for_each(|url| write_client_url(out, url))
+    client_urls
+        .iter()
+        .try_for_each(|url| write_client_url(out, url))
 }
 
 fn write_client_url(out: &mut Formatter<'_>, client_url: &ClientUrl) -> fmt::Result {
-    let ClientUrl { url, refresh_interval, authorization, tls: UrlTls { ca_file, identity } } = client_url;
+    let ClientUrl {
+        url,
+        refresh_interval,
+        authorization,
+        tls: UrlTls { ca_file, identity },
+    } = client_url;
     writeln!(out, "      - url: {}", Scalar(&url.to_string()))?;
-    writeln!(out, "        refresh_interval: {}", display(*refresh_interval))?;
+    writeln!(
+        out,
+        "        refresh_interval: {}",
+        display(*refresh_interval)
+    )?;
     match authorization {
         None => {}
-        Some(Authorization::Basic { username, password_file }) => {
+        Some(Authorization::Basic {
+            username,
+            password_file,
+        }) => {
             writeln!(out, "        basic_auth:")?;
             writeln!(out, "          username: {}", Scalar(username))?;
-            writeln!(out, "          password_file: {}", Scalar(&password_file.to_string_lossy()))?;
+            writeln!(
+                out,
+                "          password_file: {}",
+                Scalar(&password_file.to_string_lossy())
+            )?;
         }
-        Some(Authorization::Token { scheme, credentials_file }) => {
+        Some(Authorization::Token {
+            scheme,
+            credentials_file,
+        }) => {
             writeln!(out, "        authorization:")?;
             writeln!(out, "          type: {}", Scalar(scheme))?;
-            writeln!(out, "          credentials_file: {}", Scalar(&credentials_file.to_string_lossy()))?;
+            writeln!(
+                out,
+                "          credentials_file: {}",
+                Scalar(&credentials_file.to_string_lossy())
+            )?;
         }
     }
     if client_url.tls != UrlTls::default() {
         writeln!(out, "        tls_config:")?;
     }
     if let Some(file) = ca_file {
-        writeln!(out, "          ca_file: {}", Scalar(&file.to_string_lossy()))?;
+        writeln!(
+            out,
+            "          ca_file: {}",
+            Scalar(&file.to_string_lossy())
+        )?;
     }
-    if let Some(Identity { cert_file, key_file }) = identity {
-        writeln!(out, "          cert_file: {}", Scalar(&cert_file.to_string_lossy()))?;
-        writeln!(out, "          key_file: {}", Scalar(&key_file.to_string_lossy()))?;
+    if let Some(Identity {
+        cert_file,
+        key_file,
+    }) = identity
+    {
+        writeln!(
+            out,
+            "          cert_file: {}",
+            Scalar(&cert_file.to_string_lossy())
+        )?;
+        writeln!(
+            out,
+            "          key_file: {}",
+            Scalar(&key_file.to_string_lossy())
+        )?;
     }
     Ok(())
 }
 
-fn write_credentials(out: &mut Formatter<'_>, Credentials { provider, account }: &Credentials) -> fmt::Result {
+fn write_credentials(
+    out: &mut Formatter<'_>,
+    Credentials { provider, account }: &Credentials,
+) -> fmt::Result {
     writeln!(out, "    credentials:")?;
     if let Some(account) = account {
         writeln!(out, "      account: {}", Scalar(account))?;
@@ -160,25 +229,48 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
         Provider::AccessKey { id, secret } => {
             let secret = match secret {
                 SecretSource::Inline(secret) => format!("access_key_secret: {secret}"),
-                SecretSource::File(file) => format!("access_key_secret_file: {}", Scalar(&file.to_string_lossy())),
+                SecretSource::File(file) => format!(
+                    "access_key_secret_file: {}",
+                    Scalar(&file.to_string_lossy())
+                ),
             };
-            vec!["type: access_key".into(), format!("access_key_id: {}", Scalar(id)), secret]
+            vec![
+                "type: access_key".into(),
+                format!("access_key_id: {}", Scalar(id)),
+                secret,
+            ]
         }
         Provider::Env => vec!["type: env".into()],
-        Provider::Profile { name, file, endpoints } => given(
+        Provider::Profile {
+            name,
+            file,
+            endpoints,
+        } => given(
             "profile",
             [
                 ("profile", name.clone()),
                 ("file", file.as_deref().map(path)),
                 ("sts_endpoint", endpoints.sts.as_ref().map(Url::to_string)),
-                ("metadata_endpoint", endpoints.metadata.as_ref().map(Url::to_string)),
+                (
+                    "metadata_endpoint",
+                    endpoints.metadata.as_ref().map(Url::to_string),
+                ),
             ],
         ),
         Provider::EcsRamRole { role, endpoint } => given(
             "ecs_ram_role",
-            [("role", role.clone()), ("metadata_endpoint", endpoint.as_ref().map(Url::to_string))],
+            [
+                ("role", role.clone()),
+                ("metadata_endpoint", endpoint.as_ref().map(Url::to_string)),
+            ],
         ),
-        Provider::Oidc { role_arn, provider_arn, token_file, session, sts_endpoint } => {
+        Provider::Oidc {
+            role_arn,
+            provider_arn,
+            token_file,
+            session,
+            sts_endpoint,
+        } => {
             let keys = [
                 ("role_arn", role_arn.clone()),
                 ("oidc_provider_arn", provider_arn.clone()),
@@ -187,7 +279,13 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             ];
             given("oidc", keys.into_iter().chain(session_keys(session)))
         }
-        Provider::AssumeRole { source, role_arn, external_id, session, sts_endpoint } => {
+        Provider::AssumeRole {
+            source,
+            role_arn,
+            external_id,
+            session,
+            sts_endpoint,
+        } => {
             let keys = [
                 ("role_arn", Some(role_arn.clone())),
                 ("external_id", external_id.clone()),
@@ -195,7 +293,11 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             ];
             let mut lines = given("assume_role", keys.into_iter().chain(session_keys(session)));
             lines.push("source:".into());
-            lines.extend(provider_lines(source).into_iter().map(|line| format!("  {line}")));
+            lines.extend(
+                provider_lines(source)
+                    .into_iter()
+                    .map(|line| format!("  {line}")),
+            );
             lines
         }
         Provider::Uri(uri) => given("uri", [("uri", uri.as_ref().map(ToString::to_string))]),
@@ -203,7 +305,9 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
             let mut lines = vec!["type: chain".into(), "providers:".into()];
             for provider in providers {
                 let inner = provider_lines(provider).into_iter().enumerate();
-                lines.extend(inner.map(|(n, line)| format!("  {} {line}", if n == 0 { '-' } else { ' ' })));
+                lines.extend(
+                    inner.map(|(n, line)| format!("  {} {line}", if n == 0 { '-' } else { ' ' })),
+                );
             }
             lines
         }
@@ -211,12 +315,25 @@ fn provider_lines(provider: &Provider) -> Vec<String> {
 }
 
 /// The type, and the keys that have a value.
-fn given(kind: &str, keys: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Vec<String> {
-    let lines = keys.into_iter().filter_map(|(key, value)| Some(format!("{key}: {}", Scalar(&value?))));
-    std::iter::once(format!("type: {kind}")).chain(lines).collect()
+fn given(
+    kind: &str,
+    keys: impl IntoIterator<Item = (&'static str, Option<String>)>,
+) -> Vec<String> {
+    let lines = keys
+        .into_iter()
+        .filter_map(|(key, value)| Some(format!("{key}: {}", Scalar(&value?))));
+    std::iter::once(format!("type: {kind}"))
+        .chain(lines)
+        .collect()
 }
 
-fn session_keys(Session { name, duration, policy }: &Session) -> [(&'static str, Option<String>); 3] {
+fn session_keys(
+    Session {
+        name,
+        duration,
+        policy,
+    }: &Session,
+) -> [(&'static str, Option<String>); 3] {
     [
         ("role_session_name", name.clone()),
         ("duration", Some(display(*duration).to_string())),
@@ -229,7 +346,10 @@ fn path(path: &Path) -> String {
 }
 
 fn label_map(labels: &[(LabelName, String)]) -> String {
-    let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}: {}", Scalar(value))).collect();
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", Scalar(value)))
+        .collect();
     format!("{{{}}}", labels.join(", "))
 }
 
@@ -241,8 +361,12 @@ impl Display for Scalar<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let text = self.0;
         let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./@".contains(c))
-            && !["null", "true", "false"].iter().any(|other| text.eq_ignore_ascii_case(other));
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-./@".contains(c))
+            && !["null", "true", "false"]
+                .iter()
+                .any(|other| text.eq_ignore_ascii_case(other));
         if word {
             return f.write_str(text);
         }
@@ -251,7 +375,13 @@ impl Display for Scalar<'_> {
             match c {
                 '"' | '\\' => write!(f, "\\{c}")?,
                 // What YAML does not take for printable, or takes for a line break.
-                '\0'..='\x1F' | '\x7F'..='\u{A0}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}' => {
+                '\0'..='\x1F'
+                | '\x7F'..='\u{A0}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{FEFF}'
+                | '\u{FFFE}'
+                | '\u{FFFF}' => {
                     write!(f, "\\u{:04X}", u32::from(c))?;
                 }
                 c => f.write_char(c)?,

@@ -24,37 +24,71 @@ struct Finding {
 
 impl Report {
     /// What makes the text unusable.
-    pub(crate) fn problem(&mut self, mark: usize, path: impl fmt::Display, message: impl Into<String>) {
+    pub(crate) fn problem(
+        &mut self,
+        mark: usize,
+        path: impl fmt::Display,
+        message: impl Into<String>,
+    ) {
         if self.problems.len() < LISTED {
-            self.problems.push(Finding { mark, path: path.to_string(), message: message.into() });
+            self.problems.push(Finding {
+                mark,
+                path: path.to_string(),
+                message: message.into(),
+            });
         } else {
             self.unlisted += 1;
         }
     }
 
     /// What is odd, but possible.
-    pub(crate) fn warning(&mut self, mark: usize, path: impl fmt::Display, message: impl Into<String>) {
+    pub(crate) fn warning(
+        &mut self,
+        mark: usize,
+        path: impl fmt::Display,
+        message: impl Into<String>,
+    ) {
         if self.warnings.len() < LISTED {
-            self.warnings.push(Finding { mark, path: path.to_string(), message: message.into() });
+            self.warnings.push(Finding {
+                mark,
+                path: path.to_string(),
+                message: message.into(),
+            });
         }
     }
 
     /// The problems and the warnings in the order of their places, which `place` finds by mark.
-    pub(crate) fn locate(self, file: &Arc<Path>, place: impl Fn(usize) -> Option<Place>) -> (Problems, Vec<Problem>) {
+    pub(crate) fn locate(
+        self,
+        file: &Arc<Path>,
+        place: impl Fn(usize) -> Option<Place>,
+    ) -> (Problems, Vec<Problem>) {
         let locate = |findings: Vec<Finding>| {
             let mut located: Vec<_> = findings
                 .into_iter()
-                .map(|Finding { mark, path, message }| Problem {
-                    file: Some(Arc::clone(file)),
-                    place: place(mark),
-                    path,
-                    message,
-                })
+                .map(
+                    |Finding {
+                         mark,
+                         path,
+                         message,
+                     }| Problem {
+                        file: Some(Arc::clone(file)),
+                        place: place(mark),
+                        path,
+                        message,
+                    },
+                )
                 .collect();
             located.sort_by_key(Problem::place);
             located
         };
-        (Problems { list: locate(self.problems), unlisted: self.unlisted }, locate(self.warnings))
+        (
+            Problems {
+                list: locate(self.problems),
+                unlisted: self.unlisted,
+            },
+            locate(self.warnings),
+        )
     }
 }
 

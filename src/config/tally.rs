@@ -9,7 +9,10 @@ pub(crate) struct Tally<P> {
 
 impl<P> Default for Tally<P> {
     fn default() -> Self {
-        Self { count: 0, first: None }
+        Self {
+            count: 0,
+            first: None,
+        }
     }
 }
 

@@ -144,7 +144,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { single_per_second: 220, batch_per_second: 80, share: 1.0 }
+        Self {
+            single_per_second: 220,
+            batch_per_second: 80,
+            share: 1.0,
+        }
     }
 }
 
@@ -307,7 +311,11 @@ pub struct Session {
 
 impl Default for Session {
     fn default() -> Self {
-        Self { name: None, duration: Duration::from_secs(3600), policy: None }
+        Self {
+            name: None,
+            duration: Duration::from_secs(3600),
+            policy: None,
+        }
     }
 }
 

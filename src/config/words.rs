@@ -8,7 +8,11 @@ pub(crate) fn shown(text: &str) -> String {
 /// `text` cut where it is long, on one line.
 pub(crate) fn bounded(text: &str) -> String {
     const MOST: usize = 80;
-    let mut line: String = text.chars().take(MOST).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+    let mut line: String = text
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect();
     if text.chars().nth(MOST).is_some() {
         line.push('…');
     }
@@ -25,10 +29,22 @@ pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
 
 /// The word of `words` that `word` is close to, or all of them.
 pub(crate) fn suggestion(word: &str, words: &[&str]) -> String {
-    let nearest = words.iter().map(|known| (distance(word, known), *known)).min();
+    let nearest = words
+        .iter()
+        .map(|known| (distance(word, known), *known))
+        .min();
     match nearest {
-        Some((distance, known)) if distance * 3 <= known.len() => format!("did you mean `{known}`?"),
-        _ => format!("known here: {}", words.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")),
+        Some((distance, known)) if distance * 3 <= known.len() => {
+            format!("did you mean `{known}`?")
+        }
+        _ => format!(
+            "known here: {}",
+            words
+                .iter()
+                .map(|known| format!("`{known}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     }
 }
 
@@ -56,7 +72,10 @@ mod tests {
 
     #[test]
     fn a_near_miss_is_recognised_and_a_far_one_gets_the_list() {
-        assert_eq!(suggestion("max_agee", &["max_age", "mode"]), "did you mean `max_age`?");
+        assert_eq!(
+            suggestion("max_agee", &["max_age", "mode"]),
+            "did you mean `max_age`?"
+        );
         assert_eq!(suggestion("poll", &["v3", "v2"]), "known here: `v3`, `v2`");
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);

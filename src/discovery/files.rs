@@ -17,7 +17,10 @@ pub(super) struct Matched {
 
 /// The files that `pattern` matches, in the order of their names.
 pub(super) fn matched(pattern: &str) -> Matched {
-    let mut matched = Matched { files: Vec::new(), problems: Problems::default() };
+    let mut matched = Matched {
+        files: Vec::new(),
+        problems: Problems::default(),
+    };
     // The configuration has checked that it is a pattern.
     for path in glob::glob(pattern).into_iter().flatten() {
         match path {
@@ -25,7 +28,10 @@ pub(super) fn matched(pattern: &str) -> Matched {
             Ok(path) => matched.files.push(path),
             Err(error) => {
                 let file: Arc<Path> = error.path().into();
-                matched.problems.push(Problem::of_file(&file, format!("cannot be looked into: {}", error.error())));
+                matched.problems.push(Problem::of_file(
+                    &file,
+                    format!("cannot be looked into: {}", error.error()),
+                ));
             }
         }
     }
@@ -35,7 +41,9 @@ pub(super) fn matched(pattern: &str) -> Matched {
 /// Whether `pattern` can match only the one file that it names.
 pub(super) fn is_literal(pattern: &str) -> bool {
     // Brackets around a special character stand for just that character.
-    let rest = ["[[]", "[]]", "[*]", "[?]"].iter().fold(pattern.to_owned(), |rest, one| rest.replace(one, ""));
+    let rest = ["[[]", "[]]", "[*]", "[?]"]
+        .iter()
+        .fold(pattern.to_owned(), |rest, one| rest.replace(one, ""));
     !rest.contains(['*', '?', '[', ']'])
 }
 
@@ -61,15 +69,26 @@ pub(super) fn directories(pattern: &str, files: &[PathBuf]) -> BTreeSet<PathBuf>
     if is_literal(pattern) {
         named.pop();
     }
-    let of_files = files.iter().filter_map(|file| file.parent()).map(Path::to_owned);
-    let here = |path: PathBuf| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path };
+    let of_files = files
+        .iter()
+        .filter_map(|file| file.parent())
+        .map(Path::to_owned);
+    let here = |path: PathBuf| {
+        if path.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            path
+        }
+    };
     of_files.chain([named]).map(here).collect()
 }
 
 fn unescaped(literal: &str) -> String {
     [("[*]", "*"), ("[?]", "?"), ("[]]", "]"), ("[[]", "[")]
         .iter()
-        .fold(literal.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+        .fold(literal.to_owned(), |text, (escaped, plain)| {
+            text.replace(escaped, plain)
+        })
 }
 
 #[cfg(test)]
@@ -78,7 +97,11 @@ mod tests {
 
     #[test]
     fn a_pattern_is_literal_when_it_names_one_file() {
-        for literal in ["a.yaml", "/etc/x/a.yaml", &format!("{}/a.json", Pattern::escape("/srv/[a]*?"))] {
+        for literal in [
+            "a.yaml",
+            "/etc/x/a.yaml",
+            &format!("{}/a.json", Pattern::escape("/srv/[a]*?")),
+        ] {
             assert!(is_literal(literal), "{literal}");
         }
         for pattern in ["*.yaml", "a?.yaml", "[ab].yaml", "**/a.yaml", "[!c]*.yaml"] {
@@ -94,7 +117,13 @@ mod tests {
         };
         assert_eq!(told("/etc/x/a.yaml", &[]), [Path::new("/etc/x")]);
         assert_eq!(told("a.yaml", &[]), [Path::new(".")]);
-        assert_eq!(told("/etc/*/a.yaml", &["/etc/b/a.yaml"]), [Path::new("/etc"), Path::new("/etc/b")]);
-        assert_eq!(told(&format!("{}/*.json", Pattern::escape("/srv/[a]*")), &[]), [Path::new("/srv/[a]*")]);
+        assert_eq!(
+            told("/etc/*/a.yaml", &["/etc/b/a.yaml"]),
+            [Path::new("/etc"), Path::new("/etc/b")]
+        );
+        assert_eq!(
+            told(&format!("{}/*.json", Pattern::escape("/srv/[a]*")), &[]),
+            [Path::new("/srv/[a]*")]
+        );
     }
 }

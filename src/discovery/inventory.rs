@@ -54,7 +54,13 @@ impl Inventories {
     pub fn new() -> (Self, mpsc::Receiver<Inventory>) {
         // An answer may be large: the next one is not read before somebody took the last.
         let (answers, receiver) = mpsc::channel(1);
-        (Self { answers, tasks: Vec::new() }, receiver)
+        (
+            Self {
+                answers,
+                tasks: Vec::new(),
+            },
+            receiver,
+        )
     }
 
     /// Asks `urls` from now on, and no others. Those that are asked already keep their pace.
@@ -79,8 +85,19 @@ async fn ask(url: ClientUrl, answers: mpsc::Sender<Inventory>) {
     loop {
         let started = Instant::now();
         let answer = fetch(&url).await;
-        let wait = if answer.is_ok() { url.refresh_interval } else { url.refresh_interval.min(AGAIN) };
-        if answers.send(Inventory { url: url.clone(), answer }).await.is_err() {
+        let wait = if answer.is_ok() {
+            url.refresh_interval
+        } else {
+            url.refresh_interval.min(AGAIN)
+        };
+        if answers
+            .send(Inventory {
+                url: url.clone(),
+                answer,
+            })
+            .await
+            .is_err()
+        {
             return;
         }
         sleep_until(started + wait).await;
@@ -92,7 +109,10 @@ async fn fetch(url: &ClientUrl) -> Result<Vec<u8>, String> {
     let patience = PATIENCE.min(url.refresh_interval);
     match tokio::time::timeout(patience, attempt(url)).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("has not answered within {}", config::duration::display(patience))),
+        Err(_) => Err(format!(
+            "has not answered within {}",
+            config::duration::display(patience)
+        )),
     }
 }
 
@@ -103,7 +123,10 @@ async fn attempt(url: &ClientUrl) -> Result<Vec<u8>, String> {
         .get(url.url.expose().clone())
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, format!("mqtt-presence-exporter/{VERSION}"))
-        .header(REFRESH_INTERVAL, url.refresh_interval.as_secs_f64().to_string());
+        .header(
+            REFRESH_INTERVAL,
+            url.refresh_interval.as_secs_f64().to_string(),
+        );
     if let Some(credentials) = credentials {
         request = request.header(AUTHORIZATION, credentials);
     }
@@ -117,26 +140,52 @@ async fn attempt(url: &ClientUrl) -> Result<Vec<u8>, String> {
 async fn http(url: &ClientUrl) -> Result<reqwest::Client, String> {
     let url = url.clone();
     let made = move || {
-        let identity = url.tls.identity.as_ref().map(|identity| (&*identity.cert_file, &*identity.key_file));
-        client_as([url.url.expose()], url.tls.ca_file.as_deref(), identity, CONNECT_TIMEOUT)
+        let identity = url
+            .tls
+            .identity
+            .as_ref()
+            .map(|identity| (&*identity.cert_file, &*identity.key_file));
+        client_as(
+            [url.url.expose()],
+            url.tls.ca_file.as_deref(),
+            identity,
+            CONNECT_TIMEOUT,
+        )
     };
-    let made = tokio::task::spawn_blocking(made).await.map_err(|error| error.to_string())?;
-    made.map_err(|error| causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    let made = tokio::task::spawn_blocking(made)
+        .await
+        .map_err(|error| error.to_string())?;
+    made.map_err(|error| {
+        causes(&error)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
+    })
 }
 
 /// The header that says who asks.
 async fn credentials(url: &ClientUrl) -> Result<Option<HeaderValue>, String> {
     let text = match &url.authorization {
         None => return Ok(None),
-        Some(Authorization::Basic { username, password_file }) => {
+        Some(Authorization::Basic {
+            username,
+            password_file,
+        }) => {
             let password = secret(password_file.clone()).await?;
-            format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+            format!(
+                "Basic {}",
+                STANDARD.encode(format!("{username}:{password}"))
+            )
         }
-        Some(Authorization::Token { scheme, credentials_file }) => {
+        Some(Authorization::Token {
+            scheme,
+            credentials_file,
+        }) => {
             format!("{scheme} {}", secret(credentials_file.clone()).await?)
         }
     };
-    let mut header = HeaderValue::try_from(text).map_err(|_| "the token has a character that no header may have")?;
+    let mut header = HeaderValue::try_from(text)
+        .map_err(|_| "the token has a character that no header may have")?;
     header.set_sensitive(true);
     Ok(Some(header))
 }
@@ -144,7 +193,9 @@ async fn credentials(url: &ClientUrl) -> Result<Option<HeaderValue>, String> {
 /// What is in a file, without the white space at its end that every editor adds.
 async fn secret(file: PathBuf) -> Result<String, String> {
     let shown = file.display().to_string();
-    let read = tokio::task::spawn_blocking(move || config::read(&file)).await.map_err(|error| error.to_string())?;
+    let read = tokio::task::spawn_blocking(move || config::read(&file))
+        .await
+        .map_err(|error| error.to_string())?;
     let bytes = read.map_err(|message| format!("{shown}: {message}"))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown}: is not text"))?;
     match text.trim_end() {
@@ -155,7 +206,13 @@ async fn secret(file: PathBuf) -> Result<String, String> {
 
 /// Whether the answer is one of an inventory.
 fn check(response: &Response) -> Result<(), String> {
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     let status = response.status();
     if status.is_redirection() {
         let mut target = response.url().join(header(LOCATION)).ok();
@@ -163,19 +220,29 @@ fn check(response: &Response) -> Result<(), String> {
             target.set_query(None);
         }
         let target = target.map(String::from).unwrap_or_default();
-        return Err(format!("answered {status} and leads to {target}; write that as its `url` if it is right"));
+        return Err(format!(
+            "answered {status} and leads to {target}; write that as its `url` if it is right"
+        ));
     }
     if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-        return Err(format!("answered {status}; check `basic_auth` or `authorization`, and the file named there"));
+        return Err(format!(
+            "answered {status}; check `basic_auth` or `authorization`, and the file named there"
+        ));
     }
     if status != StatusCode::OK {
         return Err(format!("answered {status}, not 200 OK"));
     }
-    let kind = header(CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    let kind = header(CONTENT_TYPE)
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     if kind.eq_ignore_ascii_case("application/json") {
         Ok(())
     } else {
-        Err(format!("answered with the Content-Type `{kind}`, not `application/json`; is it the right URL?"))
+        Err(format!(
+            "answered with the Content-Type `{kind}`, not `application/json`; is it the right URL?"
+        ))
     }
 }
 
@@ -193,9 +260,16 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
 /// Why there is no whole answer. The innermost cause says what happened; the library's own text
 /// has the URL in it, and so perhaps a secret.
 fn transport(error: &reqwest::Error) -> String {
-    let cause = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    let cause = causes(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let refused = causes(error)
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == ErrorKind::ConnectionRefused);
-    if refused || error.is_connect() { format!("cannot be reached: {cause}") } else { format!("broke off: {cause}") }
+    if refused || error.is_connect() {
+        format!("cannot be reached: {cause}")
+    } else {
+        format!("broke off: {cause}")
+    }
 }

@@ -14,10 +14,18 @@ use crate::config::{Place, Unreadable, unknown};
 /// Reads the groups of clients of `text`; marks are offsets in it.
 pub(super) fn read(text: &str, listing: &mut Listing<'_, '_>) -> Result<(), Unreadable> {
     let root: &RawValue = serde_json::from_str(text).map_err(|error| {
-        let place = Place { line: error.line(), column: error.column() };
+        let place = Place {
+            line: error.line(),
+            column: error.column(),
+        };
         let words = error.to_string();
-        let words = words.strip_suffix(&format!(" at line {} column {}", place.line, place.column)).unwrap_or(&words);
-        Unreadable { place: Some(place), message: format!("not valid JSON: {words}") }
+        let words = words
+            .strip_suffix(&format!(" at line {} column {}", place.line, place.column))
+            .unwrap_or(&words);
+        Unreadable {
+            place: Some(place),
+            message: format!("not valid JSON: {words}"),
+        }
     })?;
     let mut reader = Reader { text, listing };
     for (n, group) in reader.items(root, "").into_iter().enumerate() {
@@ -38,7 +46,11 @@ impl<'t> Reader<'t, '_, '_, '_> {
             match &*key {
                 "targets" => targets = Some(value),
                 "labels" => labels = self.labels(value, &format!("{path}.labels")),
-                _ => self.problem(value, format_args!("{path}.{key}"), unknown(&key, &["targets", "labels"])),
+                _ => self.problem(
+                    value,
+                    format_args!("{path}.{key}"),
+                    unknown(&key, &["targets", "labels"]),
+                ),
             }
         }
         self.listing.group(&labels, self.mark(group), path);
@@ -62,7 +74,8 @@ impl<'t> Reader<'t, '_, '_, '_> {
         for (name, value) in self.entries(value, path) {
             let path = format_args!("{path}.{name}");
             if let Some(text) = self.string(value, path) {
-                self.listing.label(&mut labels, &name, &text, self.mark(value), path);
+                self.listing
+                    .label(&mut labels, &name, &text, self.mark(value), path);
             }
         }
         labels
@@ -72,12 +85,21 @@ impl<'t> Reader<'t, '_, '_, '_> {
         value.get().as_ptr().addr() - self.text.as_ptr().addr()
     }
 
-    fn problem(&mut self, value: &'t RawValue, path: impl fmt::Display, message: impl Into<String>) {
+    fn problem(
+        &mut self,
+        value: &'t RawValue,
+        path: impl fmt::Display,
+        message: impl Into<String>,
+    ) {
         self.listing.report.problem(self.mark(value), path, message);
     }
 
     fn expected(&mut self, value: &'t RawValue, path: impl fmt::Display, what: &str) {
-        self.problem(value, path, format!("expected {what}, found {}", kind(value).name()));
+        self.problem(
+            value,
+            path,
+            format!("expected {what}, found {}", kind(value).name()),
+        );
     }
 
     fn items(&mut self, value: &'t RawValue, path: impl fmt::Display) -> Vec<&'t RawValue> {
@@ -94,14 +116,22 @@ impl<'t> Reader<'t, '_, '_, '_> {
             return Vec::new();
         }
         let Ok(Entries(mut entries)) = serde_json::from_str(value.get()) else {
-            self.problem(value, path, "has a key with an escape (`\\u…`) that stands for no character");
+            self.problem(
+                value,
+                path,
+                "has a key with an escape (`\\u…`) that stands for no character",
+            );
             return Vec::new();
         };
         let mut seen = HashSet::new();
         entries.retain(|(key, value)| {
             let new = seen.insert(key.clone());
             if !new {
-                self.problem(value, format_args!("{path}.{key}"), "the key is given twice; remove one of the two");
+                self.problem(
+                    value,
+                    format_args!("{path}.{key}"),
+                    "the key is given twice; remove one of the two",
+                );
             }
             new
         });
@@ -119,7 +149,11 @@ impl<'t> Reader<'t, '_, '_, '_> {
         }
         let unescaped = serde_json::from_str(text).ok();
         if unescaped.is_none() {
-            self.problem(value, path, "has an escape (`\\u…`) that stands for no character");
+            self.problem(
+                value,
+                path,
+                "has an escape (`\\u…`) that stands for no character",
+            );
         }
         unescaped.map(Cow::Owned)
     }

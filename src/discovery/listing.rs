@@ -34,8 +34,15 @@ pub(super) struct Rosters<'c> {
 impl<'c> Rosters<'c> {
     pub(super) fn new(instances: &'c [Instance], shard: Shard) -> Self {
         Self {
-            all: instances.iter().map(|instance| Roster::new(instance, shard)).collect(),
-            by_id: instances.iter().enumerate().map(|(n, instance)| (instance.id.as_str(), n)).collect(),
+            all: instances
+                .iter()
+                .map(|instance| Roster::new(instance, shard))
+                .collect(),
+            by_id: instances
+                .iter()
+                .enumerate()
+                .map(|(n, instance)| (instance.id.as_str(), n))
+                .collect(),
             foreign: Tally::default(),
         }
     }
@@ -47,7 +54,11 @@ impl<'c> Rosters<'c> {
 
     /// The fleets, in the order of the configuration, and the warnings that are about all of them.
     pub(super) fn finish(self, warnings: &mut Vec<Problem>) -> Vec<Fleet> {
-        let fleets = self.all.into_iter().map(|roster| roster.finish(warnings)).collect();
+        let fleets = self
+            .all
+            .into_iter()
+            .map(|roster| roster.finish(warnings))
+            .collect();
         let foreign = self.foreign.warning("its clients are left out");
         warnings.extend(foreign.map(|(place, message)| place.saying(message)));
         fleets
@@ -77,7 +88,10 @@ impl<'c> Roster<'c> {
     /// The labels `own` of a client and, where it has none of the name, those of the instance;
     /// sorted, so that equal sets are equal.
     pub(super) fn with_instance_labels(&self, own: &Labels) -> Labels {
-        let inherited = self.instance_labels.iter().filter(|(name, _)| own.iter().all(|(other, _)| other != name));
+        let inherited = self
+            .instance_labels
+            .iter()
+            .filter(|(name, _)| own.iter().all(|(other, _)| other != name));
         let mut labels: Labels = own.iter().chain(inherited).cloned().collect();
         labels.sort();
         labels
@@ -88,7 +102,10 @@ impl<'c> Roster<'c> {
         if !self.shard.owns(client.as_str()) {
             return Ok(());
         }
-        self.fleet.push(client.as_str(), labels.iter().map(|(name, value)| (name, value.as_str())))
+        self.fleet.push(
+            client.as_str(),
+            labels.iter().map(|(name, value)| (name, value.as_str())),
+        )
     }
 
     /// The fleet, and the warnings that are about all of it.
@@ -125,7 +142,16 @@ impl<'f, 'c> Listing<'f, 'c> {
         home: usize,
     ) -> Self {
         let (report, labels) = (Report::default(), Labels::new());
-        Self { report, file, place, rosters, home, instance: Some(home), labels, clients: 0 }
+        Self {
+            report,
+            file,
+            place,
+            rosters,
+            home,
+            instance: Some(home),
+            labels,
+            clients: 0,
+        }
     }
 
     /// Adds a label to those of a group. Names that begin with `__` are dropped, as Prometheus does
@@ -159,20 +185,31 @@ impl<'f, 'c> Listing<'f, 'c> {
         } else {
             let id = shown(group.instance.as_deref().unwrap_or_default());
             let here = Problem::of_file(self.file, "").at((self.place)(mark), path.to_string());
-            self.rosters.foreign.add(|| (here, format!("belongs to the instance {id}, which is not configured")));
+            self.rosters.foreign.add(|| {
+                (
+                    here,
+                    format!("belongs to the instance {id}, which is not configured"),
+                )
+            });
         }
     }
 
     /// One client of the group.
     pub(super) fn client(&mut self, id: &str, mark: usize, path: impl fmt::Display) {
         let Ok(client) = ClientId::new(id) else {
-            self.report.problem(mark, path, "is empty; write a client ID or remove it");
+            self.report
+                .problem(mark, path, "is empty; write a client ID or remove it");
             return;
         };
         self.clients += 1;
         let Some(n) = self.instance else { return };
         let roster = &mut self.rosters.all[n];
-        let here = |text| (Problem::of_file(self.file, "").at((self.place)(mark), path.to_string()), text);
+        let here = |text| {
+            (
+                Problem::of_file(self.file, "").at((self.place)(mark), path.to_string()),
+                text,
+            )
+        };
         match roster.add(&client, &self.labels) {
             Ok(()) => {
                 if let Some(why) = client.irregularity() {
@@ -181,7 +218,9 @@ impl<'f, 'c> Listing<'f, 'c> {
             }
             Err(FleetError::Duplicate { same_labels: true }) => {}
             Err(FleetError::Duplicate { same_labels: false }) => {
-                roster.conflicts.add(|| here(format!("{} is listed again with other labels", shown(id))));
+                roster
+                    .conflicts
+                    .add(|| here(format!("{} is listed again with other labels", shown(id))));
             }
             Err(error @ FleetError::TooLong) => self.report.problem(mark, path, error.to_string()),
         }
@@ -190,6 +229,10 @@ impl<'f, 'c> Listing<'f, 'c> {
     /// How many clients the text lists, or what is wrong with it.
     pub(super) fn finish(self) -> Result<usize, Problems> {
         let (problems, _) = self.report.locate(self.file, self.place);
-        if problems.is_empty() { Ok(self.clients) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(self.clients)
+        } else {
+            Err(problems)
+        }
     }
 }

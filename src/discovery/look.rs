@@ -47,11 +47,16 @@ impl Look {
             let mut seen = BTreeSet::new();
             for (at, pattern) in instance.client_files.iter().enumerate() {
                 let name: Arc<str> = pattern.as_str().into();
-                for path in look.files(&name, &format!("instances[{n}].client_files[{at}]"), before) {
+                for path in look.files(&name, &format!("instances[{n}].client_files[{at}]"), before)
+                {
                     if seen.insert(path.clone()) {
                         let place = Place::File(path);
                         look.read(&name, &place, before);
-                        look.items.push(Item { instance: n, name: Arc::clone(&name), place });
+                        look.items.push(Item {
+                            instance: n,
+                            name: Arc::clone(&name),
+                            place,
+                        });
                     }
                 }
             }
@@ -60,7 +65,11 @@ impl Look {
                 if let Some(text) = before.get(&place) {
                     look.texts.put(place.clone(), Arc::clone(text));
                 }
-                look.items.push(Item { instance: n, name: url.url.to_string().into(), place });
+                look.items.push(Item {
+                    instance: n,
+                    name: url.url.to_string().into(),
+                    place,
+                });
             }
         }
         look
@@ -68,10 +77,15 @@ impl Look {
 
     /// The files that a pattern leads to. Those that could not be looked for are as `before`.
     fn files(&mut self, pattern: &Arc<str>, key: &str, before: &Texts) -> Vec<PathBuf> {
-        let files::Matched { mut files, problems } = files::matched(pattern);
+        let files::Matched {
+            mut files,
+            problems,
+        } = files::matched(pattern);
         self.directories.extend(files::directories(pattern, &files));
         let known = before.places().filter_map(|place| match place {
-            Place::File(path) if files::leads_to(pattern, path) && !files.contains(path) => Some(path.clone()),
+            Place::File(path) if files::leads_to(pattern, path) && !files.contains(path) => {
+                Some(path.clone())
+            }
             _ => None,
         });
         let known: Vec<_> = known.collect();
@@ -81,10 +95,16 @@ impl Look {
             files.extend(known);
         }
         if files.is_empty() && problems.is_empty() {
-            self.warnings.push(Problem::of_key(key, format!("no file matches `{pattern}`; check the path")));
+            self.warnings.push(Problem::of_key(
+                key,
+                format!("no file matches `{pattern}`; check the path"),
+            ));
         }
         if !problems.is_empty() {
-            self.failures.push(Failure { name: Arc::clone(pattern), problems });
+            self.failures.push(Failure {
+                name: Arc::clone(pattern),
+                problems,
+            });
         }
         files
     }
@@ -99,7 +119,10 @@ impl Look {
             Ok(bytes) => self.texts.put(place.clone(), before.text(place, &bytes)),
             Err(message) => {
                 let problems = Problem::of_file(&place.as_file(), message).into();
-                self.failures.push(Failure { name: Arc::clone(name), problems });
+                self.failures.push(Failure {
+                    name: Arc::clone(name),
+                    problems,
+                });
                 self.fall_back(place, before);
             }
         }
@@ -107,7 +130,9 @@ impl Look {
 
     /// Lets `place` say what it said `before`; nothing, where that is no help.
     fn fall_back(&mut self, place: &Place, before: &Texts) {
-        let other = before.get(place).filter(|text| self.texts.get(place) != Some(*text));
+        let other = before
+            .get(place)
+            .filter(|text| self.texts.get(place) != Some(*text));
         match other.cloned() {
             Some(text) => self.texts.put(place.clone(), text),
             None => self.texts.remove(place),
@@ -116,7 +141,10 @@ impl Look {
 
     /// The names of sources that say something else than `before`.
     fn changed(&self, before: &Texts) -> BTreeSet<Arc<str>> {
-        let changed = self.items.iter().filter(|item| self.texts.get(&item.place) != before.get(&item.place));
+        let changed = self
+            .items
+            .iter()
+            .filter(|item| self.texts.get(&item.place) != before.get(&item.place));
         changed.map(|item| Arc::clone(&item.name)).collect()
     }
 }
@@ -136,27 +164,52 @@ pub struct Refreshed {
     pub directories: Option<BTreeSet<PathBuf>>,
 }
 
-pub(super) fn refresh(config: &Config, shard: Shard, before: &Texts, answer: Option<(&Place, &[u8])>) -> Refreshed {
+pub(super) fn refresh(
+    config: &Config,
+    shard: Shard,
+    before: &Texts,
+    answer: Option<(&Place, &[u8])>,
+) -> Refreshed {
     if let Some((place, bytes)) = answer
-        && before.get(place).is_some_and(|text| *text == before.text(place, bytes))
+        && before
+            .get(place)
+            .is_some_and(|text| *text == before.text(place, bytes))
     {
         let good = BTreeSet::from([place.to_string().into()]);
-        return Refreshed { discovered: None, failures: Vec::new(), good, changed: BTreeSet::new(), directories: None };
+        return Refreshed {
+            discovered: None,
+            failures: Vec::new(),
+            good,
+            changed: BTreeSet::new(),
+            directories: None,
+        };
     }
     let mut look = Look::at_files(config, before);
     if let Some((place, bytes)) = answer {
         look.texts.put(place.clone(), before.text(place, bytes));
     }
-    let patterns = config.instances.iter().flat_map(|instance| &instance.client_files);
+    let patterns = config
+        .instances
+        .iter()
+        .flat_map(|instance| &instance.client_files);
     let mut good: BTreeSet<Arc<str>> = patterns.map(|pattern| pattern.as_str().into()).collect();
-    let answered = look.items.iter().filter(|item| answer.is_some_and(|(place, _)| item.place == *place));
+    let answered = look
+        .items
+        .iter()
+        .filter(|item| answer.is_some_and(|(place, _)| item.place == *place));
     good.extend(answered.map(|item| Arc::clone(&item.name)));
     let changed = look.changed(before);
     let mut failures = std::mem::take(&mut look.failures);
     let directories = Some(look.directories.clone());
     let discovered = assemble_what_is_good(config, shard, before, look, &mut failures);
     good.retain(|name| failures.iter().all(|failure| failure.name != *name));
-    Refreshed { discovered, failures, good, changed, directories }
+    Refreshed {
+        discovered,
+        failures,
+        good,
+        changed,
+        directories,
+    }
 }
 
 /// Builds the fleets; of places that cannot be understood, with what they said before.
@@ -176,7 +229,10 @@ fn assemble_what_is_good(
                 let refused = |problems: Problems| {
                     // A place that is gone has no name any more, and is not to blame.
                     let blamed = look.changed(before).into_iter();
-                    failures.extend(blamed.map(|name| Failure { name, problems: problems.clone() }));
+                    failures.extend(blamed.map(|name| Failure {
+                        name,
+                        problems: problems.clone(),
+                    }));
                 };
                 return within_bounds(config, discovered).map_err(refused).ok();
             }

@@ -59,7 +59,11 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.clients {
             Some(clients) => write!(f, "{clients} from {}", self.place),
-            None => write!(f, "those that {} lists, which is asked while the exporter serves", self.place),
+            None => write!(
+                f,
+                "those that {} lists, which is asked while the exporter serves",
+                self.place
+            ),
         }
     }
 }

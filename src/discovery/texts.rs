@@ -58,21 +58,31 @@ pub(super) struct Text {
 impl Text {
     fn new(digest: [u8; 32], bytes: &[u8]) -> Self {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-        let packed = encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a Vec takes everything");
-        Self { digest, packed: packed.into() }
+        let packed = encoder
+            .write_all(bytes)
+            .and_then(|()| encoder.finish())
+            .expect("a Vec takes everything");
+        Self {
+            digest,
+            packed: packed.into(),
+        }
     }
 
     /// The text as it came.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        DeflateDecoder::new(&*self.packed).read_to_end(&mut bytes).expect("it was packed here");
+        DeflateDecoder::new(&*self.packed)
+            .read_to_end(&mut bytes)
+            .expect("it was packed here");
         bytes
     }
 }
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Text").field("packed", &self.packed.len()).finish_non_exhaustive()
+        f.debug_struct("Text")
+            .field("packed", &self.packed.len())
+            .finish_non_exhaustive()
     }
 }
 

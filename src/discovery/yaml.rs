@@ -6,11 +6,17 @@ use crate::config::{At, Entry};
 /// Reads the groups of clients that stand at `root`.
 pub(super) fn read(root: At<'_>, listing: &mut Listing<'_, '_>) {
     for group in root.items(&mut listing.report) {
-        let Some([targets, labels_at]) = group.fields(["targets", "labels"], &mut listing.report) else { continue };
+        let Some([targets, labels_at]) = group.fields(["targets", "labels"], &mut listing.report)
+        else {
+            continue;
+        };
         let labels = labels_at.map(|at| labels(&at, listing)).unwrap_or_default();
         listing.group(&labels, group.mark(), group);
         let Some(targets) = targets else {
-            group.problem(&mut listing.report, "`targets` is missing; list client IDs in it");
+            group.problem(
+                &mut listing.report,
+                "`targets` is missing; list client IDs in it",
+            );
             continue;
         };
         for target in targets.items(&mut listing.report) {

@@ -29,28 +29,59 @@ enum Samples {
 }
 
 const fn family(metric: &'static Metric, samples: Samples) -> Family {
-    Family { metric, opening: Opening::new(metric.name), samples }
+    Family {
+        metric,
+        opening: Opening::new(metric.name),
+        samples,
+    }
 }
 
 /// All of them, in the order in which they are written.
 pub(super) static FAMILIES: [Family; 14] = [
     family(&table::CLIENT_INFO, Samples::Clients(client_info)),
     family(&table::CLIENT_ONLINE, Samples::Clients(client_online)),
-    family(&table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS, Samples::Clients(client_last_observation)),
-    family(&table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS, Samples::Clients(client_status_since)),
+    family(
+        &table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS,
+        Samples::Clients(client_last_observation),
+    ),
+    family(
+        &table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS,
+        Samples::Clients(client_status_since),
+    ),
     family(&table::CLIENTS, Samples::Statuses),
-    family(&table::CONNECTS_TOTAL, Samples::Groups(|counts| counts.connects)),
-    family(&table::DISCONNECTS_TOTAL, Samples::Groups(|counts| counts.disconnects)),
-    family(&table::API_UP, Samples::Instances(|facts| Some(u8::from(facts.api_up?).into()))),
+    family(
+        &table::CONNECTS_TOTAL,
+        Samples::Groups(|counts| counts.connects),
+    ),
+    family(
+        &table::DISCONNECTS_TOTAL,
+        Samples::Groups(|counts| counts.disconnects),
+    ),
+    family(
+        &table::API_UP,
+        Samples::Instances(|facts| Some(u8::from(facts.api_up?).into())),
+    ),
     family(&table::SWEEPS_TOTAL, Samples::Sweeps),
-    family(&table::SWEEP_DURATION_SECONDS, Samples::Instances(|facts| Some(seconds(facts.last_sweep?.duration)))),
+    family(
+        &table::SWEEP_DURATION_SECONDS,
+        Samples::Instances(|facts| Some(seconds(facts.last_sweep?.duration))),
+    ),
     family(
         &table::SWEEP_LAST_END_TIMESTAMP_SECONDS,
         Samples::Instances(|facts| Some(facts.last_sweep?.end.as_seconds())),
     ),
-    family(&table::SWEEP_COVERAGE_RATIO, Samples::Instances(|facts| Some(facts.last_sweep?.coverage))),
-    family(&table::STALE_AFTER_SECONDS, Samples::Instances(|facts| Some(seconds(facts.stale_after)))),
-    family(&table::CLOCK_OFFSET_SECONDS, Samples::Instances(|facts| Some(facts.clock_offset_millis as f64 / 1000.0))),
+    family(
+        &table::SWEEP_COVERAGE_RATIO,
+        Samples::Instances(|facts| Some(facts.last_sweep?.coverage)),
+    ),
+    family(
+        &table::STALE_AFTER_SECONDS,
+        Samples::Instances(|facts| Some(seconds(facts.stale_after))),
+    ),
+    family(
+        &table::CLOCK_OFFSET_SECONDS,
+        Samples::Instances(|facts| Some(facts.clock_offset_millis as f64 / 1000.0)),
+    ),
 ];
 
 impl Family {
@@ -61,19 +92,35 @@ impl Family {
 
     /// Its lines, to be appended to `buf` until that holds `full` bytes. The first one brings the
     /// header with it, unless the family has `begun`.
-    pub(super) fn lines<'a>(&'static self, begun: &'a mut bool, buf: &'a mut Vec<u8>, full: usize) -> Lines<'a> {
+    pub(super) fn lines<'a>(
+        &'static self,
+        begun: &'a mut bool,
+        buf: &'a mut Vec<u8>,
+        full: usize,
+    ) -> Lines<'a> {
         Lines::new(self.metric, &self.opening, begun, buf, full)
     }
 
     /// Writes the samples of `instance` from its item `from` on, until `lines` is full. Gives
     /// back the item to go on with, or `None` when the instance is done.
-    pub(super) fn write(&self, instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+    pub(super) fn write(
+        &self,
+        instance: &FrozenInstance,
+        from: usize,
+        lines: &mut Lines<'_>,
+    ) -> Option<usize> {
         match self.samples {
             Samples::Clients(write) => write(instance, from, lines),
             Samples::Statuses => each(instance.groups().len(), from, lines, |group, lines| {
-                let (labels, counts) = (&instance.fleet().groups()[group].label_text, instance.groups()[group]);
+                let (labels, counts) = (
+                    &instance.fleet().groups()[group].label_text,
+                    instance.groups()[group],
+                );
                 for status in Status::ALL {
-                    lines.sample(format_args!("{labels},status=\"{}\"", status.as_str()), counts.of(status));
+                    lines.sample(
+                        format_args!("{labels},status=\"{}\"", status.as_str()),
+                        counts.of(status),
+                    );
                 }
             }),
             Samples::Groups(value) => each(instance.groups().len(), from, lines, |group, lines| {
@@ -83,12 +130,18 @@ impl Family {
             Samples::Sweeps => each(1, from, lines, |_, lines| {
                 let id = escape(instance.id().as_str());
                 for (result, times) in SweepResult::ALL.into_iter().zip(instance.facts().sweeps) {
-                    lines.sample(format_args!("instance_id=\"{id}\",result=\"{}\"", result.as_str()), times);
+                    lines.sample(
+                        format_args!("instance_id=\"{id}\",result=\"{}\"", result.as_str()),
+                        times,
+                    );
                 }
             }),
             Samples::Instances(value) => each(1, from, lines, |_, lines| {
                 if let Some(value) = value(instance.facts()) {
-                    lines.sample(format_args!("instance_id=\"{}\"", escape(instance.id().as_str())), value);
+                    lines.sample(
+                        format_args!("instance_id=\"{}\"", escape(instance.id().as_str())),
+                        value,
+                    );
                 }
             }),
         }
@@ -101,7 +154,12 @@ fn seconds(duration: Duration) -> f64 {
 }
 
 /// Writes the items from `from` to `count`, until `lines` is full.
-fn each(count: usize, from: usize, lines: &mut Lines<'_>, write: impl Fn(usize, &mut Lines<'_>)) -> Option<usize> {
+fn each(
+    count: usize,
+    from: usize,
+    lines: &mut Lines<'_>,
+    write: impl Fn(usize, &mut Lines<'_>),
+) -> Option<usize> {
     for item in from..count {
         if lines.is_full() {
             return Some(item);
@@ -113,7 +171,9 @@ fn each(count: usize, from: usize, lines: &mut Lines<'_>, write: impl Fn(usize, 
 
 fn client_info(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
     let fleet = instance.fleet();
-    each(fleet.len(), from, lines, |client, lines| lines.client_flag(fleet.label_text(client), true))
+    each(fleet.len(), from, lines, |client, lines| {
+        lines.client_flag(fleet.label_text(client), true)
+    })
 }
 
 fn client_online(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
@@ -125,7 +185,11 @@ fn client_online(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) 
     })
 }
 
-fn client_last_observation(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+fn client_last_observation(
+    instance: &FrozenInstance,
+    from: usize,
+    lines: &mut Lines<'_>,
+) -> Option<usize> {
     let fleet = instance.fleet();
     each(fleet.len(), from, lines, |client, lines| {
         if let Some((seen, _)) = instance.client(client) {
@@ -134,7 +198,11 @@ fn client_last_observation(instance: &FrozenInstance, from: usize, lines: &mut L
     })
 }
 
-fn client_status_since(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+fn client_status_since(
+    instance: &FrozenInstance,
+    from: usize,
+    lines: &mut Lines<'_>,
+) -> Option<usize> {
     let fleet = instance.fleet();
     each(fleet.len(), from, lines, |client, lines| {
         if let Some((_, run)) = instance.client(client) {

@@ -22,7 +22,10 @@ impl Opening {
         let (head, rest) = bytes.split_at_mut(name.len());
         head.copy_from_slice(name.as_bytes());
         rest.split_at_mut(LABEL.len()).0.copy_from_slice(LABEL);
-        Self { bytes, len: name.len() + LABEL.len() }
+        Self {
+            bytes,
+            len: name.len() + LABEL.len(),
+        }
     }
 }
 
@@ -45,7 +48,13 @@ impl<'a> Lines<'a> {
         buf: &'a mut Vec<u8>,
         full: usize,
     ) -> Self {
-        Self { metric, opening, begun, buf, full }
+        Self {
+            metric,
+            opening,
+            begun,
+            buf,
+            full,
+        }
     }
 
     /// Whether the chunk has no room for another line.
@@ -63,7 +72,8 @@ impl<'a> Lines<'a> {
     /// A sample of one client, 1 or 0. `labels` are those of its fleet, the client ID in front.
     pub(super) fn client_flag(&mut self, labels: &str, value: bool) {
         self.client(labels);
-        self.buf.extend_from_slice(if value { b"} 1\n" } else { b"} 0\n" });
+        self.buf
+            .extend_from_slice(if value { b"} 1\n" } else { b"} 0\n" });
     }
 
     /// A sample of one client, a time in seconds.
@@ -73,7 +83,8 @@ impl<'a> Lines<'a> {
             self.buf.extend_from_slice(&tail);
         } else {
             let millis = value.as_millis();
-            writeln!(self.buf, "}} {}.{:03}", millis / 1000, millis % 1000).expect("a Vec takes everything");
+            writeln!(self.buf, "}} {}.{:03}", millis / 1000, millis % 1000)
+                .expect("a Vec takes everything");
         }
     }
 
@@ -141,7 +152,13 @@ mod tests {
     fn line(time: Timestamp) -> String {
         static OPENING: Opening = Opening::new(table::CLIENT_ONLINE.name);
         let (mut begun, mut buf) = (true, Vec::new());
-        let mut lines = Lines::new(&table::CLIENT_ONLINE, &OPENING, &mut begun, &mut buf, usize::MAX);
+        let mut lines = Lines::new(
+            &table::CLIENT_ONLINE,
+            &OPENING,
+            &mut begun,
+            &mut buf,
+            usize::MAX,
+        );
         lines.client_time("x\"", time);
         String::from_utf8(buf).expect("text")
     }

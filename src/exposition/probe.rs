@@ -29,16 +29,28 @@ pub fn probe_text(probe: &Probe<'_>) -> String {
         text.extend(["# failed: ", &why.replace(char::is_control, " "), "\n"]);
     }
     for (metric, value) in [
-        (&table::PROBE_SUCCESS, f64::from(u8::from(probe.online.is_ok()))),
+        (
+            &table::PROBE_SUCCESS,
+            f64::from(u8::from(probe.online.is_ok())),
+        ),
         (&table::PROBE_DURATION_SECONDS, probe.duration.as_secs_f64()),
     ] {
-        writeln!(text, "{}{} {value}", metric.header(), metric.name).expect("a String takes everything");
+        writeln!(text, "{}{} {value}", metric.header(), metric.name)
+            .expect("a String takes everything");
     }
     if let Ok(online) = probe.online {
         let metric = &table::CLIENT_ONLINE;
-        let (header, name, labels) = (metric.header(), metric.name, labels(probe.fleet, probe.client));
-        writeln!(text, "{header}{name}{{client_id=\"{labels}}} {}", u8::from(online))
-            .expect("a String takes everything");
+        let (header, name, labels) = (
+            metric.header(),
+            metric.name,
+            labels(probe.fleet, probe.client),
+        );
+        writeln!(
+            text,
+            "{header}{name}{{client_id=\"{labels}}} {}",
+            u8::from(online)
+        )
+        .expect("a String takes everything");
     }
     text
 }
@@ -48,6 +60,11 @@ fn labels(fleet: &Fleet, client: &str) -> String {
     if let Some(index) = fleet.position(client) {
         return fleet.label_text(index).to_owned();
     }
-    let [client, group, instance] = [client, ClientId::group_of(client), fleet.instance().as_str()].map(escape);
+    let [client, group, instance] = [
+        client,
+        ClientId::group_of(client),
+        fleet.instance().as_str(),
+    ]
+    .map(escape);
     format!("{client}\",group_id=\"{group}\",instance_id=\"{instance}\"")
 }

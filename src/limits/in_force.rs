@@ -22,7 +22,12 @@ pub(super) struct InForce {
 
 impl InForce {
     pub(super) fn new(configured: Rate) -> Self {
-        Self { configured, base: configured, since: Time::START, halved: None }
+        Self {
+            configured,
+            base: configured,
+            since: Time::START,
+            halved: None,
+        }
     }
 
     /// The rate at `now`.
@@ -61,7 +66,10 @@ impl InForce {
     /// second, and not for a call that left before the last halving, whose cure it did not see.
     /// The rate stays at one call a second or above, unless less is configured.
     pub(super) fn halve(&mut self, sent_at: Time, now: Time) {
-        if self.halved.is_some_and(|last| sent_at <= last || now.since(last) < SECOND) {
+        if self
+            .halved
+            .is_some_and(|last| sent_at <= last || now.since(last) < SECOND)
+        {
             return;
         }
         let floor = Rate::per_second(1).min(self.configured);
@@ -89,7 +97,11 @@ impl InForce {
 
     /// Until when the rate stays what it is at `now`.
     fn steady_until(&self, now: Time) -> Time {
-        if self.at(now) == self.configured { Time::NEVER } else { self.since + length(self.steps(now) + 1) }
+        if self.at(now) == self.configured {
+            Time::NEVER
+        } else {
+            self.since + length(self.steps(now) + 1)
+        }
     }
 }
 

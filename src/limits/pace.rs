@@ -31,7 +31,10 @@ struct Bucket {
 impl Bucket {
     /// A bucket that has room for one call of `cost` and has nothing saved up beyond it.
     fn fresh(size: u128, cost: u128) -> Self {
-        Self { spent: size - cost, size }
+        Self {
+            spent: size - cost,
+            size,
+        }
     }
 
     /// How much has to leak before `cost` fits.

@@ -24,9 +24,16 @@ impl LayerSpec {
     #[must_use]
     pub fn standard(rate: Rate, cap: usize) -> Self {
         let whole = |millicalls: u64| usize::try_from(millicalls / 1_000).unwrap_or(usize::MAX);
-        let burst = u32::try_from(whole(rate.millicalls() / 20)).unwrap_or(u32::MAX).max(1);
+        let burst = u32::try_from(whole(rate.millicalls() / 20))
+            .unwrap_or(u32::MAX)
+            .max(1);
         let fifth_more = whole((rate.millicalls() * 6).div_ceil(5).next_multiple_of(1_000));
-        Self { rate, burst, slots: cap.min(fifth_more + 1), in_flight: usize::MAX }
+        Self {
+            rate,
+            burst,
+            slots: cap.min(fifth_more + 1),
+            in_flight: usize::MAX,
+        }
     }
 
     /// The part of this layer that one of several processes may use: `part` is above 0 and at
@@ -40,13 +47,19 @@ impl LayerSpec {
             reason = "rounding down is meant; the product is neither negative nor above the whole"
         )]
         let cap = (self.slots as f64 * part.clamp(0.0, 1.0)) as usize;
-        Self { in_flight: self.in_flight, ..Self::standard(self.rate.scaled(part), cap.max(1)) }
+        Self {
+            in_flight: self.in_flight,
+            ..Self::standard(self.rate.scaled(part), cap.max(1))
+        }
     }
 
     /// The same layer with at most `calls` in flight.
     #[must_use]
     pub fn with_in_flight(self, calls: usize) -> Self {
-        Self { in_flight: calls, ..self }
+        Self {
+            in_flight: calls,
+            ..self
+        }
     }
 }
 
@@ -71,7 +84,10 @@ mod tests {
         let whole = LayerSpec::standard(Rate::per_second(220), 265).with_in_flight(64);
         for shards in 1..=265 {
             let part = whole.scaled(1.0 / f64::from(shards));
-            assert!(part.slots * usize::try_from(shards).expect("small") <= whole.slots, "{shards}");
+            assert!(
+                part.slots * usize::try_from(shards).expect("small") <= whole.slots,
+                "{shards}"
+            );
             assert!(part.slots >= 1 && part.burst >= 1);
             assert_eq!(part.in_flight, 64);
         }

@@ -20,23 +20,34 @@ fn at(millis: u64) -> Time {
 
 /// A layer that never holds anything back.
 fn wide() -> LayerSpec {
-    LayerSpec { rate: Rate::per_second(1_000_000), burst: 1_000_000, slots: usize::MAX, in_flight: usize::MAX }
+    LayerSpec {
+        rate: Rate::per_second(1_000_000),
+        burst: 1_000_000,
+        slots: usize::MAX,
+        in_flight: usize::MAX,
+    }
 }
 
 /// A layer with only a pace.
 fn paced(calls_per_second: u32, burst: u32) -> LayerSpec {
-    LayerSpec { rate: Rate::per_second(calls_per_second), burst, ..wide() }
+    LayerSpec {
+        rate: Rate::per_second(calls_per_second),
+        burst,
+        ..wide()
+    }
 }
 
 /// Layers of every kind, slow enough to be felt: up to `millicalls` thousandths of a call a second.
 fn any_spec(millicalls: u64) -> impl Strategy<Value = LayerSpec> {
     let in_flight = prop_oneof![1usize..20, Just(usize::MAX)];
-    (500..=millicalls, 1u32..25, 1usize..40, in_flight).prop_map(|(rate, burst, slots, in_flight)| LayerSpec {
-        rate: Rate::from_millicalls(rate),
-        burst,
-        slots,
-        in_flight,
-    })
+    (500..=millicalls, 1u32..25, 1usize..40, in_flight).prop_map(
+        |(rate, burst, slots, in_flight)| LayerSpec {
+            rate: Rate::from_millicalls(rate),
+            burst,
+            slots,
+            in_flight,
+        },
+    )
 }
 
 /// Layers as in a process with two operations, two accounts and two instances: for each the layer
@@ -44,7 +55,15 @@ fn any_spec(millicalls: u64) -> impl Strategy<Value = LayerSpec> {
 const LAYERS: [Option<usize>; 6] = [None, Some(0), Some(0), Some(1), Some(1), None];
 
 /// Lanes on every level: for each the layers that it passes.
-const LANES: [&[usize]; 7] = [&[3, 1, 0], &[4, 1, 0], &[4, 1, 0], &[1, 0], &[2, 0], &[0], &[5]];
+const LANES: [&[usize]; 7] = [
+    &[3, 1, 0],
+    &[4, 1, 0],
+    &[4, 1, 0],
+    &[1, 0],
+    &[2, 0],
+    &[0],
+    &[5],
+];
 
 /// The lanes and layers of [`LANES`] and [`LAYERS`], open from `opens_at` on.
 fn limits(specs: &[LayerSpec], opens_at: Time) -> (Limits, Vec<LayerId>, Vec<LaneId>) {
@@ -54,6 +73,9 @@ fn limits(specs: &[LayerSpec], opens_at: Time) -> (Limits, Vec<LayerId>, Vec<Lan
         let above = above.map(|above| layers[above]);
         layers.push(limits.add_layer(above, spec, opens_at));
     }
-    let lanes = LANES.iter().map(|path| limits.add_lane(layers[path[0]])).collect();
+    let lanes = LANES
+        .iter()
+        .map(|path| limits.add_lane(layers[path[0]]))
+        .collect();
     (limits, layers, lanes)
 }

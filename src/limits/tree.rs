@@ -76,11 +76,19 @@ impl Limits {
     ///
     /// # Panics
     /// If `above` was removed: a limit that silently is not there is worse.
-    pub fn add_layer(&mut self, above: Option<LayerId>, spec: &LayerSpec, opens_at: Time) -> LayerId {
+    pub fn add_layer(
+        &mut self,
+        above: Option<LayerId>,
+        spec: &LayerSpec,
+        opens_at: Time,
+    ) -> LayerId {
         let id = LayerId(self.number());
-        let upper = above.map_or_else(Default::default, |above| Arc::clone(&self.layers[&above].path));
+        let upper = above.map_or_else(Default::default, |above| {
+            Arc::clone(&self.layers[&above].path)
+        });
         let path = std::iter::once(id).chain(upper.iter().copied()).collect();
-        self.layers.insert(id, Layer::new(path, Gate::new(spec, opens_at)));
+        self.layers
+            .insert(id, Layer::new(path, Gate::new(spec, opens_at)));
         id
     }
 
@@ -94,7 +102,12 @@ impl Limits {
         let Some(removed) = self.layers.remove(&layer) else {
             return;
         };
-        self.stand(removed.path.get(1), Member::Layer(layer), removed.standing, Standing::default());
+        self.stand(
+            removed.path.get(1),
+            Member::Layer(layer),
+            removed.standing,
+            Standing::default(),
+        );
         self.layers.retain(|_, other| !other.path.contains(&layer));
         self.lanes.retain(|_, lane| !lane.path.contains(&layer));
         for alarms in [&mut self.alarms.urgent, &mut self.alarms.ordinary] {
@@ -112,7 +125,10 @@ impl Limits {
         let lane = Lane {
             path: Arc::clone(&self.layers[&layer].path),
             tickets: ByPriority::default(),
-            turns: ByPriority { urgent: number, ordinary: number },
+            turns: ByPriority {
+                urgent: number,
+                ordinary: number,
+            },
             standing: Standing::default(),
         };
         self.lanes.insert(LaneId(number), lane);
@@ -122,7 +138,12 @@ impl Limits {
     /// Removes a lane, whose tickets are never granted.
     pub fn remove_lane(&mut self, lane: LaneId) {
         if let Some(removed) = self.lanes.remove(&lane) {
-            self.stand(removed.path.first(), Member::Lane(lane), removed.standing, Standing::default());
+            self.stand(
+                removed.path.first(),
+                Member::Lane(lane),
+                removed.standing,
+                Standing::default(),
+            );
             self.refresh(&removed.path);
         }
     }
@@ -133,16 +154,21 @@ impl Limits {
         let number = self.number();
         self.lanes.get_mut(&lane)?.tickets[priority].insert(number, self.now);
         self.refresh_lane(lane);
-        Some(Ticket { lane, priority, number })
+        Some(Ticket {
+            lane,
+            priority,
+            number,
+        })
     }
 
     /// A call no longer wants to leave. `false` if it does not wait any more: its permit was granted
     /// and has to be given back, or it went with its lane.
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
-        let waited = self
-            .lanes
-            .get_mut(&ticket.lane)
-            .is_some_and(|lane| lane.tickets[ticket.priority].remove(&ticket.number).is_some());
+        let waited = self.lanes.get_mut(&ticket.lane).is_some_and(|lane| {
+            lane.tickets[ticket.priority]
+                .remove(&ticket.number)
+                .is_some()
+        });
         if waited {
             self.refresh_lane(ticket.lane);
         }
@@ -182,14 +208,24 @@ impl Limits {
     /// the rate, at most once a second and only for calls sent after the last halving; it
     /// recovers by 5 % of the configured rate each 10 s. Nothing leaves before `retry_after` is
     /// over, or five minutes.
-    pub fn throttled(&mut self, layer: LayerId, sent_at: Time, now: Time, retry_after: Option<Duration>) {
-        self.change(layer, now, |gate, now| gate.throttle(sent_at, now, retry_after));
+    pub fn throttled(
+        &mut self,
+        layer: LayerId,
+        sent_at: Time,
+        now: Time,
+        retry_after: Option<Duration>,
+    ) {
+        self.change(layer, now, |gate, now| {
+            gate.throttle(sent_at, now, retry_after)
+        });
     }
 
     /// The rate that a layer has at `now`, halvings and recovery included.
     #[must_use]
     pub fn rate_in_force(&self, layer: LayerId, now: Time) -> Option<Rate> {
-        self.layers.get(&layer).map(|layer| layer.gate.rate(now.max(self.now)))
+        self.layers
+            .get(&layer)
+            .map(|layer| layer.gate.rate(now.max(self.now)))
     }
 
     /// How long granted calls have waited, all together. The whole wait of a call counts to the
@@ -203,17 +239,35 @@ impl Limits {
     fn grant(&mut self) -> Option<(Ticket, Permit)> {
         let (id, turn) = self.choose()?;
         let number = self.number();
-        let lane = self.lanes.get_mut(&id).expect("a lane that stands in a line exists");
-        let (priority, ticket, since) = lane.next(turn).expect("a lane that stands in a line has a ticket");
+        let lane = self
+            .lanes
+            .get_mut(&id)
+            .expect("a lane that stands in a line exists");
+        let (priority, ticket, since) = lane
+            .next(turn)
+            .expect("a lane that stands in a line has a ticket");
         lane.turns[turn] = number;
         let path = Arc::clone(&lane.path);
         for layer in &*path {
-            let layer = self.layers.get_mut(layer).expect("the layers of a lane exist");
+            let layer = self
+                .layers
+                .get_mut(layer)
+                .expect("the layers of a lane exist");
             layer.gate.pass(turn, self.now);
         }
         self.book(&path, ticket, self.now.since(since));
         self.refresh_lane(id);
-        Some((Ticket { lane: id, priority, number: ticket }, Permit { path, granted_at: self.now }))
+        Some((
+            Ticket {
+                lane: id,
+                priority,
+                number: ticket,
+            },
+            Permit {
+                path,
+                granted_at: self.now,
+            },
+        ))
     }
 
     /// The lane that is next, and in which line: down from the top, always the first in line.
@@ -232,8 +286,12 @@ impl Limits {
 
     /// Books the wait of a ticket on the layer that held it back last.
     fn book(&mut self, path: &[LayerId], ticket: u64, wait: Duration) {
-        let last = path.iter().max_by_key(|layer| self.layers[layer].held_back_until);
-        let layer = last.and_then(|layer| self.layers.get_mut(layer)).filter(|layer| layer.held_back_until > ticket);
+        let last = path
+            .iter()
+            .max_by_key(|layer| self.layers[layer].held_back_until);
+        let layer = last
+            .and_then(|layer| self.layers.get_mut(layer))
+            .filter(|layer| layer.held_back_until > ticket);
         if let Some(layer) = layer {
             layer.waited += wait;
         }
@@ -259,7 +317,10 @@ impl Limits {
 
     /// Puts a lane where it belongs after its tickets or its turn changed, and all above it too.
     fn refresh_lane(&mut self, id: LaneId) {
-        let lane = self.lanes.get_mut(&id).expect("only called for a lane that exists");
+        let lane = self
+            .lanes
+            .get_mut(&id)
+            .expect("only called for a lane that exists");
         let claim = lane.claim();
         let before = mem::replace(&mut lane.standing, claim);
         let path = Arc::clone(&lane.path);
@@ -294,7 +355,13 @@ impl Limits {
     }
 
     /// Moves a member within the line of the layer above it.
-    fn stand(&mut self, above: Option<&LayerId>, member: Member, before: Standing, after: Standing) {
+    fn stand(
+        &mut self,
+        above: Option<&LayerId>,
+        member: Member,
+        before: Standing,
+        after: Standing,
+    ) {
         let line = match above {
             Some(layer) => self.layers.get_mut(layer).map(|layer| &mut layer.line),
             None => Some(&mut self.top),

@@ -43,7 +43,10 @@ impl Lane {
     pub(super) fn claim(&self) -> Standing {
         let urgent = !self.tickets.urgent.is_empty();
         let any = urgent || !self.tickets.ordinary.is_empty();
-        Standing { urgent: urgent.then_some(self.turns.urgent), ordinary: any.then_some(self.turns.ordinary) }
+        Standing {
+            urgent: urgent.then_some(self.turns.urgent),
+            ordinary: any.then_some(self.turns.ordinary),
+        }
     }
 
     /// Takes out the ticket that goes at a `turn`: its priority, its number, and when it came.
@@ -51,7 +54,11 @@ impl Lane {
     /// An ordinary turn is for ordinary tickets first. Urgent ones have their tenth, and would
     /// otherwise starve the others of a lane that is alone.
     pub(super) fn next(&mut self, turn: Priority) -> Option<(Priority, u64, Time)> {
-        let priority = if self.tickets.ordinary.is_empty() { Priority::Urgent } else { turn };
+        let priority = if self.tickets.ordinary.is_empty() {
+            Priority::Urgent
+        } else {
+            turn
+        };
         let (number, since) = self.tickets[priority].pop_first()?;
         Some((priority, number, since))
     }

@@ -110,14 +110,22 @@ pub fn client_as<'a>(
         None => system_roots().map_err(ClientError::NoSystemRoots)?,
     };
     let builder = well_mannered(roots, identity.filter(|_| https), connect_timeout)?;
-    let builder = if only_loopback { builder.no_proxy() } else { builder };
+    let builder = if only_loopback {
+        builder.no_proxy()
+    } else {
+        builder
+    };
     Ok(builder.build()?)
 }
 
 /// Builds the client for services on this host or on its link: plain `http`, and never through a
 /// proxy, which would ask a service of its own host's.
 pub fn direct_client(connect_timeout: Duration) -> Result<Client, ClientError> {
-    Ok(well_mannered(RootCertStore::empty(), None, connect_timeout)?.no_proxy().build()?)
+    Ok(
+        well_mannered(RootCertStore::empty(), None, connect_timeout)?
+            .no_proxy()
+            .build()?,
+    )
 }
 
 fn well_mannered(
@@ -125,7 +133,10 @@ fn well_mannered(
     identity: Option<(&Path, &Path)>,
     connect_timeout: Duration,
 ) -> Result<ClientBuilder, ClientError> {
-    #[expect(clippy::disallowed_methods, reason = "the one place that may build a client")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that may build a client"
+    )]
     let builder = Client::builder();
     Ok(builder
         .tls_backend_preconfigured(tls(roots, identity)?)
@@ -143,34 +154,60 @@ fn well_mannered(
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// TLS as every client has it; the provider is named, because none is installed for the process.
-fn tls(roots: RootCertStore, identity: Option<(&Path, &Path)>) -> Result<ClientConfig, ClientError> {
+fn tls(
+    roots: RootCertStore,
+    identity: Option<(&Path, &Path)>,
+) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let config = config.with_root_certificates(roots);
-    let Some((cert_file, key_file)) = identity else { return Ok(config.with_no_client_auth()) };
+    let Some((cert_file, key_file)) = identity else {
+        return Ok(config.with_no_client_auth());
+    };
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |source| ClientError::Identity { path, source }
     };
     let chain = CertificateDer::pem_file_iter(cert_file).map_err(unreadable(cert_file))?;
-    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(unreadable(cert_file))?;
+    let chain = chain
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable(cert_file))?;
     let key = PrivateKeyDer::from_pem_file(key_file).map_err(unreadable(key_file))?;
-    let fit = |source| ClientError::BadIdentity { path: cert_file.to_owned(), source };
+    let fit = |source| ClientError::BadIdentity {
+        path: cert_file.to_owned(),
+        source,
+    };
     config.with_client_auth_cert(chain, key).map_err(fit)
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
-    let unreadable = |source| ClientError::CaFile { path: path.to_owned(), source };
+    let unreadable = |source| ClientError::CaFile {
+        path: path.to_owned(),
+        source,
+    };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
         let certificate = certificate.map_err(unreadable)?;
-        roots.add(certificate).map_err(|source| ClientError::BadCertificate { path: path.to_owned(), source })?;
+        roots
+            .add(certificate)
+            .map_err(|source| ClientError::BadCertificate {
+                path: path.to_owned(),
+                source,
+            })?;
     }
-    if roots.is_empty() { Err(ClientError::EmptyCaFile(path.to_owned())) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(ClientError::EmptyCaFile(path.to_owned()))
+    } else {
+        Ok(roots)
+    }
 }
 
 /// The certificates that the system trusts. Those that the library does not take are left out: a
@@ -180,7 +217,11 @@ pub(super) fn system_roots() -> Result<RootCertStore, Option<rustls_native_certs
     let mut found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() { Err(found.errors.pop()) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(found.errors.pop())
+    } else {
+        Ok(roots)
+    }
 }
 
 /// What the TLS library said, if it is at the bottom of a transport error.
@@ -199,6 +240,8 @@ fn unwrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 }
 
 /// `error` and what caused it, outermost first.
-pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }

@@ -14,7 +14,9 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The text is not an address.
-    #[error("`{0}` is no address to listen at; write HOST:PORT, [IPV6]:PORT, or :PORT for every interface")]
+    #[error(
+        "`{0}` is no address to listen at; write HOST:PORT, [IPV6]:PORT, or :PORT for every interface"
+    )]
     Address(String),
     /// The host's name has no address.
     #[error("cannot listen at {address}: its host is not known: {source}")]
@@ -49,7 +51,10 @@ pub enum ListenError {
 /// `:PORT` means IPv6 and IPv4 on one socket; on a host without IPv6, IPv4 alone. A host name is
 /// listened at by the first of its addresses that can be bound.
 pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
-    let bind_error = |source| ListenError::Bind { address: address.to_owned(), source };
+    let bind_error = |source| ListenError::Bind {
+        address: address.to_owned(),
+        source,
+    };
     let (host, port) = split(address).ok_or_else(|| ListenError::Address(address.to_owned()))?;
     if host.is_empty() {
         return match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
@@ -58,7 +63,10 @@ pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
         }
         .map_err(bind_error);
     }
-    let unknown = |source| ListenError::Host { address: address.to_owned(), source };
+    let unknown = |source| ListenError::Host {
+        address: address.to_owned(),
+        source,
+    };
     let mut refused = unknown(io::ErrorKind::NotFound.into());
     for candidate in lookup_host((host, port)).await.map_err(unknown)? {
         match bind(candidate) {
@@ -78,30 +86,48 @@ pub fn handed_over() -> Result<Vec<TcpListener>, ListenError> {
     let mut sockets = ListenFd::from_env();
     let handed_over = sockets.len();
     let take = |n| {
-        let socket = sockets.take_tcp_listener(n)?.ok_or(io::ErrorKind::NotFound)?;
+        let socket = sockets
+            .take_tcp_listener(n)?
+            .ok_or(io::ErrorKind::NotFound)?;
         socket.set_nonblocking(true)?;
         TcpListener::from_std(socket)
     };
-    let listeners: Vec<_> = (0..handed_over).map(take).collect::<io::Result<_>>().map_err(ListenError::HandedOver)?;
-    if listeners.is_empty() { Err(ListenError::NoneHandedOver) } else { Ok(listeners) }
+    let listeners: Vec<_> = (0..handed_over)
+        .map(take)
+        .collect::<io::Result<_>>()
+        .map_err(ListenError::HandedOver)?;
+    if listeners.is_empty() {
+        Err(ListenError::NoneHandedOver)
+    } else {
+        Ok(listeners)
+    }
 }
 
 /// The host, without the brackets of an IPv6 address, and the port.
 fn split(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
-        Some(bracketed) => bracketed.strip_suffix(']').filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
+        Some(bracketed) => bracketed
+            .strip_suffix(']')
+            .filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
         // A colon is left only in an IPv6 address, whose port nobody could tell.
         None if host.contains([':', '/', '[', ']']) => return None,
         None => host,
     };
     // `parse` would take a sign.
-    let port = Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
+    let port = Some(port)
+        .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?
+        .parse()
+        .ok()?;
     Some((host, port))
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         // Not left to the system's default (`net.ipv6.bindv6only`).
         socket.set_only_v6(false)?;
@@ -118,7 +144,10 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Whether the address itself is what was refused, so that IPv4 would be refused alike. Anything
 /// else is taken for a host without IPv6, which says so in a different way on each system.
 fn is_about_the_port(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+    )
 }
 
 #[cfg(test)]
@@ -130,7 +159,10 @@ mod tests {
         for (address, ip) in [("127.0.0.1:0", "127.0.0.1"), ("localhost:0", "")] {
             let listener = listen(address).await.expect("loopback can be bound");
             let bound = listener.local_addr().expect("bound");
-            assert!(bound.ip().is_loopback() && bound.port() != 0, "{address} became {bound}");
+            assert!(
+                bound.ip().is_loopback() && bound.port() != 0,
+                "{address} became {bound}"
+            );
             assert!(ip.is_empty() || bound.ip().to_string() == ip);
         }
     }
@@ -163,8 +195,14 @@ mod tests {
         let taken = listen("127.0.0.1:0").await.expect("loopback can be bound");
         let address = taken.local_addr().expect("bound").to_string();
         let error = listen(&address).await.expect_err("taken").to_string();
-        assert!(error.contains(&address) && error.contains("in use"), "{error}");
+        assert!(
+            error.contains(&address) && error.contains("in use"),
+            "{error}"
+        );
         let error = listen("10120").await.expect_err("no colon").to_string();
-        assert!(error.contains("`10120`") && error.contains(":PORT"), "{error}");
+        assert!(
+            error.contains("`10120`") && error.contains(":PORT"),
+            "{error}"
+        );
     }
 }

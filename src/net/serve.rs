@@ -60,9 +60,16 @@ impl Default for ServeOptions {
 ///
 /// A head larger than 16 KiB or with more than 100 fields is answered with 431. The body of a
 /// request is the service's to bound; time spent in the service is not limited here.
-pub async fn serve<S, B>(listeners: Vec<TcpListener>, service: S, options: ServeOptions, shutdown: CancellationToken)
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+pub async fn serve<S, B>(
+    listeners: Vec<TcpListener>,
+    service: S,
+    options: ServeOptions,
+    shutdown: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
 {
@@ -78,7 +85,10 @@ pub async fn serve_secured<S, B>(
     options: ServeOptions,
     shutdown: CancellationToken,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
 {
@@ -102,8 +112,14 @@ pub async fn serve_secured<S, B>(
     }
     drop(acceptor);
     let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(options.drain_timeout, drained).await.is_err() {
-        warn!(connections = connections.len(), "requests were still in flight at the end of the drain; dropping them");
+    if tokio::time::timeout(options.drain_timeout, drained)
+        .await
+        .is_err()
+    {
+        warn!(
+            connections = connections.len(),
+            "requests were still in flight at the end of the drain; dropping them"
+        );
         connections.shutdown().await;
     }
 }

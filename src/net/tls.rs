@@ -62,8 +62,11 @@ impl TlsSettings {
     /// Makes of it what serves connections; `clock` says whether a client's certificate has expired.
     pub fn build(self, clock: Clock) -> Result<ServerConfig, TlsError> {
         let provider = Arc::new(self.provider());
-        let verifier =
-            self.client_auth.map(|auth| clients::verifier(auth, &provider)).transpose().map_err(TlsError::Trust)?;
+        let verifier = self
+            .client_auth
+            .map(|auth| clients::verifier(auth, &provider))
+            .transpose()
+            .map_err(TlsError::Trust)?;
         let builder = ServerConfig::builder_with_details(provider, Arc::new(WallTime(clock)))
             .with_protocol_versions(&self.versions)
             .map_err(TlsError::Choice)?;
@@ -71,18 +74,30 @@ impl TlsSettings {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(self.certificates, self.key).map_err(TlsError::Identity)?;
+        let mut config = builder
+            .with_single_cert(self.certificates, self.key)
+            .map_err(TlsError::Identity)?;
         // Without a list there is no order of ours, and the client knows which suite it is quick at.
         config.ignore_client_order = self.prefer_server_order && !self.cipher_suites.is_empty();
-        config.alpn_protocols = if self.http2 { vec![HTTP2.into(), HTTP1.into()] } else { vec![HTTP1.into()] };
+        config.alpn_protocols = if self.http2 {
+            vec![HTTP2.into(), HTTP1.into()]
+        } else {
+            vec![HTTP1.into()]
+        };
         Ok(config)
     }
 
     fn provider(&self) -> CryptoProvider {
         let mut provider = aws_lc_rs::default_provider();
         if !self.cipher_suites.is_empty() {
-            provider.cipher_suites.retain(|suite| suite.tls13().is_some());
-            provider.cipher_suites.extend(self.cipher_suites.iter().filter(|suite| suite.tls13().is_none()));
+            provider
+                .cipher_suites
+                .retain(|suite| suite.tls13().is_some());
+            provider.cipher_suites.extend(
+                self.cipher_suites
+                    .iter()
+                    .filter(|suite| suite.tls13().is_none()),
+            );
         }
         if !self.curves.is_empty() {
             provider.kx_groups.clone_from(&self.curves);
@@ -124,6 +139,11 @@ struct WallTime(Clock);
 
 impl TimeProvider for WallTime {
     fn current_time(&self) -> Option<UnixTime> {
-        self.0.now().to_system_time().duration_since(SystemTime::UNIX_EPOCH).ok().map(UnixTime::since_unix_epoch)
+        self.0
+            .now()
+            .to_system_time()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()
+            .map(UnixTime::since_unix_epoch)
     }
 }

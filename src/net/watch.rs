@@ -105,7 +105,11 @@ mod linux {
             // Room for at least one event with the longest name.
             let events = inotify.into_event_stream([0; 4096])?;
             let reader = AbortOnDropHandle::new(tokio::spawn(tell(events, changes)));
-            Ok(Self { watches, watched: BTreeMap::new(), _reader: reader })
+            Ok(Self {
+                watches,
+                watched: BTreeMap::new(),
+                _reader: reader,
+            })
         }
 
         pub(super) fn set(&mut self, directories: &BTreeSet<PathBuf>) {
@@ -160,7 +164,9 @@ mod tests {
     use super::*;
 
     async fn soon(watch: &Watch) {
-        tokio::time::timeout(Duration::from_secs(60), watch.changed()).await.expect("a change is told of");
+        tokio::time::timeout(Duration::from_secs(60), watch.changed())
+            .await
+            .expect("a change is told of");
     }
 
     #[tokio::test]
@@ -187,7 +193,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let inner = folder.path().join("inner");
         fs::create_dir(&inner).expect("a folder");
-        let (mut watch, both) = (Watch::new(), BTreeSet::from([folder.path().to_owned(), inner.clone()]));
+        let (mut watch, both) = (
+            Watch::new(),
+            BTreeSet::from([folder.path().to_owned(), inner.clone()]),
+        );
         watch.set(&both);
         fs::remove_dir(&inner).expect("an empty folder");
         fs::create_dir(&inner).expect("a folder");
@@ -197,6 +206,11 @@ mod tests {
         soon(&watch).await;
         watch.set(&BTreeSet::new());
         fs::write(inner.join("b.yaml"), "[]").expect("a file");
-        assert!(tokio::time::timeout(3 * SETTLE, watch.changed()).await.is_err(), "nobody watches");
+        assert!(
+            tokio::time::timeout(3 * SETTLE, watch.changed())
+                .await
+                .is_err(),
+            "nobody watches"
+        );
     }
 }

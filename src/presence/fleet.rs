@@ -116,7 +116,10 @@ impl Fleet {
     #[must_use]
     pub fn label_text(&self, index: usize) -> &str {
         let start = self.entries[index].start as usize;
-        let end = self.entries.get(index + 1).map_or(self.text.len(), |next| next.start as usize);
+        let end = self
+            .entries
+            .get(index + 1)
+            .map_or(self.text.len(), |next| next.start as usize);
         &self.text[start..end]
     }
 
@@ -130,7 +133,9 @@ impl Fleet {
     pub fn position(&self, client: &str) -> Option<usize> {
         let escaped = escape(client);
         let hash = self.hasher.hash_one(&*escaped);
-        self.index.find(hash, |&at| self.escaped_id(at as usize) == escaped).map(|&at| at as usize)
+        self.index
+            .find(hash, |&at| self.escaped_id(at as usize) == escaped)
+            .map(|&at| at as usize)
     }
 
     fn escaped_id(&self, index: usize) -> &str {
@@ -210,7 +215,8 @@ impl FleetBuilder {
         let start = self.text.len();
         self.text.push_str(&escaped);
         self.text.push_str("\",");
-        self.text.push_str(&self.groups[usize::from(group)].label_text);
+        self.text
+            .push_str(&self.groups[usize::from(group)].label_text);
         let ids = self.text.len() - start;
         for (name, value) in labels {
             if !value.is_empty() {
@@ -223,20 +229,32 @@ impl FleetBuilder {
         }
         if let Some(at) = present {
             let at = at as usize;
-            let end = self.entries.get(at + 1).map_or(start, |next| next.start as usize);
+            let end = self
+                .entries
+                .get(at + 1)
+                .map_or(start, |next| next.start as usize);
             let same_labels = self.text[self.entries[at].start as usize..end] == self.text[start..];
             self.text.truncate(start);
             return Err(FleetError::Duplicate { same_labels });
         }
         let entry = u32::try_from(self.text.len()).ok().and_then(|_| {
-            Some((u32::try_from(start).ok()?, u16::try_from(escaped.len()).ok()?, u16::try_from(ids).ok()?))
+            Some((
+                u32::try_from(start).ok()?,
+                u16::try_from(escaped.len()).ok()?,
+                u16::try_from(ids).ok()?,
+            ))
         });
         let Some((start, id, ids)) = entry else {
             self.text.truncate(start);
             return Err(FleetError::TooLong);
         };
         let at = u32::try_from(self.entries.len()).map_err(|_| FleetError::TooLong)?;
-        self.entries.push(Entry { start, id, ids, group });
+        self.entries.push(Entry {
+            start,
+            id,
+            ids,
+            group,
+        });
         let (entries, text, hasher) = (&self.entries, &self.text, &self.hasher);
         self.index.insert_unique(hash, at, |&at| {
             let Entry { start, id, .. } = entries[at as usize];
@@ -264,7 +282,11 @@ impl FleetBuilder {
             return at;
         }
         // One place stays for the empty group, into which the rest folds.
-        let room = if self.group_index.contains_key("") { MAX_GROUPS } else { MAX_GROUPS - 1 };
+        let room = if self.group_index.contains_key("") {
+            MAX_GROUPS
+        } else {
+            MAX_GROUPS - 1
+        };
         if !name.is_empty() && self.groups.len() >= room {
             self.folded.insert(name.into());
             return self.group("");
@@ -273,7 +295,10 @@ impl FleetBuilder {
         escape_into(&mut label_text, name);
         label_text.push_str(&self.instance_text);
         let at = u16::try_from(self.groups.len()).expect("at most MAX_GROUPS");
-        self.groups.push(Group { name: name.into(), label_text: label_text.into() });
+        self.groups.push(Group {
+            name: name.into(),
+            label_text: label_text.into(),
+        });
         self.group_index.insert(name.into(), at);
         at
     }
@@ -300,14 +325,25 @@ mod tests {
     fn label_text_is_escaped_once_and_the_id_comes_back_from_it() {
         let mut fleet = builder();
         let site = LabelName::new("site").expect("a name");
-        fleet.push("GID_a@@@p\"1\\", [(&site, "a\nb")]).expect("new");
+        fleet
+            .push("GID_a@@@p\"1\\", [(&site, "a\nb")])
+            .expect("new");
         fleet.push("plain", [(&site, "")]).expect("new");
         let fleet = fleet.build();
-        assert_eq!(fleet.label_text(0), r#"GID_a@@@p\"1\\",group_id="GID_a",instance_id="post-cn-1",site="a\nb""#);
-        assert_eq!(fleet.ids_text(1), r#"plain",group_id="",instance_id="post-cn-1""#);
+        assert_eq!(
+            fleet.label_text(0),
+            r#"GID_a@@@p\"1\\",group_id="GID_a",instance_id="post-cn-1",site="a\nb""#
+        );
+        assert_eq!(
+            fleet.ids_text(1),
+            r#"plain",group_id="",instance_id="post-cn-1""#
+        );
         assert_eq!(fleet.label_text(1), fleet.ids_text(1));
         assert_eq!(fleet.client(0), "GID_a@@@p\"1\\");
-        assert_eq!(fleet.labels(0).collect::<Vec<_>>(), [("site", "a\nb".into())]);
+        assert_eq!(
+            fleet.labels(0).collect::<Vec<_>>(),
+            [("site", "a\nb".into())]
+        );
         assert_eq!(fleet.labels(1).next(), None);
         assert_eq!(fleet.position("GID_a@@@p\"1\\"), Some(0));
         assert_eq!(fleet.position("plain"), Some(1));
@@ -319,9 +355,18 @@ mod tests {
         let (mut fleet, site) = (builder(), LabelName::new("site").expect("a name"));
         fleet.push("a", [(&site, "x")]).expect("new");
         fleet.push("b", []).expect("new");
-        assert_eq!(fleet.push("a", [(&site, "x")]), Err(FleetError::Duplicate { same_labels: true }));
-        assert_eq!(fleet.push("a", []), Err(FleetError::Duplicate { same_labels: false }));
-        assert_eq!(fleet.push("b", []), Err(FleetError::Duplicate { same_labels: true }));
+        assert_eq!(
+            fleet.push("a", [(&site, "x")]),
+            Err(FleetError::Duplicate { same_labels: true })
+        );
+        assert_eq!(
+            fleet.push("a", []),
+            Err(FleetError::Duplicate { same_labels: false })
+        );
+        assert_eq!(
+            fleet.push("b", []),
+            Err(FleetError::Duplicate { same_labels: true })
+        );
         let fleet = fleet.build();
         assert_eq!(fleet.len(), 2);
         assert!(fleet.label_text(0).ends_with(r#",site="x""#));

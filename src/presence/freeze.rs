@@ -99,7 +99,9 @@ impl FrozenInstance {
             .collect();
         let mut frozen = spare.take(board.words.len());
         frozen.extend(board.words.iter().enumerate().map(|(index, words)| {
-            let known = words.read().filter(|(seen, _)| now.since(seen.at) <= facts.stale_after);
+            let known = words
+                .read()
+                .filter(|(seen, _)| now.since(seen.at) <= facts.stale_after);
             let counts = &mut groups[board.fleet.group_of(index)];
             match known {
                 None => counts.unknown += 1,
@@ -108,7 +110,14 @@ impl FrozenInstance {
             }
             known.map_or((0, 0), |(seen, run)| (seen.pack(), run.pack()))
         }));
-        Self { fleet: Arc::clone(&board.fleet), words: frozen, groups, facts, last_error, spare: Arc::clone(spare) }
+        Self {
+            fleet: Arc::clone(&board.fleet),
+            words: frozen,
+            groups,
+            facts,
+            last_error,
+            spare: Arc::clone(spare),
+        }
     }
 
     /// The instance.
@@ -133,7 +142,8 @@ impl FrozenInstance {
     /// The status of client `index`.
     #[must_use]
     pub fn status(&self, index: usize) -> Status {
-        self.client(index).map_or(Status::Unknown, |(observation, _)| observation.status())
+        self.client(index)
+            .map_or(Status::Unknown, |(observation, _)| observation.status())
     }
 
     /// Counts by group, in the order of [`Fleet::groups`].
@@ -177,23 +187,38 @@ mod tests {
     }
 
     fn statuses(frozen: &FrozenInstance) -> Vec<Status> {
-        (0..frozen.fleet().len()).map(|index| frozen.status(index)).collect()
+        (0..frozen.fleet().len())
+            .map(|index| frozen.status(index))
+            .collect()
     }
 
     #[test]
     fn a_copy_is_made_where_the_last_one_was_unless_that_is_still_read() {
         let state = InstanceState::new(fleet(3), Duration::from_secs(300));
         let first = state.freeze(AT);
-        state.publish("1", Observation { online: true, at: AT, operation: Operation::Single });
+        state.publish(
+            "1",
+            Observation {
+                online: true,
+                at: AT,
+                operation: Operation::Single,
+            },
+        );
         let second = state.freeze(AT);
         assert_eq!(statuses(&first), [Status::Unknown; 3]);
-        assert_eq!(statuses(&second), [Status::Unknown, Status::Online, Status::Unknown]);
+        assert_eq!(
+            statuses(&second),
+            [Status::Unknown, Status::Online, Status::Unknown]
+        );
 
         let place = second.words.as_ptr();
         drop((first, second));
         let third = state.freeze(AT);
         assert_eq!(third.words.as_ptr(), place);
-        assert_eq!(statuses(&third), [Status::Unknown, Status::Online, Status::Unknown]);
+        assert_eq!(
+            statuses(&third),
+            [Status::Unknown, Status::Online, Status::Unknown]
+        );
     }
 
     #[test]
@@ -203,7 +228,10 @@ mod tests {
         for clients in [10, 20, 0] {
             state.swap(fleet(clients));
             let frozen = state.freeze(AT);
-            assert_eq!((frozen.words.len(), frozen.words.capacity()), (clients, clients));
+            assert_eq!(
+                (frozen.words.len(), frozen.words.capacity()),
+                (clients, clients)
+            );
         }
     }
 }

@@ -15,7 +15,11 @@ pub struct InstanceId(Arc<str>);
 impl InstanceId {
     /// Any text but the empty one: the service knows what an ID looks like, we do not.
     pub fn new(text: &str) -> Result<Self, EmptyId> {
-        if text.is_empty() { Err(EmptyId) } else { Ok(Self(text.into())) }
+        if text.is_empty() {
+            Err(EmptyId)
+        } else {
+            Ok(Self(text.into()))
+        }
     }
 
     /// The ID as the API takes it.
@@ -45,7 +49,11 @@ impl ClientId {
     /// Any text but the empty one.
     pub fn new(text: impl Into<Box<str>>) -> Result<Self, EmptyId> {
         let text = text.into();
-        if text.is_empty() { Err(EmptyId) } else { Ok(Self(text)) }
+        if text.is_empty() {
+            Err(EmptyId)
+        } else {
+            Ok(Self(text))
+        }
     }
 
     /// The ID as the API takes it.
@@ -106,7 +114,13 @@ mod tests {
         let why = |id: &str| ClientId::new(id).expect("not empty").irregularity();
         assert_eq!(why("GID_test@@@pump-1"), None);
         assert_eq!(why("GID-test@@@pump_1"), None);
-        for id in ["GID_test@0001", "other@@@x", "GID_a@@@x", "GID_test@@@", "GID_test@@@pump 1"] {
+        for id in [
+            "GID_test@0001",
+            "other@@@x",
+            "GID_a@@@x",
+            "GID_test@@@",
+            "GID_test@@@pump 1",
+        ] {
             assert!(why(id).is_some(), "{id}");
         }
         assert!(why(&format!("GID_test@@@{}", "x".repeat(60))).is_some());

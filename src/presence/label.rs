@@ -5,8 +5,18 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Names that a configuration may not give a label, because the exporter or Prometheus does.
-pub const RESERVED_LABELS: [&str; 10] =
-    ["job", "instance", "instance_id", "client_id", "group_id", "status", "operation", "code", "le", "quantile"];
+pub const RESERVED_LABELS: [&str; 10] = [
+    "job",
+    "instance",
+    "instance_id",
+    "client_id",
+    "group_id",
+    "status",
+    "operation",
+    "code",
+    "le",
+    "quantile",
+];
 
 /// Why a text cannot be the name of a configured label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +37,9 @@ impl LabelName {
     /// Checks that `text` may name a configured label.
     pub fn new(text: &str) -> Result<Self, LabelNameError> {
         let mut chars = text.chars();
-        let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        let first = chars
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
         if !first || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
             Err(LabelNameError::Malformed)
         } else if text.starts_with("__") || RESERVED_LABELS.contains(&text) {

@@ -65,12 +65,20 @@ impl Observation {
     /// The status this observation tells.
     #[must_use]
     pub const fn status(self) -> Status {
-        if self.online { Status::Online } else { Status::Offline }
+        if self.online {
+            Status::Online
+        } else {
+            Status::Offline
+        }
     }
 
     /// One word: milliseconds above two flags; zero is kept for "never observed".
     pub(super) fn pack(self) -> u64 {
-        let batch = if self.operation == Operation::Batch { BATCH } else { 0 };
+        let batch = if self.operation == Operation::Batch {
+            BATCH
+        } else {
+            0
+        };
         (self.at.as_millis().max(1) << FLAGS) | batch | u64::from(self.online)
     }
 
@@ -78,7 +86,11 @@ impl Observation {
         (word != 0).then(|| Self {
             online: word & ONLINE != 0,
             at: Timestamp::from_millis(word >> FLAGS),
-            operation: if word & BATCH == 0 { Operation::Single } else { Operation::Batch },
+            operation: if word & BATCH == 0 {
+                Operation::Single
+            } else {
+                Operation::Batch
+            },
         })
     }
 }
@@ -90,7 +102,10 @@ impl Run {
     }
 
     pub(super) fn unpack(word: u64) -> Option<Self> {
-        (word != 0).then(|| Self { online: word & ONLINE != 0, since: Timestamp::from_millis(word >> FLAGS) })
+        (word != 0).then(|| Self {
+            online: word & ONLINE != 0,
+            since: Timestamp::from_millis(word >> FLAGS),
+        })
     }
 }
 

@@ -22,7 +22,11 @@ impl Shard {
 
     /// Shard `index` of `total`, counted from 0.
     pub const fn new(index: u32, total: u32) -> Result<Self, NoSuchShard> {
-        if index < total { Ok(Self { index, total }) } else { Err(NoSuchShard { index, total }) }
+        if index < total {
+            Ok(Self { index, total })
+        } else {
+            Err(NoSuchShard { index, total })
+        }
     }
 
     /// Which shard this is, from 0 on.
@@ -62,7 +66,9 @@ impl Default for Shard {
 fn hash(client: &str) -> u64 {
     let fnv = client
         .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
     let mixed = (fnv ^ (fnv >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     mixed ^ (mixed >> 33)
@@ -86,8 +92,9 @@ mod tests {
     use super::*;
 
     fn owner(client: &str, total: u32) -> u32 {
-        let owners: Vec<_> =
-            (0..total).filter(|&index| Shard::new(index, total).expect("one of them").owns(client)).collect();
+        let owners: Vec<_> = (0..total)
+            .filter(|&index| Shard::new(index, total).expect("one of them").owns(client))
+            .collect();
         assert_eq!(owners.len(), 1, "{client} of {total}");
         owners[0]
     }
@@ -103,7 +110,10 @@ mod tests {
             clients().for_each(|client| counts[owner(&client, total) as usize] += 1);
             let even = 20_000.0 / f64::from(total);
             for count in counts {
-                assert!((f64::from(count) / even - 1.0).abs() < 0.1, "{count} of {even} with {total} shards");
+                assert!(
+                    (f64::from(count) / even - 1.0).abs() < 0.1,
+                    "{count} of {even} with {total} shards"
+                );
             }
         }
     }
@@ -120,7 +130,10 @@ mod tests {
                 }
             }
             let expected = 4000.0 / f64::from(total + 1);
-            assert!((f64::from(moved) / expected - 1.0).abs() < 0.15, "{moved} of {expected} moved to shard {total}");
+            assert!(
+                (f64::from(moved) / expected - 1.0).abs() < 0.15,
+                "{moved} of {expected} moved to shard {total}"
+            );
         }
     }
 
@@ -136,7 +149,10 @@ mod tests {
     fn a_shard_is_one_of_those_there_are() {
         assert!(Shard::new(2, 3).is_ok());
         let error = Shard::new(3, 3).expect_err("the fourth of three");
-        assert_eq!(error.to_string(), "there is no shard 3 of 3; shards are counted from 0");
+        assert_eq!(
+            error.to_string(),
+            "there is no shard 3 of 3; shards are counted from 0"
+        );
         assert!(Shard::new(0, 0).is_err());
     }
 }

@@ -39,7 +39,10 @@ pub trait PresenceSource: Send + Sync + fmt::Debug {
     fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>>;
 
     /// Asks for up to [`MAX_BATCH`] clients; the answer may lag, come in any order, and lack some.
-    fn query_batch<'a>(&'a self, clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>>;
+    fn query_batch<'a>(
+        &'a self,
+        clients: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>>;
 
     /// Drops cached credentials and fetches new ones; whether there are other ones now.
     fn refresh_credentials(&self) -> BoxFuture<'_, bool>;
@@ -117,6 +120,9 @@ impl CallError {
     /// Whether the call reached the API and was authorised, as far as its answer tells.
     #[must_use]
     pub const fn authorised(&self) -> bool {
-        matches!(self.class, ErrorClass::Throttled { .. } | ErrorClass::Client)
+        matches!(
+            self.class,
+            ErrorClass::Throttled { .. } | ErrorClass::Client
+        )
     }
 }

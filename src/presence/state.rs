@@ -83,7 +83,8 @@ impl Words {
 
     fn write(&self, observation: Observation, run: Run) {
         self.run.store(run.pack(), Ordering::Release);
-        self.observation.store(observation.pack(), Ordering::Release);
+        self.observation
+            .store(observation.pack(), Ordering::Release);
     }
 }
 
@@ -91,7 +92,11 @@ impl Board {
     fn empty(fleet: Arc<Fleet>) -> Self {
         let words = (0..fleet.len()).map(|_| Words::default()).collect();
         let groups = fleet.groups().iter().map(|_| Changes::default()).collect();
-        Self { fleet, words, groups }
+        Self {
+            fleet,
+            words,
+            groups,
+        }
     }
 
     /// Takes over the words of the clients and the counters of the groups that `old` has too.
@@ -103,10 +108,18 @@ impl Board {
             }
         }
         for (group, changes) in self.fleet.groups().iter().zip(&self.groups) {
-            let before = old.fleet.groups().iter().position(|old| old.name == group.name);
+            let before = old
+                .fleet
+                .groups()
+                .iter()
+                .position(|old| old.name == group.name);
             if let Some(old) = before.map(|at| &old.groups[at]) {
-                changes.connects.store(old.connects.load(Ordering::Relaxed), Ordering::Relaxed);
-                changes.disconnects.store(old.disconnects.load(Ordering::Relaxed), Ordering::Relaxed);
+                changes
+                    .connects
+                    .store(old.connects.load(Ordering::Relaxed), Ordering::Relaxed);
+                changes
+                    .disconnects
+                    .store(old.disconnects.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }
     }
@@ -175,7 +188,10 @@ impl InstanceState {
         }
         let run = match before {
             Some((old, run)) if old.online == observation.online && is_fresh(old) => run,
-            _ => Run { online: observation.online, since: observation.at },
+            _ => Run {
+                online: observation.online,
+                since: observation.at,
+            },
         };
         words.write(observation, run);
         let changes = &board.groups[board.fleet.group_of(index)];
@@ -219,7 +235,13 @@ impl InstanceState {
     /// A copy of everything at `now`, in which all families agree.
     #[must_use]
     pub fn freeze(&self, now: Timestamp) -> FrozenInstance {
-        FrozenInstance::new(&self.board.load(), self.facts.read(), self.last_error.load_full(), now, &self.spare)
+        FrozenInstance::new(
+            &self.board.load(),
+            self.facts.read(),
+            self.last_error.load_full(),
+            now,
+            &self.spare,
+        )
     }
 
     fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {
@@ -245,7 +267,11 @@ mod tests {
     }
 
     fn seen(online: bool, seconds: u64) -> Observation {
-        Observation { online, at: Timestamp::from_millis(seconds * 1000), operation: Operation::Single }
+        Observation {
+            online,
+            at: Timestamp::from_millis(seconds * 1000),
+            operation: Operation::Single,
+        }
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -257,20 +283,35 @@ mod tests {
         let state = InstanceState::new(fleet(&["a"]), STALE_AFTER);
         assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
         assert_eq!(state.publish("a", seen(false, 1200)), Published::Kept);
-        assert_eq!(state.freeze(at(1200)).client(0).map(|(_, run)| run.since), Some(at(1000)));
+        assert_eq!(
+            state.freeze(at(1200)).client(0).map(|(_, run)| run.since),
+            Some(at(1000))
+        );
         assert_eq!(state.freeze(at(1501)).client(0), None);
         assert_eq!(state.publish("a", seen(false, 1600)), Published::Kept);
-        assert_eq!(state.freeze(at(1600)).client(0).map(|(_, run)| run.since), Some(at(1600)));
+        assert_eq!(
+            state.freeze(at(1600)).client(0).map(|(_, run)| run.since),
+            Some(at(1600))
+        );
     }
 
     #[test]
     fn a_change_counts_across_an_unknown_in_between() {
         let state = InstanceState::new(fleet(&["GID_a@@@1"]), STALE_AFTER);
         state.publish("GID_a@@@1", seen(true, 1000));
-        assert_eq!(state.publish("GID_a@@@1", seen(false, 9000)), Published::Disconnected);
-        assert_eq!(state.publish("GID_a@@@1", seen(true, 9001)), Published::Connected);
+        assert_eq!(
+            state.publish("GID_a@@@1", seen(false, 9000)),
+            Published::Disconnected
+        );
+        assert_eq!(
+            state.publish("GID_a@@@1", seen(true, 9001)),
+            Published::Connected
+        );
         let frozen = state.freeze(at(9001));
-        assert_eq!((frozen.groups()[0].connects, frozen.groups()[0].disconnects), (1, 1));
+        assert_eq!(
+            (frozen.groups()[0].connects, frozen.groups()[0].disconnects),
+            (1, 1)
+        );
     }
 
     #[test]
@@ -284,13 +325,19 @@ mod tests {
     #[test]
     fn a_batch_changes_no_status_and_makes_nobody_offline() {
         let state = InstanceState::new(fleet(&["a", "b"]), STALE_AFTER);
-        let cached = |online, seconds| Observation { operation: Operation::Batch, ..seen(online, seconds) };
+        let cached = |online, seconds| Observation {
+            operation: Operation::Batch,
+            ..seen(online, seconds)
+        };
         assert_eq!(state.publish("a", cached(false, 1000)), Published::Doubtful);
         assert_eq!(state.observation("a", at(1000)), None);
         assert_eq!(state.publish("a", cached(true, 1001)), Published::Kept);
         assert_eq!(state.publish("a", cached(false, 1002)), Published::Doubtful);
         assert_eq!(state.observation("a", at(1002)), Some(cached(true, 1001)));
-        assert_eq!(state.publish("a", seen(false, 1003)), Published::Disconnected);
+        assert_eq!(
+            state.publish("a", seen(false, 1003)),
+            Published::Disconnected
+        );
         assert_eq!(state.publish("a", cached(false, 1004)), Published::Kept);
         assert_eq!(state.observation("a", at(1004)), Some(cached(false, 1004)));
         assert_eq!(state.publish("a", cached(true, 1005)), Published::Doubtful);
@@ -309,7 +356,10 @@ mod tests {
         state.publish("GID_x@@@b", seen(false, 1001));
         state.swap(fleet(&["new", "GID_x@@@b"]));
         assert_eq!(state.publish("a", seen(false, 1002)), Published::Gone);
-        assert_eq!(state.observation("GID_x@@@b", at(1002)), Some(seen(false, 1001)));
+        assert_eq!(
+            state.observation("GID_x@@@b", at(1002)),
+            Some(seen(false, 1001))
+        );
         let frozen = state.freeze(at(1002));
         assert_eq!(frozen.status(0), Status::Unknown);
         assert_eq!(frozen.status(1), Status::Offline);

@@ -59,18 +59,25 @@ pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response
         "identity" if method == Method::GET => ok(&service.identity()),
         "stats" if method == Method::GET => ok(&service.ledger.stats()),
         "clients" if method == Method::GET => ok(&clients(service)),
-        "clients" if method == Method::PUT => match serde_json::from_slice::<Imposition>(call.body()) {
-            Ok(Imposition { client_id, online }) => {
-                if service.world.impose(&client_id, online, service.clock.now()) {
-                    response(204, reply::JSON, "")
-                } else {
-                    failed(404, format!("there is no client {client_id}"))
+        "clients" if method == Method::PUT => {
+            match serde_json::from_slice::<Imposition>(call.body()) {
+                Ok(Imposition { client_id, online }) => {
+                    if service
+                        .world
+                        .impose(&client_id, online, service.clock.now())
+                    {
+                        response(204, reply::JSON, "")
+                    } else {
+                        failed(404, format!("there is no client {client_id}"))
+                    }
                 }
+                Err(error) => failed(400, error.to_string()),
             }
-            Err(error) => failed(400, error.to_string()),
-        },
+        }
         "requests" if method == Method::GET => ok(&service.ledger.captured()),
-        "identity" | "stats" | "clients" | "requests" => failed(405, format!("{method} is not for {resource}")),
+        "identity" | "stats" | "clients" | "requests" => {
+            failed(405, format!("{method} is not for {resource}"))
+        }
         _ => failed(404, format!("there is no {resource}")),
     }
 }
@@ -79,7 +86,9 @@ fn faults(faults: &ArcSwap<Faults>, call: &Call) -> Response<Body> {
     match call.method() {
         "GET" => ok(&**faults.load()),
         // Read as a map first: a derived `Deserialize` also takes a list.
-        "PUT" => match serde_json::from_slice::<Map<String, Value>>(call.body()).and_then(Faults::deserialize) {
+        "PUT" => match serde_json::from_slice::<Map<String, Value>>(call.body())
+            .and_then(Faults::deserialize)
+        {
             Ok(set) => {
                 faults.store(Arc::new(set));
                 ok(&**faults.load())
@@ -93,7 +102,8 @@ fn faults(faults: &ArcSwap<Faults>, call: &Call) -> Response<Body> {
 fn clients(service: &Service) -> Vec<Client<'_>> {
     let (world, now) = (&service.world, service.clock.now());
     let instances = world.roster().instances().iter();
-    let pairs = instances.flat_map(|(instance, clients)| clients.iter().map(move |client| (instance, client)));
+    let pairs = instances
+        .flat_map(|(instance, clients)| clients.iter().map(move |client| (instance, client)));
     pairs
         .map(|(instance, client)| Client {
             id: client.as_str(),

@@ -41,16 +41,28 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    pub(super) fn new(endpoint: &str, access_key_id: &str, access_key_secret: &Secret, roster: &Roster) -> Self {
+    pub(super) fn new(
+        endpoint: &str,
+        access_key_id: &str,
+        access_key_secret: &Secret,
+        roster: &Roster,
+    ) -> Self {
         let clients = roster.instances().iter().map(|(instance, clients)| {
-            (instance.to_string(), clients.iter().map(ToString::to_string).collect::<Vec<_>>())
+            (
+                instance.to_string(),
+                clients.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            )
         });
         Self {
             endpoint: endpoint.to_owned(),
             region: REGION.to_owned(),
             access_key_id: access_key_id.to_owned(),
             access_key_secret: access_key_secret.expose().to_owned(),
-            instance_ids: roster.instances().iter().map(|(instance, _)| instance.to_string()).collect(),
+            instance_ids: roster
+                .instances()
+                .iter()
+                .map(|(instance, _)| instance.to_string())
+                .collect(),
             clients: clients.collect(),
         }
     }

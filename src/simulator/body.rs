@@ -15,7 +15,13 @@ pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// An answer with `text`.
 pub(super) fn response(status: u16, kind: &'static str, text: impl Into<Bytes>) -> Response<Body> {
-    with(status, kind, Full::new(text.into()).map_err(|never| match never {}).boxed_unsync())
+    with(
+        status,
+        kind,
+        Full::new(text.into())
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    )
 }
 
 /// An answer that promises all of `text`, gives half and breaks off.
@@ -28,11 +34,16 @@ pub(super) fn truncated(status: u16, kind: &'static str, text: &str) -> Response
     });
     let halves = stream::iter([Ok(Frame::data(half))]).chain(end);
     let mut response = with(status, kind, StreamBody::new(halves).boxed_unsync());
-    response.headers_mut().insert(CONTENT_LENGTH, text.len().into());
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, text.len().into());
     response
 }
 
 fn with(status: u16, kind: &'static str, body: Body) -> Response<Body> {
-    let response = Response::builder().status(status).header(CONTENT_TYPE, kind).body(body);
+    let response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, kind)
+        .body(body);
     response.expect("the status and the media type are constants")
 }

@@ -34,13 +34,18 @@ pub struct Captured {
 
 impl Call {
     pub(super) fn new(head: Parts, body: Bytes) -> Self {
-        let is_form = head
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+        let is_form = head.headers.get(CONTENT_TYPE).is_some_and(|kind| {
+            kind.as_bytes()
+                .starts_with(b"application/x-www-form-urlencoded")
+        });
         let form = if is_form { pairs(&body) } else { Vec::new() };
         let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
-        Self { head, body, query, form }
+        Self {
+            head,
+            body,
+            query,
+            form,
+        }
     }
 
     pub(super) fn method(&self) -> &str {
@@ -57,17 +62,25 @@ impl Call {
 
     /// The parameters of the query alone, which are those that a V3 signature covers one by one.
     pub(super) fn query(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.query
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// All parameters.
     pub(super) fn params(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.query.iter().chain(&self.form).map(|(name, value)| (name.as_str(), value.as_str()))
+        self.query
+            .iter()
+            .chain(&self.form)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A parameter; one without a value counts as not given.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
-        self.params().find(|(key, _)| *key == name).map(|(_, value)| value).filter(|value| !value.is_empty())
+        self.params()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_empty())
     }
 
     pub(super) const fn headers(&self) -> &HeaderMap {
@@ -76,20 +89,29 @@ impl Call {
 
     /// A header, its repetitions joined by commas; one without a value counts as not given.
     pub(super) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        let mut values = self.head.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let mut values = self
+            .head
+            .headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
         let first = values.next()?;
-        let joined = values.fold(first, |joined, value| Cow::Owned(format!("{joined},{value}")));
+        let joined = values.fold(first, |joined, value| {
+            Cow::Owned(format!("{joined},{value}"))
+        });
         (!joined.is_empty()).then_some(joined)
     }
 
     /// The operation that is asked for.
     pub(super) fn action(&self) -> Option<Cow<'_, str>> {
-        self.header("x-acs-action").or_else(|| self.param("Action").map(Cow::Borrowed))
+        self.header("x-acs-action")
+            .or_else(|| self.param("Action").map(Cow::Borrowed))
     }
 
     /// Whether the answer shall be XML.
     pub(super) fn wants_xml(&self) -> bool {
-        self.param("Format").is_some_and(|format| format.eq_ignore_ascii_case("XML"))
+        self.param("Format")
+            .is_some_and(|format| format.eq_ignore_ascii_case("XML"))
     }
 
     pub(super) fn captured(&self) -> Captured {
@@ -98,7 +120,12 @@ impl Call {
             method: self.method().to_owned(),
             target: self.head.uri.to_string(),
             headers: headers
-                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .map(|(name, value)| {
+                    (
+                        name.to_string(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
+                })
                 .collect(),
             body: String::from_utf8_lossy(&self.body).into_owned(),
         }

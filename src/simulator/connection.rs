@@ -50,7 +50,12 @@ pub(super) async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>, shutdown: CancellationToken) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: Arc<Service>,
+    shutdown: CancellationToken,
+) {
     // Worth a few milliseconds at most.
     let _ = stream.set_nodelay(true);
     let wire = Wire::new(stream, Arc::clone(&service));

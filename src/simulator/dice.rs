@@ -18,9 +18,9 @@ impl Dice {
     /// The question `what`, which may be a client ID as well as a word.
     pub(super) fn ask(self, what: &str) -> Self {
         // FNV-1a, 64 bits.
-        let hash = what
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = what.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         self.nth(hash)
     }
 
@@ -63,16 +63,22 @@ mod tests {
     fn a_share_of_the_questions_falls_below_a_probability() {
         for (question, probability) in [("a", 0.1), ("b", 0.5), ("c", 0.99)] {
             let dice = Dice::new(1).ask(question);
-            let hits = (0..10_000).filter(|n| dice.nth(*n).unit() < probability).count();
-            assert!((hits as f64 / 10_000.0 - probability).abs() < 0.02, "{question}: {hits}");
+            let hits = (0..10_000)
+                .filter(|n| dice.nth(*n).unit() < probability)
+                .count();
+            assert!(
+                (hits as f64 / 10_000.0 - probability).abs() < 0.02,
+                "{question}: {hits}"
+            );
         }
     }
 
     #[test]
     fn questions_do_not_answer_each_other() {
         let dice = Dice::new(1);
-        let both =
-            (0..10_000).filter(|n| dice.ask("x").nth(*n).unit() < 0.5 && dice.ask("y").nth(*n).unit() < 0.5).count();
+        let both = (0..10_000)
+            .filter(|n| dice.ask("x").nth(*n).unit() < 0.5 && dice.ask("y").nth(*n).unit() < 0.5)
+            .count();
         assert!((2_300..2_700).contains(&both), "{both}");
         assert_ne!(dice.ask("x"), Dice::new(2).ask("x"));
     }

@@ -28,31 +28,59 @@ pub struct Faults {
     #[arg(long = "fault.latency", value_name = "DURATION", default_value_t)]
     pub latency: Span,
     /// Up to so much more time, differently for each request.
-    #[arg(long = "fault.latency-jitter", value_name = "DURATION", default_value_t)]
+    #[arg(
+        long = "fault.latency-jitter",
+        value_name = "DURATION",
+        default_value_t
+    )]
     pub latency_jitter: Span,
     /// `InternalError` with HTTP status 500, as older gateways say it.
-    #[arg(long = "fault.internal-error", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.internal-error",
+        value_name = "PROBABILITY",
+        default_value_t
+    )]
     pub internal_error: Probability,
     /// `InternalError` with HTTP status 417, as documented.
-    #[arg(long = "fault.internal-error-417", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.internal-error-417",
+        value_name = "PROBABILITY",
+        default_value_t
+    )]
     pub internal_error_417: Probability,
     /// `Throttling.User`.
     #[arg(long = "fault.throttling", value_name = "PROBABILITY", default_value_t)]
     pub throttling: Probability,
     /// `SystemOverFlow`.
-    #[arg(long = "fault.system-overflow", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.system-overflow",
+        value_name = "PROBABILITY",
+        default_value_t
+    )]
     pub system_overflow: Probability,
     /// `ServiceUnavailable`.
-    #[arg(long = "fault.service-unavailable", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.service-unavailable",
+        value_name = "PROBABILITY",
+        default_value_t
+    )]
     pub service_unavailable: Probability,
     /// HTTP status 502 with a page of HTML, as a proxy answers.
-    #[arg(long = "fault.bad-gateway", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.bad-gateway",
+        value_name = "PROBABILITY",
+        default_value_t
+    )]
     pub bad_gateway: Probability,
     /// Half of the answer's body, then the end of the connection.
     #[arg(long = "fault.truncated", value_name = "PROBABILITY", default_value_t)]
     pub truncated: Probability,
     /// HTTP status 200 with a body that is no answer.
-    #[arg(long = "fault.undecodable", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.undecodable",
+        value_name = "PROBABILITY",
+        default_value_t
+    )]
     pub undecodable: Probability,
     /// A reset connection, before the first byte of an answer.
     #[arg(long = "fault.reset", value_name = "PROBABILITY", default_value_t)]
@@ -64,10 +92,19 @@ pub struct Faults {
     #[arg(long = "fault.retry-after", value_name = "DURATION")]
     pub retry_after: Option<Span>,
     /// How far the server's clock is ahead, in seconds; behind if negative.
-    #[arg(long = "fault.clock-skew", value_name = "SECONDS", default_value_t, allow_negative_numbers = true)]
+    #[arg(
+        long = "fault.clock-skew",
+        value_name = "SECONDS",
+        default_value_t,
+        allow_negative_numbers = true
+    )]
     pub clock_skew: i64,
     /// How much older the cache is that batches are answered from.
-    #[arg(long = "fault.batch-staleness", value_name = "DURATION", default_value_t)]
+    #[arg(
+        long = "fault.batch-staleness",
+        value_name = "DURATION",
+        default_value_t
+    )]
     pub batch_staleness: Span,
     /// A client of a batch that its answer lacks.
     #[arg(long = "fault.omission", value_name = "PROBABILITY", default_value_t)]
@@ -116,7 +153,10 @@ impl Faults {
     pub(super) fn decide(&self, seed: u64, request: u64) -> Decision {
         let dice = Dice::new(seed).ask("request").nth(request);
         let jitter = self.latency_jitter.get().mul_f64(dice.ask("jitter").unit());
-        Decision { delay: self.latency.get() + jitter, outcome: self.outcome(dice.ask("outcome").unit()) }
+        Decision {
+            delay: self.latency.get() + jitter,
+            outcome: self.outcome(dice.ask("outcome").unit()),
+        }
     }
 
     fn outcome(&self, mut throw: f64) -> Outcome {
@@ -161,7 +201,11 @@ impl Faults {
         let hold = self.stall_hold.get().as_millis();
         let span = u64::try_from(now.as_millis().checked_div(hold)?).ok()?;
         let stalls = Dice::new(seed).ask("stall").nth(span).unit() < self.stall.get();
-        stalls.then(|| self.stall_hold.get().saturating_mul(u32::try_from(span + 1).unwrap_or(u32::MAX)))
+        stalls.then(|| {
+            self.stall_hold
+                .get()
+                .saturating_mul(u32::try_from(span + 1).unwrap_or(u32::MAX))
+        })
     }
 }
 
@@ -178,10 +222,17 @@ mod tests {
     #[test]
     fn nothing_goes_wrong_by_default() {
         let faults = Faults::default();
-        let fine = Decision { delay: Duration::ZERO, outcome: Outcome::Answered(Form::Whole) };
+        let fine = Decision {
+            delay: Duration::ZERO,
+            outcome: Outcome::Answered(Form::Whole),
+        };
         assert!((0..1000).all(|request| faults.decide(7, request) == fine));
         assert!((0..1000).all(|request| !faults.omits(7, request, "GID_test@@@a")));
-        assert!((0..1000).all(|second| faults.stalled_until(7, Duration::from_secs(second)).is_none()));
+        assert!((0..1000).all(|second| {
+            faults
+                .stalled_until(7, Duration::from_secs(second))
+                .is_none()
+        }));
     }
 
     #[test]
@@ -196,8 +247,12 @@ mod tests {
             truncated: tenth,
             ..Faults::default()
         };
-        let outcomes: Vec<Outcome> = (0..10_000).map(|request| faults.decide(1, request).outcome).collect();
-        let share = |wanted: &Outcome| outcomes.iter().filter(|outcome| *outcome == wanted).count() as f64 / 10_000.0;
+        let outcomes: Vec<Outcome> = (0..10_000)
+            .map(|request| faults.decide(1, request).outcome)
+            .collect();
+        let share = |wanted: &Outcome| {
+            outcomes.iter().filter(|outcome| *outcome == wanted).count() as f64 / 10_000.0
+        };
         for wanted in [
             Outcome::Answered(Form::Refused(Refusal::internal_error(500))),
             Outcome::Answered(Form::Refused(Refusal::internal_error(417))),
@@ -206,29 +261,48 @@ mod tests {
             Outcome::Reset,
             Outcome::Hang,
         ] {
-            assert!((share(&wanted) - 0.1).abs() < 0.01, "{wanted:?}: {}", share(&wanted));
+            assert!(
+                (share(&wanted) - 0.1).abs() < 0.01,
+                "{wanted:?}: {}",
+                share(&wanted)
+            );
         }
         assert!((share(&Outcome::Answered(Form::Whole)) - 0.4).abs() < 0.015);
     }
 
     #[test]
     fn a_sum_past_one_leaves_the_last_ones_out() {
-        let faults = Faults { reset: probability(1.0), hang: probability(1.0), ..Faults::default() };
+        let faults = Faults {
+            reset: probability(1.0),
+            hang: probability(1.0),
+            ..Faults::default()
+        };
         assert!((0..1000).all(|request| faults.decide(1, request).outcome == Outcome::Reset));
     }
 
     #[test]
     fn jitter_stays_within_its_bounds() {
         let span = |text: &str| text.parse::<Span>().unwrap();
-        let faults = Faults { latency: span("20ms"), latency_jitter: span("10ms"), ..Faults::default() };
-        let delays: Vec<Duration> = (0..1000).map(|request| faults.decide(1, request).delay).collect();
-        assert!(delays.iter().all(|delay| (20..30).contains(&delay.as_millis())));
+        let faults = Faults {
+            latency: span("20ms"),
+            latency_jitter: span("10ms"),
+            ..Faults::default()
+        };
+        let delays: Vec<Duration> = (0..1000)
+            .map(|request| faults.decide(1, request).delay)
+            .collect();
+        assert!(
+            delays
+                .iter()
+                .all(|delay| (20..30).contains(&delay.as_millis()))
+        );
         assert!(delays.windows(2).any(|pair| pair[0] != pair[1]));
     }
 
     #[test]
     fn settings_travel_as_json_and_a_typo_is_an_error() {
-        let faults: Faults = serde_json::from_str(r#"{"latency": "20ms", "hang": 0.1, "poison": ["a"]}"#).unwrap();
+        let faults: Faults =
+            serde_json::from_str(r#"{"latency": "20ms", "hang": 0.1, "poison": ["a"]}"#).unwrap();
         assert_eq!(faults.latency.get(), Duration::from_millis(20));
         assert_eq!(faults.hang, probability(0.1));
         let again = serde_json::to_string(&faults).unwrap();

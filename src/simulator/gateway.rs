@@ -39,21 +39,37 @@ impl Keys {
     /// Checks everything about `call` but what needs memory.
     pub(super) fn verify(&self, call: &Call, now: Timestamp) -> Result<Verified, Refusal> {
         let authorization = call.header("authorization");
-        if let Some(header) = authorization.as_deref().filter(|header| header.starts_with(v3::ALGORITHM)) {
-            let authorization = v3::Authorization::parse(header).ok_or_else(|| Refusal::invalid("Authorization"))?;
+        if let Some(header) = authorization
+            .as_deref()
+            .filter(|header| header.starts_with(v3::ALGORITHM))
+        {
+            let authorization = v3::Authorization::parse(header)
+                .ok_or_else(|| Refusal::invalid("Authorization"))?;
             let claims = v3_claims(call, authorization)?;
             self.check(&claims, now, |secret| {
                 let string_to_sign = v3_string_to_sign(call, authorization.signed_headers);
                 let right = string_to_sign.sign(secret).matches(claims.signature);
-                if right { Ok(()) } else { Err(Refusal::signature(string_to_sign.as_str())) }
+                if right {
+                    Ok(())
+                } else {
+                    Err(Refusal::signature(string_to_sign.as_str()))
+                }
             })
         } else {
             let claims = v2_claims(call)?;
             self.check(&claims, now, |secret| {
-                let params = call.params().filter(|(name, _)| *name != "Signature").collect();
-                let string_to_sign = v2::StringToSign::new(call.method(), &CanonicalQuery::new(params));
+                let params = call
+                    .params()
+                    .filter(|(name, _)| *name != "Signature")
+                    .collect();
+                let string_to_sign =
+                    v2::StringToSign::new(call.method(), &CanonicalQuery::new(params));
                 let right = string_to_sign.sign(secret).matches(claims.signature);
-                if right { Ok(()) } else { Err(Refusal::signature(string_to_sign.as_str())) }
+                if right {
+                    Ok(())
+                } else {
+                    Err(Refusal::signature(string_to_sign.as_str()))
+                }
             })
         }
     }
@@ -79,8 +95,14 @@ impl Keys {
     }
 }
 
-fn v3_claims<'a>(call: &'a Call, authorization: v3::Authorization<'a>) -> Result<Claims<'a>, Refusal> {
-    let header = |name: &str, stands_for: &str| call.header(name).ok_or_else(|| Refusal::missing(stands_for));
+fn v3_claims<'a>(
+    call: &'a Call,
+    authorization: v3::Authorization<'a>,
+) -> Result<Claims<'a>, Refusal> {
+    let header = |name: &str, stands_for: &str| {
+        call.header(name)
+            .ok_or_else(|| Refusal::missing(stands_for))
+    };
     header("x-acs-content-sha256", "ContentSha256")?;
     Ok(Claims {
         version: header("x-acs-version", "Version")?,
@@ -96,10 +118,21 @@ fn v3_claims<'a>(call: &'a Call, authorization: v3::Authorization<'a>) -> Result
 /// not the caller listed them, so that leaving one out is a wrong signature.
 fn v3_string_to_sign(call: &Call, listed: &str) -> v3::StringToSign {
     let mut names: Vec<&str> = call.headers().keys().map(HeaderName::as_str).collect();
-    names.retain(|name| *name == "host" || name.starts_with("x-acs-") || listed.split(';').any(|other| other == *name));
-    let headers: Vec<(&str, Cow<'_, str>)> =
-        names.into_iter().map(|name| (name, call.header(name).unwrap_or_default())).collect();
-    let headers = v3::SignedHeaders::new(headers.iter().map(|(name, value)| (*name, &**value)).collect());
+    names.retain(|name| {
+        *name == "host"
+            || name.starts_with("x-acs-")
+            || listed.split(';').any(|other| other == *name)
+    });
+    let headers: Vec<(&str, Cow<'_, str>)> = names
+        .into_iter()
+        .map(|name| (name, call.header(name).unwrap_or_default()))
+        .collect();
+    let headers = v3::SignedHeaders::new(
+        headers
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect(),
+    );
     let query = CanonicalQuery::new(call.query().collect());
     let body_hash = v3::body_hash(call.body());
     v3::CanonicalRequest::new(call.method(), &query, &headers, body_hash.as_str()).string_to_sign()
@@ -107,7 +140,10 @@ fn v3_string_to_sign(call: &Call, listed: &str) -> v3::StringToSign {
 
 fn v2_claims(call: &Call) -> Result<Claims<'_>, Refusal> {
     let param = |name: &str| call.param(name).ok_or_else(|| Refusal::missing(name));
-    for (name, value) in [("SignatureMethod", v2::METHOD), ("SignatureVersion", v2::VERSION)] {
+    for (name, value) in [
+        ("SignatureMethod", v2::METHOD),
+        ("SignatureVersion", v2::VERSION),
+    ] {
         if param(name)? != value {
             return Err(Refusal::invalid(name));
         }

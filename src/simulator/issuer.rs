@@ -90,7 +90,8 @@ impl Asked {
             URI => Some(Self::Uri),
             TOKEN => Some(Self::MetadataToken),
             path if path.starts_with(ROLES) => Some(Self::Metadata),
-            _ => matches!(call.action()?.as_ref(), "AssumeRole" | "AssumeRoleWithOIDC").then_some(Self::Sts),
+            _ => matches!(call.action()?.as_ref(), "AssumeRole" | "AssumeRoleWithOIDC")
+                .then_some(Self::Sts),
         }
     }
 }
@@ -108,7 +109,9 @@ pub(super) struct At<'a> {
 impl Issuer {
     pub(super) fn identity(&self, endpoint: &str, rotated: u64) -> Identity {
         Identity {
-            role_arns: ROLE_NAMES.map(|name| format!("acs:ram::{ACCOUNT}:role/{name}")).into(),
+            role_arns: ROLE_NAMES
+                .map(|name| format!("acs:ram::{ACCOUNT}:role/{name}"))
+                .into(),
             oidc_provider_arn: format!("acs:ram::{ACCOUNT}:oidc-provider/simulator"),
             oidc_token: self.oidc_token(rotated),
             credentials_uri: format!("{endpoint}{URI}"),
@@ -116,12 +119,18 @@ impl Issuer {
     }
 
     fn oidc_token(&self, rotated: u64) -> String {
-        format!("oidc.token.{:016x}", Dice::new(self.seed).ask("OIDC token").nth(rotated).bits())
+        format!(
+            "oidc.token.{:016x}",
+            Dice::new(self.seed).ask("OIDC token").nth(rotated).bits()
+        )
     }
 
     /// The one token of the metadata service, which does not expire.
     pub(super) fn metadata_token(&self) -> String {
-        format!("metadata-token-{:016x}", Dice::new(self.seed).ask("metadata token").bits())
+        format!(
+            "metadata-token-{:016x}",
+            Dice::new(self.seed).ask("metadata token").bits()
+        )
     }
 
     /// What the one who is asked says, if nothing goes wrong.
@@ -133,7 +142,11 @@ impl Issuer {
             },
             Asked::MetadataToken => self.token(call),
             Asked::Metadata => self.metadata(call, at),
-            Asked::Uri => (200, reply::JSON, self.credentials(ROLE_NAMES[0], Duration::from_secs(3600), at, true)),
+            Asked::Uri => (
+                200,
+                reply::JSON,
+                self.credentials(ROLE_NAMES[0], Duration::from_secs(3600), at, true),
+            ),
         }
     }
 
@@ -145,7 +158,9 @@ impl Issuer {
             }
             let there = |name| call.param(name).ok_or_else(|| Refusal::missing(name));
             let identity = self.identity("", at.rotated);
-            if there("OIDCProviderArn")? != identity.oidc_provider_arn || there("OIDCToken")? != identity.oidc_token {
+            if there("OIDCProviderArn")? != identity.oidc_provider_arn
+                || there("OIDCToken")? != identity.oidc_token
+            {
                 return Err(Refusal::oidc_token());
             }
         } else {
@@ -153,14 +168,22 @@ impl Issuer {
             if verified.version != STS_VERSION {
                 return Err(Refusal::no_such_api());
             }
-            at.ledger.use_nonce(&verified.nonce, at.now, verified.nonce_until)?;
+            at.ledger
+                .use_nonce(&verified.nonce, at.now, verified.nonce_until)?;
         }
         let role = role(call)?;
-        let session = call.param("RoleSessionName").ok_or_else(|| Refusal::missing("RoleSessionName"))?;
-        let seconds = call.param("DurationSeconds").map_or(Some(3600), |text| text.parse::<u64>().ok());
-        let Some(seconds @ 900..=43_200) = seconds else { return Err(Refusal::invalid("DurationSeconds")) };
-        let credentials: Value = serde_json::from_str(&self.credentials(role, Duration::from_secs(seconds), at, false))
-            .expect("it was written here");
+        let session = call
+            .param("RoleSessionName")
+            .ok_or_else(|| Refusal::missing("RoleSessionName"))?;
+        let seconds = call
+            .param("DurationSeconds")
+            .map_or(Some(3600), |text| text.parse::<u64>().ok());
+        let Some(seconds @ 900..=43_200) = seconds else {
+            return Err(Refusal::invalid("DurationSeconds"));
+        };
+        let credentials: Value =
+            serde_json::from_str(&self.credentials(role, Duration::from_secs(seconds), at, false))
+                .expect("it was written here");
         Ok(json!({
             "RequestId": at.origin.request_id,
             "AssumedRoleUser": {
@@ -175,7 +198,9 @@ impl Issuer {
         if self.tokens == MetadataTokens::Unknown || call.method() != "PUT" {
             return (404, TEXT, String::new());
         }
-        let ttl = call.header("x-aliyun-ecs-metadata-token-ttl-seconds").and_then(|ttl| ttl.parse::<u32>().ok());
+        let ttl = call
+            .header("x-aliyun-ecs-metadata-token-ttl-seconds")
+            .and_then(|ttl| ttl.parse::<u32>().ok());
         match ttl {
             Some(1..=21_600) => (200, TEXT, self.metadata_token()),
             _ => (400, TEXT, String::new()),
@@ -191,14 +216,20 @@ impl Issuer {
         match call.path().strip_prefix(ROLES).unwrap_or_default() {
             _ if !admitted => (403, TEXT, String::new()),
             "" => (200, TEXT, role.to_owned()),
-            name if name == role => (200, reply::JSON, self.credentials(role, Duration::from_secs(6 * 3600), at, true)),
+            name if name == role => (
+                200,
+                reply::JSON,
+                self.credentials(role, Duration::from_secs(6 * 3600), at, true),
+            ),
             _ => (404, TEXT, String::new()),
         }
     }
 
     /// New credentials as JSON, with or without the `Code` that says that they are some.
     fn credentials(&self, role: &str, lifetime: Duration, at: &At<'_>, code: bool) -> String {
-        let Issued { key, expires } = at.keys.issue(role, at.now, self.lifetime.unwrap_or(lifetime));
+        let Issued { key, expires } =
+            at.keys
+                .issue(role, at.now, self.lifetime.unwrap_or(lifetime));
         let mut value = json!({
             "AccessKeyId": key.id,
             "AccessKeySecret": key.secret.expose(),
@@ -215,13 +246,20 @@ impl Issuer {
 
 /// The role that is asked for, if the account has it.
 fn role(call: &Call) -> Result<&'static str, Refusal> {
-    let arn = call.param("RoleArn").ok_or_else(|| Refusal::missing("RoleArn"))?;
-    let ours = arn.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(":role/"));
+    let arn = call
+        .param("RoleArn")
+        .ok_or_else(|| Refusal::missing("RoleArn"))?;
+    let ours = arn
+        .strip_prefix("acs:ram::")
+        .and_then(|rest| rest.split_once(":role/"));
     let (account, name) = ours.ok_or_else(|| Refusal::invalid("RoleArn"))?;
     if account != ACCOUNT {
         return Err(Refusal::role_denied());
     }
-    ROLE_NAMES.into_iter().find(|known| *known == name).ok_or_else(Refusal::no_such_role)
+    ROLE_NAMES
+        .into_iter()
+        .find(|known| *known == name)
+        .ok_or_else(Refusal::no_such_role)
 }
 
 /// An error of the security token service.

@@ -41,10 +41,17 @@ impl Keys {
         let dice = Dice::new(seed).ask("access key");
         let root = AccessKey {
             id: format!("simulator-key-{:08x}", dice.ask("ID").bits() >> 32),
-            secret: Secret::new(format!("simulator-secret-{:08x}", dice.ask("secret").bits() >> 32)),
+            secret: Secret::new(format!(
+                "simulator-secret-{:08x}",
+                dice.ask("secret").bits() >> 32
+            )),
             security_token,
         };
-        Self { seed, root, issued: Mutex::default() }
+        Self {
+            seed,
+            root,
+            issued: Mutex::default(),
+        }
     }
 
     /// A new key for `role`.
@@ -55,9 +62,15 @@ impl Keys {
         let key = AccessKey {
             id: format!("STS.{role}.{number}"),
             secret: Secret::new(format!("issued-secret-{:016x}", dice.ask("secret").bits())),
-            security_token: Some(Secret::new(format!("issued-token-{:016x}", dice.ask("token").bits()))),
+            security_token: Some(Secret::new(format!(
+                "issued-token-{:016x}",
+                dice.ask("token").bits()
+            ))),
         };
-        let new = Issued { key, expires: now + lifetime };
+        let new = Issued {
+            key,
+            expires: now + lifetime,
+        };
         issued.insert(number, new.clone());
         while issued.len() > ISSUED {
             issued.pop_first();
@@ -67,7 +80,9 @@ impl Keys {
 
     /// Whatever was issued is refused from `now` on.
     pub(super) fn revoke(&self, now: Timestamp) {
-        self.lock().values_mut().for_each(|issued| issued.expires = issued.expires.min(now));
+        self.lock()
+            .values_mut()
+            .for_each(|issued| issued.expires = issued.expires.min(now));
     }
 
     /// All that were issued, for the one who looks for their traces.
@@ -76,8 +91,17 @@ impl Keys {
     }
 
     /// The key `id`, if a request at `now` may use it with this token.
-    pub(super) fn admit(&self, id: &str, token: Option<Secret>, now: Timestamp) -> Result<AccessKey, Refusal> {
-        let issued = self.lock().values().find(|issued| issued.key.id == id).cloned();
+    pub(super) fn admit(
+        &self,
+        id: &str,
+        token: Option<Secret>,
+        now: Timestamp,
+    ) -> Result<AccessKey, Refusal> {
+        let issued = self
+            .lock()
+            .values()
+            .find(|issued| issued.key.id == id)
+            .cloned();
         let (key, expires) = match issued {
             Some(Issued { key, expires }) => (key, Some(expires)),
             None if self.root.id == id => (self.root.clone(), None),
@@ -92,6 +116,8 @@ impl Keys {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Issued>> {
-        self.issued.lock().expect("nobody panics while holding this lock")
+        self.issued
+            .lock()
+            .expect("nobody panics while holding this lock")
     }
 }

@@ -73,7 +73,10 @@ impl Ledger {
             captured: VecDeque::new(),
             requests: 0,
         };
-        Self { started: Instant::now(), pages: Mutex::new(pages) }
+        Self {
+            started: Instant::now(),
+            pages: Mutex::new(pages),
+        }
     }
 
     /// When the stand-in started; every duration here counts from then.
@@ -85,7 +88,10 @@ impl Ledger {
     pub(super) fn arrive(&self, address: IpAddr, call: &Call) -> (u64, Arrival) {
         let operation = call.action().and_then(|action| operation::named(&action));
         let (pages, now) = &mut self.open();
-        (pages.capture(call), pages.traffic.arrive(address, operation, *now))
+        (
+            pages.capture(call),
+            pages.traffic.arrive(address, operation, *now),
+        )
     }
 
     /// Gives a request a number that is not one to the API.
@@ -94,9 +100,18 @@ impl Ledger {
     }
 
     /// Remembers a nonce until `until`, or refuses one that came before.
-    pub(super) fn use_nonce(&self, nonce: &str, server_time: Timestamp, until: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn use_nonce(
+        &self,
+        nonce: &str,
+        server_time: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), Refusal> {
         let (mut pages, _) = self.open();
-        if pages.nonces.insert(nonce, server_time, until) { Ok(()) } else { Err(Refusal::nonce_used()) }
+        if pages.nonces.insert(nonce, server_time, until) {
+            Ok(())
+        } else {
+            Err(Refusal::nonce_used())
+        }
     }
 
     /// Counts a call against the account's quota, and throttles it past that.
@@ -131,7 +146,10 @@ impl Ledger {
     /// The time is asked for under the lock, so that it does not go backwards from one holder of
     /// the lock to the next.
     fn open(&self) -> (MutexGuard<'_, Pages>, Duration) {
-        let pages = self.pages.lock().expect("nobody panics while holding this lock");
+        let pages = self
+            .pages
+            .lock()
+            .expect("nobody panics while holding this lock");
         (pages, self.started.elapsed())
     }
 }

@@ -48,12 +48,21 @@ const MAX_CLIENT_ID: usize = 64;
 
 /// The clients that a batch asks for: the parameters `ClientIdList.1` and so on.
 pub(super) fn client_list(call: &Call) -> Result<Vec<&str>, Refusal> {
-    let numbered = |name: &str| name.strip_prefix("ClientIdList.").is_some_and(|number| number.parse::<u32>().is_ok());
-    let clients: Vec<&str> = call.params().filter(|(name, _)| numbered(name)).map(|(_, client)| client).collect();
+    let numbered = |name: &str| {
+        name.strip_prefix("ClientIdList.")
+            .is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    let clients: Vec<&str> = call
+        .params()
+        .filter(|(name, _)| numbered(name))
+        .map(|(_, client)| client)
+        .collect();
     match clients.len() {
         0 => Err(Refusal::missing("ClientIdList")),
         1..=MAX_BATCH => Ok(clients),
-        _ => Err(Refusal::parameter_check("A batch has at most 10 client IDs.")),
+        _ => Err(Refusal::parameter_check(
+            "A batch has at most 10 client IDs.",
+        )),
     }
 }
 

@@ -18,33 +18,61 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code: code.into(), message: message.into() }
+    fn new(
+        status: u16,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+        }
     }
 
     /// A parameter (or the header that stands for it) is not there.
     pub(super) fn missing(parameter: &str) -> Self {
-        Self::new(400, format!("Missing{parameter}"), format!("{parameter} is mandatory for this action."))
+        Self::new(
+            400,
+            format!("Missing{parameter}"),
+            format!("{parameter} is mandatory for this action."),
+        )
     }
 
     /// A parameter has a value that it cannot have.
     pub(super) fn invalid(parameter: &str) -> Self {
-        Self::new(400, format!("InvalidParameter.{parameter}"), format!("The value of {parameter} is not valid."))
+        Self::new(
+            400,
+            format!("InvalidParameter.{parameter}"),
+            format!("The value of {parameter} is not valid."),
+        )
     }
 
     /// Neither GET nor POST.
     pub(super) fn method() -> Self {
-        Self::new(405, "UnsupportedHTTPMethod", "This HTTP method is not supported.")
+        Self::new(
+            405,
+            "UnsupportedHTTPMethod",
+            "This HTTP method is not supported.",
+        )
     }
 
     /// There is no such operation.
     pub(super) fn no_such_api() -> Self {
-        Self::new(404, "InvalidApi.NotFound", "There is no such API; check path, action and version.")
+        Self::new(
+            404,
+            "InvalidApi.NotFound",
+            "There is no such API; check path, action and version.",
+        )
     }
 
     /// Nobody knows the access key.
     pub(super) fn no_such_key() -> Self {
-        Self::new(404, "InvalidAccessKeyId.NotFound", "The access key ID does not exist.")
+        Self::new(
+            404,
+            "InvalidAccessKeyId.NotFound",
+            "The access key ID does not exist.",
+        )
     }
 
     /// The signature is not the one that the server computes.
@@ -52,23 +80,37 @@ impl Refusal {
     /// The vendor's older SDK takes the text behind the message's first colon for the server's
     /// string to sign and compares it with its own.
     pub(super) fn signature(string_to_sign: &str) -> Self {
-        let message = format!("The signature is not the calculated one. server string to sign is:{string_to_sign}");
+        let message = format!(
+            "The signature is not the calculated one. server string to sign is:{string_to_sign}"
+        );
         Self::new(400, "SignatureDoesNotMatch", message)
     }
 
     /// The nonce came before.
     pub(super) fn nonce_used() -> Self {
-        Self::new(400, "SignatureNonceUsed", "The signature nonce was used before.")
+        Self::new(
+            400,
+            "SignatureNonceUsed",
+            "The signature nonce was used before.",
+        )
     }
 
     /// The timestamp is no timestamp.
     pub(super) fn timestamp_format() -> Self {
-        Self::new(400, "InvalidTimeStamp.Format", "The timestamp is not of the form YYYY-MM-DDThh:mm:ssZ.")
+        Self::new(
+            400,
+            "InvalidTimeStamp.Format",
+            "The timestamp is not of the form YYYY-MM-DDThh:mm:ssZ.",
+        )
     }
 
     /// The timestamp is too far from the server's time.
     pub(super) fn timestamp_expired() -> Self {
-        Self::new(400, "InvalidTimeStamp.Expired", "The timestamp is not within 15 minutes of the server's time.")
+        Self::new(
+            400,
+            "InvalidTimeStamp.Expired",
+            "The timestamp is not within 15 minutes of the server's time.",
+        )
     }
 
     /// The security token is not the one that belongs to the access key.
@@ -79,12 +121,20 @@ impl Refusal {
 
     /// The security token has expired, or what it stands for was revoked.
     pub(super) fn expired_token() -> Self {
-        Self::new(400, "InvalidSecurityToken.Expired", "The security token has expired.")
+        Self::new(
+            400,
+            "InvalidSecurityToken.Expired",
+            "The security token has expired.",
+        )
     }
 
     /// The identity provider or its token is not one that the role trusts.
     pub(super) fn oidc_token() -> Self {
-        Self::new(400, "AuthenticationFail.OIDCToken.Invalid", "The OIDC token is not valid.")
+        Self::new(
+            400,
+            "AuthenticationFail.OIDCToken.Invalid",
+            "The OIDC token is not valid.",
+        )
     }
 
     /// There is no such role.
@@ -94,7 +144,11 @@ impl Refusal {
 
     /// The role does not trust the caller.
     pub(super) fn role_denied() -> Self {
-        Self::new(403, "NoPermission", "The caller is not allowed to assume the role.")
+        Self::new(
+            403,
+            "NoPermission",
+            "The caller is not allowed to assume the role.",
+        )
     }
 
     /// The instance is not the account's.
@@ -110,22 +164,38 @@ impl Refusal {
 
     /// The account made more calls than it may.
     pub(super) fn throttled() -> Self {
-        Self::new(400, "Throttling.User", "The account calls this operation too often.")
+        Self::new(
+            400,
+            "Throttling.User",
+            "The account calls this operation too often.",
+        )
     }
 
     /// The service is overloaded.
     pub(super) fn system_overflow() -> Self {
-        Self::new(403, "SystemOverFlow", "The system is busy; try again later.")
+        Self::new(
+            403,
+            "SystemOverFlow",
+            "The system is busy; try again later.",
+        )
     }
 
     /// The service failed; `status` is 417, or 500 as older gateways have it.
     pub(super) fn internal_error(status: u16) -> Self {
-        Self::new(status, "InternalError", "The service failed; try again later.")
+        Self::new(
+            status,
+            "InternalError",
+            "The service failed; try again later.",
+        )
     }
 
     /// The gateway has nobody to ask.
     pub(super) fn service_unavailable() -> Self {
-        Self::new(503, "ServiceUnavailable", "The service is not available now; try again later.")
+        Self::new(
+            503,
+            "ServiceUnavailable",
+            "The service is not available now; try again later.",
+        )
     }
 
     /// Whether this answer asks its caller to slow down.

@@ -27,7 +27,8 @@ pub(super) const JSON: &str = "application/json;charset=utf-8";
 pub(super) const XML: &str = "text/xml;charset=utf-8";
 
 /// What a proxy answers in the vendor's place, and its media type.
-pub(super) const BAD_GATEWAY: &str = "<html><head><title>502 Bad Gateway</title></head><body>502</body></html>";
+pub(super) const BAD_GATEWAY: &str =
+    "<html><head><title>502 Bad Gateway</title></head><body>502</body></html>";
 pub(super) const HTML: &str = "text/html";
 
 /// What no client can read.
@@ -36,7 +37,9 @@ pub(super) const UNDECODABLE: &str = r#"{"OnlineStatus": maybe"#;
 /// The body of an answer in JSON.
 pub(super) fn json(answer: &Result<Reply, Refusal>, origin: &Origin<'_>) -> String {
     let value = match answer {
-        Ok(Reply::Single(online)) => json!({"OnlineStatus": online, "RequestId": origin.request_id}),
+        Ok(Reply::Single(online)) => {
+            json!({"OnlineStatus": online, "RequestId": origin.request_id})
+        }
         Ok(Reply::Batch(clients)) => {
             let entry = |(client, online): &(String, bool)| json!({"ClientId": client, "OnlineStatus": online});
             let entries: Vec<Value> = clients.iter().map(entry).collect();
@@ -64,8 +67,10 @@ pub(super) fn xml(answer: &Result<Reply, Refusal>, action: &str, origin: &Origin
         Ok(Reply::Batch(clients)) => {
             content += "<OnlineStatusList>";
             for (client, online) in clients {
-                let fields = element("ClientId", client) + &element("OnlineStatus", &online.to_string());
-                write!(content, "<OnlineStatusList>{fields}</OnlineStatusList>").expect("a `String` takes any text");
+                let fields =
+                    element("ClientId", client) + &element("OnlineStatus", &online.to_string());
+                write!(content, "<OnlineStatusList>{fields}</OnlineStatusList>")
+                    .expect("a `String` takes any text");
             }
             content += "</OnlineStatusList>";
             format!("{action}Response")
@@ -81,7 +86,10 @@ pub(super) fn xml(answer: &Result<Reply, Refusal>, action: &str, origin: &Origin
 }
 
 fn element(name: &str, text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     format!("<{name}>{text}</{name}>")
 }
 
@@ -89,22 +97,36 @@ fn element(name: &str, text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ORIGIN: Origin<'_> = Origin { request_id: "R", host: "h" };
+    const ORIGIN: Origin<'_> = Origin {
+        request_id: "R",
+        host: "h",
+    };
 
     #[test]
     fn answers_have_the_vendors_shapes() {
-        let batch = Ok(Reply::Batch(vec![("a<&>".to_owned(), true), ("b".to_owned(), false)]));
+        let batch = Ok(Reply::Batch(vec![
+            ("a<&>".to_owned(), true),
+            ("b".to_owned(), false),
+        ]));
         assert_eq!(
             serde_json::from_str::<Value>(&json(&batch, &ORIGIN)).unwrap(),
             json!({"RequestId": "R", "OnlineStatusList": [
                 {"ClientId": "a<&>", "OnlineStatus": true}, {"ClientId": "b", "OnlineStatus": false},
             ]})
         );
-        assert!(xml(&batch, "Batch", &ORIGIN).contains("<ClientId>a&lt;&amp;&gt;</ClientId><OnlineStatus>true<"));
+        assert!(
+            xml(&batch, "Batch", &ORIGIN)
+                .contains("<ClientId>a&lt;&amp;&gt;</ClientId><OnlineStatus>true<")
+        );
         let refusal = Err(Refusal::no_such_api());
         let body: Value = serde_json::from_str(&json(&refusal, &ORIGIN)).unwrap();
-        assert_eq!((&body["Code"], &body["HostId"]), (&json!("InvalidApi.NotFound"), &json!("h")));
+        assert_eq!(
+            (&body["Code"], &body["HostId"]),
+            (&json!("InvalidApi.NotFound"), &json!("h"))
+        );
         let body = xml(&refusal, "Any", &ORIGIN);
-        assert!(body.contains("<Error><RequestId>R</RequestId><HostId>h</HostId><Code>InvalidApi.NotFound</Code>"));
+        assert!(body.contains(
+            "<Error><RequestId>R</RequestId><HostId>h</HostId><Code>InvalidApi.NotFound</Code>"
+        ));
     }
 }

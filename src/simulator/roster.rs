@@ -33,7 +33,11 @@ impl Roster {
         if let Some((id, _)) = instances.iter().find(|(id, _)| !ids.insert(id)) {
             return Err(RosterError::Instance(id.clone()));
         }
-        if let Some(client) = instances.iter().flat_map(|(_, list)| list).find(|client| !clients.insert(*client)) {
+        if let Some(client) = instances
+            .iter()
+            .flat_map(|(_, list)| list)
+            .find(|client| !clients.insert(*client))
+        {
             return Err(RosterError::Client(client.clone()));
         }
         Ok(Self::indexed(instances))
@@ -46,19 +50,27 @@ impl Roster {
     pub fn made_up(instances: usize, clients: usize) -> Self {
         let instances = instances.max(1);
         let groups = instances.max(KINDS.len());
-        let mut made_up: Vec<(InstanceId, Vec<ClientId>)> =
-            (1..=instances).map(|number| (instance_id(number), Vec::new())).collect();
+        let mut made_up: Vec<(InstanceId, Vec<ClientId>)> = (1..=instances)
+            .map(|number| (instance_id(number), Vec::new()))
+            .collect();
         for number in 0..clients {
             let group = number % groups;
-            made_up[group % instances].1.push(client_id(group, number / groups + 1));
+            made_up[group % instances]
+                .1
+                .push(client_id(group, number / groups + 1));
         }
         Self::indexed(made_up)
     }
 
     fn indexed(instances: Vec<(InstanceId, Vec<ClientId>)>) -> Self {
         let clients = instances.iter().enumerate();
-        let homes = clients.flat_map(|(index, (_, clients))| clients.iter().map(move |client| (client.clone(), index)));
-        Self { homes: homes.collect(), instances }
+        let homes = clients.flat_map(|(index, (_, clients))| {
+            clients.iter().map(move |client| (client.clone(), index))
+        });
+        Self {
+            homes: homes.collect(),
+            instances,
+        }
     }
 
     /// The instances, each with its clients.
@@ -75,7 +87,9 @@ impl Roster {
     /// The instance that `client` belongs to.
     pub(super) fn home(&self, client: &str) -> Option<&InstanceId> {
         let client = ClientId::new(client).ok()?;
-        self.homes.get(&client).map(|index| &self.instances[*index].0)
+        self.homes
+            .get(&client)
+            .map(|index| &self.instances[*index].0)
     }
 
     /// The groups, in the order of their first clients.
@@ -111,12 +125,19 @@ mod tests {
     #[test]
     fn clients_are_dealt_out_to_groups_and_groups_to_instances() {
         let roster = Roster::made_up(2, 300);
-        let sizes: Vec<usize> = roster.instances().iter().map(|(_, clients)| clients.len()).collect();
+        let sizes: Vec<usize> = roster
+            .instances()
+            .iter()
+            .map(|(_, clients)| clients.len())
+            .collect();
         assert_eq!(sizes, [200, 100]);
         assert_eq!(roster.groups(), ["GID_pumps", "GID_gates", "GID_meters"]);
         let clients = || roster.instances().iter().flat_map(|(_, clients)| clients);
         assert!(clients().all(|client| client.irregularity().is_none()));
-        assert_eq!(roster.home("GID_meters@@@meter-0100"), Some(&roster.instances()[1].0));
+        assert_eq!(
+            roster.home("GID_meters@@@meter-0100"),
+            Some(&roster.instances()[1].0)
+        );
         assert_eq!(roster.home("GID_meters@@@meter-0101"), None);
         assert_eq!(roster.home(""), None);
     }
@@ -124,7 +145,12 @@ mod tests {
     #[test]
     fn every_instance_has_a_group_however_many_there_are() {
         let roster = Roster::made_up(7, 70);
-        assert!(roster.instances().iter().all(|(_, clients)| clients.len() == 10));
+        assert!(
+            roster
+                .instances()
+                .iter()
+                .all(|(_, clients)| clients.len() == 10)
+        );
         assert_eq!(roster.groups().len(), 7);
     }
 
@@ -132,7 +158,10 @@ mod tests {
     fn nothing_is_listed_twice() {
         let instance = |id: &str| InstanceId::new(id).unwrap();
         let client = |id: &str| ClientId::new(id).unwrap();
-        let twice = Roster::new(vec![(instance("a"), vec![client("x")]), (instance("b"), vec![client("x")])]);
+        let twice = Roster::new(vec![
+            (instance("a"), vec![client("x")]),
+            (instance("b"), vec![client("x")]),
+        ]);
         assert_eq!(twice.unwrap_err(), RosterError::Client(client("x")));
         let twice = Roster::new(vec![(instance("a"), vec![]), (instance("a"), vec![])]);
         assert_eq!(twice.unwrap_err(), RosterError::Instance(instance("a")));

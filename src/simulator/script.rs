@@ -30,17 +30,25 @@ impl Script {
     /// A script for devices of `groups`, one of which drops together now and then.
     pub(super) fn new(seed: u64, groups: &[&str]) -> Self {
         let dice = Dice::new(seed).ask("script");
-        let index = (groups.len() as u64).checked_sub(1).map(|last| dice.ask("uplink").within(0..last + 1));
-        let shared_uplink =
-            index.and_then(|index| groups.get(usize::try_from(index).ok()?)).map(|group| (*group).into());
-        Self { dice, shared_uplink }
+        let index = (groups.len() as u64)
+            .checked_sub(1)
+            .map(|last| dice.ask("uplink").within(0..last + 1));
+        let shared_uplink = index
+            .and_then(|index| groups.get(usize::try_from(index).ok()?))
+            .map(|group| (*group).into());
+        Self {
+            dice,
+            shared_uplink,
+        }
     }
 
     /// Whether `client` is online at `at`.
     pub(super) fn online_at(&self, client: &str, at: Timestamp) -> bool {
         let dice = self.dice.ask(client);
         let now = at.as_millis();
-        if self.shared_uplink.as_deref() == Some(ClientId::group_of(client)) && self.uplink_is_down(dice, now) {
+        if self.shared_uplink.as_deref() == Some(ClientId::group_of(client))
+            && self.uplink_is_down(dice, now)
+        {
             return false;
         }
         match habit(dice) {
@@ -96,7 +104,10 @@ mod tests {
     const GROUPS: [&str; 3] = ["GID_pumps", "GID_gates", "GID_meters"];
 
     fn clients() -> Vec<String> {
-        GROUPS.iter().flat_map(|group| (0..100).map(move |number| format!("{group}@@@{number}"))).collect()
+        GROUPS
+            .iter()
+            .flat_map(|group| (0..100).map(move |number| format!("{group}@@@{number}")))
+            .collect()
     }
 
     /// Which clients are online, every four seconds of an hour.
@@ -104,7 +115,12 @@ mod tests {
         let start = 1_700_000_000_000;
         (0..900)
             .map(|step| Timestamp::from_millis(start + step * 4 * SECOND))
-            .map(|at| clients().iter().map(|client| script.online_at(client, at)).collect())
+            .map(|at| {
+                clients()
+                    .iter()
+                    .map(|client| script.online_at(client, at))
+                    .collect()
+            })
             .collect()
     }
 
@@ -112,10 +128,13 @@ mod tests {
     fn most_devices_are_online_most_of_the_time_and_some_change() {
         for seed in [1, 2, 3] {
             let hour = hour(&Script::new(seed, &GROUPS));
-            let online = hour.iter().flatten().filter(|online| **online).count() as f64 / (900.0 * 300.0);
+            let online =
+                hour.iter().flatten().filter(|online| **online).count() as f64 / (900.0 * 300.0);
             assert!((0.75..0.98).contains(&online), "{online}");
-            let changes: usize =
-                hour.windows(2).map(|pair| pair[0].iter().zip(&pair[1]).filter(|(a, b)| a != b).count()).sum();
+            let changes: usize = hour
+                .windows(2)
+                .map(|pair| pair[0].iter().zip(&pair[1]).filter(|(a, b)| a != b).count())
+                .sum();
             assert!(changes > 300, "{changes}");
         }
     }
@@ -124,7 +143,13 @@ mod tests {
     fn one_group_drops_together_and_the_others_do_not() {
         let hour = hour(&Script::new(1, &GROUPS));
         let dark = |group: usize| {
-            hour.iter().filter(|online| online[group * 100..(group + 1) * 100].iter().all(|online| !online)).count()
+            hour.iter()
+                .filter(|online| {
+                    online[group * 100..(group + 1) * 100]
+                        .iter()
+                        .all(|online| !online)
+                })
+                .count()
         };
         let mut steps = [dark(0), dark(1), dark(2)];
         steps.sort_unstable();
@@ -135,6 +160,10 @@ mod tests {
     #[test]
     fn a_script_without_groups_is_one_all_the_same() {
         let script = Script::new(1, &[]);
-        assert!(clients().iter().any(|client| script.online_at(client, Timestamp::from_millis(1))));
+        assert!(
+            clients()
+                .iter()
+                .any(|client| script.online_at(client, Timestamp::from_millis(1)))
+        );
     }
 }

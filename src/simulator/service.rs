@@ -56,9 +56,17 @@ pub(super) struct Service {
 
 impl Service {
     /// Answers one request from `address`, or says that its connection is to be reset.
-    pub(super) async fn answer(&self, address: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
+    pub(super) async fn answer(
+        &self,
+        address: IpAddr,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Reset> {
         let (head, body) = request.into_parts();
-        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| Reset)?.to_bytes();
+        let body = Limited::new(body, MAX_BODY)
+            .collect()
+            .await
+            .map_err(|_| Reset)?
+            .to_bytes();
         let call = Call::new(head, body);
         match call.path().strip_prefix(admin::PREFIX) {
             Some(resource) => Ok(admin::answer(self, resource, &call)),
@@ -70,7 +78,8 @@ impl Service {
     }
 
     pub(super) fn identity(&self) -> Identity {
-        self.issuer.identity(&self.endpoint, self.rotated.load(Ordering::Relaxed))
+        self.issuer
+            .identity(&self.endpoint, self.rotated.load(Ordering::Relaxed))
     }
 
     /// Answers one request for credentials. Neither quotas nor their block are for these services.
@@ -87,9 +96,18 @@ impl Service {
         let server_time = skewed(self.clock.now(), faults.clock_skew);
         let request_id = self.request_id(number);
         let host = call.header("host").unwrap_or_default();
-        let origin = Origin { request_id: &request_id, host: &host };
+        let origin = Origin {
+            request_id: &request_id,
+            host: &host,
+        };
         let rotated = self.rotated.load(Ordering::Relaxed);
-        let at = issuer::At { keys: &self.keys, ledger: &self.ledger, now: server_time, origin, rotated };
+        let at = issuer::At {
+            keys: &self.keys,
+            ledger: &self.ledger,
+            now: server_time,
+            origin,
+            rotated,
+        };
         let mut answer = self.issuer.answer(asked, call, &at);
         if let (200, Form::Refused(refusal)) = (answer.0, &form) {
             answer = issuer::refused(refusal.clone(), &at.origin);
@@ -102,7 +120,9 @@ impl Service {
             Form::BadGateway => response(502, reply::HTML, reply::BAD_GATEWAY),
         };
         let date = httpdate::fmt_http_date(server_time.to_system_time());
-        response.headers_mut().insert(DATE, date.parse().expect("made of visible characters"));
+        response
+            .headers_mut()
+            .insert(DATE, date.parse().expect("made of visible characters"));
         Ok(response)
     }
 
@@ -142,7 +162,13 @@ impl Service {
     }
 
     /// How the call ends, in a word, and what its caller gets.
-    fn respond(&self, call: &Call, number: u64, faults: &Faults, form: &Form) -> (Cow<'static, str>, Response<Body>) {
+    fn respond(
+        &self,
+        call: &Call,
+        number: u64,
+        faults: &Faults,
+        form: &Form,
+    ) -> (Cow<'static, str>, Response<Body>) {
         let server_time = skewed(self.clock.now(), faults.clock_skew);
         let mut answer = self.reply(call, number, faults, server_time);
         if let (Ok(_), Form::Refused(refusal)) = (&answer, form) {
@@ -150,9 +176,15 @@ impl Service {
         }
         let request_id = self.request_id(number);
         let host = call.header("host").unwrap_or_default();
-        let origin = Origin { request_id: &request_id, host: &host };
+        let origin = Origin {
+            request_id: &request_id,
+            host: &host,
+        };
         let (kind, text) = if call.wants_xml() {
-            (reply::XML, reply::xml(&answer, &call.action().unwrap_or_default(), &origin))
+            (
+                reply::XML,
+                reply::xml(&answer, &call.action().unwrap_or_default(), &origin),
+            )
         } else {
             (reply::JSON, reply::json(&answer, &origin))
         };
@@ -163,14 +195,28 @@ impl Service {
         let (ending, mut response) = match form {
             Form::Whole | Form::Refused(_) => (ending, response(status, kind, text)),
             Form::Truncated => ("truncated".into(), truncated(status, kind, &text)),
-            Form::Undecodable => ("undecodable".into(), response(200, kind, reply::UNDECODABLE)),
-            Form::BadGateway => ("bad_gateway".into(), response(502, reply::HTML, reply::BAD_GATEWAY)),
+            Form::Undecodable => (
+                "undecodable".into(),
+                response(200, kind, reply::UNDECODABLE),
+            ),
+            Form::BadGateway => (
+                "bad_gateway".into(),
+                response(502, reply::HTML, reply::BAD_GATEWAY),
+            ),
         };
         let mut put = |name: &'static str, value: String| {
-            response.headers_mut().insert(name, value.parse().expect("made of visible characters"));
+            response
+                .headers_mut()
+                .insert(name, value.parse().expect("made of visible characters"));
         };
-        put(DATE.as_str(), httpdate::fmt_http_date(server_time.to_system_time()));
-        put("keep-alive", format!("timeout={}", connection::KEEP_ALIVE.as_secs()));
+        put(
+            DATE.as_str(),
+            httpdate::fmt_http_date(server_time.to_system_time()),
+        );
+        put(
+            "keep-alive",
+            format!("timeout={}", connection::KEEP_ALIVE.as_secs()),
+        );
         put("x-acs-request-id", request_id);
         if let (Err(refusal), Some(pause)) = (&answer, faults.retry_after)
             && refusal.is_throttle()
@@ -181,7 +227,13 @@ impl Service {
     }
 
     /// What the vendor would say.
-    fn reply(&self, call: &Call, number: u64, faults: &Faults, server_time: Timestamp) -> Result<Reply, Refusal> {
+    fn reply(
+        &self,
+        call: &Call,
+        number: u64,
+        faults: &Faults,
+        server_time: Timestamp,
+    ) -> Result<Reply, Refusal> {
         if !matches!(call.method(), "GET" | "POST") {
             return Err(Refusal::method());
         }
@@ -190,30 +242,48 @@ impl Service {
         }
         let action = call.action().ok_or_else(|| Refusal::missing("Action"))?;
         let verified = self.keys.verify(call, server_time)?;
-        self.ledger.use_nonce(&verified.nonce, server_time, verified.nonce_until)?;
+        self.ledger
+            .use_nonce(&verified.nonce, server_time, verified.nonce_until)?;
         let operation = operation::named(&action)
             .filter(|_| verified.version == operation::VERSION)
             .ok_or_else(Refusal::no_such_api)?;
         self.ledger.charge(operation)?;
-        let instance = call.param("InstanceId").ok_or_else(|| Refusal::missing("InstanceId"))?;
+        let instance = call
+            .param("InstanceId")
+            .ok_or_else(|| Refusal::missing("InstanceId"))?;
         if !self.world.roster().has_instance(instance) {
             return Err(Refusal::foreign_instance());
         }
         match operation {
             Operation::Single => {
-                let client = call.param("ClientId").ok_or_else(|| Refusal::missing("ClientId"))?;
+                let client = call
+                    .param("ClientId")
+                    .ok_or_else(|| Refusal::missing("ClientId"))?;
                 operation::check_client(client, faults)?;
-                Ok(Reply::Single(self.world.online_at(instance, client, self.clock.now())))
+                Ok(Reply::Single(self.world.online_at(
+                    instance,
+                    client,
+                    self.clock.now(),
+                )))
             }
             Operation::Batch => {
-                let as_of = self.world.cached_as_of(self.clock.now(), faults.batch_staleness.get());
+                let as_of = self
+                    .world
+                    .cached_as_of(self.clock.now(), faults.batch_staleness.get());
                 let mut clients = operation::client_list(call)?;
-                clients.iter().try_for_each(|client| operation::check_client(client, faults))?;
+                clients
+                    .iter()
+                    .try_for_each(|client| operation::check_client(client, faults))?;
                 clients.retain(|client| !faults.omits(self.seed, number, client));
                 // In any order, as the vendor's cache has them.
                 let order = Dice::new(self.seed).ask("order").nth(number);
                 clients.sort_by_key(|client| order.ask(client).bits());
-                let entry = |client: &str| (client.to_owned(), self.world.online_at(instance, client, as_of));
+                let entry = |client: &str| {
+                    (
+                        client.to_owned(),
+                        self.world.online_at(instance, client, as_of),
+                    )
+                };
                 Ok(Reply::Batch(clients.into_iter().map(entry).collect()))
             }
         }
@@ -224,14 +294,21 @@ impl Service {
         let dice = Dice::new(self.seed).ask("request ID").nth(number);
         let (high, low) = (dice.ask("high").bits(), dice.ask("low").bits());
         let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
-        format!("{a:08X}-{b:04X}-{c:04X}-{:04X}-{:012X}", low >> 48, low & 0xffff_ffff_ffff)
+        format!(
+            "{a:08X}-{b:04X}-{c:04X}-{:04X}-{:012X}",
+            low >> 48,
+            low & 0xffff_ffff_ffff
+        )
     }
 }
 
 impl Stalls for Arc<Service> {
     fn stalled_until(&self) -> Option<Instant> {
         let started = self.ledger.started();
-        let end = self.faults.load().stalled_until(self.seed, started.elapsed())?;
+        let end = self
+            .faults
+            .load()
+            .stalled_until(self.seed, started.elapsed())?;
         started.checked_add(end)
     }
 }
@@ -240,6 +317,8 @@ impl Stalls for Arc<Service> {
 /// no `Date` header can say.
 fn skewed(time: Timestamp, seconds: i64) -> Timestamp {
     const LAST: u64 = 253_402_300_799_999;
-    let millis = time.as_millis().saturating_add_signed(seconds.saturating_mul(1000));
+    let millis = time
+        .as_millis()
+        .saturating_add_signed(seconds.saturating_mul(1000));
     Timestamp::from_millis(millis.min(LAST))
 }

@@ -16,7 +16,10 @@ use super::window::Window;
 use crate::presence::Operation;
 
 /// Calls per second of an account.
-const ACCOUNT: PerOperation<u64> = PerOperation { single: 500, batch: 100 };
+const ACCOUNT: PerOperation<u64> = PerOperation {
+    single: 500,
+    batch: 100,
+};
 
 /// Calls per second and operation of an egress address.
 const ADDRESS: u64 = 300;
@@ -76,7 +79,12 @@ impl Traffic {
     }
 
     /// Counts a request for `operation` (none for one that nobody knows) from `address`.
-    pub(super) fn arrive(&mut self, address: IpAddr, operation: Option<Operation>, now: Duration) -> Arrival {
+    pub(super) fn arrive(
+        &mut self,
+        address: IpAddr,
+        operation: Option<Operation>,
+        now: Duration,
+    ) -> Arrival {
         if let Some(operation) = operation {
             *self.arrivals.of(operation) += 1;
             let count = self.all.of(operation).arrive(now);
@@ -84,8 +92,9 @@ impl Traffic {
             *peak = count.max(*peak);
         }
         if self.addresses.len() >= ADDRESSES {
-            self.addresses
-                .retain(|_, known| known.block.is_some() || now.saturating_sub(known.last) < Duration::from_secs(1));
+            self.addresses.retain(|_, known| {
+                known.block.is_some() || now.saturating_sub(known.last) < Duration::from_secs(1)
+            });
         }
         let known = self.addresses.entry(address).or_default();
         known.last = now;
@@ -94,7 +103,10 @@ impl Traffic {
                 return Arrival::Blocked;
             }
             self.blocked += until.saturating_sub(from);
-            *known = Address { last: now, ..Address::default() };
+            *known = Address {
+                last: now,
+                ..Address::default()
+            };
         }
         let count = operation.map_or(0, |operation| known.windows.of(operation).arrive(now));
         if self.quotas && count > ADDRESS {
@@ -110,7 +122,11 @@ impl Traffic {
     pub(super) fn charge(&mut self, operation: Operation, now: Duration) -> Result<(), Refusal> {
         let mut quota = ACCOUNT;
         let count = self.account.of(operation).arrive(now);
-        if self.quotas && count > *quota.of(operation) { Err(Refusal::throttled()) } else { Ok(()) }
+        if self.quotas && count > *quota.of(operation) {
+            Err(Refusal::throttled())
+        } else {
+            Ok(())
+        }
     }
 
     /// How many requests arrived.
@@ -131,7 +147,10 @@ impl Traffic {
     /// How long addresses were blocked so far.
     pub(super) fn blocked(&self, now: Duration) -> Duration {
         let current = self.addresses.values().filter_map(|known| known.block);
-        self.blocked + current.map(|(from, until)| until.min(now).saturating_sub(from)).sum::<Duration>()
+        self.blocked
+            + current
+                .map(|(from, until)| until.min(now).saturating_sub(from))
+                .sum::<Duration>()
     }
 }
 
@@ -147,8 +166,16 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn admitted(traffic: &mut Traffic, address: IpAddr, operation: Operation, now: Duration) -> bool {
-        matches!(traffic.arrive(address, Some(operation), now), Arrival::Admitted(_))
+    fn admitted(
+        traffic: &mut Traffic,
+        address: IpAddr,
+        operation: Operation,
+        now: Duration,
+    ) -> bool {
+        matches!(
+            traffic.arrive(address, Some(operation), now),
+            Arrival::Admitted(_)
+        )
     }
 
     #[test]
@@ -159,20 +186,43 @@ mod tests {
             assert!((0..150).all(|_| admitted(&mut traffic, HERE, Operation::Single, at(now))));
         }
         assert!((0..150).all(|_| admitted(&mut traffic, HERE, Operation::Single, at(1500))));
-        assert!(admitted(&mut traffic, HERE, Operation::Batch, at(1500)), "operations count apart");
-        let Arrival::Admitted(line) = traffic.arrive(HERE, None, at(1500)) else { panic!("an unknown one counts not") };
+        assert!(
+            admitted(&mut traffic, HERE, Operation::Batch, at(1500)),
+            "operations count apart"
+        );
+        let Arrival::Admitted(line) = traffic.arrive(HERE, None, at(1500)) else {
+            panic!("an unknown one counts not")
+        };
         assert!(!line.is_cancelled());
 
         assert!(!admitted(&mut traffic, HERE, Operation::Single, at(1501)));
         assert!(line.is_cancelled(), "calls in flight are cut");
-        assert!(!admitted(&mut traffic, HERE, Operation::Batch, at(1502)), "a block is for all operations");
-        assert!(admitted(&mut traffic, THERE, Operation::Single, at(1502)), "and for one address");
+        assert!(
+            !admitted(&mut traffic, HERE, Operation::Batch, at(1502)),
+            "a block is for all operations"
+        );
+        assert!(
+            admitted(&mut traffic, THERE, Operation::Single, at(1502)),
+            "and for one address"
+        );
         assert!(!admitted(&mut traffic, HERE, Operation::Single, at(61_500)));
         assert_eq!(traffic.blocked(at(11_501)), at(10_000));
         assert!(admitted(&mut traffic, HERE, Operation::Single, at(61_501)));
         assert_eq!((traffic.blocks(), traffic.blocked(at(90_000))), (1, MINUTE));
-        assert_eq!(traffic.peaks(), PerOperation { single: 302, batch: 2 });
-        assert_eq!(traffic.arrivals(), PerOperation { single: 454, batch: 2 });
+        assert_eq!(
+            traffic.peaks(),
+            PerOperation {
+                single: 302,
+                batch: 2
+            }
+        );
+        assert_eq!(
+            traffic.arrivals(),
+            PerOperation {
+                single: 454,
+                batch: 2
+            }
+        );
     }
 
     #[test]
@@ -180,7 +230,10 @@ mod tests {
         let mut traffic = Traffic::new(true, MINUTE);
         for (operation, quota) in [(Operation::Single, 500), (Operation::Batch, 100)] {
             assert!((0..quota).all(|_| traffic.charge(operation, at(0)).is_ok()));
-            assert_eq!(traffic.charge(operation, at(999)), Err(Refusal::throttled()));
+            assert_eq!(
+                traffic.charge(operation, at(999)),
+                Err(Refusal::throttled())
+            );
             assert_eq!(traffic.charge(operation, at(1000)), Ok(()));
         }
     }
@@ -199,7 +252,12 @@ mod tests {
         assert!((0..=ADDRESS).any(|_| !admitted(&mut traffic, HERE, Operation::Single, at(0))));
         for number in 0..10 * ADDRESSES as u64 {
             let address = IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::from(number) + 2));
-            assert!(admitted(&mut traffic, address, Operation::Single, at(number * 4)));
+            assert!(admitted(
+                &mut traffic,
+                address,
+                Operation::Single,
+                at(number * 4)
+            ));
         }
         assert!(traffic.addresses.len() <= ADDRESSES);
         assert!(!admitted(&mut traffic, HERE, Operation::Single, at(41_000)));

@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn arrivals_of_one_moment_share_an_entry() {
         let mut window = Window::default();
-        let counts: Vec<u64> = (0..1000).map(|_| window.arrive(Duration::from_secs(1))).collect();
+        let counts: Vec<u64> = (0..1000)
+            .map(|_| window.arrive(Duration::from_secs(1)))
+            .collect();
         assert_eq!(counts.last(), Some(&1000));
         assert_eq!(window.runs.len(), 1);
     }

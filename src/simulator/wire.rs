@@ -25,7 +25,11 @@ pub(super) struct Wire<S> {
 
 impl<S: Stalls> Wire<S> {
     pub(super) const fn new(stream: TcpStream, stalls: S) -> Self {
-        Self { stream, stalls, held: None }
+        Self {
+            stream,
+            stalls,
+            held: None,
+        }
     }
 
     /// Closes the connection with a reset, as a firewall does.
@@ -36,10 +40,17 @@ impl<S: Stalls> Wire<S> {
 }
 
 impl<S: Stalls + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.held.is_none() {
             ready!(self.stream.poll_read_ready(cx))?;
-            self.held = self.stalls.stalled_until().map(|end| Box::pin(sleep_until(end)));
+            self.held = self
+                .stalls
+                .stalled_until()
+                .map(|end| Box::pin(sleep_until(end)));
         }
         if let Some(held) = &mut self.held {
             ready!(held.as_mut().poll(cx));
@@ -50,7 +61,11 @@ impl<S: Stalls + Unpin> AsyncRead for Wire<S> {
 }
 
 impl<S: Stalls + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -65,6 +80,8 @@ impl<S: Stalls + Unpin> AsyncWrite for Wire<S> {
 
 impl<S> fmt::Debug for Wire<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Wire")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
     }
 }

@@ -27,7 +27,12 @@ const REMEMBERED: usize = 256;
 impl World {
     pub(super) fn new(seed: u64, roster: Roster, cache_refresh: Duration) -> Self {
         let script = Script::new(seed, &roster.groups());
-        Self { roster, script, cache_refresh, imposed: Mutex::default() }
+        Self {
+            roster,
+            script,
+            cache_refresh,
+            imposed: Mutex::default(),
+        }
     }
 
     pub(super) const fn roster(&self) -> &Roster {
@@ -37,7 +42,11 @@ impl World {
     /// Whether `client` is connected to `instance` at `at`. A client that is not there is not
     /// connected.
     pub(super) fn online_at(&self, instance: &str, client: &str, at: Timestamp) -> bool {
-        if self.roster.home(client).is_none_or(|home| home.as_str() != instance) {
+        if self
+            .roster
+            .home(client)
+            .is_none_or(|home| home.as_str() != instance)
+        {
             return false;
         }
         let imposed = self.imposed().get(client).and_then(|history| {
@@ -66,12 +75,21 @@ impl World {
     /// from data that were `staleness` old.
     pub(super) fn cached_as_of(&self, now: Timestamp, staleness: Duration) -> Timestamp {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let age = now.as_millis().checked_rem(millis(self.cache_refresh)).unwrap_or(0);
-        Timestamp::from_millis(now.as_millis().saturating_sub(age).saturating_sub(millis(staleness)))
+        let age = now
+            .as_millis()
+            .checked_rem(millis(self.cache_refresh))
+            .unwrap_or(0);
+        Timestamp::from_millis(
+            now.as_millis()
+                .saturating_sub(age)
+                .saturating_sub(millis(staleness)),
+        )
     }
 
     fn imposed(&self) -> MutexGuard<'_, Imposed> {
-        self.imposed.lock().expect("nobody panics while holding this lock")
+        self.imposed
+            .lock()
+            .expect("nobody panics while holding this lock")
     }
 }
 
@@ -108,7 +126,9 @@ mod tests {
         let now = Timestamp::from_millis(1_700_000_000_000);
         assert!(world.impose(CLIENT, Some(true), now));
         assert!(!world.impose("GID_meters@@@nobody", Some(true), now));
-        let [there, here] = world.roster().instances() else { panic!("two instances") };
+        let [there, here] = world.roster().instances() else {
+            panic!("two instances")
+        };
         assert!(world.online_at(here.0.as_str(), CLIENT, now));
         assert!(!world.online_at(there.0.as_str(), CLIENT, now));
         assert!(!world.online_at(here.0.as_str(), "GID_meters@@@nobody", now));
@@ -118,7 +138,12 @@ mod tests {
     fn the_cache_lags_by_its_refresh_and_the_staleness() {
         let world = world();
         let as_of = |now, staleness| {
-            world.cached_as_of(Timestamp::from_millis(now), Duration::from_millis(staleness)).as_millis()
+            world
+                .cached_as_of(
+                    Timestamp::from_millis(now),
+                    Duration::from_millis(staleness),
+                )
+                .as_millis()
         };
         assert_eq!(as_of(5999, 0), 4000);
         assert_eq!(as_of(6000, 0), 6000);

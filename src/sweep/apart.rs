@@ -53,7 +53,11 @@ impl Confirmation {
 
 impl<'a> Apart<'a> {
     pub(super) fn new(loners: &'a mut Loners) -> Self {
-        Self { loners, queue: VecDeque::new(), doubts: HashMap::new() }
+        Self {
+            loners,
+            queue: VecDeque::new(),
+            doubts: HashMap::new(),
+        }
     }
 
     /// Whether batches have to wait until some of those here were asked for.
@@ -88,7 +92,10 @@ impl<'a> Apart<'a> {
             Ok(_) => {
                 self.loners.0.remove(&reply.client);
             }
-            Err(error) if error.class == ErrorClass::Client && self.loners.0.insert(reply.client.clone()) => {
+            Err(error)
+                if error.class == ErrorClass::Client
+                    && self.loners.0.insert(reply.client.clone()) =>
+            {
                 tracing::warn!(instance_id = error.instance, client_id = %reply.client, code = error.code, "the API refuses this client ID; it is asked for by itself from now on, so that it spoils no batch");
             }
             Err(_) => {}

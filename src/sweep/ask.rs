@@ -71,8 +71,17 @@ struct Door<'t> {
 }
 
 /// Asks everything that `inquiry` wants to know of `target`; whether it was heard out.
-pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inquiry) -> ControlFlow<()> {
-    let mut asking = Asking { target, manner, waiting: Vec::new(), refreshed: None };
+pub(super) async fn ask(
+    target: &Target,
+    manner: Manner,
+    inquiry: &mut dyn Inquiry,
+) -> ControlFlow<()> {
+    let mut asking = Asking {
+        target,
+        manner,
+        waiting: Vec::new(),
+        refreshed: None,
+    };
     let mut calls = FuturesUnordered::new();
     // Batches first: gathering one may find clients that are to be asked for by themselves.
     let mut doors = [Operation::Batch, Operation::Single].map(Door::new);
@@ -85,16 +94,25 @@ pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inqui
         }
         let mut wake = None;
         for n in 0..doors.len() {
-            let quiet = calls.is_empty() && asking.waiting.is_empty() && doors.iter().all(Door::is_empty);
+            let quiet =
+                calls.is_empty() && asking.waiting.is_empty() && doors.iter().all(Door::is_empty);
             let open = !enough && (quiet || asking.manner.caution == Caution::None);
             let door = &mut doors[n];
             if door.is_empty() {
-                door.next =
-                    asking.due(door.operation, now).or_else(|| if open { door.question(inquiry) } else { None });
+                door.next = asking
+                    .due(door.operation, now)
+                    .or_else(|| if open { door.question(inquiry) } else { None });
             }
             if door.is_empty() {
-                let resumes = if open { inquiry.resumes_at(door.operation) } else { None };
-                wake = [wake, resumes, asking.due_at(door.operation)].into_iter().flatten().min();
+                let resumes = if open {
+                    inquiry.resumes_at(door.operation)
+                } else {
+                    None
+                };
+                wake = [wake, resumes, asking.due_at(door.operation)]
+                    .into_iter()
+                    .flatten()
+                    .min();
             } else if door.permit.is_none() {
                 door.permit = Some(asking.permit(door.operation));
             }
@@ -130,7 +148,11 @@ pub(super) async fn ask(target: &Target, manner: Manner, inquiry: &mut dyn Inqui
 
 impl Door<'_> {
     fn new(operation: Operation) -> Self {
-        Self { operation, next: None, permit: None }
+        Self {
+            operation,
+            next: None,
+            permit: None,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -148,15 +170,25 @@ impl Door<'_> {
             Operation::Single => Question::One(inquiry.next()?),
             Operation::Batch => Question::Batch(inquiry.next_batch()?),
         };
-        Some(Attempt { question, tried: Tried::default() })
+        Some(Attempt {
+            question,
+            tried: Tried::default(),
+        })
     }
 
     /// What goes out, once it may.
     async fn opens(&mut self) -> (Attempt, Permit) {
-        let Some(permit) = &mut self.permit else { return std::future::pending().await };
+        let Some(permit) = &mut self.permit else {
+            return std::future::pending().await;
+        };
         let permit = permit.await;
         self.permit = None;
-        (self.next.take().expect("a permit is asked for with an attempt at hand"), permit)
+        (
+            self.next
+                .take()
+                .expect("a permit is asked for with an attempt at hand"),
+            permit,
+        )
     }
 }
 
@@ -167,22 +199,51 @@ async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
     let sent = permit.sent;
     let replied = match question {
         Question::One(client) => {
-            let Made { result, at, took } =
-                record(target, Operation::Single, permit, target.source.query(&client)).await;
-            let request_id =
-                result.as_ref().map_or_else(|error| &error.request_id, |answer| &answer.request_id).clone();
-            let result = result.map(|answer| Observation { online: answer.value, at, operation: Operation::Single });
-            Replied::One(Reply { client, result, took, request_id })
+            let Made { result, at, took } = record(
+                target,
+                Operation::Single,
+                permit,
+                target.source.query(&client),
+            )
+            .await;
+            let request_id = result
+                .as_ref()
+                .map_or_else(|error| &error.request_id, |answer| &answer.request_id)
+                .clone();
+            let result = result.map(|answer| Observation {
+                online: answer.value,
+                at,
+                operation: Operation::Single,
+            });
+            Replied::One(Reply {
+                client,
+                result,
+                took,
+                request_id,
+            })
         }
         Question::Batch(clients) => {
             let ids: Vec<&str> = clients.iter().map(|client| &**client).collect();
-            let Made { result, at, .. } =
-                record(target, Operation::Batch, permit, target.source.query_batch(&ids)).await;
-            let result = result.map(|answer| BatchAnswer { entries: answer.value, at });
+            let Made { result, at, .. } = record(
+                target,
+                Operation::Batch,
+                permit,
+                target.source.query_batch(&ids),
+            )
+            .await;
+            let result = result.map(|answer| BatchAnswer {
+                entries: answer.value,
+                at,
+            });
             Replied::Batch(BatchReply { clients, result })
         }
     };
-    Ended { replied, tried, sent, start }
+    Ended {
+        replied,
+        tried,
+        sent,
+        start,
+    }
 }
 
 /// A call that was made: what it said, or why it said nothing.
@@ -208,7 +269,11 @@ async fn record<T>(
     if result.is_ok() {
         target.lane.budget.refund();
     }
-    Made { result, at: target.clock.now(), took }
+    Made {
+        result,
+        at: target.clock.now(),
+        took,
+    }
 }
 
 struct Asking<'t> {
@@ -227,24 +292,39 @@ impl<'t> Asking<'t> {
             Operation::Single => self.manner.priority,
             Operation::Batch => Priority::Ordinary,
         };
-        Box::pin(self.target.gate.permit(&self.target.lane, operation, priority))
+        Box::pin(
+            self.target
+                .gate
+                .permit(&self.target.lane, operation, priority),
+        )
     }
 
     /// The attempt whose time has come, if one's has.
     fn due(&mut self, operation: Operation, now: Instant) -> Option<Attempt> {
-        let at =
-            self.waiting.iter().position(|(at, attempt)| *at <= now && attempt.question.operation() == operation)?;
+        let at = self
+            .waiting
+            .iter()
+            .position(|(at, attempt)| *at <= now && attempt.question.operation() == operation)?;
         Some(self.waiting.swap_remove(at).1)
     }
 
     /// When the next attempt's time will come.
     fn due_at(&self, operation: Operation) -> Option<Instant> {
-        self.waiting.iter().filter(|(_, attempt)| attempt.question.operation() == operation).map(|(at, _)| *at).min()
+        self.waiting
+            .iter()
+            .filter(|(_, attempt)| attempt.question.operation() == operation)
+            .map(|(at, _)| *at)
+            .min()
     }
 
     /// The reply that `ended` is, unless it is tried again.
     async fn settle(&mut self, ended: Ended) -> Option<Replied> {
-        let Ended { mut replied, mut tried, sent, start } = ended;
+        let Ended {
+            mut replied,
+            mut tried,
+            sent,
+            start,
+        } = ended;
         let operation = replied.operation();
         if let Some(error) = replied.error_mut() {
             self.target.slow_down(operation, sent, error);
@@ -253,7 +333,13 @@ impl<'t> Asking<'t> {
                 if self.manner.caution == Caution::Credentials && error.authorised() {
                     self.manner.caution = Caution::None;
                 }
-                self.waiting.push((at, Attempt { question: replied.question(), tried }));
+                self.waiting.push((
+                    at,
+                    Attempt {
+                        question: replied.question(),
+                        tried,
+                    },
+                ));
                 return None;
             }
         }
@@ -261,13 +347,27 @@ impl<'t> Asking<'t> {
     }
 
     /// When to try again, if at all. Refused credentials that cannot be replaced are terminal.
-    async fn again(&mut self, tried: &mut Tried, error: &mut CallError, start: Instant) -> Option<Instant> {
-        let retries = if self.manner.caution == Caution::Probe { 0 } else { self.target.retries };
+    async fn again(
+        &mut self,
+        tried: &mut Tried,
+        error: &mut CallError,
+        start: Instant,
+    ) -> Option<Instant> {
+        let retries = if self.manner.caution == Caution::Probe {
+            0
+        } else {
+            self.target.retries
+        };
         let now = Instant::now();
         let at = match tried.decide(error, retries) {
             Decision::Final => None,
             Decision::Repeat => Some(now),
-            Decision::Retry(longest) => self.target.lane.budget.spend().then(|| now + self.target.jitter(longest)),
+            Decision::Retry(longest) => self
+                .target
+                .lane
+                .budget
+                .spend()
+                .then(|| now + self.target.jitter(longest)),
             Decision::Refresh => self.refresh(start).await.then(Instant::now),
         };
         let at = at.filter(|at| self.manner.until.is_none_or(|until| *at <= until));

@@ -96,9 +96,21 @@ impl Breaker {
 
     /// An attempt failed, which may be made again. `Break` with the time of the next probe where
     /// that has no prospect: nobody takes connections.
-    pub(super) fn attempt_failed(&mut self, error: &CallError, now: Instant) -> ControlFlow<Duration> {
-        self.refusals = if error.class == ErrorClass::Connect { self.refusals + 1 } else { 0 };
-        if self.refusals >= REFUSALS { self.open(now) } else { ControlFlow::Continue(()) }
+    pub(super) fn attempt_failed(
+        &mut self,
+        error: &CallError,
+        now: Instant,
+    ) -> ControlFlow<Duration> {
+        self.refusals = if error.class == ErrorClass::Connect {
+            self.refusals + 1
+        } else {
+            0
+        };
+        if self.refusals >= REFUSALS {
+            self.open(now)
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// A call failed for good. `Break` with the time of the next probe: the sweep ends here.
@@ -112,8 +124,13 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Instant) -> ControlFlow<Duration> {
-        let wait = self.open.map_or(FIRST_WAIT, |open| (open.wait * 2).min(LONGEST_WAIT));
-        self.open = Some(Open { until: now + wait, wait });
+        let wait = self
+            .open
+            .map_or(FIRST_WAIT, |open| (open.wait * 2).min(LONGEST_WAIT));
+        self.open = Some(Open {
+            until: now + wait,
+            wait,
+        });
         ControlFlow::Break(wait)
     }
 }
@@ -161,17 +178,30 @@ mod tests {
         assert!(breaker.passed());
         assert!(!breaker.passed());
         assert_eq!(breaker.enter(now), Entry::Full);
-        assert_eq!(breaker.failed(&refused, now), ControlFlow::Break(Duration::from_secs(10)));
+        assert_eq!(
+            breaker.failed(&refused, now),
+            ControlFlow::Break(Duration::from_secs(10))
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_many_that_wait_for_it_to_close_one_may_try() {
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
-        assert!(breaker.failed(&error(ErrorClass::Terminal, "NoPermission"), now).is_break());
+        assert!(
+            breaker
+                .failed(&error(ErrorClass::Terminal, "NoPermission"), now)
+                .is_break()
+        );
         now += Duration::from_secs(10);
         assert_eq!(breaker.admit(now), Entry::Probe);
-        assert_eq!(breaker.admit(now), Entry::Refused(now + Duration::from_secs(10)));
-        assert_eq!(breaker.enter(now), Entry::Refused(now + Duration::from_secs(10)));
+        assert_eq!(
+            breaker.admit(now),
+            Entry::Refused(now + Duration::from_secs(10))
+        );
+        assert_eq!(
+            breaker.enter(now),
+            Entry::Refused(now + Duration::from_secs(10))
+        );
         // Nothing came of it, neither good nor bad.
         now += Duration::from_secs(10);
         assert_eq!(breaker.enter(now), Entry::Probe);
@@ -182,8 +212,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn any_failure_of_a_probe_keeps_it_open() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
-        assert!(breaker.failed(&error(ErrorClass::Terminal, "NoPermission"), now).is_break());
-        assert!(breaker.failed(&error(ErrorClass::Transient, "timeout"), now).is_break());
+        assert!(
+            breaker
+                .failed(&error(ErrorClass::Terminal, "NoPermission"), now)
+                .is_break()
+        );
+        assert!(
+            breaker
+                .failed(&error(ErrorClass::Transient, "timeout"), now)
+                .is_break()
+        );
         assert!(matches!(breaker.enter(now), Entry::Refused(_)));
     }
 
@@ -195,7 +233,9 @@ mod tests {
             assert!(breaker.attempt_failed(&refused, now).is_continue());
             breaker.passed();
         }
-        let opened = (0..5).map(|_| breaker.attempt_failed(&refused, now).is_break()).collect::<Vec<_>>();
+        let opened = (0..5)
+            .map(|_| breaker.attempt_failed(&refused, now).is_break())
+            .collect::<Vec<_>>();
         assert_eq!(opened, [false, false, false, false, true]);
     }
 
@@ -207,6 +247,11 @@ mod tests {
         breaker.passed();
         assert!((0..30).all(|_| breaker.failed(&bad, now).is_continue()));
         breaker.enter(now);
-        assert_eq!((0..10).filter(|_| breaker.failed(&bad, now).is_break()).count(), 1);
+        assert_eq!(
+            (0..10)
+                .filter(|_| breaker.failed(&bad, now).is_break())
+                .count(),
+            1
+        );
     }
 }

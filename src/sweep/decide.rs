@@ -40,16 +40,26 @@ impl Tried {
     /// Decides about `error`, and remembers the decision; `retries` is how many are allowed.
     pub(super) fn decide(&mut self, error: &CallError, retries: u32) -> Decision {
         match error.class {
-            ErrorClass::Throttled { .. } | ErrorClass::Transient | ErrorClass::Connect if self.retries < retries => {
-                let wait = FIRST_WAIT.saturating_mul(1 << self.retries.min(16)).min(LONGEST_WAIT);
+            ErrorClass::Throttled { .. } | ErrorClass::Transient | ErrorClass::Connect
+                if self.retries < retries =>
+            {
+                let wait = FIRST_WAIT
+                    .saturating_mul(1 << self.retries.min(16))
+                    .min(LONGEST_WAIT);
                 self.retries += 1;
                 Decision::Retry(wait)
             }
-            ErrorClass::Closed if !std::mem::replace(&mut self.reconnected, true) => Decision::Retry(Duration::ZERO),
-            ErrorClass::ClockSkew | ErrorClass::Nonce if !std::mem::replace(&mut self.restamped, true) => {
+            ErrorClass::Closed if !std::mem::replace(&mut self.reconnected, true) => {
+                Decision::Retry(Duration::ZERO)
+            }
+            ErrorClass::ClockSkew | ErrorClass::Nonce
+                if !std::mem::replace(&mut self.restamped, true) =>
+            {
                 Decision::Repeat
             }
-            ErrorClass::Credentials if !std::mem::replace(&mut self.refreshed, true) => Decision::Refresh,
+            ErrorClass::Credentials if !std::mem::replace(&mut self.refreshed, true) => {
+                Decision::Refresh
+            }
             _ => Decision::Final,
         }
     }
@@ -75,7 +85,10 @@ mod tests {
     #[test]
     fn every_question_ends() {
         let classes = [
-            ErrorClass::Throttled { layer: crate::presence::ThrottledLayer::Account, retry_after: None },
+            ErrorClass::Throttled {
+                layer: crate::presence::ThrottledLayer::Account,
+                retry_after: None,
+            },
             ErrorClass::Transient,
             ErrorClass::Connect,
             ErrorClass::Closed,
@@ -86,16 +99,30 @@ mod tests {
             ErrorClass::Client,
         ];
         let mut tried = Tried::default();
-        let again = (0..100).filter(|n| tried.decide(&error(classes[n % 9]), 2) != Decision::Final).count();
-        assert_eq!(again, 5, "two retries, and one each for connection, stamp and credentials");
+        let again = (0..100)
+            .filter(|n| tried.decide(&error(classes[n % 9]), 2) != Decision::Final)
+            .count();
+        assert_eq!(
+            again, 5,
+            "two retries, and one each for connection, stamp and credentials"
+        );
     }
 
     #[test]
     fn waits_double_and_terminal_errors_are_final_at_once() {
         let mut tried = Tried::default();
-        assert_eq!(tried.decide(&error(ErrorClass::Transient), 2), Decision::Retry(Duration::from_millis(250)));
-        assert_eq!(tried.decide(&error(ErrorClass::Transient), 2), Decision::Retry(Duration::from_millis(500)));
-        assert_eq!(tried.decide(&error(ErrorClass::Transient), 2), Decision::Final);
+        assert_eq!(
+            tried.decide(&error(ErrorClass::Transient), 2),
+            Decision::Retry(Duration::from_millis(250))
+        );
+        assert_eq!(
+            tried.decide(&error(ErrorClass::Transient), 2),
+            Decision::Retry(Duration::from_millis(500))
+        );
+        assert_eq!(
+            tried.decide(&error(ErrorClass::Transient), 2),
+            Decision::Final
+        );
         for class in [ErrorClass::Terminal, ErrorClass::Client] {
             assert_eq!(Tried::default().decide(&error(class), 2), Decision::Final);
         }

@@ -93,9 +93,21 @@ struct NamedLayer {
 }
 
 impl Inner {
-    fn add(&mut self, above: LayerId, name: &str, operation: Operation, spec: &LayerSpec, opens_at: Time) -> LayerId {
+    fn add(
+        &mut self,
+        above: LayerId,
+        name: &str,
+        operation: Operation,
+        spec: &LayerSpec,
+        opens_at: Time,
+    ) -> LayerId {
         let id = self.limits.add_layer(Some(above), spec, opens_at);
-        self.layers.push(NamedLayer { id, name: name.to_owned(), operation, in_use: true });
+        self.layers.push(NamedLayer {
+            id,
+            name: name.to_owned(),
+            operation,
+            in_use: true,
+        });
         id
     }
 
@@ -109,10 +121,22 @@ impl Inner {
         let label = format!("account/{}", name.unwrap_or("default"));
         let mut layer = |operation| {
             let spec = quotas.egress.of(operation).with_in_flight(usize::MAX);
-            self.add(self.egress.of(operation), &label, operation, &spec, opens_at)
+            self.add(
+                self.egress.of(operation),
+                &label,
+                operation,
+                &spec,
+                opens_at,
+            )
         };
-        let layers = ByOperation { single: layer(Operation::Single), batch: layer(Operation::Batch) };
-        let account = Account { layers, budget: Arc::new(Budget::new()) };
+        let layers = ByOperation {
+            single: layer(Operation::Single),
+            batch: layer(Operation::Batch),
+        };
+        let account = Account {
+            layers,
+            budget: Arc::new(Budget::new()),
+        };
         self.accounts.insert(key, account.clone());
         account
     }
@@ -136,7 +160,10 @@ impl Gate {
         let opens_at = Time::START + quotas.quiet;
         let mut limits = Limits::default();
         let mut layer = |operation| limits.add_layer(None, &quotas.egress.of(operation), opens_at);
-        let egress = ByOperation { single: layer(Operation::Single), batch: layer(Operation::Batch) };
+        let egress = ByOperation {
+            single: layer(Operation::Single),
+            batch: layer(Operation::Batch),
+        };
         let layers = [Operation::Single, Operation::Batch].map(|operation| NamedLayer {
             id: egress.of(operation),
             name: "egress".to_owned(),
@@ -152,7 +179,11 @@ impl Gate {
             accounts: HashMap::new(),
             lanes: HashMap::new(),
         };
-        let shared = Arc::new(Shared { origin: Instant::now(), inner: Mutex::new(inner), wake: Notify::new() });
+        let shared = Arc::new(Shared {
+            origin: Instant::now(),
+            inner: Mutex::new(inner),
+            wake: Notify::new(),
+        });
         let driver = tokio::spawn(drive(Arc::clone(&shared))).abort_handle();
         Self { shared, driver }
     }
@@ -161,13 +192,23 @@ impl Gate {
     pub fn reconfigure(&self, quotas: Quotas) {
         let now = self.shared.now();
         {
-            let Inner { quotas: current, limits, egress, accounts, .. } = &mut *self.shared.lock();
+            let Inner {
+                quotas: current,
+                limits,
+                egress,
+                accounts,
+                ..
+            } = &mut *self.shared.lock();
             *current = quotas;
             for operation in [Operation::Single, Operation::Batch] {
                 let spec = quotas.egress.of(operation);
                 limits.reconfigure(egress.of(operation), &spec, now);
                 for account in accounts.values() {
-                    limits.reconfigure(account.layers.of(operation), &spec.with_in_flight(usize::MAX), now);
+                    limits.reconfigure(
+                        account.layers.of(operation),
+                        &spec.with_in_flight(usize::MAX),
+                        now,
+                    );
                 }
             }
         }
@@ -177,7 +218,12 @@ impl Gate {
     /// The lane of an instance, which is the same one whenever it is asked for with the same
     /// account; what the instance is to bear, in single calls of all shards together, may be another
     /// each time.
-    pub(super) fn lane(&self, instance: &InstanceId, account: Option<&str>, calls_per_second: u32) -> Lane {
+    pub(super) fn lane(
+        &self,
+        instance: &InstanceId,
+        account: Option<&str>,
+        calls_per_second: u32,
+    ) -> Lane {
         let now = self.shared.now();
         let key = (account.map(str::to_owned), instance.clone());
         let mut inner = self.shared.lock();
@@ -194,10 +240,23 @@ impl Gate {
         let opens_at = (Time::START + quotas.quiet).max(now);
         let account = inner.account(account, quotas, opens_at);
         let name = instance_layer(instance);
-        let own = inner.add(account.layers.single, &name, Operation::Single, &own, opens_at);
-        let lanes =
-            ByOperation { single: inner.limits.add_lane(own), batch: inner.limits.add_lane(account.layers.batch) };
-        let lane = Lane { lanes, account: account.layers, instance: own, budget: account.budget };
+        let own = inner.add(
+            account.layers.single,
+            &name,
+            Operation::Single,
+            &own,
+            opens_at,
+        );
+        let lanes = ByOperation {
+            single: inner.limits.add_lane(own),
+            batch: inner.limits.add_lane(account.layers.batch),
+        };
+        let lane = Lane {
+            lanes,
+            account: account.layers,
+            instance: own,
+            budget: account.budget,
+        };
         inner.lanes.insert(key, lane.clone());
         lane
     }
@@ -208,8 +267,12 @@ impl Gate {
         inner.mark(lane.instance, false);
         let (name, operation) = (instance_layer(instance), operation_name(Operation::Single));
         // They are not there before the first scrape.
-        let _ = metrics.limiter_calls_per_second.remove_label_values(&[&name, operation]);
-        let _ = metrics.limiter_wait_seconds.remove_label_values(&[&name, operation]);
+        let _ = metrics
+            .limiter_calls_per_second
+            .remove_label_values(&[&name, operation]);
+        let _ = metrics
+            .limiter_wait_seconds
+            .remove_label_values(&[&name, operation]);
     }
 
     /// Before this, no call leaves.
@@ -218,21 +281,33 @@ impl Gate {
     }
 
     /// Waits for the right to make one call. Urgent ones go first, within a tenth of the rate.
-    pub(super) async fn permit(&self, lane: &Lane, operation: Operation, priority: Priority) -> Permit {
+    pub(super) async fn permit(
+        &self,
+        lane: &Lane,
+        operation: Operation,
+        priority: Priority,
+    ) -> Permit {
         let (sender, receiver) = oneshot::channel();
         let ticket = {
             let now = self.shared.now();
             let mut inner = self.shared.lock();
-            let ticket = inner.limits.enqueue(now, lane.lanes.of(operation), priority);
+            let ticket = inner
+                .limits
+                .enqueue(now, lane.lanes.of(operation), priority);
             let ticket = ticket.expect("a lane is there as long as its owner");
             inner.waiting.insert(ticket, sender);
             ticket
         };
-        let _cancel = Cancel { shared: &self.shared, ticket };
+        let _cancel = Cancel {
+            shared: &self.shared,
+            ticket,
+        };
         if self.shared.advance().is_some() {
             self.shared.wake.notify_one();
         }
-        receiver.await.expect("a waiting ticket is granted or cancelled, and only its owner cancels it")
+        receiver
+            .await
+            .expect("a waiting ticket is granted or cancelled, and only its owner cancels it")
     }
 
     /// Slows down the layer that a throttling answer speaks of.
@@ -248,9 +323,14 @@ impl Gate {
         let layer = match (layer, operation) {
             (ThrottledLayer::Instance, Operation::Single) => lane.instance,
             // What instances bear of batch calls is bounded by the account's layer alone.
-            (ThrottledLayer::Account, _) | (ThrottledLayer::Instance, Operation::Batch) => lane.account.of(operation),
+            (ThrottledLayer::Account, _) | (ThrottledLayer::Instance, Operation::Batch) => {
+                lane.account.of(operation)
+            }
         };
-        self.shared.lock().limits.throttled(layer, sent, now, retry_after);
+        self.shared
+            .lock()
+            .limits
+            .throttled(layer, sent, now, retry_after);
     }
 
     /// How long `calls` of `lane` take at the rates in force, if it were alone.
@@ -259,7 +339,10 @@ impl Gate {
             Operation::Single => [lane.account.single, lane.instance],
             Operation::Batch => [lane.account.batch; 2],
         };
-        layers.into_iter().map(|layer| self.time_through(layer, calls)).fold(Duration::ZERO, Duration::max)
+        layers
+            .into_iter()
+            .map(|layer| self.time_through(layer, calls))
+            .fold(Duration::ZERO, Duration::max)
     }
 
     /// How long `calls` of all lanes together take on this egress IP.
@@ -272,7 +355,10 @@ impl Gate {
         let now = self.shared.now();
         let (rate, quiet) = {
             let inner = self.shared.lock();
-            let rate = inner.limits.rate_in_force(layer, now).expect("layers are never removed");
+            let rate = inner
+                .limits
+                .rate_in_force(layer, now)
+                .expect("layers are never removed");
             (rate, (Time::START + inner.quotas.quiet).since(now))
         };
         quiet + Duration::from_secs_f64(calls as f64 / rate.calls_per_second())
@@ -285,11 +371,18 @@ impl Gate {
         for layer in inner.layers.iter().filter(|layer| layer.in_use) {
             let labels = [layer.name.as_str(), operation_name(layer.operation)];
             if let Some(rate) = inner.limits.rate_in_force(layer.id, now) {
-                metrics.limiter_calls_per_second.with_label_values(&labels).set(rate.calls_per_second());
+                metrics
+                    .limiter_calls_per_second
+                    .with_label_values(&labels)
+                    .set(rate.calls_per_second());
             }
             // Only this function adds to the counter, and under the lock.
             let counter = metrics.limiter_wait_seconds.with_label_values(&labels);
-            let waited = inner.limits.waited(layer.id).unwrap_or_default().as_secs_f64();
+            let waited = inner
+                .limits
+                .waited(layer.id)
+                .unwrap_or_default()
+                .as_secs_f64();
             counter.inc_by((waited - counter.get()).max(0.0));
         }
     }
@@ -319,7 +412,11 @@ impl Shared {
             .granted
             .into_iter()
             .map(|(ticket, permit)| {
-                let permit = Permit { shared: Arc::clone(self), granted: Some(permit), sent: now };
+                let permit = Permit {
+                    shared: Arc::clone(self),
+                    granted: Some(permit),
+                    sent: now,
+                };
                 (inner.waiting.remove(&ticket), permit)
             })
             .collect();

@@ -37,7 +37,9 @@ impl Pass<'_> {
         }
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while batch.len() < MAX_BATCH && !self.apart.is_full() {
-            let Some(index) = self.turns.take() else { break };
+            let Some(index) = self.turns.take() else {
+                break;
+            };
             let client = self.fleet.client(index);
             if self.apart.is_loner(&client) {
                 self.apart.push(client.into());
@@ -97,7 +99,11 @@ impl Pass<'_> {
                 missing += 1;
                 continue;
             };
-            let observation = Observation { online: entry.online, at: answer.at, operation: Operation::Batch };
+            let observation = Observation {
+                online: entry.online,
+                at: answer.at,
+                operation: Operation::Batch,
+            };
             if !self.publish(&client, observation) {
                 self.apart.doubt(client, entry.online);
             }
@@ -111,7 +117,10 @@ impl Inquiry for Pass<'_> {
     fn next(&mut self) -> Option<Box<str>> {
         match self.sweeper.query() {
             Query::Single if !self.turns.is_due(Instant::now()) => None,
-            Query::Single => self.turns.take().map(|index| self.fleet.client(index).into()),
+            Query::Single => self
+                .turns
+                .take()
+                .map(|index| self.fleet.client(index).into()),
             Query::Batch => self.apart.next(),
         }
     }
@@ -125,7 +134,11 @@ impl Inquiry for Pass<'_> {
 
     fn resumes_at(&self, operation: Operation) -> Option<Instant> {
         let by_turns = operation == self.sweeper.query().operation() && !self.apart.is_full();
-        if by_turns { self.turns.resumes_at(Instant::now()) } else { None }
+        if by_turns {
+            self.turns.resumes_at(Instant::now())
+        } else {
+            None
+        }
     }
 
     fn attempt_failed(&mut self, error: &CallError) -> ControlFlow<()> {

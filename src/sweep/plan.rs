@@ -17,7 +17,11 @@ use crate::config::{Collect, Config, Mode, Problems, StaleAfter, duration};
 use crate::presence::Shard;
 
 /// Scrape intervals in common use, for which the cost is told.
-pub const USUAL_INTERVALS: [Duration; 3] = [Duration::from_secs(15), Duration::from_secs(30), Duration::from_secs(60)];
+pub const USUAL_INTERVALS: [Duration; 3] = [
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+];
 
 const DAY: f64 = 86_400.0;
 
@@ -83,25 +87,52 @@ impl Plan {
             .instances
             .iter()
             .zip(clients)
-            .map(|(instance, &clients)| (collect.query.calls(clients), rates.of_instance(operation, instance)))
+            .map(|(instance, &clients)| {
+                (
+                    collect.query.calls(clients),
+                    rates.of_instance(operation, instance),
+                )
+            })
             .collect();
         let fastest = sweep_times(rates.of(operation), &loads);
-        let instances = config.instances.iter().zip(clients).zip(loads.iter().zip(fastest));
-        let instances = instances.map(|((instance, &clients), (&(calls, calls_per_second), fastest))| {
-            let sweep = match collect.mode {
-                Mode::Scrape => fastest,
-                Mode::Poll => collect.interval,
-            };
-            let stale_after = match collect.stale_after {
-                StaleAfter::Auto => StaleAfter::AUTO_AT_LEAST.max(3 * sweep),
-                StaleAfter::Fixed(fixed) => fixed,
-            };
-            let account = instance.credentials.account.clone();
-            InstancePlan { clients, calls, calls_per_second, fastest, sweep, stale_after, account }
-        });
-        let plan = Self { rates, instances: instances.collect(), collect: collect.clone() };
+        let instances = config
+            .instances
+            .iter()
+            .zip(clients)
+            .zip(loads.iter().zip(fastest));
+        let instances = instances.map(
+            |((instance, &clients), (&(calls, calls_per_second), fastest))| {
+                let sweep = match collect.mode {
+                    Mode::Scrape => fastest,
+                    Mode::Poll => collect.interval,
+                };
+                let stale_after = match collect.stale_after {
+                    StaleAfter::Auto => StaleAfter::AUTO_AT_LEAST.max(3 * sweep),
+                    StaleAfter::Fixed(fixed) => fixed,
+                };
+                let account = instance.credentials.account.clone();
+                InstancePlan {
+                    clients,
+                    calls,
+                    calls_per_second,
+                    fastest,
+                    sweep,
+                    stale_after,
+                    account,
+                }
+            },
+        );
+        let plan = Self {
+            rates,
+            instances: instances.collect(),
+            collect: collect.clone(),
+        };
         let problems = refusals::refusals(&plan, config, shard);
-        if problems.is_empty() { Ok(plan) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(plan)
+        } else {
+            Err(problems)
+        }
     }
 
     /// What comes of `replicas` Prometheus servers that scrape each `interval`, at the offset to
@@ -110,9 +141,15 @@ impl Plan {
     pub fn scraped(&self, interval: Duration, replicas: u32) -> Outlook {
         let longest = self.longest_sweep();
         let waits = longest <= self.collect.scrape_timeout;
-        let period = |instance: &InstancePlan| sweep_period(interval, replicas, self.collect.max_age, instance.sweep);
+        let period = |instance: &InstancePlan| {
+            sweep_period(interval, replicas, self.collect.max_age, instance.sweep)
+        };
         let longest_period = self.instances.iter().map(&period).max().unwrap_or_default();
-        self.outlook(period, longest_period + longest, longest_period + if waits { longest } else { interval })
+        self.outlook(
+            period,
+            longest_period + longest,
+            longest_period + if waits { longest } else { interval },
+        )
     }
 
     /// What comes of sweeps that a timer starts.
@@ -122,7 +159,12 @@ impl Plan {
         self.outlook(|_| interval, interval, interval)
     }
 
-    fn outlook(&self, period: impl Fn(&InstancePlan) -> Duration, oldest: Duration, seen_within: Duration) -> Outlook {
+    fn outlook(
+        &self,
+        period: impl Fn(&InstancePlan) -> Duration,
+        oldest: Duration,
+        seen_within: Duration,
+    ) -> Outlook {
         let operation = self.collect.query.operation();
         let mut accounts: HashMap<_, f64> = HashMap::new();
         let mut per_second = 0.0;
@@ -142,7 +184,11 @@ impl Plan {
     }
 
     fn longest_sweep(&self) -> Duration {
-        self.instances.iter().map(|instance| instance.sweep).max().unwrap_or_default()
+        self.instances
+            .iter()
+            .map(|instance| instance.sweep)
+            .max()
+            .unwrap_or_default()
     }
 
     /// What is worth knowing before it is used.
@@ -156,9 +202,19 @@ impl Plan {
 
     fn notes_on_scraping(&self) -> Vec<String> {
         let max_age = self.collect.max_age;
-        let list = |intervals: Vec<Duration>| intervals.into_iter().map(shown).collect::<Vec<_>>().join(" and ");
-        let usual =
-            |those: &dyn Fn(Duration) -> bool| USUAL_INTERVALS.into_iter().filter(|&i| those(i)).collect::<Vec<_>>();
+        let list = |intervals: Vec<Duration>| {
+            intervals
+                .into_iter()
+                .map(shown)
+                .collect::<Vec<_>>()
+                .join(" and ")
+        };
+        let usual = |those: &dyn Fn(Duration) -> bool| {
+            USUAL_INTERVALS
+                .into_iter()
+                .filter(|&i| those(i))
+                .collect::<Vec<_>>()
+        };
         let mut notes = Vec::new();
         let apart = usual(&|interval| 2 * max_age < interval);
         if let Some(&longest) = apart.last() {
@@ -180,7 +236,10 @@ impl Plan {
     }
 
     fn notes_on_polling(&self) -> Option<String> {
-        let busiest = self.instances.iter().map(|instance| instance.load(self.collect.interval));
+        let busiest = self
+            .instances
+            .iter()
+            .map(|instance| instance.load(self.collect.interval));
         let busiest = busiest.fold(self.polled().of_limit, f64::max);
         (busiest > NEARLY_ALL).then(|| {
             format!(
@@ -210,7 +269,14 @@ impl Outlook {
 /// A duration for people: whole seconds, and milliseconds only below ten seconds; rounded up.
 #[must_use]
 pub fn shown(time: Duration) -> String {
-    let unit = if time < Duration::from_secs(10) { 1 } else { 1000 };
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).div_ceil(unit).saturating_mul(unit);
+    let unit = if time < Duration::from_secs(10) {
+        1
+    } else {
+        1000
+    };
+    let millis = u64::try_from(time.as_millis())
+        .unwrap_or(u64::MAX)
+        .div_ceil(unit)
+        .saturating_mul(unit);
     duration::display(Duration::from_millis(millis)).to_string()
 }

@@ -16,7 +16,12 @@ use super::turns::Window;
 /// A sweep that cannot ask for everybody in its interval ends with it, and the next one goes on
 /// where it ended. While the breaker is open, the next one comes when it may try, or at the next
 /// interval where somebody has replaced the credentials by then.
-pub(super) async fn poll(sweeper: Arc<Sweeper>, interval: Duration, tasks: TaskTracker, stop: CancellationToken) {
+pub(super) async fn poll(
+    sweeper: Arc<Sweeper>,
+    interval: Duration,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
     // That of the sweeper before.
     if let Some(sweep) = sweeper.running() {
         sweep.ended().await;

@@ -105,7 +105,11 @@ impl Probes {
 
 impl Prober {
     pub(super) fn new(sweeper: Arc<Sweeper>, tasks: TaskTracker, stop: CancellationToken) -> Self {
-        Self { sweeper, tasks, stop }
+        Self {
+            sweeper,
+            tasks,
+            stop,
+        }
     }
 
     /// The instance, its fleet and what is known of it.
@@ -143,7 +147,9 @@ impl Prober {
     /// under way, which is begun where there is none.
     fn join(&self, client: &str, deadline: Instant) -> Result<Joined, NoAnswer> {
         let mut questions = lock(&self.sweeper.probes.questions);
-        let known = self.state().observation(client, self.sweeper.target.clock.now());
+        let known = self
+            .state()
+            .observation(client, self.sweeper.target.clock.now());
         let known = known.or_else(|| questions.outsiders.get(client).copied());
         if let Some(observation) = known.filter(|seen| self.is_as_good_as_asking(seen)) {
             return Ok(Joined::Known(observation));
@@ -164,14 +170,20 @@ impl Prober {
         };
         let (question, open) = watch::channel(None);
         let question = Arc::new(question);
-        questions.open.insert(client.into(), Arc::downgrade(&question));
+        questions
+            .open
+            .insert(client.into(), Arc::downgrade(&question));
         let asked = self.clone().ask(client.into(), question, caution, deadline);
-        self.tasks.spawn(self.sweeper.probes.tasks.track_future(asked));
+        self.tasks
+            .spawn(self.sweeper.probes.tasks.track_future(asked));
         Ok(Joined::Open(open))
     }
 
     fn refused(&self, wait: Duration) -> NoAnswer {
-        NoAnswer::Refused { instance: self.state().id().to_string(), wait }
+        NoAnswer::Refused {
+            instance: self.state().id().to_string(),
+            wait,
+        }
     }
 
     /// Whether it was heard in real time, and just now.
@@ -183,9 +195,20 @@ impl Prober {
     }
 
     /// Asks, and tells those who wait.
-    async fn ask(self, client: Box<str>, question: Arc<Question>, caution: Caution, deadline: Instant) {
+    async fn ask(
+        self,
+        client: Box<str>,
+        question: Arc<Question>,
+        caution: Caution,
+        deadline: Instant,
+    ) {
         let enough = self.sweeper.probes.enough();
-        let manner = Manner { caution, priority: Priority::Urgent, until: Some(deadline), enough: enough.clone() };
+        let manner = Manner {
+            caution,
+            priority: Priority::Urgent,
+            until: Some(deadline),
+            enough: enough.clone(),
+        };
         let mut inquiry = One::new(&self.sweeper, caution, client.clone());
         let asked = async {
             let mut asked = std::pin::pin!(ask(&self.sweeper.target, manner, &mut inquiry));
@@ -199,8 +222,17 @@ impl Prober {
             }
         };
         let asked = self.sweeper.gone.run_until_cancelled(asked);
-        let stopped = self.stop.run_until_cancelled(asked).await.flatten().is_none();
-        let became = if stopped { Became::Unanswered(NoAnswer::Stopping) } else { inquiry.became };
+        let stopped = self
+            .stop
+            .run_until_cancelled(asked)
+            .await
+            .flatten()
+            .is_none();
+        let became = if stopped {
+            Became::Unanswered(NoAnswer::Stopping)
+        } else {
+            inquiry.became
+        };
         self.settle(client, &question, became);
     }
 
@@ -210,7 +242,9 @@ impl Prober {
         if let Became::Answered(observation) = became
             && self.state().fleet().position(&client).is_none()
         {
-            questions.outsiders.retain(|_, seen| self.is_as_good_as_asking(seen));
+            questions
+                .outsiders
+                .retain(|_, seen| self.is_as_good_as_asking(seen));
             questions.outsiders.insert(client, observation);
         }
         question.send_replace(Some(became));

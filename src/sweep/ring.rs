@@ -29,7 +29,12 @@ pub(super) struct Round<'a> {
 
 impl Ring {
     pub(super) fn new(fleet: Arc<Fleet>) -> Self {
-        Self { fleet, cursor: 0, fresh: Vec::new(), greeted: 0 }
+        Self {
+            fleet,
+            cursor: 0,
+            fresh: Vec::new(),
+            greeted: 0,
+        }
     }
 
     /// The next round.
@@ -38,7 +43,10 @@ impl Ring {
         self.fresh.drain(..self.greeted);
         self.fresh.shrink_to_fit();
         self.greeted = 0;
-        Round { left: self.fleet.len(), ring: self }
+        Round {
+            left: self.fleet.len(),
+            ring: self,
+        }
     }
 
     /// Whether it goes over `fleet`.
@@ -49,11 +57,16 @@ impl Ring {
     /// Goes on to another fleet, which takes a look at each of its clients.
     pub(super) fn turn_to(&mut self, fleet: &Arc<Fleet>) {
         let is_new = |index: &usize| self.fleet.position(&fleet.client(*index)).is_none();
-        self.fresh = (0..fleet.len()).filter(is_new).filter_map(|index| u32::try_from(index).ok()).collect();
+        self.fresh = (0..fleet.len())
+            .filter(is_new)
+            .filter_map(|index| u32::try_from(index).ok())
+            .collect();
         self.greeted = 0;
         // The cursor goes to the first client behind it that is still there.
         let mut behind = (self.cursor..self.fleet.len()).chain(0..self.cursor);
-        self.cursor = behind.find_map(|old| fleet.position(&self.fleet.client(old))).unwrap_or(0);
+        self.cursor = behind
+            .find_map(|old| fleet.position(&self.fleet.client(old)))
+            .unwrap_or(0);
         self.fleet = Arc::clone(fleet);
     }
 }
@@ -71,7 +84,8 @@ impl Iterator for Round<'_> {
             self.left -= 1;
             self.ring.cursor = (index + 1) % self.ring.fleet.len();
             // In this round, all new ones had their turn already.
-            let greeted = u32::try_from(index).is_ok_and(|index| self.ring.fresh.binary_search(&index).is_ok());
+            let greeted = u32::try_from(index)
+                .is_ok_and(|index| self.ring.fresh.binary_search(&index).is_ok());
             if !greeted {
                 return Some(index);
             }
@@ -103,14 +117,19 @@ mod tests {
     }
 
     fn names(fleet: &Fleet, round: impl Iterator<Item = usize>) -> Vec<u8> {
-        round.map(|index| fleet.client(index).parse().expect("a number")).collect()
+        round
+            .map(|index| fleet.client(index).parse().expect("a number"))
+            .collect()
     }
 
     #[test]
     fn a_round_begins_where_the_last_one_ended() {
         let clients = fleet(0..5);
         let mut ring = Ring::new(Arc::clone(&clients));
-        assert_eq!(names(&clients, round(&mut ring, &clients).take(3)), [0, 1, 2]);
+        assert_eq!(
+            names(&clients, round(&mut ring, &clients).take(3)),
+            [0, 1, 2]
+        );
         assert_eq!(names(&clients, round(&mut ring, &clients)), [3, 4, 0, 1, 2]);
         assert_eq!(names(&clients, round(&mut ring, &clients)), [3, 4, 0, 1, 2]);
     }

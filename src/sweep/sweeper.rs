@@ -91,9 +91,19 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Sweeper {
     pub(super) fn new(target: Target, collect: &Collect) -> Self {
-        let order = Order { ring: Ring::new(target.state.fleet()), loners: Loners::default() };
+        let order = Order {
+            ring: Ring::new(target.state.fleet()),
+            loners: Loners::default(),
+        };
         let order = Arc::new(tokio::sync::Mutex::new(order));
-        Self::starting(target, collect, order, Arc::default(), Arc::default(), CancellationToken::new())
+        Self::starting(
+            target,
+            collect,
+            order,
+            Arc::default(),
+            Arc::default(),
+            CancellationToken::new(),
+        )
     }
 
     fn starting(
@@ -105,7 +115,16 @@ impl Sweeper {
         gone: CancellationToken,
     ) -> Self {
         let (collect, retired) = (collect.clone(), gone.child_token());
-        Self { target, collect, order, breaker: Mutex::default(), flight, probes, gone, retired }
+        Self {
+            target,
+            collect,
+            order,
+            breaker: Mutex::default(),
+            flight,
+            probes,
+            gone,
+            retired,
+        }
     }
 
     /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
@@ -114,14 +133,20 @@ impl Sweeper {
         let flight = lock(&self.flight);
         self.retired.cancel();
         drop(flight);
-        let (order, flight, probes) = (Arc::clone(&self.order), Arc::clone(&self.flight), Arc::clone(&self.probes));
+        let (order, flight, probes) = (
+            Arc::clone(&self.order),
+            Arc::clone(&self.flight),
+            Arc::clone(&self.probes),
+        );
         Self::starting(target, collect, order, flight, probes, self.gone.clone())
     }
 
     /// Whether a sweeper of `target` would do the same as this one.
     pub(super) fn is_like(&self, target: &Target, collect: &Collect) -> bool {
         let mine = &self.target;
-        Arc::ptr_eq(&mine.source, &target.source) && mine.lane.is(&target.lane) && self.collect == *collect
+        Arc::ptr_eq(&mine.source, &target.source)
+            && mine.lane.is(&target.lane)
+            && self.collect == *collect
     }
 
     /// The breaker, which has heard of the newest credentials.
@@ -171,7 +196,9 @@ impl Sweeper {
     /// How long it takes to ask for `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
         let query = self.query();
-        self.target.gate.time_for(&self.target.lane, query.operation(), query.calls(clients))
+        self.target
+            .gate
+            .time_for(&self.target.lane, query.operation(), query.calls(clients))
     }
 
     /// Publishes what the API said about a client.
@@ -192,7 +219,11 @@ impl Sweeper {
 
     /// Joins the sweep in flight, or starts one when the last started longer than `max_age` ago
     /// and the breaker lets it. `None` when there is nothing to wait for.
-    pub(super) fn join(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) -> Option<Arc<Progress>> {
+    pub(super) fn join(
+        self: &Arc<Self>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Option<Arc<Progress>> {
         let now = Instant::now();
         let mut flight = lock(&self.flight);
         if let Some(running) = &flight.running {
@@ -258,10 +289,17 @@ impl Sweeper {
     /// What sweeps this far apart spend.
     fn project(&self, apart: Option<Duration>) {
         let Some(apart) = apart else { return };
-        let labels = [self.target.state.id().as_str(), operation_name(self.query().operation())];
+        let labels = [
+            self.target.state.id().as_str(),
+            operation_name(self.query().operation()),
+        ];
         let calls = self.query().calls(self.target.state.fleet().len());
         let projected = calls as f64 / apart.as_secs_f64();
-        self.target.metrics.projected_calls_per_second.with_label_values(&labels).set(projected);
+        self.target
+            .metrics
+            .projected_calls_per_second
+            .with_label_values(&labels)
+            .set(projected);
     }
 
     /// Runs a sweep to its end, which its joins see even if it panics.
@@ -271,7 +309,10 @@ impl Sweeper {
         progress: Arc<Progress>,
         stop: CancellationToken,
     ) {
-        let _ended = EndOfFlight { sweeper: &self, _joins: progress.ended.clone().drop_guard() };
+        let _ended = EndOfFlight {
+            sweeper: &self,
+            _joins: progress.ended.clone().drop_guard(),
+        };
         let mut sweep = tokio::spawn(sweep);
         let stopped = tokio::select! {
             ended = &mut sweep => {
@@ -292,7 +333,13 @@ impl Sweeper {
     }
 
     /// One sweep: every client of `fleet` is asked for, the oldest attempt first.
-    async fn sweep(self: Arc<Self>, fleet: Arc<Fleet>, progress: Arc<Progress>, entry: Entry, window: Option<Window>) {
+    async fn sweep(
+        self: Arc<Self>,
+        fleet: Arc<Fleet>,
+        progress: Arc<Progress>,
+        entry: Entry,
+        window: Option<Window>,
+    ) {
         let start = Instant::now();
         let planned = self.time_for(fleet.len());
         let caution = match (entry, self.target.state.facts().api_up) {
@@ -300,10 +347,21 @@ impl Sweeper {
             (Entry::Full, _) => Caution::Credentials,
             _ => Caution::Probe,
         };
-        let until = window.map_or(start, |window| window.end).max(start + (planned * PATIENCE).max(SHORTEST));
+        let until = window
+            .map_or(start, |window| window.end)
+            .max(start + (planned * PATIENCE).max(SHORTEST));
         // In a sweep by batches, single calls are confirmations.
-        let priority = if self.query() == Query::Batch { Priority::Urgent } else { Priority::Ordinary };
-        let manner = Manner { caution, priority, until: Some(until), enough: self.retired.clone() };
+        let priority = if self.query() == Query::Batch {
+            Priority::Urgent
+        } else {
+            Priority::Ordinary
+        };
+        let manner = Manner {
+            caution,
+            priority,
+            until: Some(until),
+            enough: self.retired.clone(),
+        };
         let mut order = Arc::clone(&self.order).lock_owned().await;
         if !order.ring.is_of(&fleet) {
             order = order_of(order, Arc::clone(&fleet)).await;
@@ -325,8 +383,16 @@ impl Sweeper {
             ControlFlow::Continue(()) if answered == fleet.len() => SweepResult::Complete,
             ControlFlow::Continue(()) => SweepResult::Incomplete,
         };
-        let coverage = if fleet.is_empty() { 1.0 } else { answered as f64 / fleet.len() as f64 };
-        let summary = SweepSummary { duration: start.elapsed(), end: self.target.clock.now(), coverage };
+        let coverage = if fleet.is_empty() {
+            1.0
+        } else {
+            answered as f64 / fleet.len() as f64
+        };
+        let summary = SweepSummary {
+            duration: start.elapsed(),
+            end: self.target.clock.now(),
+            coverage,
+        };
         tracing::debug!(instance_id = %self.target.state.id(), result = result.as_str(), clients = fleet.len(), answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
         if result == SweepResult::Complete {
             self.target.calm_down();
@@ -346,7 +412,9 @@ async fn order_of(mut order: OwnedMutexGuard<Order>, fleet: Arc<Fleet>) -> Owned
         order.loners.retain(&fleet);
         order
     };
-    tokio::task::spawn_blocking(turn).await.expect("turning to another fleet does not panic")
+    tokio::task::spawn_blocking(turn)
+        .await
+        .expect("turning to another fleet does not panic")
 }
 
 /// Makes place for the next sweep, then ends the joins of this one.

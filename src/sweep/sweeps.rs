@@ -79,7 +79,10 @@ impl Sweeps {
     #[must_use]
     pub fn new(subjects: Vec<Subject>, collect: &Collect, tools: Tools) -> Self {
         let sweeper = |subject| Arc::new(Sweeper::new(tools.target(subject, collect), collect));
-        let crew = Crew { sweepers: subjects.into_iter().map(sweeper).collect(), collect: collect.clone() };
+        let crew = Crew {
+            sweepers: subjects.into_iter().map(sweeper).collect(),
+            collect: collect.clone(),
+        };
         Self {
             crew: ArcSwap::from_pointee(crew),
             tasks: TaskTracker::new(),
@@ -94,11 +97,17 @@ impl Sweeps {
     pub fn prober(&self, instance: Option<&str>) -> Option<Prober> {
         let crew = self.crew.load();
         let sweeper = match (instance, crew.sweepers.as_slice()) {
-            (Some(id), sweepers) => sweepers.iter().find(|sweeper| sweeper.state().id().as_str() == id)?,
+            (Some(id), sweepers) => sweepers
+                .iter()
+                .find(|sweeper| sweeper.state().id().as_str() == id)?,
             (None, [only]) => only,
             (None, _) => return None,
         };
-        Some(Prober::new(Arc::clone(sweeper), self.tasks.clone(), self.stop.clone()))
+        Some(Prober::new(
+            Arc::clone(sweeper),
+            self.tasks.clone(),
+            self.stop.clone(),
+        ))
     }
 
     /// Starts the first sweeps, or the timers that do.
@@ -106,7 +115,10 @@ impl Sweeps {
         let crew = self.crew.load();
         match crew.collect.mode {
             Mode::Scrape => drop(self.join(&crew)),
-            Mode::Poll => crew.sweepers.iter().for_each(|sweeper| self.poll(sweeper, &crew.collect)),
+            Mode::Poll => crew
+                .sweepers
+                .iter()
+                .for_each(|sweeper| self.poll(sweeper, &crew.collect)),
         }
     }
 
@@ -118,24 +130,43 @@ impl Sweeps {
     /// new, that sweep asks for no further client.
     pub async fn replace(&self, subjects: Vec<Subject>, collect: &Collect) {
         let before = self.crew.load_full();
-        let sweepers = subjects.into_iter().map(|subject| self.succeed(&before, subject, collect)).collect();
-        let crew = Arc::new(Crew { sweepers, collect: collect.clone() });
+        let sweepers = subjects
+            .into_iter()
+            .map(|subject| self.succeed(&before, subject, collect))
+            .collect();
+        let crew = Arc::new(Crew {
+            sweepers,
+            collect: collect.clone(),
+        });
         self.crew.store(Arc::clone(&crew));
         if collect.mode == Mode::Poll {
-            let is_new = |sweeper: &&Arc<Sweeper>| !before.sweepers.iter().any(|old| Arc::ptr_eq(old, sweeper));
-            crew.sweepers.iter().filter(is_new).for_each(|sweeper| self.poll(sweeper, collect));
+            let is_new = |sweeper: &&Arc<Sweeper>| {
+                !before.sweepers.iter().any(|old| Arc::ptr_eq(old, sweeper))
+            };
+            crew.sweepers
+                .iter()
+                .filter(is_new)
+                .for_each(|sweeper| self.poll(sweeper, collect));
         }
-        for gone in before.sweepers.iter().filter(|old| crew.of(&old.target.state).is_none()) {
+        for gone in before
+            .sweepers
+            .iter()
+            .filter(|old| crew.of(&old.target.state).is_none())
+        {
             gone.leave().await;
             self.forget_lane(gone);
-            self.tools.metrics.forget_instance(gone.state().id().as_str());
+            self.tools
+                .metrics
+                .forget_instance(gone.state().id().as_str());
         }
     }
 
     /// The sweeper of `subject`, in the place of the one that it had `before`.
     fn succeed(&self, before: &Crew, subject: Subject, collect: &Collect) -> Arc<Sweeper> {
         let target = self.tools.target(subject, collect);
-        let Some(before) = before.of(&target.state) else { return Arc::new(Sweeper::new(target, collect)) };
+        let Some(before) = before.of(&target.state) else {
+            return Arc::new(Sweeper::new(target, collect));
+        };
         if before.is_like(&target, collect) {
             before.reset_breaker();
             return Arc::clone(before);
@@ -147,11 +178,20 @@ impl Sweeps {
     }
 
     fn forget_lane(&self, sweeper: &Sweeper) {
-        self.tools.gate.forget(&sweeper.target.lane, sweeper.state().id(), &self.tools.metrics);
+        self.tools.gate.forget(
+            &sweeper.target.lane,
+            sweeper.state().id(),
+            &self.tools.metrics,
+        );
     }
 
     fn poll(&self, sweeper: &Arc<Sweeper>, collect: &Collect) {
-        self.tasks.spawn(poll(Arc::clone(sweeper), collect.interval, self.tasks.clone(), self.stop.clone()));
+        self.tasks.spawn(poll(
+            Arc::clone(sweeper),
+            collect.interval,
+            self.tasks.clone(),
+            self.stop.clone(),
+        ));
     }
 
     /// Everything that is known, after the sweeps in flight have ended, where they can before
@@ -165,7 +205,8 @@ impl Sweeps {
         }
         let joined = self.join(&crew);
         let ended = self.can_end_by(deadline, crew.collect.query, &joined) && {
-            let all = futures_util::future::join_all(joined.iter().map(|(_, progress)| progress.ended()));
+            let all =
+                futures_util::future::join_all(joined.iter().map(|(_, progress)| progress.ended()));
             tokio::time::timeout_at(deadline, all).await.is_ok()
         };
         if !ended {
@@ -180,16 +221,28 @@ impl Sweeps {
         self.tools.gate.export(&self.tools.metrics);
         let mut shared = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
         let sweepers = &self.crew.load().sweepers;
-        let sweeps = sweepers.iter().map(|sweeper| sweeper.state().facts().sweeps.iter().sum::<u64>()).sum();
+        let sweeps = sweepers
+            .iter()
+            .map(|sweeper| sweeper.state().facts().sweeps.iter().sum::<u64>())
+            .sum();
         let young = shared.at.is_some_and(|at| at.elapsed() < SHARED_FOR);
-        let fits = |frozen: &Arc<Frozen>| young && shared.sweeps == sweeps && are_of(&frozen.instances, sweepers);
+        let fits = |frozen: &Arc<Frozen>| {
+            young && shared.sweeps == sweeps && are_of(&frozen.instances, sweepers)
+        };
         if let Some(frozen) = shared.frozen.upgrade().filter(fits) {
             return frozen;
         }
         let now = self.tools.clock.now();
-        let instances = sweepers.iter().map(|sweeper| sweeper.state().freeze(now)).collect();
+        let instances = sweepers
+            .iter()
+            .map(|sweeper| sweeper.state().freeze(now))
+            .collect();
         let frozen = Arc::new(Frozen { at: now, instances });
-        *shared = SharedFreeze { frozen: Arc::downgrade(&frozen), at: Some(Instant::now()), sweeps };
+        *shared = SharedFreeze {
+            frozen: Arc::downgrade(&frozen),
+            at: Some(Instant::now()),
+            sweeps,
+        };
         frozen
     }
 
@@ -202,17 +255,31 @@ impl Sweeps {
 
     fn join<'c>(&self, crew: &'c Crew) -> Vec<(&'c Sweeper, Arc<Progress>)> {
         let joined = |sweeper: &'_ Arc<Sweeper>| sweeper.join(&self.tasks, &self.stop);
-        crew.sweepers.iter().filter_map(|sweeper| Some((&**sweeper, joined(sweeper)?))).collect()
+        crew.sweepers
+            .iter()
+            .filter_map(|sweeper| Some((&**sweeper, joined(sweeper)?)))
+            .collect()
     }
 
     /// Whether waiting helps: every sweep can end by then at the rates in force, and none of them
     /// only tries whether calls are worth while again.
-    fn can_end_by(&self, deadline: Instant, query: Query, joined: &[(&Sweeper, Arc<Progress>)]) -> bool {
-        let all = joined.iter().map(|(_, progress)| query.calls(progress.left())).sum();
+    fn can_end_by(
+        &self,
+        deadline: Instant,
+        query: Query,
+        joined: &[(&Sweeper, Arc<Progress>)],
+    ) -> bool {
+        let all = joined
+            .iter()
+            .map(|(_, progress)| query.calls(progress.left()))
+            .sum();
         let egress = self.tools.gate.egress_time_for(query.operation(), all);
-        let alone = joined.iter().map(|(sweeper, progress)| sweeper.time_for(progress.left()));
+        let alone = joined
+            .iter()
+            .map(|(sweeper, progress)| sweeper.time_for(progress.left()));
         let longest = alone.fold(egress, Duration::max);
-        joined.iter().all(|(_, progress)| progress.is_hopeful()) && Instant::now() + longest <= deadline
+        joined.iter().all(|(_, progress)| progress.is_hopeful())
+            && Instant::now() + longest <= deadline
     }
 }
 
@@ -226,14 +293,20 @@ impl Drop for Sweeps {
 impl Crew {
     /// The sweeper of the instance with this state.
     fn of(&self, state: &Arc<InstanceState>) -> Option<&Arc<Sweeper>> {
-        self.sweepers.iter().find(|sweeper| Arc::ptr_eq(&sweeper.target.state, state))
+        self.sweepers
+            .iter()
+            .find(|sweeper| Arc::ptr_eq(&sweeper.target.state, state))
     }
 }
 
 impl Tools {
     fn target(&self, subject: Subject, collect: &Collect) -> Target {
         Target {
-            lane: self.gate.lane(subject.state.id(), subject.account.as_deref(), subject.calls_per_second),
+            lane: self.gate.lane(
+                subject.state.id(),
+                subject.account.as_deref(),
+                subject.calls_per_second,
+            ),
             state: subject.state,
             source: subject.source,
             gate: Arc::clone(&self.gate),

@@ -43,11 +43,22 @@ impl Target {
     }
 
     /// Records a call that has ended, whatever it came to.
-    pub(super) fn ended<T>(&self, operation: Operation, sent: Instant, result: &Result<T, CallError>) {
+    pub(super) fn ended<T>(
+        &self,
+        operation: Operation,
+        sent: Instant,
+        result: &Result<T, CallError>,
+    ) {
         let name = operation_name(operation);
-        self.metrics.api_request_duration.with_label_values(&[name]).observe(sent.elapsed().as_secs_f64());
+        self.metrics
+            .api_request_duration
+            .with_label_values(&[name])
+            .observe(sent.elapsed().as_secs_f64());
         if let Err(error) = result {
-            self.metrics.api_errors.with_label_values(&[self.state.id().as_str(), name, error.label]).inc();
+            self.metrics
+                .api_errors
+                .with_label_values(&[self.state.id().as_str(), name, error.label])
+                .inc();
         }
         let up = result.as_ref().map_or_else(CallError::authorised, |_| true);
         self.state.record(|facts| {
@@ -58,7 +69,10 @@ impl Target {
 
     /// Counts clients that were asked for in a batch and are not in its answer.
     pub(super) fn missing(&self, clients: usize) {
-        let missing = self.metrics.clients_missing.with_label_values(&[self.state.id().as_str()]);
+        let missing = self
+            .metrics
+            .clients_missing
+            .with_label_values(&[self.state.id().as_str()]);
         missing.inc_by(u64::try_from(clients).unwrap_or(u64::MAX));
     }
 
@@ -69,17 +83,28 @@ impl Target {
     }
 
     /// Lets the limits know of an error that speaks of them.
-    pub(super) fn slow_down(&self, operation: Operation, sent: crate::limits::Time, error: &CallError) {
+    pub(super) fn slow_down(
+        &self,
+        operation: Operation,
+        sent: crate::limits::Time,
+        error: &CallError,
+    ) {
         if let ErrorClass::Throttled { layer, retry_after } = error.class {
-            self.gate.throttled(&self.lane, operation, layer, sent, retry_after);
+            self.gate
+                .throttled(&self.lane, operation, layer, sent, retry_after);
         }
     }
 
     /// Logs an error that stands: once, and now and then how often it came again.
     pub(super) fn complain(&self, error: &CallError) {
-        self.state.remember_error(LastError { at: self.clock.now(), text: error.to_string() });
+        self.state.remember_error(LastError {
+            at: self.clock.now(),
+            text: error.to_string(),
+        });
         let key = (error.operation, error.label);
-        let Some(repeat) = self.complaints().happened(key, Instant::now()) else { return };
+        let Some(repeat) = self.complaints().happened(key, Instant::now()) else {
+            return;
+        };
         let again = match repeat {
             Repeat::First => String::new(),
             Repeat::Again(count) => format!(" ({count})"),

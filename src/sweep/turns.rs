@@ -26,7 +26,12 @@ pub(super) struct Turns<'a> {
 impl<'a> Turns<'a> {
     /// The turns of `round`, which are so many, evenly over `window` if there is one.
     pub(super) fn new(round: Round<'a>, clients: usize, window: Option<Window>) -> Self {
-        Self { round, window, clients, given: 0 }
+        Self {
+            round,
+            window,
+            clients,
+            given: 0,
+        }
     }
 
     /// The next client's, whether its time has come or not.
@@ -38,7 +43,8 @@ impl<'a> Turns<'a> {
 
     /// Whether the time of the next turn has come.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.window.is_none_or(|window| now >= self.due(window) && now < window.end)
+        self.window
+            .is_none_or(|window| now >= self.due(window) && now < window.end)
     }
 
     /// When the time of the next turn comes, if that is later than `now`.
@@ -72,17 +78,30 @@ mod tests {
         let fleet = Arc::new(fleet.build());
         let mut ring = Ring::new(Arc::clone(&fleet));
         let start = Instant::now();
-        let window = Window { start, end: start + 10 * SECOND };
+        let window = Window {
+            start,
+            end: start + 10 * SECOND,
+        };
         let mut turns = Turns::new(ring.round(), fleet.len(), Some(window));
         for (index, due) in [(0, 0), (1, 2), (2, 4)] {
             let due = start + due * SECOND;
             assert!(!turns.is_due(due - SECOND / 1000) && turns.is_due(due));
             assert_eq!(turns.take(), Some(index));
         }
-        assert_eq!(turns.resumes_at(start + 5 * SECOND), Some(start + 6 * SECOND));
-        assert!(turns.is_due(start + 7 * SECOND), "who is late comes all the same");
+        assert_eq!(
+            turns.resumes_at(start + 5 * SECOND),
+            Some(start + 6 * SECOND)
+        );
+        assert!(
+            turns.is_due(start + 7 * SECOND),
+            "who is late comes all the same"
+        );
         assert!(!turns.is_due(window.end), "but not after the end");
         assert_eq!(turns.resumes_at(window.end), None);
-        assert_eq!(ring.round().next(), Some(3), "and is the first in the next sweep");
+        assert_eq!(
+            ring.round().next(),
+            Some(3),
+            "and is the first in the next sweep"
+        );
     }
 }

@@ -43,7 +43,11 @@ pub enum LogFormat {
 impl fmt::Display for LogLevel {
     /// As the flag takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(LevelFilter::from(*self).into_level().map_or("off", format::level))
+        f.write_str(
+            LevelFilter::from(*self)
+                .into_level()
+                .map_or("off", format::level),
+        )
     }
 }
 
@@ -80,8 +84,9 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let level = LevelFilter::from(level);
-    let targets =
-        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level);
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .fmt_fields(Lines(format))
@@ -128,7 +133,8 @@ mod tests {
     #[test]
     fn json_has_the_same_keys() {
         let text = logged(LogLevel::Info, LogFormat::Json, an_event);
-        let event: serde_json::Value = serde_json::from_str(text.trim_end_matches('\n')).expect("one object");
+        let event: serde_json::Value =
+            serde_json::from_str(text.trim_end_matches('\n')).expect("one object");
         assert!(event["ts"].as_str().is_some_and(|ts| ts.ends_with('Z')));
         let expected = serde_json::json!({
             "ts": event["ts"], "level": "warn", "target": module_path!(), "msg": "a call failed: 7", "calls": 3,
@@ -142,15 +148,22 @@ mod tests {
     fn a_span_that_learns_a_field_later_shows_it() {
         for format in [LogFormat::Logfmt, LogFormat::Json] {
             let text = logged(LogLevel::Info, format, || {
-                let span = tracing::info_span!("sweep", instance = "a b", calls = tracing::field::Empty);
+                let span =
+                    tracing::info_span!("sweep", instance = "a b", calls = tracing::field::Empty);
                 span.record("calls", 7);
                 span.in_scope(|| tracing::info!("ended"));
             });
             if format == LogFormat::Json {
                 let event: serde_json::Value = serde_json::from_str(&text).expect("one object");
-                assert_eq!((&event["instance"], &event["calls"]), (&"a b".into(), &7.into()));
+                assert_eq!(
+                    (&event["instance"], &event["calls"]),
+                    (&"a b".into(), &7.into())
+                );
             } else {
-                assert!(text.ends_with("msg=ended instance=\"a b\" calls=7\n"), "{text}");
+                assert!(
+                    text.ends_with("msg=ended instance=\"a b\" calls=7\n"),
+                    "{text}"
+                );
             }
         }
     }
@@ -164,7 +177,9 @@ mod tests {
         };
         let messages = |level| {
             let text = logged(level, LogFormat::Logfmt, events);
-            text.lines().filter_map(|line| Some(line.split_once("msg=")?.1.to_owned())).collect::<Vec<_>>()
+            text.lines()
+                .filter_map(|line| Some(line.split_once("msg=")?.1.to_owned()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(messages(LogLevel::Debug), ["ours", "trouble"]);
         assert_eq!(messages(LogLevel::Info), ["trouble"]);
@@ -174,10 +189,16 @@ mod tests {
     #[test]
     fn the_flags_take_what_is_shown() {
         for level in LogLevel::value_variants() {
-            assert_eq!(LogLevel::from_str(&level.to_string(), false).as_ref(), Ok(level));
+            assert_eq!(
+                LogLevel::from_str(&level.to_string(), false).as_ref(),
+                Ok(level)
+            );
         }
         for format in LogFormat::value_variants() {
-            assert_eq!(LogFormat::from_str(&format.to_string(), false).as_ref(), Ok(format));
+            assert_eq!(
+                LogFormat::from_str(&format.to_string(), false).as_ref(),
+                Ok(format)
+            );
         }
     }
 }

@@ -46,7 +46,9 @@ impl Metric {
     /// A help is one line without a backslash, so that nothing is to be escaped.
     #[must_use]
     pub fn header(&self) -> String {
-        let Self { name, help, kind, .. } = self;
+        let Self {
+            name, help, kind, ..
+        } = self;
         format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
     }
 
@@ -71,10 +73,20 @@ impl Metric {
     }
 
     pub(super) const fn with_configured_labels(self) -> Self {
-        Self { configured_labels: true, ..self }
+        Self {
+            configured_labels: true,
+            ..self
+        }
     }
 
     const fn new(kind: Kind, name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind, unit: "", labels: &[], configured_labels: false }
+        Self {
+            name,
+            help,
+            kind,
+            unit: "",
+            labels: &[],
+            configured_labels: false,
+        }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::{Metric, table};
@@ -86,13 +86,20 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         let duration = |opts: Opts, labels: &[&str]| {
-            HistogramVec::new(HistogramOpts::from(opts).buckets(buckets(call_timeout)), labels)
+            HistogramVec::new(
+                HistogramOpts::from(opts).buckets(buckets(call_timeout)),
+                labels,
+            )
         };
         let web_config_last_reload_successful =
-            register(r, &table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, |opts, _| IntGauge::with_opts(opts));
+            register(r, &table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, |opts, _| {
+                IntGauge::with_opts(opts)
+            });
         // Without such a file there is nothing that could have failed.
         web_config_last_reload_successful.set(1);
-        register(r, &table::BUILD_INFO, IntGaugeVec::new).with_label_values(&[VERSION, REVISION]).set(1);
+        register(r, &table::BUILD_INFO, IntGaugeVec::new)
+            .with_label_values(&[VERSION, REVISION])
+            .set(1);
         Self {
             api_requests: register(r, &table::API_REQUESTS_TOTAL, IntCounterVec::new),
             api_errors: register(r, &table::API_ERRORS_TOTAL, IntCounterVec::new),
@@ -102,18 +109,30 @@ impl Metrics {
             confirmations: register(r, &table::CONFIRMATIONS_TOTAL, IntCounterVec::new),
             limiter_calls_per_second: register(r, &table::LIMITER_CALLS_PER_SECOND, GaugeVec::new),
             limiter_wait_seconds: register(r, &table::LIMITER_WAIT_SECONDS_TOTAL, CounterVec::new),
-            projected_calls_per_second: register(r, &table::PROJECTED_CALLS_PER_SECOND, GaugeVec::new),
+            projected_calls_per_second: register(
+                r,
+                &table::PROJECTED_CALLS_PER_SECOND,
+                GaugeVec::new,
+            ),
             quota_calls_per_second: register(r, &table::QUOTA_CALLS_PER_SECOND, GaugeVec::new),
             credential_expiry_timestamp_seconds: register(
                 r,
                 &table::CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS,
                 GaugeVec::new,
             ),
-            credential_refreshes: register(r, &table::CREDENTIAL_REFRESHES_TOTAL, IntCounterVec::new),
-            scrapes_incomplete: register(r, &table::SCRAPES_INCOMPLETE_TOTAL, |opts, _| IntCounter::with_opts(opts)),
-            config_last_reload_successful: register(r, &table::CONFIG_LAST_RELOAD_SUCCESSFUL, |opts, _| {
-                IntGauge::with_opts(opts)
+            credential_refreshes: register(
+                r,
+                &table::CREDENTIAL_REFRESHES_TOTAL,
+                IntCounterVec::new,
+            ),
+            scrapes_incomplete: register(r, &table::SCRAPES_INCOMPLETE_TOTAL, |opts, _| {
+                IntCounter::with_opts(opts)
             }),
+            config_last_reload_successful: register(
+                r,
+                &table::CONFIG_LAST_RELOAD_SUCCESSFUL,
+                |opts, _| IntGauge::with_opts(opts),
+            ),
             config_last_reload_success_timestamp_seconds: register(
                 r,
                 &table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
@@ -142,11 +161,17 @@ impl Metrics {
     /// error: all counters at zero, for each of `operations`, errors for each of `codes`.
     pub fn touch_instance(&self, instance_id: &str, operations: &[&str], codes: &[&str]) {
         for operation in operations {
-            let _ = self.api_requests.with_label_values(&[instance_id, operation]);
-            let _ = self.api_retries.with_label_values(&[instance_id, operation]);
+            let _ = self
+                .api_requests
+                .with_label_values(&[instance_id, operation]);
+            let _ = self
+                .api_retries
+                .with_label_values(&[instance_id, operation]);
             let _ = self.api_request_duration.with_label_values(&[operation]);
             for code in codes {
-                let _ = self.api_errors.with_label_values(&[instance_id, operation, code]);
+                let _ = self
+                    .api_errors
+                    .with_label_values(&[instance_id, operation, code]);
             }
         }
         let _ = self.clients_missing.with_label_values(&[instance_id]);
@@ -175,7 +200,11 @@ impl Metrics {
 
     /// Removes every series of credentials that nobody uses any more.
     pub fn forget_credentials(&self, name: &str) {
-        forget(&self.credential_expiry_timestamp_seconds, "credentials", name);
+        forget(
+            &self.credential_expiry_timestamp_seconds,
+            "credentials",
+            name,
+        );
         forget(&self.credential_refreshes, "credentials", name);
     }
 
@@ -188,7 +217,10 @@ impl Metrics {
     /// All of them, and those of the process, in the text format 0.0.4.
     #[must_use]
     pub fn gather_text(&self) -> String {
-        #[cfg_attr(not(target_os = "linux"), expect(unused_mut, reason = "only Linux has the process's own"))]
+        #[cfg_attr(
+            not(target_os = "linux"),
+            expect(unused_mut, reason = "only Linux has the process's own")
+        )]
         let mut text = encode(&self.gather());
         #[cfg(target_os = "linux")]
         super::process::write(&mut text);
@@ -208,19 +240,28 @@ fn register<C: Collector + Clone + 'static>(
     metric: &Metric,
     make: impl FnOnce(Opts, &[&str]) -> prometheus::Result<C>,
 ) -> C {
-    let collector = make(Opts::new(metric.name, metric.help), metric.labels).expect("the table has valid names");
-    registry.register(Box::new(collector.clone())).expect("the table has each name once");
+    let collector = make(Opts::new(metric.name, metric.help), metric.labels)
+        .expect("the table has valid names");
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("the table has each name once");
     collector
 }
 
 fn encode(families: &[MetricFamily]) -> String {
-    TextEncoder.encode_to_string(families).expect("the registry gathers no empty family")
+    TextEncoder
+        .encode_to_string(families)
+        .expect("the registry gathers no empty family")
 }
 
 /// Removes the series of `family` whose label `name` is `value`.
 fn forget<T: MetricVecBuilder>(family: &MetricVec<T>, name: &str, value: &str) {
     for metric in family.collect().iter().flat_map(MetricFamily::get_metric) {
-        let labels: HashMap<_, _> = metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+        let labels: HashMap<_, _> = metric
+            .get_label()
+            .iter()
+            .map(|label| (label.name(), label.value()))
+            .collect();
         if labels.get(name) == Some(&value) {
             // It fails only where the series is gone already.
             let _ = family.remove(&labels);
@@ -230,9 +271,15 @@ fn forget<T: MetricVecBuilder>(family: &MetricVec<T>, name: &str, value: &str) {
 
 /// The usual steps from 5 ms on, and the call timeout as the last one: what lies above it was given up.
 fn buckets(call_timeout: Duration) -> Vec<f64> {
-    const STEPS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+    const STEPS: [f64; 12] = [
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    ];
     let last = call_timeout.as_secs_f64();
-    STEPS.into_iter().filter(|&step| step < last).chain([last]).collect()
+    STEPS
+        .into_iter()
+        .filter(|&step| step < last)
+        .chain([last])
+        .collect()
 }
 
 #[cfg(test)]
@@ -248,7 +295,10 @@ mod tests {
         let metrics = metrics();
         metrics.touch_instance("post-cn-1", &["Query"], &["Throttling.User", "other"]);
         metrics.touch_instance("post-cn-2", &["Query"], &["other"]);
-        metrics.projected_calls_per_second.with_label_values(&["post-cn-1", "Query"]).set(2.5);
+        metrics
+            .projected_calls_per_second
+            .with_label_values(&["post-cn-1", "Query"])
+            .set(2.5);
         let text = metrics.gather_text();
         for series in [
             r#"mqtt_presence_api_requests_total{instance_id="post-cn-1",operation="Query"} 0"#,
@@ -256,7 +306,10 @@ mod tests {
             r#"mqtt_presence_api_errors_total{code="Throttling.User",instance_id="post-cn-1",operation="Query"} 0"#,
             r#"mqtt_presence_api_request_duration_seconds_count{operation="Query"} 0"#,
         ] {
-            assert!(text.lines().any(|line| line == series), "{series} is not in\n{text}");
+            assert!(
+                text.lines().any(|line| line == series),
+                "{series} is not in\n{text}"
+            );
         }
         metrics.forget_instance("post-cn-1");
         let text = metrics.gather_text();
@@ -268,22 +321,36 @@ mod tests {
     fn touching_an_instance_again_loses_no_count() {
         let metrics = metrics();
         metrics.touch_instance("post-cn-1", &["Query"], &[]);
-        metrics.api_requests.with_label_values(&["post-cn-1", "Query"]).inc();
+        metrics
+            .api_requests
+            .with_label_values(&["post-cn-1", "Query"])
+            .inc();
         metrics.touch_instance("post-cn-1", &["Query"], &[]);
-        assert_eq!(metrics.api_requests.with_label_values(&["post-cn-1", "Query"]).get(), 1);
+        assert_eq!(
+            metrics
+                .api_requests
+                .with_label_values(&["post-cn-1", "Query"])
+                .get(),
+            1
+        );
     }
 
     #[test]
     fn the_call_timeout_is_the_last_bound() {
         assert_eq!(buckets(Duration::from_millis(5)), [0.005]);
-        assert_eq!(buckets(Duration::from_millis(60)), [0.005, 0.01, 0.025, 0.05, 0.06]);
+        assert_eq!(
+            buckets(Duration::from_millis(60)),
+            [0.005, 0.01, 0.025, 0.05, 0.06]
+        );
         assert_eq!(buckets(Duration::from_secs(5)).last(), Some(&5.0));
         assert_eq!(buckets(Duration::from_secs(60)).last(), Some(&60.0));
     }
 
     #[test]
     fn the_build_says_its_version() {
-        let series = format!("mqtt_presence_build_info{{revision=\"{REVISION}\",version=\"{VERSION}\"}} 1\n");
+        let series = format!(
+            "mqtt_presence_build_info{{revision=\"{REVISION}\",version=\"{VERSION}\"}} 1\n"
+        );
         assert!(metrics().gather_text().contains(&series));
     }
 }

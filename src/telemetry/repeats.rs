@@ -33,7 +33,11 @@ impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let times = if self.times == 1 { "time" } else { "times" };
         let (minutes, seconds) = (self.within.as_secs() / 60, self.within.as_secs() % 60);
-        write!(f, "happened {} more {times} in the last {minutes}m{seconds}s", self.times)
+        write!(
+            f,
+            "happened {} more {times} in the last {minutes}m{seconds}s",
+            self.times
+        )
     }
 }
 
@@ -59,7 +63,13 @@ impl<K: Eq + Hash> Repeats<K> {
     /// in the last five minutes.
     pub fn happened(&mut self, key: K, now: Instant) -> Option<Repeat> {
         let Some(since) = self.0.get_mut(&key) else {
-            self.0.insert(key, Since { spoken: now, times: 0 });
+            self.0.insert(
+                key,
+                Since {
+                    spoken: now,
+                    times: 0,
+                },
+            );
             return Some(Repeat::First);
         };
         since.times += 1;
@@ -67,7 +77,10 @@ impl<K: Eq + Hash> Repeats<K> {
             return None;
         }
         let count = since.count(now);
-        *since = Since { spoken: now, times: 0 };
+        *since = Since {
+            spoken: now,
+            times: 0,
+        };
         Some(Repeat::Again(count))
     }
 
@@ -75,13 +88,19 @@ impl<K: Eq + Hash> Repeats<K> {
     /// those that happened since they were last spoken of, for a closing line.
     pub fn ended(&mut self, now: Instant, mut over: impl FnMut(&K) -> bool) -> Vec<(K, Count)> {
         let ended = self.0.extract_if(|key, _| over(key));
-        ended.filter(|(_, since)| since.times > 0).map(|(key, since)| (key, since.count(now))).collect()
+        ended
+            .filter(|(_, since)| since.times > 0)
+            .map(|(key, since)| (key, since.count(now)))
+            .collect()
     }
 }
 
 impl Since {
     fn count(self, now: Instant) -> Count {
-        Count { times: self.times, within: now - self.spoken }
+        Count {
+            times: self.times,
+            within: now - self.spoken,
+        }
     }
 }
 
@@ -100,23 +119,53 @@ mod tests {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
         assert_eq!(repeats.happened("timeout", start), Some(Repeat::First));
         assert_eq!(repeats.happened("timeout", start + seconds(1)), None);
-        assert_eq!(repeats.happened("reset", start + seconds(2)), Some(Repeat::First));
+        assert_eq!(
+            repeats.happened("reset", start + seconds(2)),
+            Some(Repeat::First)
+        );
         assert_eq!(repeats.happened("timeout", start + seconds(299)), None);
-        let again = Count { times: 3, within: seconds(300) };
-        assert_eq!(repeats.happened("timeout", start + seconds(300)), Some(Repeat::Again(again)));
+        let again = Count {
+            times: 3,
+            within: seconds(300),
+        };
+        assert_eq!(
+            repeats.happened("timeout", start + seconds(300)),
+            Some(Repeat::Again(again))
+        );
         assert_eq!(repeats.happened("timeout", start + seconds(599)), None);
     }
 
     #[test]
     fn an_end_gives_the_count_and_makes_the_next_time_new() {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
-        for (key, at) in [("timeout", 0), ("timeout", 5), ("reset", 6), ("other", 7), ("other", 8)] {
+        for (key, at) in [
+            ("timeout", 0),
+            ("timeout", 5),
+            ("reset", 6),
+            ("other", 7),
+            ("other", 8),
+        ] {
             repeats.happened(key, start + seconds(at));
         }
         let ended = repeats.ended(start + seconds(70), |&key| key != "other");
-        assert_eq!(ended, [("timeout", Count { times: 1, within: seconds(70) })]);
-        assert_eq!(ended[0].1.to_string(), "happened 1 more time in the last 1m10s");
-        assert_eq!(repeats.happened("timeout", start + seconds(71)), Some(Repeat::First));
+        assert_eq!(
+            ended,
+            [(
+                "timeout",
+                Count {
+                    times: 1,
+                    within: seconds(70)
+                }
+            )]
+        );
+        assert_eq!(
+            ended[0].1.to_string(),
+            "happened 1 more time in the last 1m10s"
+        );
+        assert_eq!(
+            repeats.happened("timeout", start + seconds(71)),
+            Some(Repeat::First)
+        );
         assert_eq!(repeats.happened("other", start + seconds(72)), None);
     }
 

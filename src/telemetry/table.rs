@@ -76,9 +76,11 @@ pub const API_UP: Metric = Metric::gauge(
 .labels(INSTANCE);
 
 /// Calls made.
-pub const API_REQUESTS_TOTAL: Metric =
-    Metric::counter("mqtt_presence_api_requests_total", "Calls sent to the service, retries included.")
-        .labels(INSTANCE_OPERATION);
+pub const API_REQUESTS_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_api_requests_total",
+    "Calls sent to the service, retries included.",
+)
+.labels(INSTANCE_OPERATION);
 
 /// Calls that failed.
 pub const API_ERRORS_TOTAL: Metric = Metric::counter(
@@ -98,9 +100,11 @@ pub const API_REQUEST_DURATION_SECONDS: Metric = Metric::histogram(
 .labels(OPERATION);
 
 /// Calls made again.
-pub const API_RETRIES_TOTAL: Metric =
-    Metric::counter("mqtt_presence_api_retries_total", "Calls that were made again after a failure.")
-        .labels(INSTANCE_OPERATION);
+pub const API_RETRIES_TOTAL: Metric = Metric::counter(
+    "mqtt_presence_api_retries_total",
+    "Calls that were made again after a failure.",
+)
+.labels(INSTANCE_OPERATION);
 
 /// Clients that batches lack.
 pub const CLIENTS_MISSING_TOTAL: Metric = Metric::counter(
@@ -253,9 +257,11 @@ pub const WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Metric = Metric::gau
 .unit("seconds");
 
 /// What a source of clients gave.
-pub const DISCOVERY_CLIENTS: Metric =
-    Metric::gauge("mqtt_presence_discovery_clients", "How many client IDs the source gave when it was last read.")
-        .labels(SOURCE);
+pub const DISCOVERY_CLIENTS: Metric = Metric::gauge(
+    "mqtt_presence_discovery_clients",
+    "How many client IDs the source gave when it was last read.",
+)
+.labels(SOURCE);
 
 /// Reads of a source that failed.
 pub const DISCOVERY_FAILURES_TOTAL: Metric = Metric::counter(
@@ -279,8 +285,10 @@ pub const SHARD: Metric = Metric::gauge(
 );
 
 /// How many parts there are.
-pub const SHARDS: Metric =
-    Metric::gauge("mqtt_presence_shards", "How many processes share the clients between them, as configured.");
+pub const SHARDS: Metric = Metric::gauge(
+    "mqtt_presence_shards",
+    "How many processes share the clients between them, as configured.",
+);
 
 /// Which exporter this is.
 pub const BUILD_INFO: Metric = Metric::gauge(
@@ -290,35 +298,53 @@ pub const BUILD_INFO: Metric = Metric::gauge(
 .labels(&["version", "revision"]);
 
 /// Processor time of this process.
-pub const PROCESS_CPU_SECONDS_TOTAL: Metric =
-    Metric::counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.").unit("seconds");
+pub const PROCESS_CPU_SECONDS_TOTAL: Metric = Metric::counter(
+    "process_cpu_seconds_total",
+    "Total user and system CPU time spent in seconds.",
+)
+.unit("seconds");
 
 /// Open files of this process.
-pub const PROCESS_OPEN_FDS: Metric = Metric::gauge("process_open_fds", "Number of open file descriptors.");
+pub const PROCESS_OPEN_FDS: Metric =
+    Metric::gauge("process_open_fds", "Number of open file descriptors.");
 
 /// How many files it may open.
-pub const PROCESS_MAX_FDS: Metric = Metric::gauge("process_max_fds", "Maximum number of open file descriptors.");
+pub const PROCESS_MAX_FDS: Metric = Metric::gauge(
+    "process_max_fds",
+    "Maximum number of open file descriptors.",
+);
 
 /// Address space of this process.
-pub const PROCESS_VIRTUAL_MEMORY_BYTES: Metric =
-    Metric::gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.").unit("bytes");
+pub const PROCESS_VIRTUAL_MEMORY_BYTES: Metric = Metric::gauge(
+    "process_virtual_memory_bytes",
+    "Virtual memory size in bytes.",
+)
+.unit("bytes");
 
 /// How much address space it may have.
-pub const PROCESS_VIRTUAL_MEMORY_MAX_BYTES: Metric =
-    Metric::gauge("process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.")
-        .unit("bytes");
+pub const PROCESS_VIRTUAL_MEMORY_MAX_BYTES: Metric = Metric::gauge(
+    "process_virtual_memory_max_bytes",
+    "Maximum amount of virtual memory available in bytes.",
+)
+.unit("bytes");
 
 /// Memory of this process.
-pub const PROCESS_RESIDENT_MEMORY_BYTES: Metric =
-    Metric::gauge("process_resident_memory_bytes", "Resident memory size in bytes.").unit("bytes");
+pub const PROCESS_RESIDENT_MEMORY_BYTES: Metric = Metric::gauge(
+    "process_resident_memory_bytes",
+    "Resident memory size in bytes.",
+)
+.unit("bytes");
 
 /// When this process began.
-pub const PROCESS_START_TIME_SECONDS: Metric =
-    Metric::gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.")
-        .unit("seconds");
+pub const PROCESS_START_TIME_SECONDS: Metric = Metric::gauge(
+    "process_start_time_seconds",
+    "Start time of the process since unix epoch in seconds.",
+)
+.unit("seconds");
 
 /// Threads of this process.
-pub const PROCESS_THREADS: Metric = Metric::gauge("process_threads", "Number of OS threads in the process.");
+pub const PROCESS_THREADS: Metric =
+    Metric::gauge("process_threads", "Number of OS threads in the process.");
 
 /// Whether a probe found out what it was to find out.
 pub const PROBE_SUCCESS: Metric = Metric::gauge(
@@ -395,21 +421,47 @@ mod tests {
     #[test]
     fn names_follow_the_conventions_and_each_is_declared_once() {
         let mut names = HashSet::new();
-        for Metric { name, kind, unit, .. } in ALL.iter().chain(PROBE) {
+        for Metric {
+            name, kind, unit, ..
+        } in ALL.iter().chain(PROBE)
+        {
             assert!(names.insert(*name), "{name} is declared twice");
-            assert!(["mqtt_presence_", "process_", "probe_"].iter().any(|prefix| name.starts_with(prefix)), "{name}");
+            assert!(
+                ["mqtt_presence_", "process_", "probe_"]
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix)),
+                "{name}"
+            );
             assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
-            assert!(name.trim_end_matches("_total").ends_with(unit), "{name} does not carry its unit");
+            assert!(
+                name.trim_end_matches("_total").ends_with(unit),
+                "{name} does not carry its unit"
+            );
         }
     }
 
     #[test]
     fn a_help_is_sentences_that_tell_the_unit_and_do_not_repeat_the_name() {
-        for Metric { name, help, unit, .. } in ALL.iter().chain(PROBE) {
-            assert!(help.ends_with('.') && !help.contains('\n') && !help.contains("  "), "{name}: {help}");
-            assert!(help.contains(&unit.replace('_', " ")), "{name} does not say {unit}");
-            let words = name.trim_start_matches("mqtt_presence_").trim_end_matches("_total").replace('_', " ");
-            assert!(name.starts_with("process_") || !help.to_lowercase().starts_with(&words), "{name}: {help}");
+        for Metric {
+            name, help, unit, ..
+        } in ALL.iter().chain(PROBE)
+        {
+            assert!(
+                help.ends_with('.') && !help.contains('\n') && !help.contains("  "),
+                "{name}: {help}"
+            );
+            assert!(
+                help.contains(&unit.replace('_', " ")),
+                "{name} does not say {unit}"
+            );
+            let words = name
+                .trim_start_matches("mqtt_presence_")
+                .trim_end_matches("_total")
+                .replace('_', " ");
+            assert!(
+                name.starts_with("process_") || !help.to_lowercase().starts_with(&words),
+                "{name}: {help}"
+            );
         }
     }
 }

@@ -17,7 +17,10 @@ pub(super) fn routes(viewer: Viewer) -> MethodRouter {
         let selection = Selection::parse(query.as_deref().unwrap_or_default())?;
         let page = viewer.look(move |frozen| {
             let page = selection.page(frozen);
-            json(&Answer { status: "success", data: Data::new(frozen.at, &selection, &page) })
+            json(&Answer {
+                status: "success",
+                data: Data::new(frozen.at, &selection, &page),
+            })
         });
         Ok::<_, BadParameter>(page.await)
     })
@@ -58,7 +61,11 @@ impl<'a> Data<'a> {
             total: page.total,
             offset: selection.offset,
             limit: selection.limit,
-            counts: Status::ALL.map(Status::as_str).into_iter().zip(page.counts).collect(),
+            counts: Status::ALL
+                .map(Status::as_str)
+                .into_iter()
+                .zip(page.counts)
+                .collect(),
             clients: page.places.iter().map(Row::new).collect(),
         }
     }

@@ -12,7 +12,9 @@ const LONGEST_TIMEOUT: f64 = 60.0;
 
 /// What a scraper says about its timeout.
 pub(super) fn asked(headers: &HeaderMap) -> Option<&str> {
-    headers.get(SCRAPE_TIMEOUT).and_then(|value| value.to_str().ok())
+    headers
+        .get(SCRAPE_TIMEOUT)
+        .and_then(|value| value.to_str().ok())
 }
 
 /// How long a scrape may wait before it answers with what is known.
@@ -31,10 +33,16 @@ pub(super) fn wait(
 ) -> Duration {
     let asked = asked.and_then(|text| text.trim().parse::<f64>().ok());
     let timeout = match asked {
-        Some(seconds) if seconds > 0.0 && seconds <= LONGEST_TIMEOUT => Duration::from_secs_f64(seconds),
+        Some(seconds) if seconds > 0.0 && seconds <= LONGEST_TIMEOUT => {
+            Duration::from_secs_f64(seconds)
+        }
         _ => scrape_timeout,
     };
-    let offset = if offset < timeout { offset } else { timeout / 2 };
+    let offset = if offset < timeout {
+        offset
+    } else {
+        timeout / 2
+    };
     timeout.saturating_sub(offset.max(last_rendering.saturating_mul(2)))
 }
 
@@ -52,7 +60,9 @@ mod tests {
         assert_eq!(wait(Some("10")), MILLIS(9500));
         assert_eq!(wait(Some(" 2.25 ")), MILLIS(1750));
         assert_eq!(wait(Some("60")), MILLIS(59500));
-        for unusable in ["", "ten", "10s", "0", "-0", "-5", "60.001", "1e9", "inf", "nan", "0x10"] {
+        for unusable in [
+            "", "ten", "10s", "0", "-0", "-5", "60.001", "1e9", "inf", "nan", "0x10",
+        ] {
             assert_eq!(wait(Some(unusable)), MILLIS(7500), "{unusable}");
         }
         assert_eq!(wait(None), MILLIS(7500));

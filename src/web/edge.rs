@@ -38,7 +38,10 @@ struct Shared {
 
 impl fmt::Debug for Edge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Edge").field("path", &self.0.path).field("tls", &self.0.tls).finish_non_exhaustive()
+        f.debug_struct("Edge")
+            .field("path", &self.0.path)
+            .field("tls", &self.0.tls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +53,13 @@ impl Edge {
         let guard = Guard::default();
         guard.set(config.headers, config.users, config.rate_limit);
         let tls = config.tls.map(Tls::new);
-        let shared = Shared { path: path.to_owned(), clock, tls, guard, files: Mutex::new(files) };
+        let shared = Shared {
+            path: path.to_owned(),
+            clock,
+            tls,
+            guard,
+            files: Mutex::new(files),
+        };
         Ok((Self(Arc::new(shared)), warnings))
     }
 
@@ -75,11 +84,20 @@ impl Edge {
             (Some(tls), Some(config)) => tls.replace(config),
             (None, None) => {}
             (secured, _) => {
-                let (path, what) = (self.0.path.as_path().into(), if secured.is_some() { "off" } else { "on" });
-                return Err(Problem::of_file(&path, format!("TLS is turned {what} by a restart alone")).into());
+                let (path, what) = (
+                    self.0.path.as_path().into(),
+                    if secured.is_some() { "off" } else { "on" },
+                );
+                return Err(Problem::of_file(
+                    &path,
+                    format!("TLS is turned {what} by a restart alone"),
+                )
+                .into());
             }
         }
-        self.0.guard.set(config.headers, config.users, config.rate_limit);
+        self.0
+            .guard
+            .set(config.headers, config.users, config.rate_limit);
         Ok(warnings)
     }
 
@@ -88,7 +106,9 @@ impl Edge {
     /// A change is taken over when it has lasted for two looks: a certificate and its key are two
     /// files, and neither is written at once.
     pub async fn follow(self, metrics: Arc<Metrics>) {
-        metrics.web_config_last_reload_success_timestamp_seconds.set(self.0.clock.now().as_seconds());
+        metrics
+            .web_config_last_reload_success_timestamp_seconds
+            .set(self.0.clock.now().as_seconds());
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut changed = None;
@@ -111,7 +131,12 @@ impl Edge {
 
     /// Looks at the files, which the look before found `changed`, or not.
     fn look(&self, changed: Option<&Files>) -> Look {
-        let known = self.0.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .0
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let now = known.again();
         if now == known {
             Look::Same
@@ -124,10 +149,14 @@ impl Edge {
 
     fn tell(&self, outcome: Result<Vec<Problem>, Problems>, metrics: &Metrics) {
         let file = self.0.path.display();
-        metrics.web_config_last_reload_successful.set(outcome.is_ok().into());
+        metrics
+            .web_config_last_reload_successful
+            .set(outcome.is_ok().into());
         match outcome {
             Ok(warnings) => {
-                metrics.web_config_last_reload_success_timestamp_seconds.set(self.0.clock.now().as_seconds());
+                metrics
+                    .web_config_last_reload_success_timestamp_seconds
+                    .set(self.0.clock.now().as_seconds());
                 for warning in warnings {
                     warn!("{warning}");
                 }

@@ -15,7 +15,10 @@ pub(super) enum Encoding {
 impl Encoding {
     /// The coding for a client that sent `headers`.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+        let lines = headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
         Self::choose(lines.flat_map(|line| line.split(',')))
     }
 
@@ -30,7 +33,9 @@ impl Encoding {
         let (mut gzip, mut identity, mut any) = (None, None, None);
         for (name, weight) in codings.filter_map(parse) {
             let named = match name {
-                _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => &mut gzip,
+                _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+                    &mut gzip
+                }
                 _ if name.eq_ignore_ascii_case("identity") => &mut identity,
                 "*" => &mut any,
                 _ => continue,
@@ -38,13 +43,19 @@ impl Encoding {
             named.get_or_insert(weight);
         }
         let gzip = gzip.or(any).unwrap_or(0);
-        if gzip > 0 && gzip >= identity.unwrap_or(0) { Self::Gzip } else { Self::Identity }
+        if gzip > 0 && gzip >= identity.unwrap_or(0) {
+            Self::Gzip
+        } else {
+            Self::Identity
+        }
     }
 }
 
 /// A coding and its weight in thousandths: `coding [ ; q=WEIGHT ]`.
 fn parse(item: &str) -> Option<(&str, u16)> {
-    let Some((name, parameter)) = item.split_once(';') else { return Some((item.trim(), 1000)) };
+    let Some((name, parameter)) = item.split_once(';') else {
+        return Some((item.trim(), 1000));
+    };
     let (q, weight) = parameter.trim().split_at_checked(2)?;
     q.eq_ignore_ascii_case("q=").then_some(())?;
     Some((name.trim(), parse_weight(weight)?))
@@ -129,7 +140,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert_eq!(Encoding::of(&headers), Encoding::Identity);
         headers.append(ACCEPT_ENCODING, HeaderValue::from_static("br"));
-        headers.append(ACCEPT_ENCODING, HeaderValue::from_bytes(b"\xff").expect("opaque"));
+        headers.append(
+            ACCEPT_ENCODING,
+            HeaderValue::from_bytes(b"\xff").expect("opaque"),
+        );
         headers.append(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         assert_eq!(Encoding::of(&headers), Encoding::Gzip);
     }

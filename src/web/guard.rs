@@ -20,8 +20,10 @@ use bucket::Bucket;
 use passwords::Passwords;
 
 /// What an answer says to somebody who has to say who he is (RFC 7617).
-const CHALLENGE: (HeaderName, HeaderValue) =
-    (WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"mqtt-presence-exporter\", charset=\"UTF-8\""));
+const CHALLENGE: (HeaderName, HeaderValue) = (
+    WWW_AUTHENTICATE,
+    HeaderValue::from_static("Basic realm=\"mqtt-presence-exporter\", charset=\"UTF-8\""),
+);
 
 /// The rules in force; clones share them.
 #[derive(Clone, Default)]
@@ -38,13 +40,20 @@ impl Guard {
     /// Puts rules in force. What is remembered of users and requests stays where their rules do.
     pub(super) fn set(&self, headers: HeaderMap, users: Users, rate_limit: Option<RateLimit>) {
         let old = self.0.load();
-        let passwords =
-            if old.passwords.are_of(&users) { Arc::clone(&old.passwords) } else { Arc::new(Passwords::new(users)) };
+        let passwords = if old.passwords.are_of(&users) {
+            Arc::clone(&old.passwords)
+        } else {
+            Arc::new(Passwords::new(users))
+        };
         let bucket = rate_limit.map(|limit| match &old.bucket {
             Some(bucket) if bucket.is_of(limit) => Arc::clone(bucket),
             _ => Arc::new(Bucket::new(limit)),
         });
-        self.0.store(Arc::new(Rules { headers, passwords, bucket }));
+        self.0.store(Arc::new(Rules {
+            headers,
+            passwords,
+            bucket,
+        }));
     }
 
     /// `router` behind the rules.
@@ -56,16 +65,26 @@ impl Guard {
 async fn guard(State(Guard(rules)): State<Guard>, request: Request, next: Next) -> Response {
     let rules = rules.load_full();
     let mut response = if rules.bucket.as_ref().is_some_and(|bucket| !bucket.take()) {
-        (StatusCode::TOO_MANY_REQUESTS, "more requests than `rate_limit` of the web configuration allows\n")
+        (
+            StatusCode::TOO_MANY_REQUESTS,
+            "more requests than `rate_limit` of the web configuration allows\n",
+        )
             .into_response()
     } else if rules.passwords.admit(request.headers()).await {
         next.run(request).await
     } else {
-        (StatusCode::UNAUTHORIZED, [CHALLENGE], "say who you are: a user and password of the web configuration\n")
+        (
+            StatusCode::UNAUTHORIZED,
+            [CHALLENGE],
+            "say who you are: a user and password of the web configuration\n",
+        )
             .into_response()
     };
     for (name, value) in &rules.headers {
-        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+        response
+            .headers_mut()
+            .entry(name)
+            .or_insert_with(|| value.clone());
     }
     response
 }
@@ -76,7 +95,9 @@ impl Passwords {
         if self.is_open() {
             return true;
         }
-        let said = headers.get(AUTHORIZATION).and_then(|value| credentials(value.as_bytes()));
+        let said = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| credentials(value.as_bytes()));
         match said.as_deref().and_then(split) {
             Some((user, password)) => self.check(user, password).await,
             None => false,
@@ -87,7 +108,9 @@ impl Passwords {
 /// What stands behind `Basic`, decoded.
 fn credentials(value: &[u8]) -> Option<Vec<u8>> {
     let (scheme, encoded) = value.split_at_checked(6)?;
-    scheme.eq_ignore_ascii_case(b"Basic ").then(|| STANDARD.decode(encoded).ok())?
+    scheme
+        .eq_ignore_ascii_case(b"Basic ")
+        .then(|| STANDARD.decode(encoded).ok())?
 }
 
 fn split(credentials: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -16,7 +16,10 @@ pub(super) struct Gzip(GzEncoder<Writer<BytesMut>>);
 impl Gzip {
     /// A stream of nothing yet.
     pub(super) fn new() -> Self {
-        Self(GzEncoder::new(BytesMut::new().writer(), Compression::new(LEVEL)))
+        Self(GzEncoder::new(
+            BytesMut::new().writer(),
+            Compression::new(LEVEL),
+        ))
     }
 
     /// Adds `text`, and takes what the stream has grown by, which may be nothing.

@@ -54,12 +54,14 @@ pub(super) fn ready(readiness: Readiness) -> MethodRouter {
     get(move || async move {
         match *readiness.0.borrow() {
             Stage::Ready => (StatusCode::OK, "mqtt-presence-exporter is Ready.\n"),
-            Stage::Starting => {
-                (StatusCode::SERVICE_UNAVAILABLE, "mqtt-presence-exporter is not ready: it is starting.\n")
-            }
-            Stage::Draining => {
-                (StatusCode::SERVICE_UNAVAILABLE, "mqtt-presence-exporter is not ready: it is stopping.\n")
-            }
+            Stage::Starting => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "mqtt-presence-exporter is not ready: it is starting.\n",
+            ),
+            Stage::Draining => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "mqtt-presence-exporter is not ready: it is stopping.\n",
+            ),
         }
     })
 }

@@ -25,7 +25,8 @@ use crate::telemetry::Metrics;
 use body::ExpositionBody;
 
 /// The text format, as Prometheus's documentation "Exposition formats" names it.
-pub(super) const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+pub(super) const TEXT_FORMAT: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// `GET` scrapes; `HEAD` shows the headers and starts nothing.
 pub(super) fn routes(
@@ -44,7 +45,9 @@ pub(super) fn routes(
     });
     let head = async |headers: HeaderMap| {
         // A body of unknown length, as that of a `GET` is, or the head would name a length.
-        let body = Body::from_stream(futures_util::stream::empty::<Result<bytes::Bytes, std::convert::Infallible>>());
+        let body = Body::from_stream(futures_util::stream::empty::<
+            Result<bytes::Bytes, std::convert::Infallible>,
+        >());
         response(Encoding::of(&headers), body)
     };
     get(move |headers: HeaderMap| Arc::clone(&scrapes).scrape(headers)).head(head)
@@ -75,7 +78,15 @@ impl Scrapes {
         let per_client = self.config.load().exposition.per_client;
         let exposition = Exposition::new(frozen, self.metrics.gather_text(), per_client);
         let encoding = Encoding::of(&headers);
-        let body = ExpositionBody::new(exposition, encoding, started, InFlight { scrapes: self, _place: place });
+        let body = ExpositionBody::new(
+            exposition,
+            encoding,
+            started,
+            InFlight {
+                scrapes: self,
+                _place: place,
+            },
+        );
         response(encoding, Body::new(body))
     }
 }
@@ -103,7 +114,10 @@ impl LastRendering {
     }
 
     fn set(&self, spent: Duration) {
-        self.0.store(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.store(
+            u64::try_from(spent.as_micros()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 }
 

@@ -49,14 +49,27 @@ pub(super) fn routes(parts: Parts) -> MethodRouter {
 }
 
 async fn show(parts: Parts, query: String) -> Response {
-    let Parts { viewer, metrics, config, index } = parts;
+    let Parts {
+        viewer,
+        metrics,
+        config,
+        index,
+    } = parts;
     let (status, selection, refusal) = match Selection::parse(&query) {
         Ok(selection) => (StatusCode::OK, selection, None),
-        Err(refusal) => (StatusCode::BAD_REQUEST, Selection::default(), Some(refusal.to_string())),
+        Err(refusal) => (
+            StatusCode::BAD_REQUEST,
+            Selection::default(),
+            Some(refusal.to_string()),
+        ),
     };
     let html = viewer.look(move |frozen| {
         let facts = exporter::facts(&metrics, &config.load(), frozen.at);
-        let page = Page { facts, index: &index, ..Page::new(frozen, &selection, refusal) };
+        let page = Page {
+            facts,
+            index: &index,
+            ..Page::new(frozen, &selection, refusal)
+        };
         page.render().expect("writing to a String does not fail")
     });
     (status, assets::headers(), Html(html.await)).into_response()
@@ -107,11 +120,18 @@ mod tests {
     fn a_hundred_thousand_devices_make_a_page_of_a_hundred_rows() {
         let mut fleet = FleetBuilder::new(InstanceId::new("post-cn-1").expect("an ID"));
         for n in 0..100_000 {
-            fleet.push(&format!("GID_{}@@@{n:05}", n % 2000), []).expect("new");
+            fleet
+                .push(&format!("GID_{}@@@{n:05}", n % 2000), [])
+                .expect("new");
         }
         let at = Timestamp::from_millis(1_700_000_000_000);
-        let frozen = Frozen { at, instances: vec![InstanceState::new(fleet.build(), Duration::MAX).freeze(at)] };
-        let html = Page::new(&frozen, &Selection::default(), None).render().expect("a page");
+        let frozen = Frozen {
+            at,
+            instances: vec![InstanceState::new(fleet.build(), Duration::MAX).freeze(at)],
+        };
+        let html = Page::new(&frozen, &Selection::default(), None)
+            .render()
+            .expect("a page");
         assert_eq!(html.matches("data-client=").count(), 100);
         assert!(html.contains("1–100 of 100,000"), "{html}");
         assert!(html.len() < 300_000, "{} bytes", html.len());

@@ -22,7 +22,11 @@ impl Places {
             0 => Semaphore::MAX_PERMITS,
             limited => limited.min(Semaphore::MAX_PERMITS),
         };
-        Self { kind, most, free: Arc::new(Semaphore::new(free)) }
+        Self {
+            kind,
+            most,
+            free: Arc::new(Semaphore::new(free)),
+        }
     }
 
     /// A place, which is taken until it is dropped; where there is none, what to answer.

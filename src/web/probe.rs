@@ -21,7 +21,11 @@ use crate::exposition::{Probe, probe_text};
 use crate::sweep::{Prober, Sweeps};
 
 /// `GET` probes; `HEAD` shows the headers and asks nobody.
-pub(super) fn routes(options: &Options, config: Arc<ArcSwap<Config>>, sweeps: Arc<Sweeps>) -> MethodRouter {
+pub(super) fn routes(
+    options: &Options,
+    config: Arc<ArcSwap<Config>>,
+    sweeps: Arc<Sweeps>,
+) -> MethodRouter {
     let probes = Arc::new(Probes {
         config,
         sweeps,
@@ -30,7 +34,10 @@ pub(super) fn routes(options: &Options, config: Arc<ArcSwap<Config>>, sweeps: Ar
     });
     let head = async || response(Body::empty());
     get(async move |RawQuery(query): RawQuery, headers: HeaderMap| {
-        probes.probe(query.as_deref().unwrap_or_default(), &headers).await.unwrap_or_else(Refusal::into_response)
+        probes
+            .probe(query.as_deref().unwrap_or_default(), &headers)
+            .await
+            .unwrap_or_else(Refusal::into_response)
     })
     .head(head)
 }
@@ -65,12 +72,19 @@ impl Probes {
     async fn probe(&self, query: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
         let begun = Instant::now();
         let usual = self.config.load().collect.scrape_timeout;
-        let wait = deadline::wait(deadline::asked(headers), usual, self.timeout_offset, Duration::ZERO);
+        let wait = deadline::wait(
+            deadline::asked(headers),
+            usual,
+            self.timeout_offset,
+            Duration::ZERO,
+        );
         let (client, prober) = self.question(query)?;
         let _place = self.places.take().map_err(Refusal::TooMany)?;
         let answer = prober.probe(&client, begun + wait).await;
         let probe = Probe {
-            online: answer.map(|seen| seen.online).map_err(|why| why.to_string()),
+            online: answer
+                .map(|seen| seen.online)
+                .map_err(|why| why.to_string()),
             duration: begun.elapsed(),
             fleet: &prober.state().fleet(),
             client: &client,
@@ -86,19 +100,34 @@ impl Probes {
                 "client_id" => client = Some(value),
                 "instance_id" => instance = Some(value),
                 _ => {
-                    let text = format!("there is no parameter `{name}`; there are `client_id` and `instance_id`\n");
+                    let text = format!(
+                        "there is no parameter `{name}`; there are `client_id` and `instance_id`\n"
+                    );
                     return Err(Refusal::Query(text));
                 }
             }
         }
         let client = client.filter(|client| !client.is_empty()).ok_or_else(|| {
-            Refusal::Query("`client_id` is missing: /probe?client_id=CLIENT_ID&instance_id=INSTANCE_ID\n".to_owned())
+            Refusal::Query(
+                "`client_id` is missing: /probe?client_id=CLIENT_ID&instance_id=INSTANCE_ID\n"
+                    .to_owned(),
+            )
         })?;
-        let prober = self.sweeps.prober(instance.as_deref()).ok_or_else(|| match &instance {
-            Some(instance) => Refusal::Unknown(format!("instance {instance:?} is not in the configuration\n")),
-            None => Refusal::Query("several instances are configured; say which one with `instance_id`\n".to_owned()),
-        })?;
-        if !self.config.load().probe.any_client && prober.state().fleet().position(&client).is_none() {
+        let prober = self
+            .sweeps
+            .prober(instance.as_deref())
+            .ok_or_else(|| match &instance {
+                Some(instance) => Refusal::Unknown(format!(
+                    "instance {instance:?} is not in the configuration\n"
+                )),
+                None => Refusal::Query(
+                    "several instances are configured; say which one with `instance_id`\n"
+                        .to_owned(),
+                ),
+            })?;
+        if !self.config.load().probe.any_client
+            && prober.state().fleet().position(&client).is_none()
+        {
             return Err(Refusal::Unknown(format!(
                 "client {client:?} is not in the fleet of {}; add it to the configuration, or let `probe.any_client` be true\n",
                 prober.state().id()

@@ -36,7 +36,10 @@ impl Reload {
     pub async fn reload(&self) -> ReloadOutcome {
         let (sender, receiver) = oneshot::channel();
         let gone = |()| "the exporter is stopping".to_owned();
-        self.0.send(ReloadRequest(sender)).await.map_err(|_| gone(()))?;
+        self.0
+            .send(ReloadRequest(sender))
+            .await
+            .map_err(|_| gone(()))?;
         receiver.await.map_err(|_| gone(()))?
     }
 }

@@ -34,27 +34,38 @@ const PARAMETERS: [&str; 4] = ["instance_id", "group_id", "label", "text"];
 
 /// `GET` lists the targets; nobody is asked for them.
 pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
-    let origin = prefix.origin().map(|(scheme, host)| (Some(scheme.to_owned()), host.to_owned()));
+    let origin = prefix
+        .origin()
+        .map(|(scheme, host)| (Some(scheme.to_owned()), host.to_owned()));
     let path: Arc<str> = prefix.link("/probe").into();
-    get(move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| async move {
-        let filter = match filter(query.as_deref().unwrap_or_default()) {
-            Ok(filter) => filter,
-            Err(bad) => return bad.into_response(),
-        };
-        let asked = || host(&uri, &headers).map(|host| (None, host));
-        let Some((scheme, address)) = origin.or_else(asked) else {
-            let text =
-                "the request names no host, by which Prometheus would find this exporter; set --web.external-url\n";
-            return (StatusCode::BAD_REQUEST, text).into_response();
-        };
-        let targets = Targets { frozen: sweeps.freeze(), filter, scheme, address, path };
-        response(targets)
-    })
+    get(
+        move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| async move {
+            let filter = match filter(query.as_deref().unwrap_or_default()) {
+                Ok(filter) => filter,
+                Err(bad) => return bad.into_response(),
+            };
+            let asked = || host(&uri, &headers).map(|host| (None, host));
+            let Some((scheme, address)) = origin.or_else(asked) else {
+                let text = "the request names no host, by which Prometheus would find this exporter; set --web.external-url\n";
+                return (StatusCode::BAD_REQUEST, text).into_response();
+            };
+            let targets = Targets {
+                frozen: sweeps.freeze(),
+                filter,
+                scheme,
+                address,
+                path,
+            };
+            response(targets)
+        },
+    )
 }
 
 fn filter(query: &str) -> Result<Filter, BadParameter> {
     let mut filter = Filter::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in
+        form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
+    {
         if !filter.take_lasting(&name, &value)? {
             return Err(BadParameter::unknown(&name, &PARAMETERS));
         }
@@ -65,7 +76,10 @@ fn filter(query: &str) -> Result<Filter, BadParameter> {
 /// The host, perhaps with a port, by which a request reached this server.
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let header = headers.get(HOST).and_then(|host| host.to_str().ok());
-    header.or_else(|| uri.authority().map(Authority::as_str)).filter(|host| !host.is_empty()).map(Into::into)
+    header
+        .or_else(|| uri.authority().map(Authority::as_str))
+        .filter(|host| !host.is_empty())
+        .map(Into::into)
 }
 
 /// A chunk at a time: a large fleet's targets are never in memory as a whole.
@@ -76,7 +90,11 @@ fn response(targets: Targets) -> Response {
         let (chunk, next) = targets.chunk(next?);
         Some((Ok::<_, Infallible>(Bytes::from(chunk)), (targets, next)))
     });
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from_stream(chunks)).into_response()
+    (
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        Body::from_stream(chunks),
+    )
+        .into_response()
 }
 
 /// What is listed, and how it is addressed.
@@ -107,20 +125,38 @@ struct Group<'a> {
 impl Targets {
     /// Some targets from `at` on, and where to go on after them.
     fn chunk(&self, at: Cursor) -> (Vec<u8>, Option<Cursor>) {
-        let Cursor { instance: first, client: mut from, mut begun } = at;
-        let mut text = if (first, from) == (0, 0) { b"[".to_vec() } else { Vec::new() };
+        let Cursor {
+            instance: first,
+            client: mut from,
+            mut begun,
+        } = at;
+        let mut text = if (first, from) == (0, 0) {
+            b"[".to_vec()
+        } else {
+            Vec::new()
+        };
         let mut looked_at = 0;
         for (number, instance) in self.frozen.instances.iter().enumerate().skip(first) {
-            let Some(wanted) = self.filter.within(instance) else { continue };
+            let Some(wanted) = self.filter.within(instance) else {
+                continue;
+            };
             for client in std::mem::take(&mut from)..instance.fleet().len() {
                 if looked_at == CLIENTS_A_CHUNK || text.len() >= CHUNK {
-                    return (text, Some(Cursor { instance: number, client, begun }));
+                    return (
+                        text,
+                        Some(Cursor {
+                            instance: number,
+                            client,
+                            begun,
+                        }),
+                    );
                 }
                 looked_at += 1;
                 if wanted(client) {
                     text.extend_from_slice(if begun { b",\n" } else { b"\n" });
                     begun = true;
-                    serde_json::to_writer(&mut text, &self.group(instance, client)).expect("a Vec takes everything");
+                    serde_json::to_writer(&mut text, &self.group(instance, client))
+                        .expect("a Vec takes everything");
                 }
             }
         }
@@ -146,7 +182,13 @@ impl Targets {
             labels.insert("__scheme__".into(), scheme.into());
         }
         let configured = fleet.labels(client);
-        labels.extend(configured.map(|(name, value)| (format!("__meta_mqtt_presence_label_{name}").into(), value)));
-        Group { targets: [&self.address], labels }
+        labels.extend(
+            configured
+                .map(|(name, value)| (format!("__meta_mqtt_presence_label_{name}").into(), value)),
+        );
+        Group {
+            targets: [&self.address],
+            labels,
+        }
     }
 }

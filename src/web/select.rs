@@ -24,7 +24,16 @@ use crate::sweep::Sweeps;
 const USUAL_LIMIT: usize = 100;
 const MOST: usize = 10_000;
 
-const PARAMETERS: [&str; 8] = ["status", "instance_id", "group_id", "label", "text", "sort", "limit", "offset"];
+const PARAMETERS: [&str; 8] = [
+    "status",
+    "instance_id",
+    "group_id",
+    "label",
+    "text",
+    "sort",
+    "limit",
+    "offset",
+];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -36,14 +45,21 @@ pub(super) enum BadParameter {
     Unknown { name: String, known: String },
     /// It does not have this value.
     #[error("`{name}={value}`: {wanted}")]
-    Value { name: &'static str, value: String, wanted: String },
+    Value {
+        name: &'static str,
+        value: String,
+        wanted: String,
+    },
 }
 
 impl BadParameter {
     /// `name` is none of the parameters, which are `known`.
     pub(super) fn unknown(name: &str, known: &[&str]) -> Self {
         let known: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
-        Self::Unknown { name: name.to_owned(), known: known.join(", ") }
+        Self::Unknown {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
     }
 }
 
@@ -71,12 +87,21 @@ pub(super) struct Viewer {
 
 impl Viewer {
     pub(super) fn new(sweeps: Arc<Sweeps>) -> Self {
-        Self { sweeps, turn: Arc::new(Semaphore::new(1)) }
+        Self {
+            sweeps,
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// What `look` makes of what is known now. No sweep is started or waited for.
-    pub(super) async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Frozen) -> T + Send + 'static) -> T {
-        let turn = Arc::clone(&self.turn).acquire_owned().await.expect("never closed");
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Frozen) -> T + Send + 'static,
+    ) -> T {
+        let turn = Arc::clone(&self.turn)
+            .acquire_owned()
+            .await
+            .expect("never closed");
         let sweeps = Arc::clone(&self.sweeps);
         let looked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -97,7 +122,12 @@ pub(super) struct Selection {
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { filter: Filter::default(), sort: Sort::default(), offset: 0, limit: USUAL_LIMIT }
+        Self {
+            filter: Filter::default(),
+            sort: Sort::default(),
+            offset: 0,
+            limit: USUAL_LIMIT,
+        }
     }
 }
 
@@ -105,7 +135,9 @@ impl Selection {
     /// Reads a query string. Empty values, which forms send, say nothing.
     pub(super) fn parse(query: &str) -> Result<Self, BadParameter> {
         let mut selection = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in
+            form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
+        {
             match &*name {
                 "sort" => selection.sort = Sort::parse(&value)?,
                 "offset" => selection.offset = number("offset", &value, 0, usize::MAX)?,
@@ -120,7 +152,9 @@ impl Selection {
     /// The query string by which it is asked for.
     pub(super) fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.filter.pairs()).extend_pairs(self.pairs());
+        query
+            .extend_pairs(self.filter.pairs())
+            .extend_pairs(self.pairs());
         if self.offset > 0 {
             query.append_pair("offset", &self.offset.to_string());
         }
@@ -152,7 +186,11 @@ impl Selection {
         }
         places.sort_unstable_by(|a, b| self.sort.compare(a, b));
         places.drain(..self.offset.min(places.len()));
-        Page { counts, total, places }
+        Page {
+            counts,
+            total,
+            places,
+        }
     }
 }
 
@@ -186,8 +224,16 @@ impl<'a> Place<'a> {
     }
 }
 
-fn number(name: &'static str, value: &str, least: usize, most: usize) -> Result<usize, BadParameter> {
-    let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+fn number(
+    name: &'static str,
+    value: &str,
+    least: usize,
+    most: usize,
+) -> Result<usize, BadParameter> {
+    let number = value
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| BadParameter::Value {
         name,
         value: value.to_owned(),

@@ -40,23 +40,43 @@ pub struct WebConfig {
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
 
 /// The parts of the toolkit's format.
-const TOP: [&str; 4] = ["tls_server_config", "http_server_config", "rate_limit", "basic_auth_users"];
+const TOP: [&str; 4] = [
+    "tls_server_config",
+    "http_server_config",
+    "rate_limit",
+    "basic_auth_users",
+];
 const HTTP: [&str; 2] = ["http2", "headers"];
 
 impl WebConfig {
     /// Reads `text`, which is named `origin` in messages and whose relative paths start at the
     /// folder of `origin`. Beside the configuration: what is odd, but possible.
-    pub fn parse(text: &[u8], origin: &Path, clock: Clock, read: Read<'_>) -> Result<(Self, Vec<Problem>), Problems> {
+    pub fn parse(
+        text: &[u8],
+        origin: &Path,
+        clock: Clock,
+        read: Read<'_>,
+    ) -> Result<(Self, Vec<Problem>), Problems> {
         let name: Arc<Path> = origin.into();
         let mut document = decode(text)
             .and_then(Document::read)
-            .map_err(|unreadable| Problem::of_file(&name, unreadable.message).at(unreadable.place, ""))?;
+            .map_err(|unreadable| {
+                Problem::of_file(&name, unreadable.message).at(unreadable.place, "")
+            })?;
         yaml11::merge(&mut document.root);
         let mut report = Report::default();
-        let mut reading = Reading { folder: origin.parent().unwrap_or(Path::new("")), clock, read };
+        let mut reading = Reading {
+            folder: origin.parent().unwrap_or(Path::new("")),
+            clock,
+            read,
+        };
         let config = config(At::root(&document.root), &mut reading, &mut report);
         let (problems, warnings) = report.locate(&name, |mark| document.place(mark));
-        if problems.is_empty() { Ok((config, warnings)) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok((config, warnings))
+        } else {
+            Err(problems)
+        }
     }
 }
 
@@ -72,13 +92,24 @@ fn config(root: At<'_>, reading: &mut Reading<'_>, report: &mut Report) -> WebCo
     if is_nothing(&root) {
         return WebConfig::default();
     }
-    let Some([tls_at, http_at, rate_at, users_at]) = root.fields(TOP, report) else { return WebConfig::default() };
-    let [http2, headers_at] = http_at.as_ref().and_then(|at| at.fields(HTTP, report)).unwrap_or_default();
-    let http2 = http2.and_then(|at| yaml11::switch(&at, report)).unwrap_or(true);
+    let Some([tls_at, http_at, rate_at, users_at]) = root.fields(TOP, report) else {
+        return WebConfig::default();
+    };
+    let [http2, headers_at] = http_at
+        .as_ref()
+        .and_then(|at| at.fields(HTTP, report))
+        .unwrap_or_default();
+    let http2 = http2
+        .and_then(|at| yaml11::switch(&at, report))
+        .unwrap_or(true);
     WebConfig {
         tls: tls_at.and_then(|at| tls::tls(&at, http2, reading, report)),
-        headers: headers_at.map(|at| headers::headers(&at, report)).unwrap_or_default(),
-        users: users_at.map(|at| users::users(&at, report)).unwrap_or_default(),
+        headers: headers_at
+            .map(|at| headers::headers(&at, report))
+            .unwrap_or_default(),
+        users: users_at
+            .map(|at| users::users(&at, report))
+            .unwrap_or_default(),
         rate_limit: rate_at.and_then(|at| rate::rate_limit(&at, report)),
     }
 }

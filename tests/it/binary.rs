@@ -21,7 +21,11 @@ fn command(args: &[&str]) -> Command {
 
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child = command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let log = BufReader::new(child.stderr.take().expect("piped"));
         Self { child, out, log }
@@ -31,7 +35,11 @@ impl Running {
     fn log_line(&mut self, part: &str, seen: &mut String) -> String {
         loop {
             let mut line = String::new();
-            assert_ne!(self.log.read_line(&mut line).expect("text"), 0, "the log ended before {part:?}: {seen}");
+            assert_ne!(
+                self.log.read_line(&mut line).expect("text"),
+                0,
+                "the log ended before {part:?}: {seen}"
+            );
             seen.push_str(&line);
             if line.contains(part) {
                 return line;
@@ -41,7 +49,9 @@ impl Running {
 
     /// Ends it as a service manager does, and gives its exit code and the rest of its log.
     fn terminate(mut self) -> (Option<i32>, String) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let status = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
         assert!(status.expect("kill runs").success());
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).expect("text");
@@ -59,7 +69,11 @@ impl Drop for Running {
 /// What the server at `address` answers to a `GET` of `path`.
 fn get(address: &str, path: &str) -> String {
     let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("it reads");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("text");
     answer
@@ -79,7 +93,10 @@ fn put(address: &str, path: &str, text: &str) -> String {
 /// The value of a field of a logfmt line.
 fn field<'a>(line: &'a str, name: &str) -> &'a str {
     let rest = line.split_once(&format!("{name}=")).expect("the field").1;
-    rest.split([' ', '\n']).next().unwrap_or(rest).trim_matches('"')
+    rest.split([' ', '\n'])
+        .next()
+        .unwrap_or(rest)
+        .trim_matches('"')
 }
 
 #[test]
@@ -98,14 +115,27 @@ instances:
     labels: {job: x}
 ";
     std::fs::write(&file, text).expect("a file");
-    let args = ["check-config", "--config.file", file.to_str().expect("a path")];
+    let args = [
+        "check-config",
+        "--config.file",
+        file.to_str().expect("a path"),
+    ];
     let output = command(&args).output().expect("it runs");
     assert_eq!(output.status.code(), Some(64));
-    let said = String::from_utf8(output.stdout).expect("text") + &String::from_utf8_lossy(&output.stderr);
-    for place in ["config.yaml:2:", "config.yaml:3:", "config.yaml:4:", "config.yaml:8:", "config.yaml:9:"] {
+    let said =
+        String::from_utf8(output.stdout).expect("text") + &String::from_utf8_lossy(&output.stderr);
+    for place in [
+        "config.yaml:2:",
+        "config.yaml:3:",
+        "config.yaml:4:",
+        "config.yaml:8:",
+        "config.yaml:9:",
+    ] {
         assert!(said.contains(place), "{place} is in {said}");
     }
-    let output = command(&["--config.file", file.to_str().expect("a path")]).output().expect("it runs");
+    let output = command(&["--config.file", file.to_str().expect("a path")])
+        .output()
+        .expect("it runs");
     assert_eq!(output.status.code(), Some(64), "serve refuses it too");
 }
 
@@ -126,15 +156,26 @@ fn an_exporter_configured_from_what_simulate_prints_agrees_with_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = announced["access_key_secret"].as_str().expect("a secret");
     let file = configure(folder.path(), &announced, secret);
-    let mut serve = Running::start(&["--config.file", &file, "--web.listen-address=127.0.0.1:0", "--log.level=debug"]);
+    let mut serve = Running::start(&[
+        "--config.file",
+        &file,
+        "--web.listen-address=127.0.0.1:0",
+        "--log.level=debug",
+    ]);
     let mut log = String::new();
     let address = field(&serve.log_line("listening", &mut log), "address").to_owned();
     serve.log_line("sweep ended", &mut log);
     let metrics = get(&address, "/metrics");
-    let statuses = metrics.lines().filter(|line| line.starts_with("mqtt_presence_client_online{")).count();
+    let statuses = metrics
+        .lines()
+        .filter(|line| line.starts_with("mqtt_presence_client_online{"))
+        .count();
     assert_eq!(statuses, 40);
     let pages = ["/", "/config", "/-/healthy", "/-/ready"].map(|path| get(&address, path));
-    assert!(pages.iter().all(|page| page.starts_with("HTTP/1.1 200")), "{pages:?}");
+    assert!(
+        pages.iter().all(|page| page.starts_with("HTTP/1.1 200")),
+        "{pages:?}"
+    );
     let (code, rest) = serve.terminate();
     assert_eq!(code, Some(0), "{rest}");
     for text in [&log, &rest, &metrics, &pages.concat()] {
@@ -149,7 +190,12 @@ fn a_wrong_secret_is_told_once_with_what_to_do_and_shown_nowhere() {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = "not-the-right-one-at-all";
     let file = configure(folder.path(), &announced, secret);
-    let mut serve = Running::start(&["--config.file", &file, "--web.listen-address=127.0.0.1:0", "--log.level=debug"]);
+    let mut serve = Running::start(&[
+        "--config.file",
+        &file,
+        "--web.listen-address=127.0.0.1:0",
+        "--log.level=debug",
+    ]);
     let mut log = String::new();
     let address = field(&serve.log_line("listening", &mut log), "address").to_owned();
     let told = serve.log_line("SignatureDoesNotMatch", &mut log);
@@ -162,14 +208,25 @@ fn a_wrong_secret_is_told_once_with_what_to_do_and_shown_nowhere() {
         assert!(told.contains(part), "{part} is in {told}");
     }
     let metrics = get(&address, "/metrics");
-    assert!(metrics.lines().any(|line| line.starts_with("mqtt_presence_api_up{") && line.ends_with(" 0")));
+    assert!(
+        metrics
+            .lines()
+            .any(|line| line.starts_with("mqtt_presence_api_up{") && line.ends_with(" 0"))
+    );
     let pages = get(&address, "/config") + &get(&address, "/");
     let (code, rest) = serve.terminate();
     assert_eq!(code, Some(0));
     log += &rest;
-    assert_eq!(log.matches("SignatureDoesNotMatch").count(), told.matches("SignatureDoesNotMatch").count(), "{log}");
+    assert_eq!(
+        log.matches("SignatureDoesNotMatch").count(),
+        told.matches("SignatureDoesNotMatch").count(),
+        "{log}"
+    );
     let key = announced["access_key_id"].as_str().expect("an ID");
-    assert!(!log.contains(key), "the server's string to sign is not logged: {log}");
+    assert!(
+        !log.contains(key),
+        "the server's string to sign is not logged: {log}"
+    );
     for text in [&log, &metrics, &pages] {
         assert!(!text.contains(secret));
     }
@@ -180,7 +237,11 @@ fn the_exit_code_of_a_query_is_the_worst_status() {
     let mut simulate = Running::start(&["simulate", "--clients=2", "--instances=1"]);
     let announced = announcement(&mut simulate);
     let folder = tempfile::tempdir().expect("a folder");
-    let file = configure(folder.path(), &announced, announced["access_key_secret"].as_str().expect("a secret"));
+    let file = configure(
+        folder.path(),
+        &announced,
+        announced["access_key_secret"].as_str().expect("a secret"),
+    );
     let clients: Vec<_> = announced["clients"]
         .as_object()
         .and_then(|instances| instances.values().next())
@@ -192,23 +253,41 @@ fn the_exit_code_of_a_query_is_the_worst_status() {
         .collect();
     let impose = |client: &str, online: bool| {
         let imposed = serde_json::json!({"client_id": client, "online": online}).to_string();
-        let endpoint = announced["endpoint"].as_str().expect("a URL").trim_start_matches("http://");
+        let endpoint = announced["endpoint"]
+            .as_str()
+            .expect("a URL")
+            .trim_start_matches("http://");
         assert!(put(endpoint, "/_simulator/clients", &imposed).starts_with("HTTP/1.1 204"));
     };
     let query = |args: &[&str], stdin: &str| {
         let mut query = command(&[&["query", "--config.file", &file], args].concat());
-        let mut query =
-            query.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-        query.stdin.take().expect("piped").write_all(stdin.as_bytes()).expect("it reads");
+        let mut query = query
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        query
+            .stdin
+            .take()
+            .expect("piped")
+            .write_all(stdin.as_bytes())
+            .expect("it reads");
         let output = query.wait_with_output().expect("it ends");
-        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).expect("text"),
+        )
     };
     impose(clients[0], true);
     impose(clients[1], false);
     assert_eq!(query(&[clients[0]], "").0, Some(0));
     let (code, listed) = query(&["--output=json", "-"], &clients.join("\n"));
     assert_eq!((code, listed.lines().count()), (Some(2), 2), "{listed}");
-    assert_eq!(query(&["--instance=post-cn-none", clients[0]], "").0, Some(64));
+    assert_eq!(
+        query(&["--instance=post-cn-none", clients[0]], "").0,
+        Some(64)
+    );
     assert_eq!(query(&[], "").0, Some(64));
     assert_eq!(query(&["--watch=1ms", clients[0]], "").0, Some(64));
     drop(simulate);
@@ -220,7 +299,11 @@ fn the_demo_says_where_to_look() {
     let mut demo = Running::start(&["demo", "--web.listen-address=127.0.0.1:0"]);
     let mut said = String::new();
     while !said.contains("/metrics") {
-        assert_ne!(demo.out.read_line(&mut said).expect("text"), 0, "the demo ended: {said}");
+        assert_ne!(
+            demo.out.read_line(&mut said).expect("text"),
+            0,
+            "the demo ended: {said}"
+        );
     }
     let url = said.split_once("http://").expect("a URL").1.trim();
     let (address, _) = url.split_once('/').expect("a path");
@@ -238,7 +321,9 @@ fn announcement(simulate: &mut Running) -> Value {
 fn configure(folder: &std::path::Path, announced: &Value, secret: &str) -> String {
     let secret_file = folder.join("secret");
     std::fs::write(&secret_file, secret).expect("a file");
-    let clients = announced["clients"].as_object().expect("clients by instance");
+    let clients = announced["clients"]
+        .as_object()
+        .expect("clients by instance");
     let instances: Vec<_> = clients
         .iter()
         .map(|(id, clients)| serde_json::json!({"id": id, "endpoint": announced["endpoint"], "calls_per_second": 220, "clients": clients}))

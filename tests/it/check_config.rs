@@ -18,7 +18,13 @@ fn check_of(path: &str, shard: Shard) -> (bool, String) {
 
 /// The working directory is part of paths that were made absolute.
 fn here(text: &str) -> String {
-    text.replace(&format!("{}/", std::env::current_dir().expect("a directory").display()), "")
+    text.replace(
+        &format!(
+            "{}/",
+            std::env::current_dir().expect("a directory").display()
+        ),
+        "",
+    )
 }
 
 #[test]
@@ -38,7 +44,9 @@ fn a_large_configuration_is_explained_with_its_cost() {
 /// What is said of a configuration with so many `clients` on one instance, without its place.
 fn explained(collect: &str, of_instance: &str, clients: usize, shard: Shard) -> (bool, String) {
     let folder = tempfile::tempdir().expect("a folder");
-    let targets: Vec<_> = (0..clients).map(|n| format!("GID_pumps@@@pump-{n}")).collect();
+    let targets: Vec<_> = (0..clients)
+        .map(|n| format!("GID_pumps@@@pump-{n}"))
+        .collect();
     let list = serde_json::json!([{ "targets": targets }]).to_string();
     std::fs::write(folder.path().join("clients.json"), list).expect("a file");
     let text = format!(
@@ -47,7 +55,10 @@ fn explained(collect: &str, of_instance: &str, clients: usize, shard: Shard) -> 
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, text).expect("a file");
     let (valid, text) = check_of(path.to_str().expect("UTF-8"), shard);
-    (valid, text.replace(folder.path().to_str().expect("UTF-8"), "…"))
+    (
+        valid,
+        text.replace(folder.path().to_str().expect("UTF-8"), "…"),
+    )
 }
 
 #[test]
@@ -67,24 +78,61 @@ fn polling_is_planned_for_its_interval() {
 #[test]
 fn a_shard_is_told_its_part() {
     let shard = Shard::new(1, 4).expect("one of four");
-    let (valid, text) = explained("{query: batch, mode: poll, interval: 2m}", "", 10_000, shard);
+    let (valid, text) = explained(
+        "{query: batch, mode: poll, interval: 2m}",
+        "",
+        10_000,
+        shard,
+    );
     assert!(valid, "{text}");
-    assert!(text.contains("Shard 1 of 4 has its part of the clients, and 1/4 of every limit."), "{text}");
-    assert!(text.contains("of 20/s") && text.contains("10000 from …/clients.json"), "{text}");
+    assert!(
+        text.contains("Shard 1 of 4 has its part of the clients, and 1/4 of every limit."),
+        "{text}"
+    );
+    assert!(
+        text.contains("of 20/s") && text.contains("10000 from …/clients.json"),
+        "{text}"
+    );
 }
 
 #[test]
 fn what_cannot_work_is_refused_with_what_would() {
-    let (valid, text) = explained("{mode: poll, interval: 30s}", "calls_per_second: 200,", 10_000, Shard::WHOLE);
+    let (valid, text) = explained(
+        "{mode: poll, interval: 30s}",
+        "calls_per_second: 200,",
+        10_000,
+        Shard::WHOLE,
+    );
     assert!(!valid);
     assert_eq!(
         text,
         "collect.interval: 30s is too short: asking for the 10000 clients of post-cn-1 takes 50s at 200 calls/s; \
          write 50s or more, or use `query: batch`, which takes 13s\n"
     );
-    assert!(explained("{mode: poll, interval: 50s}", "calls_per_second: 200,", 10_000, Shard::WHOLE).0);
-    assert!(explained("{mode: poll, interval: 30s, query: batch}", "", 10_000, Shard::WHOLE).0);
-    let (valid, text) = explained("{mode: poll, interval: 3m, stale_after: 5m}", "", 10, Shard::WHOLE);
+    assert!(
+        explained(
+            "{mode: poll, interval: 50s}",
+            "calls_per_second: 200,",
+            10_000,
+            Shard::WHOLE
+        )
+        .0
+    );
+    assert!(
+        explained(
+            "{mode: poll, interval: 30s, query: batch}",
+            "",
+            10_000,
+            Shard::WHOLE
+        )
+        .0
+    );
+    let (valid, text) = explained(
+        "{mode: poll, interval: 3m, stale_after: 5m}",
+        "",
+        10,
+        Shard::WHOLE,
+    );
     assert!(!valid);
     assert!(text.contains("write 6m or more, or `auto`"), "{text}");
 }
@@ -94,7 +142,10 @@ fn five_mistakes_are_five_lines() {
     let (valid, text) = check("tests/data/config/bad/five_mistakes.yaml");
     assert!(!valid);
     assert_eq!(text.lines().count(), 5, "{text}");
-    for (line, mistake) in text.lines().zip([":2:12: ", ":3:3: ", ":4:17: ", ":8:14: ", ":9:29: "]) {
+    for (line, mistake) in text
+        .lines()
+        .zip([":2:12: ", ":3:3: ", ":4:17: ", ":8:14: ", ":9:29: "])
+    {
         assert!(line.contains(mistake), "{line}");
     }
 }

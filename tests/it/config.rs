@@ -12,11 +12,16 @@ use proptest::prelude::*;
 const ONE: &str = "instances:\n  - {id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}\n";
 
 fn parse(text: &str) -> Loaded {
-    Config::parse(text, Path::new("etc/config.yaml")).unwrap_or_else(|problems| panic!("{problems}"))
+    Config::parse(text, Path::new("etc/config.yaml"))
+        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn warnings(text: &str) -> Vec<String> {
-    parse(text).warnings.iter().map(ToString::to_string).collect()
+    parse(text)
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Every file of `tests/data/config/bad` is named for its fault; the snapshot has the words.
@@ -39,9 +44,19 @@ fn every_fault_is_told_with_its_place_and_what_to_do() {
 
 #[test]
 fn a_file_that_is_not_there_is_told() {
-    let told = |path: &str| Config::load(Path::new(path)).expect_err("no file").to_string();
-    assert_eq!(told("nowhere/config.yaml"), "nowhere/config.yaml: the file does not exist; check the path");
-    assert_eq!(told("tests"), "tests: this is a directory; name the file in it");
+    let told = |path: &str| {
+        Config::load(Path::new(path))
+            .expect_err("no file")
+            .to_string()
+    };
+    assert_eq!(
+        told("nowhere/config.yaml"),
+        "nowhere/config.yaml: the file does not exist; check the path"
+    );
+    assert_eq!(
+        told("tests"),
+        "tests: this is a directory; name the file in it"
+    );
 }
 
 #[test]
@@ -49,10 +64,25 @@ fn the_example_is_the_default() {
     let Loaded { config, warnings } = Config::load(Path::new("config.yaml")).expect("valid");
     assert_eq!(warnings, []);
     let plain = parse(ONE).config;
-    assert_eq!(config.instances[0].credentials, plain.instances[0].credentials);
-    assert_eq!(config.instances[0].calls_per_second, plain.instances[0].calls_per_second);
+    assert_eq!(
+        config.instances[0].credentials,
+        plain.instances[0].credentials
+    );
+    assert_eq!(
+        config.instances[0].calls_per_second,
+        plain.instances[0].calls_per_second
+    );
     assert_eq!(config.instances[0].clients.len(), 2);
-    assert_eq!(Config { instances: Vec::new(), ..config }, Config { instances: Vec::new(), ..plain });
+    assert_eq!(
+        Config {
+            instances: Vec::new(),
+            ..config
+        },
+        Config {
+            instances: Vec::new(),
+            ..plain
+        }
+    );
 }
 
 #[test]
@@ -83,23 +113,49 @@ instances:
     .config;
     let collect = &config.collect;
     assert_eq!(collect.max_age, Duration::from_secs(90));
-    assert_eq!(collect.stale_after, StaleAfter::Fixed(Duration::from_secs(3600)));
+    assert_eq!(
+        collect.stale_after,
+        StaleAfter::Fixed(Duration::from_secs(3600))
+    );
     assert_eq!(collect.scrape_timeout, Duration::from_secs(20));
     assert_eq!((collect.concurrency, collect.retries), (8, 0));
     assert_eq!(collect.call_timeout, Duration::from_millis(500));
-    assert_eq!((collect.mode, collect.interval, collect.query), (Mode::Poll, Duration::from_secs(120), Query::Batch));
-    assert_eq!((config.limits.single_per_second, config.limits.batch_per_second), (250, 70));
+    assert_eq!(
+        (collect.mode, collect.interval, collect.query),
+        (Mode::Poll, Duration::from_secs(120), Query::Batch)
+    );
+    assert_eq!(
+        (
+            config.limits.single_per_second,
+            config.limits.batch_per_second
+        ),
+        (250, 70)
+    );
     assert!((config.limits.share - 0.25).abs() < f64::EPSILON);
     assert!(!config.exposition.per_client);
-    assert_eq!(config.api.ca_file.as_deref(), Some(Path::new("etc/ca.pem")), "from the file's own folder");
+    assert_eq!(
+        config.api.ca_file.as_deref(),
+        Some(Path::new("etc/ca.pem")),
+        "from the file's own folder"
+    );
     assert_eq!(config.max_clients, 7);
-    let [one, two] = &config.instances[..] else { panic!("two instances") };
-    let Address::Endpoint { url, region } = &one.address else { panic!("an endpoint") };
-    assert_eq!((url.as_str(), region.as_deref()), ("http://127.0.0.1:8080/", Some("cn-hangzhou")));
+    let [one, two] = &config.instances[..] else {
+        panic!("two instances")
+    };
+    let Address::Endpoint { url, region } = &one.address else {
+        panic!("an endpoint")
+    };
+    assert_eq!(
+        (url.as_str(), region.as_deref()),
+        ("http://127.0.0.1:8080/", Some("cn-hangzhou"))
+    );
     assert_eq!(one.credentials.account.as_deref(), Some("main"));
     assert_eq!(
         one.credentials.provider,
-        Provider::AccessKey { id: "LTAItest".into(), secret: SecretSource::File("etc/run/secret".into()) }
+        Provider::AccessKey {
+            id: "LTAItest".into(),
+            secret: SecretSource::File("etc/run/secret".into())
+        }
     );
     assert_eq!(one.calls_per_second, 220);
     assert_eq!(one.client_files, ["etc/clients/*.json", "/srv/more.yml"]);
@@ -109,14 +165,21 @@ instances:
         file: Some("/etc/aliyun.json".into()),
         endpoints: Endpoints::default(),
     };
-    assert_eq!(two.credentials.provider, Provider::Chain(vec![profile, Provider::Env]));
+    assert_eq!(
+        two.credentials.provider,
+        Provider::Chain(vec![profile, Provider::Env])
+    );
     assert_eq!(two.clients[0].labels[0].1, "pump 2");
 }
 
 #[test]
 fn what_an_instance_is_to_bear_is_by_default_no_more_than_all_of_them_get() {
-    let calls = |limits: &str| parse(&format!("{limits}\n{ONE}")).config.instances[0].calls_per_second;
-    assert_eq!((calls(""), calls("limits: {single_per_second: 40}")), (100, 40));
+    let calls =
+        |limits: &str| parse(&format!("{limits}\n{ONE}")).config.instances[0].calls_per_second;
+    assert_eq!(
+        (calls(""), calls("limits: {single_per_second: 40}")),
+        (100, 40)
+    );
 }
 
 #[test]
@@ -127,9 +190,17 @@ fn ids_and_labels_stay_as_they_were_written() {
     .config;
     let instance = &config.instances[0];
     assert_eq!(instance.id.as_str(), "0123");
-    let ids: Vec<_> = instance.clients.iter().map(|client| client.id.as_str()).collect();
+    let ids: Vec<_> = instance
+        .clients
+        .iter()
+        .map(|client| client.id.as_str())
+        .collect();
     assert_eq!(ids, ["1e3", "007", "0x1F", "true", "~", "+5"]);
-    let labels: Vec<_> = instance.labels.iter().map(|(_, value)| value.as_str()).collect();
+    let labels: Vec<_> = instance
+        .labels
+        .iter()
+        .map(|(_, value)| value.as_str())
+        .collect();
     assert_eq!(labels, ["1.50", "true", "", "null"]);
 }
 
@@ -143,9 +214,14 @@ fn aliases_and_a_byte_order_mark_are_understood() {
 #[test]
 fn a_problem_within_an_alias_is_where_its_text_is() {
     let text = "instances:\n- {id: a, region: cn-hangzhou, clients: [GID_test@@@a]}\n- &b {id: b, region: cn-hangzhou, calls_per_second: 0}\n- *b\n";
-    let problems = Config::parse(text, Path::new("c.yaml")).expect_err("bad").to_string();
+    let problems = Config::parse(text, Path::new("c.yaml"))
+        .expect_err("bad")
+        .to_string();
     for path in ["instances[1]", "instances[2]"] {
-        assert!(problems.contains(&format!("c.yaml:3:53: {path}.calls_per_second: 0 is not")), "{problems}");
+        assert!(
+            problems.contains(&format!("c.yaml:3:53: {path}.calls_per_second: 0 is not")),
+            "{problems}"
+        );
     }
 }
 
@@ -159,20 +235,31 @@ fn what_is_odd_is_a_warning_with_its_place() {
         ]
     );
     assert_eq!(
-        warnings("instances:\n- id: a\n  region: cn-hangzhou\n  clients: [GID_test@@@a, GID_test@1, pump, x]"),
+        warnings(
+            "instances:\n- id: a\n  region: cn-hangzhou\n  clients: [GID_test@@@a, GID_test@1, pump, x]"
+        ),
         [
             "etc/config.yaml:4:27: instances[0].clients[1]: `GID_test@1` has no `@@@` between group and device, and 2 more like it; check the spelling, an ID that no device uses looks offline"
         ]
     );
     assert_eq!(
-        warnings("instances:\n- {id: a, endpoint: \"http://api.example.com\", clients: [GID_test@@@a]}"),
+        warnings(
+            "instances:\n- {id: a, endpoint: \"http://api.example.com\", clients: [GID_test@@@a]}"
+        ),
         [
             "etc/config.yaml:2:21: instances[0].endpoint: is not encrypted: anybody on the way can read and change the answers; use `https://`"
         ]
     );
-    for endpoint in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost", "https://api.example.com"] {
+    for endpoint in [
+        "http://127.0.0.1:1",
+        "http://[::1]:1",
+        "http://localhost",
+        "https://api.example.com",
+    ] {
         assert_eq!(
-            warnings(&format!("instances:\n- {{id: a, endpoint: \"{endpoint}\", clients: [GID_test@@@a]}}")),
+            warnings(&format!(
+                "instances:\n- {{id: a, endpoint: \"{endpoint}\", clients: [GID_test@@@a]}}"
+            )),
             [""; 0]
         );
     }
@@ -182,10 +269,15 @@ fn what_is_odd_is_a_warning_with_its_place() {
             "etc/config.yaml:1:21: collect.interval: is for `mode: poll`; without it scrapes start the sweeps, and this changes nothing"
         ]
     );
-    assert_eq!(warnings(&format!("collect: {{interval: 45s, mode: poll}}\n{ONE}")), [""; 0]);
+    assert_eq!(
+        warnings(&format!("collect: {{interval: 45s, mode: poll}}\n{ONE}")),
+        [""; 0]
+    );
     assert_eq!(
         warnings("instances:\n- {id: a, region: cn-hangzhou}"),
-        ["etc/config.yaml:2:3: instances[0]: has no clients; list some in `clients`, `client_files` or `client_urls`"]
+        [
+            "etc/config.yaml:2:3: instances[0]: has no clients; list some in `clients`, `client_files` or `client_urls`"
+        ]
     );
 }
 
@@ -233,20 +325,29 @@ instances:
 
 #[test]
 fn a_rendered_secret_is_not_shown() {
-    let text =
-        format!("credentials: {{type: access_key, access_key_id: LTAItest, access_key_secret: not-a-secret}}\n{ONE}");
+    let text = format!(
+        "credentials: {{type: access_key, access_key_id: LTAItest, access_key_secret: not-a-secret}}\n{ONE}"
+    );
     let Loaded { config, .. } = parse(&text);
     let rendered = render(&config);
-    assert!(rendered.contains("access_key_secret: <secret>\n"), "{rendered}");
+    assert!(
+        rendered.contains("access_key_secret: <secret>\n"),
+        "{rendered}"
+    );
     assert!(!rendered.contains("not-a-secret") && !format!("{config:?}").contains("not-a-secret"));
 }
 
 #[test]
 fn what_a_credentials_uri_asks_for_is_not_shown() {
-    let text = format!("credentials: {{type: uri, uri: \"https://h.example/c?token=not-a-secret\"}}\n{ONE}");
+    let text = format!(
+        "credentials: {{type: uri, uri: \"https://h.example/c?token=not-a-secret\"}}\n{ONE}"
+    );
     let Loaded { config, .. } = parse(&text);
     let rendered = render(&config);
-    assert!(rendered.contains("uri: \"https://h.example/c?<secret>\"\n"), "{rendered}");
+    assert!(
+        rendered.contains("uri: \"https://h.example/c?<secret>\"\n"),
+        "{rendered}"
+    );
     assert!(!rendered.contains("not-a-secret") && !format!("{config:?}").contains("not-a-secret"));
 }
 
@@ -260,8 +361,13 @@ fn a_large_file_is_read() {
     }
     assert_eq!(parse(&text).config.instances[0].clients.len(), 100_000);
     text.push_str("  - GID_test@@@pump-0\n");
-    let problems = Config::parse(text, Path::new("c.yaml")).expect_err("a client twice").to_string();
-    assert!(problems.starts_with("c.yaml:100005:5: instances[0].clients[100000]: "), "{problems}");
+    let problems = Config::parse(text, Path::new("c.yaml"))
+        .expect_err("a client twice")
+        .to_string();
+    assert!(
+        problems.starts_with("c.yaml:100005:5: instances[0].clients[100000]: "),
+        "{problems}"
+    );
 }
 
 /// Pieces of which some texts are YAML, and a few of them a configuration.

@@ -37,7 +37,12 @@ struct Guarded {
 
 impl Guarded {
     async fn start(config: &str) -> Self {
-        Self::serve(config, Router::new().route("/", get(async || "hello")), ServeOptions::default()).await
+        Self::serve(
+            config,
+            Router::new().route("/", get(async || "hello")),
+            ServeOptions::default(),
+        )
+        .await
     }
 
     async fn serve(config: &str, router: Router, options: ServeOptions) -> Self {
@@ -46,11 +51,18 @@ impl Guarded {
         authority.identity.write(folder.path(), "ca");
         let file = folder.path().join("web.yml");
         std::fs::write(&file, config).expect("written");
-        let (edge, _) = Edge::load(&file, Clock::system()).unwrap_or_else(|problems| panic!("{problems}"));
+        let (edge, _) =
+            Edge::load(&file, Clock::system()).unwrap_or_else(|problems| panic!("{problems}"));
         let server = Server::start_secured(edge.protect(router), edge.tls(), options).await;
         let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
         let follow = AbortOnDropHandle::new(tokio::spawn(edge.follow(Arc::clone(&metrics))));
-        Self { server, authority, folder, metrics, _follow: follow }
+        Self {
+            server,
+            authority,
+            folder,
+            metrics,
+            _follow: follow,
+        }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -74,6 +86,8 @@ impl Guarded {
     }
 
     async fn lets_in(&self, client: &TlsClient) -> bool {
-        self.ask(client).await.is_some_and(|answer| answer.text() == "hello")
+        self.ask(client)
+            .await
+            .is_some_and(|answer| answer.text() == "hello")
     }
 }

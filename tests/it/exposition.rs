@@ -7,7 +7,8 @@ use std::time::Duration;
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::exposition::Exposition;
 use mqtt_presence_exporter::presence::{
-    ClientId, FleetBuilder, Frozen, InstanceId, InstanceState, LabelName, Observation, Operation, SweepSummary,
+    ClientId, FleetBuilder, Frozen, InstanceId, InstanceState, LabelName, Observation, Operation,
+    SweepSummary,
 };
 use mqtt_presence_exporter::telemetry::{Metrics, table};
 use proptest::prelude::*;
@@ -41,17 +42,28 @@ struct Instance {
 
 impl Instance {
     fn state(&self) -> InstanceState {
-        let names: Vec<_> = ["site", "name"].map(|name| LabelName::new(name).expect("a name")).into();
+        let names: Vec<_> = ["site", "name"]
+            .map(|name| LabelName::new(name).expect("a name"))
+            .into();
         let mut fleet = FleetBuilder::new(InstanceId::new(&self.id).expect("an ID"));
         for client in &self.clients {
-            let labels = names.iter().filter_map(|name| Some((name, &**client.labels.get(name.as_str())?)));
+            let labels = names
+                .iter()
+                .filter_map(|name| Some((name, &**client.labels.get(name.as_str())?)));
             fleet.push(&client.id, labels).expect("each once");
         }
         let state = InstanceState::new(fleet.build(), STALE_AFTER);
         for client in &self.clients {
             for &(online, before) in &client.said {
                 let at = Timestamp::from_millis(NOW - before);
-                state.publish(&client.id, Observation { online, at, operation: Operation::Single });
+                state.publish(
+                    &client.id,
+                    Observation {
+                        online,
+                        at,
+                        operation: Operation::Single,
+                    },
+                );
             }
         }
         state.record(|facts| {
@@ -70,7 +82,10 @@ impl Instance {
 
 fn text(instances: &[Instance], own: String, per_client: bool) -> String {
     let at = Timestamp::from_millis(NOW);
-    let instances = instances.iter().map(|instance| instance.state().freeze(at)).collect();
+    let instances = instances
+        .iter()
+        .map(|instance| instance.state().freeze(at))
+        .collect();
     let mut exposition = Exposition::new(Arc::new(Frozen { at, instances }), own, per_client);
     let mut text = Vec::new();
     while exposition.fill(&mut text) {}
@@ -80,20 +95,37 @@ fn text(instances: &[Instance], own: String, per_client: bool) -> String {
 /// The series that `instances` are to have, by another way than the exporter's.
 fn expected(instances: &[Instance], per_client: bool) -> Vec<Sample> {
     let mut all = Vec::new();
-    let mut add = |name: &str, labels: &[(&str, &str)], more: &BTreeMap<String, String>, value: f64| {
-        let labels = labels.iter().map(|&(name, value)| (name.into(), value.into()));
-        let more =
-            more.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.clone(), value.clone()));
-        all.push(Sample { name: format!("mqtt_presence_{name}"), labels: labels.chain(more).collect(), value });
-    };
+    let mut add =
+        |name: &str, labels: &[(&str, &str)], more: &BTreeMap<String, String>, value: f64| {
+            let labels = labels
+                .iter()
+                .map(|&(name, value)| (name.into(), value.into()));
+            let more = more
+                .iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (name.clone(), value.clone()));
+            all.push(Sample {
+                name: format!("mqtt_presence_{name}"),
+                labels: labels.chain(more).collect(),
+                value,
+            });
+        };
     let none = BTreeMap::new();
     let seconds = |millis: u64| millis as f64 / 1000.0;
     for instance in instances {
         let id = ("instance_id", &*instance.id);
-        let groups: BTreeSet<_> = instance.clients.iter().map(|client| ClientId::group_of(&client.id)).collect();
+        let groups: BTreeSet<_> = instance
+            .clients
+            .iter()
+            .map(|client| ClientId::group_of(&client.id))
+            .collect();
         for group in groups {
             let (mut counts, mut connects, mut disconnects) = ([0.0; 3], 0.0, 0.0);
-            for client in instance.clients.iter().filter(|client| ClientId::group_of(&client.id) == group) {
+            for client in instance
+                .clients
+                .iter()
+                .filter(|client| ClientId::group_of(&client.id) == group)
+            {
                 for pair in client.said.windows(2) {
                     connects += f64::from(u8::from(!pair[0].0 && pair[1].0));
                     disconnects += f64::from(u8::from(pair[0].0 && !pair[1].0));
@@ -102,7 +134,8 @@ fn expected(instances: &[Instance], per_client: bool) -> Vec<Sample> {
                 if per_client {
                     add("client_info", &ids, &client.labels, 1.0);
                 }
-                let Some(&(online, before)) = client.said.last().filter(|said| said.1 <= 300_000) else {
+                let Some(&(online, before)) = client.said.last().filter(|said| said.1 <= 300_000)
+                else {
                     counts[2] += 1.0;
                     continue;
                 };
@@ -115,9 +148,24 @@ fn expected(instances: &[Instance], per_client: bool) -> Vec<Sample> {
                         }
                         since = earlier;
                     }
-                    add("client_online", &ids, &client.labels, f64::from(u8::from(online)));
-                    add("client_last_observation_timestamp_seconds", &ids, &none, seconds(NOW - before));
-                    add("client_status_since_timestamp_seconds", &ids, &none, seconds(NOW - since));
+                    add(
+                        "client_online",
+                        &ids,
+                        &client.labels,
+                        f64::from(u8::from(online)),
+                    );
+                    add(
+                        "client_last_observation_timestamp_seconds",
+                        &ids,
+                        &none,
+                        seconds(NOW - before),
+                    );
+                    add(
+                        "client_status_since_timestamp_seconds",
+                        &ids,
+                        &none,
+                        seconds(NOW - since),
+                    );
                 }
             }
             let ids = [("group_id", group), id];
@@ -130,16 +178,34 @@ fn expected(instances: &[Instance], per_client: bool) -> Vec<Sample> {
         if let Some(up) = instance.api_up {
             add("api_up", &[id], &none, f64::from(u8::from(up)));
         }
-        for (result, times) in ["complete", "incomplete", "stopped"].into_iter().zip(instance.sweeps) {
-            add("sweeps_total", &[id, ("result", result)], &none, times as f64);
+        for (result, times) in ["complete", "incomplete", "stopped"]
+            .into_iter()
+            .zip(instance.sweeps)
+        {
+            add(
+                "sweeps_total",
+                &[id, ("result", result)],
+                &none,
+                times as f64,
+            );
         }
         if let Some((millis, before)) = instance.last_sweep {
             add("sweep_duration_seconds", &[id], &none, seconds(millis));
-            add("sweep_last_end_timestamp_seconds", &[id], &none, seconds(NOW - before));
+            add(
+                "sweep_last_end_timestamp_seconds",
+                &[id],
+                &none,
+                seconds(NOW - before),
+            );
             add("sweep_coverage_ratio", &[id], &none, 0.75);
         }
         add("stale_after_seconds", &[id], &none, 300.0);
-        add("clock_offset_seconds", &[id], &none, instance.clock_offset_millis as f64 / 1000.0);
+        add(
+            "clock_offset_seconds",
+            &[id],
+            &none,
+            instance.clock_offset_millis as f64 / 1000.0,
+        );
     }
     all
 }
@@ -161,19 +227,34 @@ fn said() -> impl Strategy<Value = Said> {
         said.dedup_by_key(|&mut (_, before)| before);
         said
     };
-    prop::collection::vec((any::<bool>(), prop_oneof![0_u64..2000, 0_u64..1_000_000]), 0..5).prop_map(sorted)
+    prop::collection::vec(
+        (any::<bool>(), prop_oneof![0_u64..2000, 0_u64..1_000_000]),
+        0..5,
+    )
+    .prop_map(sorted)
 }
 
 fn clients() -> impl Strategy<Value = Vec<Client>> {
-    let labels =
-        prop::collection::btree_map(prop_oneof![Just("site".into()), Just("name".into())], "|[a\\\\\"\n]{1,4}", 0..3);
-    prop::collection::btree_map(awkward(), (labels, said()), 0..8)
-        .prop_map(|clients| clients.into_iter().map(|(id, (labels, said))| Client { id, labels, said }).collect())
+    let labels = prop::collection::btree_map(
+        prop_oneof![Just("site".into()), Just("name".into())],
+        "|[a\\\\\"\n]{1,4}",
+        0..3,
+    );
+    prop::collection::btree_map(awkward(), (labels, said()), 0..8).prop_map(|clients| {
+        clients
+            .into_iter()
+            .map(|(id, (labels, said))| Client { id, labels, said })
+            .collect()
+    })
 }
 
 fn instances() -> impl Strategy<Value = Vec<Instance>> {
-    let facts =
-        (any::<Option<bool>>(), any::<[u32; 3]>(), prop::option::of((0_u64..100_000, 0_u64..100_000)), any::<i32>());
+    let facts = (
+        any::<Option<bool>>(),
+        any::<[u32; 3]>(),
+        prop::option::of((0_u64..100_000, 0_u64..100_000)),
+        any::<i32>(),
+    );
     prop::collection::btree_map(awkward(), (clients(), facts), 0..4).prop_map(|instances| {
         let instance = |(id, (clients, (api_up, sweeps, last_sweep, offset)))| Instance {
             id,
@@ -207,11 +288,19 @@ proptest! {
 fn example() -> Vec<Instance> {
     let client = |id: &str, name: &str, said: &[(bool, u64)]| Client {
         id: id.into(),
-        labels: [("site".into(), "hangzhou".into()), ("name".into(), name.into())].into(),
+        labels: [
+            ("site".into(), "hangzhou".into()),
+            ("name".into(), name.into()),
+        ]
+        .into(),
         said: said.into(),
     };
     let clients = vec![
-        client("GID_pump@@@1", "pump \"one\"", &[(false, 61_000), (true, 46_000), (true, 1_877)]),
+        client(
+            "GID_pump@@@1",
+            "pump \"one\"",
+            &[(false, 61_000), (true, 46_000), (true, 1_877)],
+        ),
         client("GID_pump@@@2", "pump 2", &[(true, 16_000), (false, 1_000)]),
         client("valve", "", &[(true, 300_001)]),
     ];
@@ -243,33 +332,79 @@ fn a_scrape_looks_like_this() {
 fn every_metric_of_the_table_is_in_a_scrape_and_none_beside_them() {
     let metrics = Metrics::new(Duration::from_secs(5));
     metrics.touch_instance("post-cn-1", &["Query"], &["timeout"]);
-    metrics.limiter_calls_per_second.with_label_values(&["egress", "Query"]).set(220.0);
-    metrics.limiter_wait_seconds.with_label_values(&["egress", "Query"]).inc_by(0.25);
-    metrics.projected_calls_per_second.with_label_values(&["post-cn-1", "Query"]).set(6.7);
-    metrics.quota_calls_per_second.with_label_values(&["Query"]).set(220.0);
+    metrics
+        .limiter_calls_per_second
+        .with_label_values(&["egress", "Query"])
+        .set(220.0);
+    metrics
+        .limiter_wait_seconds
+        .with_label_values(&["egress", "Query"])
+        .inc_by(0.25);
+    metrics
+        .projected_calls_per_second
+        .with_label_values(&["post-cn-1", "Query"])
+        .set(6.7);
+    metrics
+        .quota_calls_per_second
+        .with_label_values(&["Query"])
+        .set(220.0);
     metrics.touch_credentials("env");
-    metrics.credential_expiry_timestamp_seconds.with_label_values(&["env"]).set(1.7e9);
-    metrics.discovery_clients.with_label_values(&["clients/*.yaml"]).set(3);
-    metrics.discovery_failures.with_label_values(&["clients/*.yaml"]).inc();
-    metrics.discovery_last_success_timestamp_seconds.with_label_values(&["clients/*.yaml"]).set(1.7e9);
+    metrics
+        .credential_expiry_timestamp_seconds
+        .with_label_values(&["env"])
+        .set(1.7e9);
+    metrics
+        .discovery_clients
+        .with_label_values(&["clients/*.yaml"])
+        .set(3);
+    metrics
+        .discovery_failures
+        .with_label_values(&["clients/*.yaml"])
+        .inc();
+    metrics
+        .discovery_last_success_timestamp_seconds
+        .with_label_values(&["clients/*.yaml"])
+        .set(1.7e9);
     let scrape = Scrape::parse(&text(&example(), metrics.gather_text(), true)).unwrap();
 
     let names: BTreeSet<_> = scrape.families.iter().map(|family| &*family.name).collect();
     let linux = |name: &&str| cfg!(target_os = "linux") || !name.starts_with("process_");
-    assert_eq!(names, table::ALL.iter().map(|metric| metric.name).filter(linux).collect());
+    assert_eq!(
+        names,
+        table::ALL
+            .iter()
+            .map(|metric| metric.name)
+            .filter(linux)
+            .collect()
+    );
     for metric in table::ALL.iter().filter(|metric| linux(&metric.name)) {
         let family = scrape.family(metric.name).unwrap();
-        assert_eq!((&*family.help, &*family.kind), (metric.help, &*metric.kind.to_string()));
+        assert_eq!(
+            (&*family.help, &*family.kind),
+            (metric.help, &*metric.kind.to_string())
+        );
         for sample in &family.samples {
             let mut labels: BTreeSet<_> = sample.labels.keys().map(String::as_str).collect();
             labels.remove("le");
             if metric.configured_labels {
                 labels.retain(|label| !["site", "name"].contains(label));
             }
-            assert_eq!(labels, metric.labels.iter().copied().collect(), "{sample:?}");
+            assert_eq!(
+                labels,
+                metric.labels.iter().copied().collect(),
+                "{sample:?}"
+            );
         }
     }
-    assert_eq!(scrape.value("mqtt_presence_client_online", &[("client_id", "GID_pump@@@2")]), Some(0.0));
-    assert!((scrape.sum("mqtt_presence_clients", &[("instance_id", "post-cn-1")]) - 3.0).abs() < 1e-9);
+    assert_eq!(
+        scrape.value(
+            "mqtt_presence_client_online",
+            &[("client_id", "GID_pump@@@2")]
+        ),
+        Some(0.0)
+    );
+    assert!(
+        (scrape.sum("mqtt_presence_clients", &[("instance_id", "post-cn-1")]) - 3.0).abs() < 1e-9
+    );
     assert_eq!(scrape.series("mqtt_presence_api_errors_total").len(), 1);
 }

@@ -41,10 +41,20 @@ impl Stage {
     async fn new(instances: usize, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stop = CancellationToken::new();
-        let options = Options { seed, roster: Roster::made_up(instances, 2 * instances), ..Options::default() };
-        let simulator = Simulator::start(options, listener, Clock::system(), stop.clone()).expect("it listens");
+        let options = Options {
+            seed,
+            roster: Roster::made_up(instances, 2 * instances),
+            ..Options::default()
+        };
+        let simulator =
+            Simulator::start(options, listener, Clock::system(), stop.clone()).expect("it listens");
         let (announced, identity) = (simulator.announcement(), simulator.identity());
-        Self { simulator, announced, identity, _stop: stop.drop_guard() }
+        Self {
+            simulator,
+            announced,
+            identity,
+            _stop: stop.drop_guard(),
+        }
     }
 
     fn key(&self) -> Value {
@@ -53,7 +63,12 @@ impl Stage {
 
     /// Credentials of the four types that ask a service, which is this one.
     fn services(&self, key: &Value, folder: &Path) -> [Value; 4] {
-        let Identity { role_arns, oidc_provider_arn, credentials_uri, .. } = &self.identity;
+        let Identity {
+            role_arns,
+            oidc_provider_arn,
+            credentials_uri,
+            ..
+        } = &self.identity;
         let endpoint = &self.announced.endpoint;
         [
             json!({"type": "assume_role", "role_arn": role_arns[0], "sts_endpoint": endpoint, "source": key}),
@@ -72,7 +87,11 @@ fn write_files(folder: &Path, api: &Stage) {
         std::fs::create_dir_all(path.parent().expect("in a folder")).expect("a folder");
         std::fs::write(path, text).expect("a file");
     };
-    let Announcement { access_key_id: id, access_key_secret: secret, .. } = &api.announced;
+    let Announcement {
+        access_key_id: id,
+        access_key_secret: secret,
+        ..
+    } = &api.announced;
     write("secret", secret);
     write("empty", "");
     write("token", &api.identity.oidc_token);
@@ -89,8 +108,14 @@ fn write_files(folder: &Path, api: &Stage) {
             "[default]\ntype = ram_role_arn\naccess_key_id = {id}\naccess_key_secret = {secret}\nrole_arn = {role}\n"
         ),
     );
-    write("broken.ini", "[default]\ntype = access_key\naccess_key_secret hidden-in-ini\n");
-    write("broken.json", r#"{"profiles": [{"name": "x", "access_key_secret": "hidden-in-json" "mode": 1}]}"#);
+    write(
+        "broken.ini",
+        "[default]\ntype = access_key\naccess_key_secret hidden-in-ini\n",
+    );
+    write(
+        "broken.json",
+        r#"{"profiles": [{"name": "x", "access_key_secret": "hidden-in-json" "mode": 1}]}"#,
+    );
 }
 
 /// Credentials that work, then those that do not.
@@ -128,7 +153,11 @@ fn cases(api: &Stage, failing: &[Stage], folder: &Path) -> (Vec<Value>, Vec<Valu
         json!({"type": "profile", "file": folder.join("broken.json")}),
         json!({"type": "chain", "providers": [{"type": "oidc"}, {"type": "uri"}]}),
     ];
-    fails.extend(failing.iter().flat_map(|stage| stage.services(&key, folder)));
+    fails.extend(
+        failing
+            .iter()
+            .flat_map(|stage| stage.services(&key, folder)),
+    );
     // Keys that the API has never heard of.
     fails.push(failing[0].key());
     (works, fails)
@@ -142,12 +171,19 @@ impl Exporter {
         let file = |name: &str| std::fs::File::create(folder.join(name)).expect("a file");
         let child = Command::cargo_bin("mqtt-presence-exporter")
             .expect("it is built")
-            .args(["--log.level=debug", "--web.listen-address=127.0.0.1:0", "--config.file"])
+            .args([
+                "--log.level=debug",
+                "--web.listen-address=127.0.0.1:0",
+                "--config.file",
+            ])
             .arg(folder.join("config.yaml"))
             .env_clear()
             .env("HOME", folder)
             .env("ALIBABA_CLOUD_ACCESS_KEY_ID", &api.announced.access_key_id)
-            .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &api.announced.access_key_secret)
+            .env(
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+                &api.announced.access_key_secret,
+            )
             .stdout(file("stdout"))
             .stderr(file("stderr"))
             .stdin(Stdio::null())
@@ -159,9 +195,17 @@ impl Exporter {
         loop {
             let log = std::fs::read_to_string(folder.join("stderr")).expect("a log");
             if let Some((_, rest)) = log.split_once(" address=") {
-                return rest.split([' ', '\n']).next().expect("a word").parse().expect("an address");
+                return rest
+                    .split([' ', '\n'])
+                    .next()
+                    .expect("a word")
+                    .parse()
+                    .expect("an address");
             }
-            assert!(self.0.try_wait().expect("a child").is_none(), "it ended: {log}");
+            assert!(
+                self.0.try_wait().expect("a child").is_none(),
+                "it ended: {log}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -177,21 +221,36 @@ impl Drop for Exporter {
 async fn ask(address: SocketAddr, method: &str, path: &str) -> String {
     let mut client = Client::connect(address).await;
     client.send(&request(method, path, &[])).await;
-    client.answer(method).await.expect("an answer").text().to_owned()
+    client
+        .answer(method)
+        .await
+        .expect("an answer")
+        .text()
+        .to_owned()
 }
 
 /// The signatures of requests, as they travel.
 fn signatures(requests: &[Captured]) -> BTreeSet<String> {
     let of_v3 = |request: &Captured| {
-        let (_, value) = request.headers.iter().find(|(name, _)| name == "authorization")?;
+        let (_, value) = request
+            .headers
+            .iter()
+            .find(|(name, _)| name == "authorization")?;
         Some(value.split_once("Signature=")?.1.to_owned())
     };
     let of_v2 = |request: &Captured| {
         let (_, rest) = request.target.split_once("&Signature=")?;
-        let decoded = form_urlencoded::parse(format!("s={rest}").as_bytes()).next()?.1.into_owned();
+        let decoded = form_urlencoded::parse(format!("s={rest}").as_bytes())
+            .next()?
+            .1
+            .into_owned();
         Some([rest.to_owned(), decoded])
     };
-    requests.iter().filter_map(of_v3).chain(requests.iter().filter_map(of_v2).flatten()).collect()
+    requests
+        .iter()
+        .filter_map(of_v3)
+        .chain(requests.iter().filter_map(of_v2).flatten())
+        .collect()
 }
 
 /// Everything that the exporter says of these cases, and everything that it must not say.
@@ -208,12 +267,30 @@ async fn run(signature: &str) -> Said {
     let failing = {
         let none = Faults::default;
         let faults = [
-            Faults { internal_error: always, ..none() },
-            Faults { bad_gateway: always, ..none() },
-            Faults { undecodable: always, ..none() },
-            Faults { truncated: always, ..none() },
-            Faults { reset: always, ..none() },
-            Faults { hang: always, ..none() },
+            Faults {
+                internal_error: always,
+                ..none()
+            },
+            Faults {
+                bad_gateway: always,
+                ..none()
+            },
+            Faults {
+                undecodable: always,
+                ..none()
+            },
+            Faults {
+                truncated: always,
+                ..none()
+            },
+            Faults {
+                reset: always,
+                ..none()
+            },
+            Faults {
+                hang: always,
+                ..none()
+            },
         ];
         let mut failing = Vec::new();
         for (faults, seed) in faults.into_iter().zip(2..) {
@@ -253,7 +330,10 @@ async fn run(signature: &str) -> Said {
             pages.push_str(&text);
             // Each of them worked once, or failed once; the same key is read once for two of them.
             let fetched = scrape.series("mqtt_presence_credential_refreshes_total");
-            let silent = fetched.chunks(2).filter(|results| results.iter().all(|result| result.value < 1.0)).count();
+            let silent = fetched
+                .chunks(2)
+                .filter(|results| results.iter().all(|result| result.value < 1.0))
+                .count();
             let asked = scrape.series("mqtt_presence_api_up").len();
             if silent == 0 && asked == all {
                 return scrape;
@@ -262,9 +342,13 @@ async fn run(signature: &str) -> Said {
         }
     })
     .await;
-    for (method, path) in
-        [("GET", "/"), ("GET", "/config"), ("GET", "/nothing"), ("POST", "/metrics"), ("GET", "/-/ready")]
-    {
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/config"),
+        ("GET", "/nothing"),
+        ("POST", "/metrics"),
+        ("GET", "/-/ready"),
+    ] {
         pages += &ask(address, method, path).await;
     }
     drop(exporter);
@@ -272,15 +356,33 @@ async fn run(signature: &str) -> Said {
         secrets.extend(stage.simulator.secrets());
     }
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("text");
-    let up = scrape.matching("mqtt_presence_api_up", &[]).iter().filter(|sample| sample.value > 0.0).count();
-    assert_eq!(up, working, "those that are to work do, and the others do not");
-    Said { log: read("stdout") + &read("stderr"), pages, secrets, up }
+    let up = scrape
+        .matching("mqtt_presence_api_up", &[])
+        .iter()
+        .filter(|sample| sample.value > 0.0)
+        .count();
+    assert_eq!(
+        up, working,
+        "those that are to work do, and the others do not"
+    );
+    Said {
+        log: read("stdout") + &read("stderr"),
+        pages,
+        secrets,
+        up,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_token_or_signature_is_ever_shown() {
     let (v3, v2) = tokio::join!(run("v3"), run("v2"));
-    for Said { log, pages, secrets, up } in [v3, v2] {
+    for Said {
+        log,
+        pages,
+        secrets,
+        up,
+    } in [v3, v2]
+    {
         assert!(up > 10 && secrets.len() > 20, "{} secrets", secrets.len());
         for secret in &secrets {
             for said in [&log, &pages] {
@@ -311,6 +413,10 @@ async fn no_secret_token_or_signature_is_ever_shown() {
         ] {
             assert!(log.contains(told), "{told} is not in {log}");
         }
-        assert!(pages.contains("access_key_secret: <secret>") && pages.contains("/credentials?<secret>"), "{pages}");
+        assert!(
+            pages.contains("access_key_secret: <secret>")
+                && pages.contains("/credentials?<secret>"),
+            "{pages}"
+        );
     }
 }

@@ -15,7 +15,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// A server that secures one connection with a certificate of its own and answers one request.
 fn https_server() -> (SocketAddr, String) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let key =
+        rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -51,7 +52,14 @@ async fn https_trusts_the_file_and_nothing_else() {
     let (address, pem) = https_server();
     let url: Url = format!("https://{address}/").parse().expect("a URL");
     let http = client([&url], Some(&file(&directory, &pem)), TIMEOUT).expect("a client");
-    let answer = http.get(url).send().await.expect("trusted").text().await.expect("a body");
+    let answer = http
+        .get(url)
+        .send()
+        .await
+        .expect("trusted")
+        .text()
+        .await
+        .expect("a body");
     assert_eq!(answer, "hi");
 
     let (address, _) = https_server();
@@ -59,7 +67,13 @@ async fn https_trusts_the_file_and_nothing_else() {
     let http = client([&url], Some(&file(&directory, &pem)), TIMEOUT).expect("a client");
     let error = http.get(url).send().await.expect_err("another server");
     assert!(error.is_connect());
-    assert!(matches!(tls_error(&error), Some(rustls::Error::InvalidCertificate(_))), "{error:?}");
+    assert!(
+        matches!(
+            tls_error(&error),
+            Some(rustls::Error::InvalidCertificate(_))
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -70,10 +84,18 @@ fn certificates_are_looked_for_only_where_https_is_used() {
     let secured: Url = "https://onsmqtt.example/".parse().expect("a URL");
     assert!(client([&plain], Some(&absent), TIMEOUT).is_ok());
     let error = client([&plain, &secured], Some(&absent), TIMEOUT).expect_err("no file");
-    assert!(matches!(&error, ClientError::CaFile { path, .. } if *path == absent), "{error}");
+    assert!(
+        matches!(&error, ClientError::CaFile { path, .. } if *path == absent),
+        "{error}"
+    );
     assert!(error.to_string().contains("absent.pem"));
 
-    let empty = client([&secured], Some(&file(&directory, "no certificate\n")), TIMEOUT).expect_err("none in it");
+    let empty = client(
+        [&secured],
+        Some(&file(&directory, "no certificate\n")),
+        TIMEOUT,
+    )
+    .expect_err("none in it");
     assert!(matches!(empty, ClientError::EmptyCaFile(_)), "{empty}");
     let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let bad = client([&secured], Some(&file(&directory, bad)), TIMEOUT).expect_err("not one");

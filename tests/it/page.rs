@@ -15,13 +15,21 @@ use crate::support::http::{Answer, Server};
 use crate::support::source::Scripted;
 
 /// Text that would run if it were taken for HTML, wherever it stands.
-const HOSTILE: &str = "\"'><script>window.ran=1</script><img src=x onerror=window.ran=1>&amp;{{7*7}}";
+const HOSTILE: &str =
+    "\"'><script>window.ran=1</script><img src=x onerror=window.ran=1>&amp;{{7*7}}";
 
 /// A page of these instances, and who would be asked.
 async fn serve(instances: Vec<Arc<InstanceState>>, options: Options) -> (Server, Arc<Scripted>) {
     let source = Scripted::new(|_| Ok(true));
     let web = web(instances, &(Arc::clone(&source) as _), "", options);
-    (Server::start(web.router().expect("the flags fit"), ServeOptions::default()).await, source)
+    (
+        Server::start(
+            web.router().expect("the flags fit"),
+            ServeOptions::default(),
+        )
+        .await,
+        source,
+    )
 }
 
 fn pumps() -> Arc<InstanceState> {
@@ -35,8 +43,11 @@ fn pumps() -> Arc<InstanceState> {
 }
 
 async fn get(path: &str) -> Answer {
-    let (server, source) =
-        serve(vec![pumps(), instance("post-cn-2", &[("other", &[], None)])], Options::default()).await;
+    let (server, source) = serve(
+        vec![pumps(), instance("post-cn-2", &[("other", &[], None)])],
+        Options::default(),
+    )
+    .await;
     let answer = server.get(path).await;
     assert!(source.asked().is_empty(), "nobody is asked");
     answer
@@ -44,14 +55,23 @@ async fn get(path: &str) -> Answer {
 
 /// The IDs in the rows of the table, as they stand in the HTML.
 fn rows(page: &str) -> Vec<&str> {
-    page.split("data-client=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect()
+    page.split("data-client=\"")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('"')?.0))
+        .collect()
 }
 
 /// What stands between the tags, with one blank where there is any space.
 fn text(page: &str) -> String {
     let body = page.split_once("<main").expect("a page").1;
-    let texts = body.split('<').skip(1).filter_map(|tag| Some(tag.split_once('>')?.1));
-    texts.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    let texts = body
+        .split('<')
+        .skip(1)
+        .filter_map(|tag| Some(tag.split_once('>')?.1));
+    texts
+        .flat_map(str::split_whitespace)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[tokio::test]
@@ -79,20 +99,52 @@ async fn it_counts_devices_and_says_how_each_fares() {
 
 #[tokio::test]
 async fn without_javascript_forms_and_links_choose_sort_and_page() {
-    assert_eq!(rows(get("/?text=PUMP&status=&instance_id=&group_id=").await.text()).len(), 2);
-    assert_eq!(rows(get("/?status=offline").await.text()), ["GID_pumps@@@pump-2"]);
+    assert_eq!(
+        rows(
+            get("/?text=PUMP&status=&instance_id=&group_id=")
+                .await
+                .text()
+        )
+        .len(),
+        2
+    );
+    assert_eq!(
+        rows(get("/?status=offline").await.text()),
+        ["GID_pumps@@@pump-2"]
+    );
     assert_eq!(rows(get("/?instance_id=post-cn-2").await.text()), ["other"]);
-    assert_eq!(rows(get("/?group_id=GID_gates&label=note=x").await.text()), [""; 0]);
+    assert_eq!(
+        rows(get("/?group_id=GID_gates&label=note=x").await.text()),
+        [""; 0]
+    );
     let page = get("/?sort=-client_id&limit=2&text=p&label=site%3Dhz").await;
     let page = page.text();
-    assert!(page.contains("<th scope=\"col\" aria-sort=\"descending\"><a href=\"?"), "{page}");
+    assert!(
+        page.contains("<th scope=\"col\" aria-sort=\"descending\"><a href=\"?"),
+        "{page}"
+    );
     // What the form does not show goes along.
     for (name, value) in [("label", "site=hz"), ("sort", "-client_id"), ("limit", "2")] {
-        assert!(page.contains(&format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")), "{page}");
+        assert!(
+            page.contains(&format!(
+                "<input type=\"hidden\" name=\"{name}\" value=\"{value}\">"
+            )),
+            "{page}"
+        );
     }
     let page = get("/?limit=2&offset=2").await;
-    assert!(page.text().contains("href=\"?limit=2#devices\" rel=\"prev\""), "{}", page.text());
-    assert!(page.text().contains("href=\"?limit=2&#38;offset=4#devices\" rel=\"next\""), "{}", page.text());
+    assert!(
+        page.text()
+            .contains("href=\"?limit=2#devices\" rel=\"prev\""),
+        "{}",
+        page.text()
+    );
+    assert!(
+        page.text()
+            .contains("href=\"?limit=2&#38;offset=4#devices\" rel=\"next\""),
+        "{}",
+        page.text()
+    );
 }
 
 #[tokio::test]
@@ -100,19 +152,33 @@ async fn a_query_that_cannot_be_used_is_refused_in_words_on_a_whole_page() {
     let page = get("/?status=asleep").await;
     assert_eq!(page.status, 400);
     let text = text(page.text());
-    assert!(text.contains("`status=asleep`: `online`, `offline` or `unknown`"), "{text}");
+    assert!(
+        text.contains("`status=asleep`: `online`, `offline` or `unknown`"),
+        "{text}"
+    );
     assert!(text.contains("1–5 of 5"), "{text}");
 }
 
 #[tokio::test]
 async fn nothing_breaks_out_of_its_place() {
-    for path in ["/", "/?text=%22%3E%3Cscript%3Ewindow.ran%3D1", "/?nowhere=%22%3E%3Cscript%3Ewindow.ran%3D1"] {
+    for path in [
+        "/",
+        "/?text=%22%3E%3Cscript%3Ewindow.ran%3D1",
+        "/?nowhere=%22%3E%3Cscript%3Ewindow.ran%3D1",
+    ] {
         let page = get(path).await;
         let policy = page.header("content-security-policy").expect("a policy");
-        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"),
+            "{policy}"
+        );
         assert!(!page.text().contains("<script>window"), "{}", page.text());
         assert_eq!(page.text().matches("<script>").count(), 1, "its own");
-        assert!(!page.text().contains("<img") && !page.text().contains("style="), "{}", page.text());
+        assert!(
+            !page.text().contains("<img") && !page.text().contains("style="),
+            "{}",
+            page.text()
+        );
     }
 }
 

@@ -31,9 +31,23 @@ fn clients() -> Arc<InstanceState> {
     )
 }
 
-async fn start(instances: Vec<Arc<InstanceState>>, source: &Arc<Scripted>, more: &str, options: Options) -> Server {
-    let web = web(instances, &(Arc::clone(source) as _), &format!("collect: {{retries: 0}}\n{more}"), options);
-    Server::start(web.router().expect("the flags fit"), ServeOptions::default()).await
+async fn start(
+    instances: Vec<Arc<InstanceState>>,
+    source: &Arc<Scripted>,
+    more: &str,
+    options: Options,
+) -> Server {
+    let web = web(
+        instances,
+        &(Arc::clone(source) as _),
+        &format!("collect: {{retries: 0}}\n{more}"),
+        options,
+    );
+    Server::start(
+        web.router().expect("the flags fit"),
+        ServeOptions::default(),
+    )
+    .await
 }
 
 fn says(online: bool) -> Arc<Scripted> {
@@ -55,7 +69,10 @@ fn path(client: &str) -> String {
 /// What a probe says, and whether it says no more than a probe should.
 fn read(answer: &Answer) -> (Option<f64>, Option<f64>) {
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
     // Why it failed stands in front, as a comment of one line.
     let text = match answer.text().strip_prefix("# failed: ") {
         Some(failed) => failed.split_once('\n').expect("a line").1,
@@ -63,9 +80,21 @@ fn read(answer: &Answer) -> (Option<f64>, Option<f64>) {
     };
     let scrape = Scrape::parse(text).expect("valid text");
     let online = scrape.value("mqtt_presence_client_online", &[]);
-    let families: Vec<_> = scrape.families.iter().map(|family| family.name.as_str()).collect();
-    let expected = ["probe_success", "probe_duration_seconds", "mqtt_presence_client_online"];
-    assert_eq!(families, expected[..if online.is_some() { 3 } else { 2 }], "nothing of the exporter's own");
+    let families: Vec<_> = scrape
+        .families
+        .iter()
+        .map(|family| family.name.as_str())
+        .collect();
+    let expected = [
+        "probe_success",
+        "probe_duration_seconds",
+        "mqtt_presence_client_online",
+    ];
+    assert_eq!(
+        families,
+        expected[..if online.is_some() { 3 } else { 2 }],
+        "nothing of the exporter's own"
+    );
     (scrape.value("probe_success", &[]), online)
 }
 
@@ -80,7 +109,8 @@ async fn a_probe_asks_now_and_shows_the_client_as_metrics_does() {
     let answer = probe(&server, "new").await;
     assert_eq!(read(&answer), ONLINE);
     let series = answer.text().lines().last().expect("lines");
-    let labels = r#"client_id="GID_pumps@@@new",group_id="GID_pumps",instance_id="post-cn-1",site="\"hz\"""#;
+    let labels =
+        r#"client_id="GID_pumps@@@new",group_id="GID_pumps",instance_id="post-cn-1",site="\"hz\"""#;
     assert_eq!(series, format!("mqtt_presence_client_online{{{labels}}} 1"));
     assert_eq!(source.asked(), ["GID_pumps@@@new"]);
 }
@@ -100,11 +130,19 @@ async fn a_young_answer_is_not_asked_for_again_and_an_old_one_is() {
     let source = says(false);
     let server = server(&source, "").await;
     assert_eq!(read(&probe(&server, "young").await), ONLINE);
-    assert_eq!(source.asked().len(), 0, "it was heard just now, by a sweep perhaps");
+    assert_eq!(
+        source.asked().len(),
+        0,
+        "it was heard just now, by a sweep perhaps"
+    );
     for _ in 0..2 {
         assert_eq!(read(&probe(&server, "old").await), OFFLINE);
     }
-    assert_eq!(source.asked().len(), 1, "the second probe has the first one's answer");
+    assert_eq!(
+        source.asked().len(),
+        1,
+        "the second probe has the first one's answer"
+    );
 }
 
 #[tokio::test]
@@ -116,7 +154,11 @@ async fn a_failed_probe_says_why_and_no_status_however_well_known_that_was() {
     let why = "# failed: QuerySessionByClientId on post-cn-1: InternalError: it said no (request ID 1-2-3); mend it\n";
     assert!(answer.text().starts_with(why), "{}", answer.text());
     let page = server.get("/api/v1/clients?text=old&status=online").await;
-    assert!(page.text().contains(r#""total":1,"#), "a failed call changes nothing: {}", page.text());
+    assert!(
+        page.text().contains(r#""total":1,"#),
+        "a failed call changes nothing: {}",
+        page.text()
+    );
 }
 
 #[tokio::test]
@@ -124,7 +166,11 @@ async fn probes_of_one_client_that_meet_are_one_call() {
     let source = says(true);
     source.open(false);
     let server = server(&source, "").await;
-    let mut scrapers = [server.client().await, server.client().await, server.client().await];
+    let mut scrapers = [
+        server.client().await,
+        server.client().await,
+        server.client().await,
+    ];
     for scraper in &mut scrapers {
         scraper.send(&request("GET", &path("new"), &[])).await;
     }
@@ -133,7 +179,10 @@ async fn probes_of_one_client_that_meet_are_one_call() {
     assert_eq!(server.get("/-/healthy").await.status, 200);
     source.open(true);
     for scraper in &mut scrapers {
-        assert_eq!(read(&scraper.answer("GET").await.expect("an answer")), ONLINE);
+        assert_eq!(
+            read(&scraper.answer("GET").await.expect("an answer")),
+            ONLINE
+        );
     }
     assert_eq!(source.asked().len(), 1);
 }
@@ -146,10 +195,22 @@ async fn a_probe_answers_at_its_deadline_and_its_call_is_not_lost() {
     let hurried = ["X-Prometheus-Scrape-Timeout-Seconds: 1.5"];
     let answer = server.request("GET", &path("new"), &hurried).await;
     assert_eq!(read(&answer), FAILED);
-    assert!(answer.text().starts_with("# failed: not answered in time; "), "{}", answer.text());
+    assert!(
+        answer
+            .text()
+            .starts_with("# failed: not answered in time; "),
+        "{}",
+        answer.text()
+    );
     assert_eq!(source.asked().len(), 1);
     source.open(true);
-    let known = async || server.get("/api/v1/clients?text=new").await.text().contains(r#""status":"online""#);
+    let known = async || {
+        server
+            .get("/api/v1/clients?text=new")
+            .await
+            .text()
+            .contains(r#""status":"online""#)
+    };
     soon(async { while !known().await {} }).await;
     assert_eq!(source.asked().len(), 1);
 }
@@ -161,7 +222,13 @@ async fn nobody_is_asked_once_calls_have_no_prospect() {
     assert_eq!(read(&probe(&server, "new").await), FAILED);
     let answer = probe(&server, "old").await;
     assert_eq!(read(&answer), FAILED);
-    assert!(answer.text().starts_with("# failed: not asked: calls on post-cn-1 failed "), "{}", answer.text());
+    assert!(
+        answer
+            .text()
+            .starts_with("# failed: not asked: calls on post-cn-1 failed "),
+        "{}",
+        answer.text()
+    );
     assert_eq!(source.asked(), ["GID_pumps@@@new"]);
 }
 
@@ -182,14 +249,40 @@ async fn one_client_that_cannot_be_asked_for_is_in_nobodys_way() {
 async fn a_question_that_is_not_complete_is_refused() {
     let source = says(true);
     let clients = |id| instance(id, &[("GID_pumps@@@1", &[], None)]);
-    let several = start(vec![clients("post-cn-1"), clients("post-cn-2")], &source, "", Options::default()).await;
+    let several = start(
+        vec![clients("post-cn-1"), clients("post-cn-2")],
+        &source,
+        "",
+        Options::default(),
+    )
+    .await;
     for (query, status, part) in [
         ("instance_id=post-cn-1", 400, "`client_id` is missing"),
-        ("client_id=&instance_id=post-cn-1", 400, "`client_id` is missing"),
-        ("client_id=GID_pumps@@@1", 400, "several instances are configured"),
-        ("client_id=GID_pumps@@@1&instance_id=post-cn-3", 404, "\"post-cn-3\" is not in the configuration"),
-        ("client_id=GID_pumps@@@2&instance_id=post-cn-1", 404, "`probe.any_client`"),
-        ("client_id=GID_pumps@@@1&instance=post-cn-1", 400, "there is no parameter `instance`"),
+        (
+            "client_id=&instance_id=post-cn-1",
+            400,
+            "`client_id` is missing",
+        ),
+        (
+            "client_id=GID_pumps@@@1",
+            400,
+            "several instances are configured",
+        ),
+        (
+            "client_id=GID_pumps@@@1&instance_id=post-cn-3",
+            404,
+            "\"post-cn-3\" is not in the configuration",
+        ),
+        (
+            "client_id=GID_pumps@@@2&instance_id=post-cn-1",
+            404,
+            "`probe.any_client`",
+        ),
+        (
+            "client_id=GID_pumps@@@1&instance=post-cn-1",
+            400,
+            "there is no parameter `instance`",
+        ),
     ] {
         let answer = several.get(&format!("/probe?{query}")).await;
         assert_eq!(answer.status, status, "{query}");
@@ -197,7 +290,11 @@ async fn a_question_that_is_not_complete_is_refused() {
     }
     assert_eq!(source.asked().len(), 0);
     let one = start(vec![clients("post-cn-1")], &source, "", Options::default()).await;
-    assert_eq!(read(&one.get("/probe?client_id=GID_pumps@@@1").await), ONLINE, "there is only one");
+    assert_eq!(
+        read(&one.get("/probe?client_id=GID_pumps@@@1").await),
+        ONLINE,
+        "there is only one"
+    );
 }
 
 #[tokio::test]
@@ -207,19 +304,41 @@ async fn any_client_can_be_probed_where_the_configuration_allows_it() {
     for _ in 0..2 {
         let answer = server.get("/probe?client_id=GID_%22x%22@@@y").await;
         assert_eq!(read(&answer), OFFLINE);
-        let labels = r#"{client_id="GID_\"x\"@@@y",group_id="GID_\"x\"",instance_id="post-cn-1"} 0"#;
-        assert!(answer.text().trim_end().ends_with(labels), "{}", answer.text());
+        let labels =
+            r#"{client_id="GID_\"x\"@@@y",group_id="GID_\"x\"",instance_id="post-cn-1"} 0"#;
+        assert!(
+            answer.text().trim_end().ends_with(labels),
+            "{}",
+            answer.text()
+        );
     }
-    assert_eq!(source.asked().len(), 1, "also of such a client a young answer is not asked for again");
+    assert_eq!(
+        source.asked().len(),
+        1,
+        "also of such a client a young answer is not asked for again"
+    );
     let page = server.get("/api/v1/clients?limit=1").await;
-    assert!(page.text().contains(r#""total":3,"#), "it does not enter the fleet: {}", page.text());
+    assert!(
+        page.text().contains(r#""total":3,"#),
+        "it does not enter the fleet: {}",
+        page.text()
+    );
 }
 
 #[tokio::test]
 async fn head_asks_nobody_and_probes_have_places_of_their_own() {
     let source = says(true);
     source.open(false);
-    let server = start(vec![clients()], &source, "", Options { max_requests: 1, ..Options::default() }).await;
+    let server = start(
+        vec![clients()],
+        &source,
+        "",
+        Options {
+            max_requests: 1,
+            ..Options::default()
+        },
+    )
+    .await;
     let head = server.request("HEAD", &path("new"), &[]).await;
     assert_eq!((head.status, source.asked().len()), (200, 0));
     let mut scraper = server.client().await;
@@ -227,25 +346,47 @@ async fn head_asks_nobody_and_probes_have_places_of_their_own() {
     until_asked(&source, 1).await;
     let refused = probe(&server, "old").await;
     assert_eq!(refused.status, 503);
-    assert!(refused.text().starts_with("1 probes are being answered, and --web.max-requests"), "{}", refused.text());
+    assert!(
+        refused
+            .text()
+            .starts_with("1 probes are being answered, and --web.max-requests"),
+        "{}",
+        refused.text()
+    );
     let hurried = ["X-Prometheus-Scrape-Timeout-Seconds: 0.001"];
-    assert_eq!(server.request("GET", "/metrics", &hurried).await.status, 200);
+    assert_eq!(
+        server.request("GET", "/metrics", &hurried).await.status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn an_instance_that_leaves_takes_its_probes_with_it() {
     let source = says(true);
     source.open(false);
-    let web = web(vec![clients()], &(Arc::clone(&source) as _), "", Options::default());
+    let web = web(
+        vec![clients()],
+        &(Arc::clone(&source) as _),
+        "",
+        Options::default(),
+    );
     let (sweeps, config) = (Arc::clone(&web.sweeps), web.config.load_full());
-    let server = Server::start(web.router().expect("the flags fit"), ServeOptions::default()).await;
+    let server = Server::start(
+        web.router().expect("the flags fit"),
+        ServeOptions::default(),
+    )
+    .await;
     let mut scraper = server.client().await;
     scraper.send(&request("GET", &path("new"), &[])).await;
     until_asked(&source, 1).await;
     soon(sweeps.replace(Vec::new(), &config.collect)).await;
     let answer = scraper.answer("GET").await.expect("an answer");
     assert_eq!(read(&answer), FAILED);
-    assert!(answer.text().starts_with("# failed: not answered: the exporter is stopping, or the instance has left"));
+    assert!(
+        answer.text().starts_with(
+            "# failed: not answered: the exporter is stopping, or the instance has left"
+        )
+    );
     assert_eq!(probe(&server, "new").await.status, 404);
 }
 

@@ -21,18 +21,24 @@ async fn stage(instances: usize, clients: usize) -> Stage {
 
 /// Whether all of these clients are known to be online.
 fn online(scrape: &Scrape, clients: &[String]) -> bool {
-    clients.iter().all(|client| scrape.value(ONLINE, &[("client_id", client)]) == Some(1.0))
+    clients
+        .iter()
+        .all(|client| scrape.value(ONLINE, &[("client_id", client)]) == Some(1.0))
 }
 
 /// How many series speak of `client`.
 fn series_of(scrape: &Scrape, client: &str) -> usize {
     let samples = scrape.families.iter().flat_map(|family| &family.samples);
-    samples.filter(|sample| sample.label("client_id") == client).count()
+    samples
+        .filter(|sample| sample.label("client_id") == client)
+        .count()
 }
 
 /// The lines about clients, without the times of observations.
 fn devices(scrape: &Scrape) -> Vec<String> {
     let samples = scrape.families.iter().flat_map(|family| &family.samples);
     let devices = samples.filter(|sample| sample.name == INFO || sample.name == ONLINE);
-    devices.map(|sample| format!("{} {:?} {}", sample.name, sample.labels, sample.value)).collect()
+    devices
+        .map(|sample| format!("{} {:?} {}", sample.name, sample.labels, sample.value))
+        .collect()
 }

@@ -30,7 +30,9 @@ fn row(module: &str) -> Option<usize> {
 
 /// Whether `user` may use `used`. The binary has its row with `cli`, which is all it calls.
 fn may_use(user: &str, module: &str) -> bool {
-    user == module || (user, module) == ("main", "cli") || row(module).is_some_and(|below| row(user) > Some(below))
+    user == module
+        || (user, module) == ("main", "cli")
+        || row(module).is_some_and(|below| row(user) > Some(below))
 }
 
 /// What one file uses.
@@ -47,24 +49,41 @@ impl Uses {
     /// Reads `code`, which stands in `file` below `src`.
     fn of(file: &str, code: &str) -> Self {
         let parsed = syn::parse_file(code).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let names = file.trim_end_matches(".rs").split('/').filter(|name| *name != "lib");
-        let mut uses = Self { module: names.map(str::to_owned).collect(), found: vec![], elsewhere: vec![] };
+        let names = file
+            .trim_end_matches(".rs")
+            .split('/')
+            .filter(|name| *name != "lib");
+        let mut uses = Self {
+            module: names.map(str::to_owned).collect(),
+            found: vec![],
+            elsewhere: vec![],
+        };
         uses.visit_file(&parsed);
         uses
     }
 
     /// What of it breaks the rules.
     fn offences(file: &str, code: &str) -> Vec<String> {
-        let Self { module, found, elsewhere } = Self::of(file, code);
+        let Self {
+            module,
+            found,
+            elsewhere,
+        } = Self::of(file, code);
         let user = module.first().map_or("lib", String::as_str);
-        let mut offences: Vec<String> =
-            elsewhere.iter().map(|module| format!("{file}: `mod {module}` is in a file of another name")).collect();
+        let mut offences: Vec<String> = elsewhere
+            .iter()
+            .map(|module| format!("{file}: `mod {module}` is in a file of another name"))
+            .collect();
         for (written, target) in found {
             match target.first() {
                 None => offences.push(format!("{file}: `{written}` takes the root as a whole")),
-                Some(module) if row(module).is_none() => offences.push(format!("{file}: `{written}` is in no row")),
+                Some(module) if row(module).is_none() => {
+                    offences.push(format!("{file}: `{written}` is in no row"))
+                }
                 Some(module) if !may_use(user, module) => {
-                    offences.push(format!("{file}: {user} must not use {module}, as in `{written}`"));
+                    offences.push(format!(
+                        "{file}: {user} must not use {module}, as in `{written}`"
+                    ));
                 }
                 Some(_) => {}
             }
@@ -78,7 +97,9 @@ impl Uses {
         let mut rest = path;
         while let [first, tail @ ..] = rest {
             match first.as_str() {
-                "crate" => target.truncate(usize::from(self.module.first().is_some_and(|name| name == "main"))),
+                "crate" => target.truncate(usize::from(
+                    self.module.first().is_some_and(|name| name == "main"),
+                )),
                 LIBRARY => target.clear(),
                 "super" => drop(target.pop()),
                 "self" => {}
@@ -99,8 +120,12 @@ impl Uses {
                 path.push(step.ident.to_string());
                 self.note_tree(path, &step.tree);
             }
-            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.note_tree(path.clone(), tree)),
-            syn::UseTree::Name(syn::UseName { ident }) | syn::UseTree::Rename(syn::UseRename { ident, .. }) => {
+            syn::UseTree::Group(group) => group
+                .items
+                .iter()
+                .for_each(|tree| self.note_tree(path.clone(), tree)),
+            syn::UseTree::Name(syn::UseName { ident })
+            | syn::UseTree::Rename(syn::UseRename { ident, .. }) => {
                 if path.is_empty() || ident != "self" {
                     path.push(ident.to_string());
                 }
@@ -123,7 +148,8 @@ impl Uses {
                 };
             } else if let Some((literal, after)) = at.literal() {
                 // serde takes paths as strings.
-                let text = syn::parse_str::<syn::LitStr>(&literal.to_string()).map(|literal| literal.value());
+                let text = syn::parse_str::<syn::LitStr>(&literal.to_string())
+                    .map(|literal| literal.value());
                 if let Ok(path) = syn::parse_str::<syn::Path>(&text.unwrap_or_default()) {
                     self.visit_path(&path);
                 }
@@ -170,7 +196,11 @@ fn colons(at: Cursor<'_>) -> Option<Cursor<'_>> {
 
 impl Visit<'_> for Uses {
     fn visit_item_mod(&mut self, module: &syn::ItemMod) {
-        if module.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
+        if module
+            .attrs
+            .iter()
+            .any(|attribute| attribute.path().is_ident("path"))
+        {
             self.elsewhere.push(module.ident.to_string());
         }
         self.module.push(module.ident.to_string());
@@ -180,7 +210,9 @@ impl Visit<'_> for Uses {
 
     fn visit_item_use(&mut self, item: &syn::ItemUse) {
         self.note_tree(Vec::new(), &item.tree);
-        item.attrs.iter().for_each(|attribute| self.visit_attribute(attribute));
+        item.attrs
+            .iter()
+            .for_each(|attribute| self.visit_attribute(attribute));
     }
 
     fn visit_item_extern_crate(&mut self, item: &syn::ItemExternCrate) {
@@ -194,7 +226,13 @@ impl Visit<'_> for Uses {
 
     fn visit_path(&mut self, path: &syn::Path) {
         if path.segments.len() > 1 {
-            self.note(&path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>());
+            self.note(
+                &path
+                    .segments
+                    .iter()
+                    .map(|segment| segment.ident.to_string())
+                    .collect::<Vec<_>>(),
+            );
         }
         visit::visit_path(self, path);
     }
@@ -224,24 +262,42 @@ fn files(folder: &Path) -> Vec<(String, String)> {
         if path.is_dir() {
             files.extend(self::files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.strip_prefix(source("")).expect("it is below").to_str().expect("names are UTF-8");
-            files.push((name.to_owned(), fs::read_to_string(&path).expect("the file can be read")));
+            let name = path
+                .strip_prefix(source(""))
+                .expect("it is below")
+                .to_str()
+                .expect("names are UTF-8");
+            files.push((
+                name.to_owned(),
+                fs::read_to_string(&path).expect("the file can be read"),
+            ));
         }
     }
     files
 }
 
 fn library() -> syn::File {
-    syn::parse_file(&fs::read_to_string(source("lib.rs")).expect("there is a library")).expect("it can be parsed")
+    syn::parse_file(&fs::read_to_string(source("lib.rs")).expect("there is a library"))
+        .expect("it can be parsed")
 }
 
 #[test]
 fn every_module_uses_only_rows_below_its_own() {
     let files = files(&source(""));
-    let offences: Vec<String> = files.iter().flat_map(|(file, code)| Uses::offences(file, code)).collect();
+    let offences: Vec<String> = files
+        .iter()
+        .flat_map(|(file, code)| Uses::offences(file, code))
+        .collect();
     assert!(offences.is_empty(), "{}", offences.join("\n"));
-    let found: usize = files.iter().map(|(file, code)| Uses::of(file, code).found.len()).sum();
-    assert!(found > files.len(), "{found} uses in {} files: they are not seen any more", files.len());
+    let found: usize = files
+        .iter()
+        .map(|(file, code)| Uses::of(file, code).found.len())
+        .sum();
+    assert!(
+        found > files.len(),
+        "{found} uses in {} files: they are not seen any more",
+        files.len()
+    );
 }
 
 #[test]
@@ -255,7 +311,12 @@ fn every_module_is_in_a_row_and_the_root_holds_nothing_else() {
         })
         .chain(["main".to_owned()])
         .collect();
-    let rows: BTreeSet<String> = ROWS.iter().copied().flatten().map(|module| (*module).to_owned()).collect();
+    let rows: BTreeSet<String> = ROWS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|module| (*module).to_owned())
+        .collect();
     assert_eq!(modules, rows);
 }
 
@@ -263,22 +324,34 @@ fn every_module_is_in_a_row_and_the_root_holds_nothing_else() {
 fn the_documentation_has_the_same_rows() {
     let mut documented = Vec::new();
     for attribute in library().attrs {
-        let syn::Meta::NameValue(syn::MetaNameValue { value: syn::Expr::Lit(line), .. }) = attribute.meta else {
+        let syn::Meta::NameValue(syn::MetaNameValue {
+            value: syn::Expr::Lit(line),
+            ..
+        }) = attribute.meta
+        else {
             continue;
         };
-        let syn::Lit::Str(line) = line.lit else { continue };
+        let syn::Lit::Str(line) = line.lit else {
+            continue;
+        };
         let line = line.value();
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         if let [_, number, modules, ..] = cells[..]
             && let Ok(number) = number.parse::<usize>()
         {
-            let modules: Vec<String> = modules.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            let modules: Vec<String> = modules
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
             documented.push((number, modules));
         }
     }
     let rows = ROWS.iter().enumerate().rev();
-    let rows: Vec<_> =
-        rows.map(|(number, row)| (number, row.iter().map(|name| (*name).to_owned()).collect())).collect();
+    let rows: Vec<_> = rows
+        .map(|(number, row)| (number, row.iter().map(|name| (*name).to_owned()).collect()))
+        .collect();
     assert_eq!(documented, rows);
 }
 
@@ -348,14 +421,21 @@ fn what_goes_down_or_stays_in_the_module_is_allowed() {
         "pub(crate) struct X;",
         "/// See [`crate::web::Web`].\nfn f() {}",
     ] {
-        assert!(!refused(code), "{code}: {:?}", Uses::offences("limits/tree.rs", code));
+        assert!(
+            !refused(code),
+            "{code}: {:?}",
+            Uses::offences("limits/tree.rs", code)
+        );
     }
 }
 
 #[test]
 fn the_binary_uses_the_library_and_the_library_not_the_binary() {
     let main = |code| Uses::offences("main.rs", code);
-    assert_eq!(main("use mqtt_presence_exporter::{app, cli}; fn main() { crate::f(); }"), Vec::<String>::new());
+    assert_eq!(
+        main("use mqtt_presence_exporter::{app, cli}; fn main() { crate::f(); }"),
+        Vec::<String>::new()
+    );
     assert!(!Uses::offences("cli.rs", "fn f() { crate::main::f(); }").is_empty());
     assert!(Uses::offences("cli.rs", "use crate::app;").is_empty());
     assert_eq!(

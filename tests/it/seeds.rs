@@ -22,13 +22,18 @@ use crate::support::{fleet, source};
 /// Runs every seed of `target`; how many there are.
 fn replay(target: &str, run: impl Fn(&[u8])) -> usize {
     let seeds = std::fs::read_dir(format!("fuzz/seeds/{target}")).expect("seeds");
-    seeds.map(|seed| run(&std::fs::read(seed.expect("a seed").path()).expect("bytes"))).count()
+    seeds
+        .map(|seed| run(&std::fs::read(seed.expect("a seed").path()).expect("bytes")))
+        .count()
 }
 
 /// Every secret of the seeds says of itself that it is to be hidden. (Fuzzing may put the words into
 /// an ID, which is not.)
 fn assert_hidden(shown: &[String]) {
-    assert!(shown.iter().all(|text| !text.contains("hidden-in-seed")), "{shown:?}");
+    assert!(
+        shown.iter().all(|text| !text.contains("hidden-in-seed")),
+        "{shown:?}"
+    );
 }
 
 #[test]

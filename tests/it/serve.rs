@@ -25,7 +25,10 @@ const PATIENT: ServeOptions = ServeOptions {
 };
 
 fn hello() -> Router {
-    Router::new().route("/{name}", get(async |axum::extract::Path(name): axum::extract::Path<String>| name))
+    Router::new().route(
+        "/{name}",
+        get(async |axum::extract::Path(name): axum::extract::Path<String>| name),
+    )
 }
 
 /// Answers when `release` gets a permit, and counts who `entered`.
@@ -42,7 +45,8 @@ fn held() -> (Router, Arc<Semaphore>, Arc<Semaphore>) {
 
 /// An answer that never ends.
 fn endless() -> Router {
-    let chunks = || futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 65536]));
+    let chunks =
+        || futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 65536]));
     Router::new().route("/", get(async move || Body::from_stream(chunks())))
 }
 
@@ -50,7 +54,10 @@ fn endless() -> Router {
 async fn pipelined_requests_are_answered_in_their_order() {
     let server = Server::start(hello(), PATIENT).await;
     let mut client = server.client().await;
-    let requests: String = ["/a", "/b", "/c"].iter().map(|path| request("GET", path, &[])).collect();
+    let requests: String = ["/a", "/b", "/c"]
+        .iter()
+        .map(|path| request("GET", path, &[]))
+        .collect();
     client.send(&(requests + "GET /d HT")).await;
     for name in ["a", "b", "c"] {
         assert_eq!(client.answer("GET").await.expect("an answer").text(), name);
@@ -64,7 +71,10 @@ async fn malformed_requests_end_their_connection_and_no_other() {
     let server = Server::start(hello(), PATIENT).await;
     let mut bystander = server.client().await;
     bystander.send(&request("GET", "/before", &[])).await;
-    assert_eq!(bystander.answer("GET").await.expect("an answer").status, 200);
+    assert_eq!(
+        bystander.answer("GET").await.expect("an answer").status,
+        200
+    );
     for malformed in [
         "\0\x01\x02\r\n\r\n",
         "GET\r\n\r\n",
@@ -82,17 +92,35 @@ async fn malformed_requests_end_their_connection_and_no_other() {
         client.closed().await;
     }
     bystander.send(&request("GET", "/after", &[])).await;
-    assert_eq!(bystander.answer("GET").await.expect("an answer").text(), "after");
+    assert_eq!(
+        bystander.answer("GET").await.expect("an answer").text(),
+        "after"
+    );
 }
 
 #[tokio::test]
 async fn a_head_may_be_large_but_not_too_large() {
     let server = Server::start(hello(), PATIENT).await;
     let long = |length: usize| format!("X-Long: {}", "x".repeat(length));
-    assert_eq!(server.request("GET", "/a", &[&long(8 * 1024)]).await.status, 200);
-    assert_eq!(server.request("GET", "/a", &vec!["X-Many: 1"; 90]).await.status, 200);
+    assert_eq!(
+        server.request("GET", "/a", &[&long(8 * 1024)]).await.status,
+        200
+    );
+    assert_eq!(
+        server
+            .request("GET", "/a", &vec!["X-Many: 1"; 90])
+            .await
+            .status,
+        200
+    );
 
-    assert_eq!(server.request("GET", "/a", &vec!["X-Many: 1"; 101]).await.status, 431);
+    assert_eq!(
+        server
+            .request("GET", "/a", &vec!["X-Many: 1"; 101])
+            .await
+            .status,
+        431
+    );
     let mut client = server.client().await;
     // Not one byte more than is read, so that the answer is not lost to a reset.
     let bomb = format!("GET / HTTP/1.1\r\n{}", long(64 * 1024));
@@ -103,7 +131,14 @@ async fn a_head_may_be_large_but_not_too_large() {
 
 #[tokio::test]
 async fn half_open_connections_are_dropped() {
-    let server = Server::start(hello(), ServeOptions { header_timeout: Duration::from_millis(500), ..PATIENT }).await;
+    let server = Server::start(
+        hello(),
+        ServeOptions {
+            header_timeout: Duration::from_millis(500),
+            ..PATIENT
+        },
+    )
+    .await;
     let mut used = server.client().await;
     used.send(&request("GET", "/a", &[])).await;
     used.answer("GET").await.expect("an answer");
@@ -123,7 +158,11 @@ async fn half_open_connections_are_dropped() {
 async fn a_client_that_never_reads_holds_up_nobody_and_is_dropped() {
     let server = Server::start(
         endless().merge(hello()),
-        ServeOptions { write_timeout: Duration::from_secs(1), max_connections: 2, ..PATIENT },
+        ServeOptions {
+            write_timeout: Duration::from_secs(1),
+            max_connections: 2,
+            ..PATIENT
+        },
     )
     .await;
     let mut deaf = server.client().await;
@@ -134,7 +173,9 @@ async fn a_client_that_never_reads_holds_up_nobody_and_is_dropped() {
     let both = async || {
         let (mut one, mut other) = (server.client().await, server.client().await);
         for client in [&mut other, &mut one] {
-            if client.try_send(&request("GET", "/a", &[])).await.is_err() || client.answer("GET").await.is_none() {
+            if client.try_send(&request("GET", "/a", &[])).await.is_err()
+                || client.answer("GET").await.is_none()
+            {
                 return false;
             }
         }
@@ -146,7 +187,14 @@ async fn a_client_that_never_reads_holds_up_nobody_and_is_dropped() {
 
 #[tokio::test]
 async fn at_the_cap_the_connection_that_has_waited_longest_makes_room() {
-    let server = Server::start(hello(), ServeOptions { max_connections: 3, ..PATIENT }).await;
+    let server = Server::start(
+        hello(),
+        ServeOptions {
+            max_connections: 3,
+            ..PATIENT
+        },
+    )
+    .await;
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut client = server.client().await;
@@ -168,26 +216,46 @@ async fn at_the_cap_the_connection_that_has_waited_longest_makes_room() {
 #[tokio::test]
 async fn at_the_cap_a_connection_waits_while_each_has_a_request_in_flight() {
     let (router, entered, release) = held();
-    let server = Server::start(router.merge(hello()), ServeOptions { max_connections: 2, ..PATIENT }).await;
+    let server = Server::start(
+        router.merge(hello()),
+        ServeOptions {
+            max_connections: 2,
+            ..PATIENT
+        },
+    )
+    .await;
     let mut busy = [server.client().await, server.client().await];
     for client in &mut busy {
         client.send(&request("GET", "/", &[])).await;
     }
-    soon(entered.acquire_many(2)).await.expect("never closed").forget();
+    soon(entered.acquire_many(2))
+        .await
+        .expect("never closed")
+        .forget();
     let mut third = server.client().await;
     third.send(&request("GET", "/", &[])).await;
     // Whatever was going to happen has happened by now; there is nothing else to wait for.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(entered.available_permits(), 0, "it was not served");
     release.add_permits(1);
-    soon(entered.acquire()).await.expect("never closed").forget();
+    soon(entered.acquire())
+        .await
+        .expect("never closed")
+        .forget();
     release.add_permits(2);
     assert_eq!(third.answer("GET").await.expect("an answer").text(), "done");
 }
 
 #[tokio::test]
 async fn thousands_of_idle_and_half_open_connections_leave_room() {
-    let server = Server::start(hello(), ServeOptions { max_connections: 100, ..PATIENT }).await;
+    let server = Server::start(
+        hello(),
+        ServeOptions {
+            max_connections: 100,
+            ..PATIENT
+        },
+    )
+    .await;
     let mut crowd = Vec::new();
     for n in 0..2000 {
         let mut client = server.client().await;
@@ -214,7 +282,9 @@ async fn thousands_of_idle_and_half_open_connections_leave_room() {
 async fn a_request_without_end_is_answered_and_not_read() {
     let server = Server::start(hello(), PATIENT).await;
     let mut client = server.client().await;
-    client.send("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client
+        .send("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     soon(async { while client.try_send(&chunk).await.is_ok() {} }).await;
     assert_eq!(server.get("/b").await.text(), "b");
@@ -224,20 +294,33 @@ async fn a_request_without_end_is_answered_and_not_read() {
 async fn shutdown_lets_a_request_in_flight_end() {
     let (router, entered, release) = held();
     let server = Server::start(router, PATIENT).await;
-    let (mut idle, mut unused, mut busy) = (server.client().await, server.client().await, server.client().await);
+    let (mut idle, mut unused, mut busy) = (
+        server.client().await,
+        server.client().await,
+        server.client().await,
+    );
     release.add_permits(1);
     idle.send(&request("GET", "/", &[])).await;
     idle.answer("GET").await.expect("an answer");
     busy.send(&request("GET", "/", &[])).await;
-    soon(entered.acquire_many(2)).await.expect("never closed").forget();
+    soon(entered.acquire_many(2))
+        .await
+        .expect("never closed")
+        .forget();
 
     server.shutdown.cancel();
     idle.closed().await;
     unused.closed().await;
-    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "nobody listens any more"
+    );
     release.add_permits(1);
     let answer = busy.answer("GET").await.expect("an answer");
-    assert_eq!((answer.text(), answer.header("connection")), ("done", Some("close")));
+    assert_eq!(
+        (answer.text(), answer.header("connection")),
+        ("done", Some("close"))
+    );
     busy.closed().await;
     server.ended().await;
 }
@@ -245,12 +328,18 @@ async fn shutdown_lets_a_request_in_flight_end() {
 #[tokio::test]
 async fn shutdown_does_not_wait_forever() {
     let (router, entered, _release) = held();
-    let options = ServeOptions { drain_timeout: Duration::from_millis(50), ..PATIENT };
+    let options = ServeOptions {
+        drain_timeout: Duration::from_millis(50),
+        ..PATIENT
+    };
     let server = Server::start(router.nest("/endless", endless()), options).await;
     let (mut stuck, mut deaf) = (server.client().await, server.client().await);
     stuck.send(&request("GET", "/", &[])).await;
     deaf.send(&request("GET", "/endless", &[])).await;
-    soon(entered.acquire()).await.expect("never closed").forget();
+    soon(entered.acquire())
+        .await
+        .expect("never closed")
+        .forget();
     server.shutdown.cancel();
     server.ended().await;
     assert!(stuck.answer("GET").await.is_none());
@@ -259,8 +348,12 @@ async fn shutdown_does_not_wait_forever() {
 
 #[tokio::test]
 async fn several_listeners_are_one_server() {
-    let listeners = [listen("127.0.0.1:0").await.expect("bound"), listen("127.0.0.1:0").await.expect("bound")];
-    let addresses = [&listeners[0], &listeners[1]].map(|listener| listener.local_addr().expect("bound"));
+    let listeners = [
+        listen("127.0.0.1:0").await.expect("bound"),
+        listen("127.0.0.1:0").await.expect("bound"),
+    ];
+    let addresses =
+        [&listeners[0], &listeners[1]].map(|listener| listener.local_addr().expect("bound"));
     let shutdown = CancellationToken::new();
     let service = TowerToHyperService::new(hello());
     let server = tokio::spawn(serve(listeners.into(), service, PATIENT, shutdown.clone()));

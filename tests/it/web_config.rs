@@ -18,7 +18,9 @@ fn fixtures(folder: &str) -> (TempDir, Vec<PathBuf>) {
     authority.server().write(temporary.path(), "client");
     authority.identity.write(temporary.path(), "ca");
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(Path::new("tests/data/web_config").join(folder)).expect("the fixtures are there") {
+    for entry in std::fs::read_dir(Path::new("tests/data/web_config").join(folder))
+        .expect("the fixtures are there")
+    {
         let from = entry.expect("a file").path();
         let to = temporary.path().join(from.file_name().expect("a name"));
         std::fs::copy(&from, &to).expect("copied");
@@ -34,7 +36,10 @@ fn told(folder: &str, outcome: impl Fn(&Path) -> String) -> String {
     let mut told = String::new();
     for file in &files {
         let text = outcome(file).replace(&format!("{}/", temporary.path().display()), "");
-        assert!(!text.contains("not-a-secret") && !text.contains("QOauhQ"), "a secret in {text}");
+        assert!(
+            !text.contains("not-a-secret") && !text.contains("QOauhQ"),
+            "a secret in {text}"
+        );
         writeln!(told, "{text}\n").expect("a String");
     }
     told
@@ -61,7 +66,11 @@ fn what_the_tls_library_does_not_do_is_refused_with_the_reason() {
 fn what_the_toolkit_takes_is_taken() {
     let taken = told("good", |file| match Edge::load(file, Clock::system()) {
         Ok((edge, warnings)) => {
-            let secured = if edge.tls().is_some() { "secured" } else { "not secured" };
+            let secured = if edge.tls().is_some() {
+                "secured"
+            } else {
+                "not secured"
+            };
             let mut told = format!("{}: {secured}", file.display());
             for warning in warnings {
                 write!(told, "\n{warning}").expect("a String");
@@ -75,7 +84,10 @@ fn what_the_toolkit_takes_is_taken() {
 
 #[test]
 fn a_file_that_is_not_there_is_told() {
-    assert_eq!(refusal(Path::new("nowhere/web.yml")), "nowhere/web.yml: the file does not exist; check the path");
+    assert_eq!(
+        refusal(Path::new("nowhere/web.yml")),
+        "nowhere/web.yml: the file does not exist; check the path"
+    );
 }
 
 #[test]
@@ -83,11 +95,19 @@ fn keys_that_cannot_be_used_are_told_apart() {
     let (temporary, _) = fixtures("good");
     let folder = temporary.path();
     let file = folder.join("tls.yml");
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let garbage = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    for (key, reason) in [(encrypted, "is encrypted"), (garbage, "RSA of 2,048"), ("", "has no private key")] {
+    for (key, reason) in [
+        (encrypted, "is encrypted"),
+        (garbage, "RSA of 2,048"),
+        ("", "has no private key"),
+    ] {
         std::fs::write(folder.join("server.key"), key).expect("written");
         let told = refusal(&file);
-        assert!(told.contains(": tls_server_config.key_file: ") && told.contains(reason), "{told}");
+        assert!(
+            told.contains(": tls_server_config.key_file: ") && told.contains(reason),
+            "{told}"
+        );
     }
 }

@@ -7,24 +7,44 @@ use crate::aliyun::ERROR_LABELS;
 use crate::presence::{ErrorClass, ThrottledLayer};
 
 fn reply(status: u16, body: &str) -> Reply<'_> {
-    Reply { status, retry_after: None, body: body.as_bytes() }
+    Reply {
+        status,
+        retry_after: None,
+        body: body.as_bytes(),
+    }
 }
 
 fn single(status: u16, body: &str) -> Result<bool, (ErrorClass, &'static str)> {
-    decode_single(reply(status, body)).map(|answer| answer.value).map_err(|failure| (failure.class, failure.label))
+    decode_single(reply(status, body))
+        .map(|answer| answer.value)
+        .map_err(|failure| (failure.class, failure.label))
 }
 
 fn batch(body: &str, asked: &[&str]) -> Vec<(String, bool)> {
     let answer = decode_batch(reply(200, body), asked).expect("an answer");
-    answer.value.into_iter().map(|entry| (entry.client, entry.online)).collect()
+    answer
+        .value
+        .into_iter()
+        .map(|entry| (entry.client, entry.online))
+        .collect()
 }
 
 #[test]
 fn a_boolean_is_the_only_status() {
-    let answer = decode_single(reply(200, r#"{"RequestId":"R-1","OnlineStatus":true}"#)).expect("an answer");
-    assert_eq!((answer.value, answer.request_id.as_deref()), (true, Some("R-1")));
+    let answer =
+        decode_single(reply(200, r#"{"RequestId":"R-1","OnlineStatus":true}"#)).expect("an answer");
+    assert_eq!(
+        (answer.value, answer.request_id.as_deref()),
+        (true, Some("R-1"))
+    );
     assert_eq!(single(200, r#"{"OnlineStatus":false}"#), Ok(false));
-    assert_eq!(single(200, r#"{"OnlineStatus":false,"RequestId":null,"New":{"key":[1]}}"#), Ok(false));
+    assert_eq!(
+        single(
+            200,
+            r#"{"OnlineStatus":false,"RequestId":null,"New":{"key":[1]}}"#
+        ),
+        Ok(false)
+    );
 
     for body in [
         r"{}",
@@ -40,19 +60,36 @@ fn a_boolean_is_the_only_status() {
         "false",
         "\u{feff}{\"OnlineStatus\":false}",
     ] {
-        let Err((class, _)) = single(200, body) else { panic!("{body} is taken for a status") };
+        let Err((class, _)) = single(200, body) else {
+            panic!("{body} is taken for a status")
+        };
         assert_eq!(class, ErrorClass::Transient, "{body}");
     }
-    assert_eq!(single(200, r#"{"OnlineStatus":fal"#), Err((ErrorClass::Transient, "decode")));
+    assert_eq!(
+        single(200, r#"{"OnlineStatus":fal"#),
+        Err((ErrorClass::Transient, "decode"))
+    );
 }
 
 #[test]
 fn a_success_that_carries_an_error_is_that_error() {
-    let throttled = ErrorClass::Throttled { layer: ThrottledLayer::Account, retry_after: None };
-    assert_eq!(single(200, r#"{"OnlineStatus":false,"Code":"Throttling.User"}"#), Err((throttled, "Throttling.User")));
-    assert_eq!(single(200, r#"{"OnlineStatus":false,"Code":"Unheard"}"#), Err((ErrorClass::Transient, "other")));
+    let throttled = ErrorClass::Throttled {
+        layer: ThrottledLayer::Account,
+        retry_after: None,
+    };
+    assert_eq!(
+        single(200, r#"{"OnlineStatus":false,"Code":"Throttling.User"}"#),
+        Err((throttled, "Throttling.User"))
+    );
+    assert_eq!(
+        single(200, r#"{"OnlineStatus":false,"Code":"Unheard"}"#),
+        Err((ErrorClass::Transient, "other"))
+    );
     assert_eq!(single(200, r#"{"OnlineStatus":true,"Code":200}"#), Ok(true));
-    assert_eq!(single(200, r#"{"OnlineStatus":true,"Code":"OK"}"#), Ok(true));
+    assert_eq!(
+        single(200, r#"{"OnlineStatus":true,"Code":"OK"}"#),
+        Ok(true)
+    );
 }
 
 #[test]
@@ -75,9 +112,18 @@ fn a_batch_is_about_those_who_were_asked_for() {
 
 #[test]
 fn a_batch_without_a_list_says_nothing() {
-    for body in [r"{}", r#"{"OnlineStatusList":null}"#, r#"{"OnlineStatusList":{}}"#, r#"{"OnlineStatusList":[{}]}"#] {
+    for body in [
+        r"{}",
+        r#"{"OnlineStatusList":null}"#,
+        r#"{"OnlineStatusList":{}}"#,
+        r#"{"OnlineStatusList":[{}]}"#,
+    ] {
         let failure = decode_batch(reply(200, body), &["a"]).expect_err(body);
-        assert_eq!((failure.class, failure.label), (ErrorClass::Transient, "decode"), "{body}");
+        assert_eq!(
+            (failure.class, failure.label),
+            (ErrorClass::Transient, "decode"),
+            "{body}"
+        );
     }
 }
 
@@ -99,19 +145,36 @@ fn errors_are_read_in_every_form() {
 #[test]
 fn what_is_no_error_of_the_apis_is_judged_by_its_status() {
     let page = "<html><body>Bad gateway</body></html>";
-    assert_eq!(single(502, page), Err((ErrorClass::Transient, "http_status")));
+    assert_eq!(
+        single(502, page),
+        Err((ErrorClass::Transient, "http_status"))
+    );
     assert_eq!(single(500, ""), Err((ErrorClass::Transient, "http_status")));
-    assert_eq!(single(403, page), Err((ErrorClass::Terminal, "http_status")));
+    assert_eq!(
+        single(403, page),
+        Err((ErrorClass::Terminal, "http_status"))
+    );
     assert_eq!(single(302, ""), Err((ErrorClass::Terminal, "http_status")));
     assert_eq!(single(200, page), Err((ErrorClass::Transient, "decode")));
     assert_eq!(single(200, ""), Err((ErrorClass::Transient, "decode")));
     assert_eq!(single(204, ""), Err((ErrorClass::Transient, "decode")));
     // An error of the API's that was cut: its code is not known, so that it decides nothing.
-    assert_eq!(single(403, r#"{"Code":"NoPerm"#), Err((ErrorClass::Transient, "decode")));
+    assert_eq!(
+        single(403, r#"{"Code":"NoPerm"#),
+        Err((ErrorClass::Transient, "decode"))
+    );
 
     let wait = Some(Duration::from_millis(1500));
-    let failure = decode_single(Reply { status: 429, retry_after: wait, body: b"" }).expect_err("429");
-    let class = ErrorClass::Throttled { layer: ThrottledLayer::Account, retry_after: wait };
+    let failure = decode_single(Reply {
+        status: 429,
+        retry_after: wait,
+        body: b"",
+    })
+    .expect_err("429");
+    let class = ErrorClass::Throttled {
+        layer: ThrottledLayer::Account,
+        retry_after: wait,
+    };
     assert_eq!((failure.class, failure.label), (class, "http_status"));
 }
 

@@ -17,16 +17,25 @@ pub(super) struct AccessKey {
 
 impl AccessKey {
     pub(super) fn new(id: &str, secret: &SecretSource) -> Self {
-        Self { id: id.to_owned(), secret: secret.clone() }
+        Self {
+            id: id.to_owned(),
+            secret: secret.clone(),
+        }
     }
 
     async fn secret(&self) -> Result<Secret, FetchError> {
         match &self.secret {
             SecretSource::Inline(secret) => Ok(secret.clone()),
             SecretSource::File(path) => {
-                let text = tokio::fs::read_to_string(path).await.map(Zeroizing::new).map_err(|error| {
-                    FetchError::Failed(format!("cannot read the access key secret in {}: {error}", path.display()))
-                })?;
+                let text = tokio::fs::read_to_string(path)
+                    .await
+                    .map(Zeroizing::new)
+                    .map_err(|error| {
+                        FetchError::Failed(format!(
+                            "cannot read the access key secret in {}: {error}",
+                            path.display()
+                        ))
+                    })?;
                 if text.trim().is_empty() {
                     return Err(FetchError::Failed(format!("{} is empty", path.display())));
                 }

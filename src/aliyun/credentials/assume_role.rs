@@ -21,7 +21,11 @@ impl AssumeRole {
     /// The caller's own credentials are fetched anew each time: they are needed for one request an
     /// hour.
     async fn assume(&self) -> Result<Fetched, FetchError> {
-        let caller = self.caller.fetch().await.map_err(|error| error.of(self.caller.kind()))?;
+        let caller = self
+            .caller
+            .fetch()
+            .await
+            .map_err(|error| error.of(self.caller.kind()))?;
         self.sts.assume(&self.role, &caller.credentials).await
     }
 }

@@ -15,7 +15,10 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(links: Vec<Box<dyn Fetch>>) -> Self {
-        Self { links, worked: AtomicUsize::new(usize::MAX) }
+        Self {
+            links,
+            worked: AtomicUsize::new(usize::MAX),
+        }
     }
 
     /// A source that is configured and fails ends the chain: the next one might be another
@@ -32,7 +35,8 @@ impl Chain {
                 Err(why) => why,
             };
             attempts.push(format!("{}: {why}", link.kind()));
-            if matches!(why, FetchError::Failed(_)) || self.worked.load(Ordering::Relaxed) == index {
+            if matches!(why, FetchError::Failed(_)) || self.worked.load(Ordering::Relaxed) == index
+            {
                 return Err(FetchError::Failed(attempts.join("; ")));
             }
         }

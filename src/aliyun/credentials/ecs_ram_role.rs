@@ -29,12 +29,21 @@ pub(super) struct EcsRamRole {
 
 impl EcsRamRole {
     pub(super) fn new(role: Option<&str>, endpoint: Option<&Url>, tools: &Tools) -> Self {
-        let role = role.or_else(|| tools.env.get("ALIBABA_CLOUD_ECS_METADATA")).map(str::to_owned);
-        let is_true = |name| tools.env.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let role = role
+            .or_else(|| tools.env.get("ALIBABA_CLOUD_ECS_METADATA"))
+            .map(str::to_owned);
+        let is_true = |name| {
+            tools
+                .env
+                .get(name)
+                .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        };
         Self {
             named: role.is_some() || endpoint.is_some(),
             role,
-            endpoint: endpoint.cloned().unwrap_or_else(|| Url::parse(ENDPOINT).expect("a URL")),
+            endpoint: endpoint
+                .cloned()
+                .unwrap_or_else(|| Url::parse(ENDPOINT).expect("a URL")),
             disabled: is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED"),
             without_token: !is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
             service: Service::new("the metadata service", Route::Link, Patience::LINK, tools),
@@ -43,7 +52,9 @@ impl EcsRamRole {
 
     async fn ask(&self) -> Result<Fetched, FetchError> {
         if self.disabled {
-            return Err(FetchError::NotConfigured("ALIBABA_CLOUD_ECS_METADATA_DISABLED is true".to_owned()));
+            return Err(FetchError::NotConfigured(
+                "ALIBABA_CLOUD_ECS_METADATA_DISABLED is true".to_owned(),
+            ));
         }
         let token = self.token().await?;
         let role = match &self.role {
@@ -52,19 +63,29 @@ impl EcsRamRole {
         };
         let reply = self.get(&role, token.as_ref()).await?;
         if reply.status != 200 {
-            return Err(self.failed(&format!("HTTP status {} for the role `{role}`", reply.status)));
+            return Err(self.failed(&format!(
+                "HTTP status {} for the role `{role}`",
+                reply.status
+            )));
         }
         let issued = issued::from_service(&reply.body).map_err(|why| self.failed(&why))?;
-        Ok(Fetched { credentials: issued.credentials, expires: Some(reply.by_our_clock(issued.expires)) })
+        Ok(Fetched {
+            credentials: issued.credentials,
+            expires: Some(reply.by_our_clock(issued.expires)),
+        })
     }
 
     /// The token that a process on another host, which this one forwards for, could not have got.
     /// `None` where the service gives none and may be asked without.
     async fn token(&self) -> Result<Option<HeaderValue>, FetchError> {
         let mut request = Request::new(Method::PUT, self.url(&["latest", "api", "token"]));
-        request.headers_mut().insert(TOKEN_TTL, HeaderValue::from_static("21600"));
+        request
+            .headers_mut()
+            .insert(TOKEN_TTL, HeaderValue::from_static("21600"));
         let why = match self.service.exchange(request).await {
-            Ok(Reply { status: 200, body, .. }) => match HeaderValue::from_bytes(body.trim_ascii()) {
+            Ok(Reply {
+                status: 200, body, ..
+            }) => match HeaderValue::from_bytes(body.trim_ascii()) {
                 Ok(mut token) if !token.is_empty() => {
                     token.set_sensitive(true);
                     return Ok(Some(token));
@@ -77,7 +98,11 @@ impl EcsRamRole {
             Err(Trouble::Unreachable(why)) => return Err(FetchError::NotConfigured(why)),
             Err(trouble) => trouble.into(),
         };
-        if self.without_token { Ok(None) } else { Err(why) }
+        if self.without_token {
+            Ok(None)
+        } else {
+            Err(why)
+        }
     }
 
     async fn role(&self, token: Option<&HeaderValue>) -> Result<String, FetchError> {
@@ -86,20 +111,33 @@ impl EcsRamRole {
         let role = text.lines().next().unwrap_or_default().trim();
         let fits = |c: char| c.is_ascii_alphanumeric() || ".@_-".contains(c);
         match reply.status {
-            200 if !role.is_empty() && role.len() <= 64 && role.chars().all(fits) => Ok(role.to_owned()),
+            200 if !role.is_empty() && role.len() <= 64 && role.chars().all(fits) => {
+                Ok(role.to_owned())
+            }
             200 => Err(self.failed("what came is no name of a role")),
             404 => {
-                let why = format!("{}: this instance has no RAM role", self.service.at(&self.endpoint));
-                Err(if self.named { FetchError::Failed(why) } else { FetchError::NotConfigured(why) })
+                let why = format!(
+                    "{}: this instance has no RAM role",
+                    self.service.at(&self.endpoint)
+                );
+                Err(if self.named {
+                    FetchError::Failed(why)
+                } else {
+                    FetchError::NotConfigured(why)
+                })
             }
-            status => Err(self.failed(&format!("HTTP status {status} instead of the name of a role"))),
+            status => Err(self.failed(&format!(
+                "HTTP status {status} instead of the name of a role"
+            ))),
         }
     }
 
     async fn get(&self, role: &str, token: Option<&HeaderValue>) -> Result<Reply, FetchError> {
         let url = self.url(&["latest", "meta-data", "ram", "security-credentials", role]);
         let mut request = Request::new(Method::GET, url);
-        request.headers_mut().extend(token.map(|token| (TOKEN, token.clone())));
+        request
+            .headers_mut()
+            .extend(token.map(|token| (TOKEN, token.clone())));
         Ok(self.service.exchange(request).await?)
     }
 

@@ -34,12 +34,18 @@ impl Fetch for EnvVariables {
     /// One variable without the other is a mistake, and worth more than a silent step to whatever
     /// else is configured.
     fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
-        let half = |set, unset| Err(FetchError::Failed(format!("{set} is set, but {unset} is not")));
+        let half = |set, unset| {
+            Err(FetchError::Failed(format!(
+                "{set} is set, but {unset} is not"
+            )))
+        };
         let fetched = match (&self.id, &self.secret) {
             (Some(id), Some(secret)) => Credentials::new(id, secret, self.token.as_ref()),
             (Some(_), None) => half(ID, SECRET),
             (None, Some(_)) => half(SECRET, ID),
-            (None, None) => Err(FetchError::NotConfigured(format!("{ID} and {SECRET} are not set"))),
+            (None, None) => Err(FetchError::NotConfigured(format!(
+                "{ID} and {SECRET} are not set"
+            ))),
         };
         Box::pin(async move { Ok(fetched?.into()) })
     }

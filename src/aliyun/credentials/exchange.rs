@@ -30,9 +30,15 @@ pub(super) struct Patience {
 
 impl Patience {
     /// As the vendor's SDKs have it for services on the network.
-    pub(super) const NETWORK: Self = Self { connect: Duration::from_secs(5), answer: Duration::from_secs(10) };
+    pub(super) const NETWORK: Self = Self {
+        connect: Duration::from_secs(5),
+        answer: Duration::from_secs(10),
+    };
     /// And for those on the link.
-    pub(super) const LINK: Self = Self { connect: Duration::from_secs(1), answer: Duration::from_secs(1) };
+    pub(super) const LINK: Self = Self {
+        connect: Duration::from_secs(1),
+        answer: Duration::from_secs(1),
+    };
 }
 
 /// A service, and what is needed to ask it.
@@ -73,7 +79,13 @@ impl From<Trouble> for FetchError {
 
 impl Service {
     pub(super) fn new(name: &'static str, route: Route, patience: Patience, tools: &Tools) -> Self {
-        Self { name, route, patience, clock: tools.clock, ca_file: tools.ca_file.clone() }
+        Self {
+            name,
+            route,
+            patience,
+            clock: tools.clock,
+            ca_file: tools.ca_file.clone(),
+        }
     }
 
     /// The service at `url` in words, without the path and the query, which may hold a secret.
@@ -86,32 +98,61 @@ impl Service {
     pub(super) async fn exchange(&self, request: Request) -> Result<Reply, Trouble> {
         let who = self.at(request.url());
         let broken = |why: &dyn std::fmt::Display| Trouble::Broken(format!("{who}: {why}"));
-        let client = self.client(request.url().clone()).await.map_err(|why| broken(&why))?;
+        let client = self
+            .client(request.url().clone())
+            .await
+            .map_err(|why| broken(&why))?;
         let response = tokio::time::timeout(self.patience.connect + self.patience.answer, async {
             let response = client.execute(request).await.map_err(|error| {
                 let why = format!("{who}: {}", transport::no_answer(&error).message());
-                if error.is_connect() { Trouble::Unreachable(why) } else { Trouble::Broken(why) }
+                if error.is_connect() {
+                    Trouble::Unreachable(why)
+                } else {
+                    Trouble::Broken(why)
+                }
             })?;
             let received = self.clock.now();
-            let clocks = transport::server_date(response.headers()).map(|server| (server, received));
+            let clocks =
+                transport::server_date(response.headers()).map(|server| (server, received));
             let status = response.status().as_u16();
-            let body = transport::body(response).await.map_err(|failure| broken(&failure.message()))?;
-            Ok(Reply { status, clocks, body: Zeroizing::new(body) })
+            let body = transport::body(response)
+                .await
+                .map_err(|failure| broken(&failure.message()))?;
+            Ok(Reply {
+                status,
+                clocks,
+                body: Zeroizing::new(body),
+            })
         });
-        response.await.unwrap_or_else(|_| Err(broken(&format_args!("no answer within {:?}", self.patience.answer))))
+        response.await.unwrap_or_else(|_| {
+            Err(broken(&format_args!(
+                "no answer within {:?}",
+                self.patience.answer
+            )))
+        })
     }
 
     /// The certificates of the system are read only for `https`, and that takes a while.
     async fn client(&self, url: Url) -> Result<reqwest::Client, String> {
-        let told = |error: ClientError| causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let told = |error: ClientError| {
+            causes(&error)
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(": ")
+        };
         let connect = self.patience.connect;
         match self.route {
             Route::Link => direct_client(connect).map_err(told),
             Route::Usual if url.scheme() == "http" => client([&url], None, connect).map_err(told),
             Route::Usual => {
                 let ca_file = self.ca_file.clone();
-                let built = tokio::task::spawn_blocking(move || client([&url], ca_file.as_deref(), connect));
-                built.await.map_err(|error| error.to_string())?.map_err(told)
+                let built = tokio::task::spawn_blocking(move || {
+                    client([&url], ca_file.as_deref(), connect)
+                });
+                built
+                    .await
+                    .map_err(|error| error.to_string())?
+                    .map_err(told)
             }
         }
     }
@@ -123,7 +164,9 @@ impl Reply {
     pub(super) fn by_our_clock(&self, expires: Timestamp) -> Timestamp {
         const SAME: Duration = Duration::from_secs(60);
         match self.clocks {
-            Some((server, ours)) if server.since(ours).max(ours.since(server)) > SAME => ours + expires.since(server),
+            Some((server, ours)) if server.since(ours).max(ours.since(server)) > SAME => {
+                ours + expires.since(server)
+            }
             _ => expires,
         }
     }

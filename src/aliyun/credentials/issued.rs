@@ -50,7 +50,9 @@ struct Keys {
 /// "`AssumeRoleWithOIDC`"). An error says what is wrong, and nothing of what stands there.
 pub fn from_sts(body: &[u8]) -> Result<Issued, String> {
     let FromSts { credentials } = parse(body)?;
-    credentials.ok_or("the answer has no `Credentials`")?.check()
+    credentials
+        .ok_or("the answer has no `Credentials`")?
+        .check()
 }
 
 /// Understands an answer of a metadata service or a credentials URI. An error says what is wrong,
@@ -59,7 +61,9 @@ pub fn from_service(body: &[u8]) -> Result<Issued, String> {
     let FromService { code, keys } = parse(body)?;
     match code.as_deref() {
         Some("Success") => keys.check(),
-        Some(code) if code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'.') => {
+        Some(code)
+            if code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'.') =>
+        {
             Err(format!("the answer's `Code` is `{code}`, not `Success`"))
         }
         Some(_) => Err("the answer's `Code` is not `Success`".to_owned()),
@@ -70,22 +74,32 @@ pub fn from_service(body: &[u8]) -> Result<Issued, String> {
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     // The place is enough: what stands there may be a secret.
     serde_json::from_slice(body).map_err(|error| {
-        format!("the answer is not the expected JSON (line {}, column {})", error.line(), error.column())
+        format!(
+            "the answer is not the expected JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        )
     })
 }
 
 impl Keys {
     fn check(self) -> Result<Issued, String> {
         let there = |value: Option<String>, name: &str| {
-            value.filter(|value| !value.is_empty()).ok_or_else(|| format!("the answer has no `{name}`"))
+            value
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| format!("the answer has no `{name}`"))
         };
         let id = there(self.id, "AccessKeyId")?;
         let secret = Secret::new(there(self.secret, "AccessKeySecret")?);
         let token = Secret::new(there(self.token, "SecurityToken")?);
         let expires = parse_date(&there(self.expiration, "Expiration")?)
             .ok_or("the answer's `Expiration` is no time of the form `YYYY-MM-DDThh:mm:ssZ`")?;
-        let credentials = Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
-        Ok(Issued { credentials, expires })
+        let credentials =
+            Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
+        Ok(Issued {
+            credentials,
+            expires,
+        })
     }
 }
 
@@ -99,9 +113,13 @@ mod tests {
 
     #[test]
     fn both_shapes_are_understood() {
-        let sts = from_sts(format!(r#"{{"RequestId":"R","Credentials":{{{KEYS}}}}}"#).as_bytes()).expect("complete");
+        let sts = from_sts(format!(r#"{{"RequestId":"R","Credentials":{{{KEYS}}}}}"#).as_bytes())
+            .expect("complete");
         assert_eq!(sts.credentials.access_key_id(), "STS.id");
-        assert_eq!(sts.credentials.security_token().map(Secret::expose), Some("hidden-2"));
+        assert_eq!(
+            sts.credentials.security_token().map(Secret::expose),
+            Some("hidden-2")
+        );
         assert_eq!(sts.expires, Timestamp::from_millis(1_893_456_000_000));
         let service = format!(r#"{{"Code":"Success","LastUpdated":"x",{KEYS}}}"#);
         assert_eq!(from_service(service.as_bytes()), Ok(sts));
@@ -110,16 +128,30 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let told = |text: &str| from_service(text.as_bytes()).expect_err("incomplete");
-        assert_eq!(told("{"), "the answer is not the expected JSON (line 1, column 1)");
+        assert_eq!(
+            told("{"),
+            "the answer is not the expected JSON (line 1, column 1)"
+        );
         assert_eq!(told(&format!("{{{KEYS}}}")), "the answer has no `Code`");
-        assert_eq!(told(r#"{"Code":"Failed"}"#), "the answer's `Code` is `Failed`, not `Success`");
-        for name in ["AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration"] {
+        assert_eq!(
+            told(r#"{"Code":"Failed"}"#),
+            "the answer's `Code` is `Failed`, not `Success`"
+        );
+        for name in [
+            "AccessKeyId",
+            "AccessKeySecret",
+            "SecurityToken",
+            "Expiration",
+        ] {
             let without = format!(r#"{{"Code":"Success",{}}}"#, KEYS.replace(name, "Other"));
             assert_eq!(told(&without), format!("the answer has no `{name}`"));
         }
         let undated = format!(r#"{{"Code":"Success",{}}}"#, KEYS.replace("2030", "soon"));
         assert!(told(&undated).contains("`Expiration` is no time"));
-        assert_eq!(from_sts(b"{}"), Err("the answer has no `Credentials`".to_owned()));
+        assert_eq!(
+            from_sts(b"{}"),
+            Err("the answer has no `Credentials`".to_owned())
+        );
     }
 
     proptest! {

@@ -20,7 +20,9 @@ impl Credentials {
         let checked = |what: &str, text: &str| match text.trim() {
             "" => Err(FetchError::Failed(format!("the {what} is empty"))),
             text if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
-            _ => Err(FetchError::Failed(format!("the {what} has a character that no access key has"))),
+            _ => Err(FetchError::Failed(format!(
+                "the {what} has a character that no access key has"
+            ))),
         };
         let token = token.filter(|token| !token.expose().trim().is_empty());
         Ok(Self {
@@ -54,6 +56,8 @@ impl Credentials {
 impl fmt::Debug for Credentials {
     /// Says only whether they are temporary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("temporary", &self.security_token.is_some()).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("temporary", &self.security_token.is_some())
+            .finish_non_exhaustive()
     }
 }

@@ -41,16 +41,31 @@ impl Oidc {
         let in_env = |name| env.get(name).map(str::to_owned);
         let role_arn = given.role_arn.or_else(|| in_env(ROLE));
         let provider_arn = given.provider_arn.or_else(|| in_env(PROVIDER));
-        let token_file = given.token_file.or_else(|| in_env(TOKEN).map(PathBuf::from));
+        let token_file = given
+            .token_file
+            .or_else(|| in_env(TOKEN).map(PathBuf::from));
         let identity = match (role_arn, provider_arn, token_file) {
-            (Some(arn), Some(provider_arn), Some(token_file)) => {
-                Ok(Identity { role: Role::new(&arn, session, env), provider_arn, token_file })
-            }
+            (Some(arn), Some(provider_arn), Some(token_file)) => Ok(Identity {
+                role: Role::new(&arn, session, env),
+                provider_arn,
+                token_file,
+            }),
             (role, provider, token) => {
-                let missing = [(ROLE, role.is_none()), (PROVIDER, provider.is_none()), (TOKEN, token.is_none())];
-                let missing: Vec<_> = missing.iter().filter(|(_, missing)| *missing).map(|(name, _)| *name).collect();
+                let missing = [
+                    (ROLE, role.is_none()),
+                    (PROVIDER, provider.is_none()),
+                    (TOKEN, token.is_none()),
+                ];
+                let missing: Vec<_> = missing
+                    .iter()
+                    .filter(|(_, missing)| *missing)
+                    .map(|(name, _)| *name)
+                    .collect();
                 let are = if missing.len() == 1 { "is" } else { "are" };
-                Err(FetchError::NotConfigured(format!("{} {are} not set", missing.join(" and "))))
+                Err(FetchError::NotConfigured(format!(
+                    "{} {are} not set",
+                    missing.join(" and ")
+                )))
             }
         };
         Self { identity, sts }
@@ -58,7 +73,11 @@ impl Oidc {
 
     /// The cluster writes a new token long before the old one expires, so it is read each time.
     async fn assume(&self) -> Result<Fetched, FetchError> {
-        let Identity { role, provider_arn, token_file } = self.identity.as_ref().map_err(Clone::clone)?;
+        let Identity {
+            role,
+            provider_arn,
+            token_file,
+        } = self.identity.as_ref().map_err(Clone::clone)?;
         let token = read(token_file).await?;
         self.sts.assume_with_oidc(role, provider_arn, &token).await
     }
@@ -79,7 +98,9 @@ async fn read(file: &Path) -> Result<Secret, FetchError> {
     let text = tokio::fs::read_to_string(file)
         .await
         .map(Zeroizing::new)
-        .map_err(|error| FetchError::Failed(format!("cannot read the token in {shown}: {error}")))?;
+        .map_err(|error| {
+            FetchError::Failed(format!("cannot read the token in {shown}: {error}"))
+        })?;
     match text.trim() {
         "" => Err(FetchError::Failed(format!("{shown} is empty"))),
         token => Ok(Secret::new(token)),

@@ -72,25 +72,50 @@ enum Way {
 
 impl Profile {
     /// Looks where the vendor's SDKs look, in their order, unless `file` says where.
-    pub(super) fn new(name: Option<&str>, file: Option<&Path>, endpoints: &Endpoints, tools: &Tools) -> Self {
+    pub(super) fn new(
+        name: Option<&str>,
+        file: Option<&Path>,
+        endpoints: &Endpoints,
+        tools: &Tools,
+    ) -> Self {
         let env = &tools.env;
         let named = |path: PathBuf| File { path, named: true };
         let files = if let Some(file) = file {
             vec![named(file.to_owned())]
         } else {
             let home = env.get("HOME").map(Path::new);
-            let in_home = |file: &str| home.map(|home| File { path: home.join(file), named: false });
-            let cli_disabled =
-                env.get("ALIBABA_CLOUD_CLI_PROFILE_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-            let cli = if cli_disabled { None } else { in_home(".aliyun/config.json") };
+            let in_home = |file: &str| {
+                home.map(|home| File {
+                    path: home.join(file),
+                    named: false,
+                })
+            };
+            let cli_disabled = env
+                .get("ALIBABA_CLOUD_CLI_PROFILE_DISABLED")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+            let cli = if cli_disabled {
+                None
+            } else {
+                in_home(".aliyun/config.json")
+            };
             let sdk = match env.get("ALIBABA_CLOUD_CREDENTIALS_FILE") {
                 Some(file) => [Some(named(file.into())), None],
-                None => [in_home(".alibabacloud/credentials.ini"), in_home(".alibabacloud/credentials")],
+                None => [
+                    in_home(".alibabacloud/credentials.ini"),
+                    in_home(".alibabacloud/credentials"),
+                ],
             };
             cli.into_iter().chain(sdk.into_iter().flatten()).collect()
         };
-        let name = name.or_else(|| env.get("ALIBABA_CLOUD_PROFILE")).map(str::to_owned);
-        Self { name, files, endpoints: endpoints.clone(), tools: tools.clone() }
+        let name = name
+            .or_else(|| env.get("ALIBABA_CLOUD_PROFILE"))
+            .map(str::to_owned);
+        Self {
+            name,
+            files,
+            endpoints: endpoints.clone(),
+            tools: tools.clone(),
+        }
     }
 
     async fn search(&self) -> Result<Fetched, FetchError> {
@@ -104,13 +129,18 @@ impl Profile {
                     looked.push(format!("{shown} does not exist"));
                     continue;
                 }
-                Err(error) => return Err(FetchError::Failed(format!("cannot read {shown}: {error}"))),
+                Err(error) => {
+                    return Err(FetchError::Failed(format!("cannot read {shown}: {error}")));
+                }
             };
             any_file = true;
             let found = find(&text, self.name.as_deref());
             match found.map_err(|why| FetchError::Failed(format!("{shown}: {why}")))? {
                 Some(Found { name, way }) => {
-                    return self.go(way).await.map_err(|why| why.of(format_args!("{shown}: profile `{name}`")));
+                    return self
+                        .go(way)
+                        .await
+                        .map_err(|why| why.of(format_args!("{shown}: profile `{name}`")));
                 }
                 None => looked.push(match &self.name {
                     Some(name) => format!("{shown} has no profile `{name}`"),
@@ -124,7 +154,11 @@ impl Profile {
         let looked = looked.join(", ");
         // Somebody wants this very profile, and has files with others.
         let failed = self.name.is_some() && any_file;
-        Err(if failed { FetchError::Failed(looked) } else { FetchError::NotConfigured(looked) })
+        Err(if failed {
+            FetchError::Failed(looked)
+        } else {
+            FetchError::NotConfigured(looked)
+        })
     }
 
     async fn go(&self, way: Way) -> Result<Fetched, FetchError> {
@@ -138,18 +172,32 @@ impl Profile {
             Sts::new(Place { endpoint, ..place }, &self.tools)
         };
         Ok(match way {
-            Way::Key { id, secret, token } => Box::new(Fixed(Credentials::new(&id, &secret, token.as_ref())?)),
-            Way::EcsRamRole { role } => {
-                Box::new(EcsRamRole::new(role.as_deref(), self.endpoints.metadata.as_ref(), &self.tools))
+            Way::Key { id, secret, token } => {
+                Box::new(Fixed(Credentials::new(&id, &secret, token.as_ref())?))
             }
-            Way::Oidc { identity, session, place } => {
-                Box::new(Oidc::new(identity, &session, sts(place), &self.tools.env))
-            }
-            Way::AssumeRole { caller, role_arn, external_id, session, place } => {
+            Way::EcsRamRole { role } => Box::new(EcsRamRole::new(
+                role.as_deref(),
+                self.endpoints.metadata.as_ref(),
+                &self.tools,
+            )),
+            Way::Oidc {
+                identity,
+                session,
+                place,
+            } => Box::new(Oidc::new(identity, &session, sts(place), &self.tools.env)),
+            Way::AssumeRole {
+                caller,
+                role_arn,
+                external_id,
+                session,
+                place,
+            } => {
                 let in_env = || self.tools.env.get(oidc::ROLE).map(str::to_owned);
-                let role_arn =
-                    role_arn.or_else(in_env).ok_or_else(|| FetchError::Failed("it names no role".to_owned()))?;
-                let role = Role::new(&role_arn, &session, &self.tools.env).external_id(external_id.as_deref());
+                let role_arn = role_arn
+                    .or_else(in_env)
+                    .ok_or_else(|| FetchError::Failed("it names no role".to_owned()))?;
+                let role = Role::new(&role_arn, &session, &self.tools.env)
+                    .external_id(external_id.as_deref());
                 Box::new(AssumeRole::new(self.source(*caller)?, role, sts(place)))
             }
         })
@@ -189,7 +237,11 @@ impl Fetch for Fixed {
 /// nothing of what stands there that may be secret.
 pub fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with('{') { cli::find(text, name) } else { ini::find(text, name) }
+    if text.trim_start().starts_with('{') {
+        cli::find(text, name)
+    } else {
+        ini::find(text, name)
+    }
 }
 
 /// A name or a kind as it stands in a file, fit to be seen.

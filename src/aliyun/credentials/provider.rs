@@ -87,13 +87,21 @@ impl Provider {
         tools.metrics.touch_credentials(&name);
         let source = source(config, tools);
         let files = source.files();
-        let shared =
-            Arc::new(Shared { name, source, tools: tools.clone(), state: Mutex::default(), asked: Notify::new() });
+        let shared = Arc::new(Shared {
+            name,
+            source,
+            tools: tools.clone(),
+            state: Mutex::default(),
+            asked: Notify::new(),
+        });
         let watcher = (!files.is_empty()).then(|| {
             let shared = Arc::clone(&shared);
             AbortOnDropHandle::new(tokio::spawn(async move { shared.watch(files).await }))
         });
-        Self { shared, _watcher: watcher }
+        Self {
+            shared,
+            _watcher: watcher,
+        }
     }
 
     /// What it is called in logs and metrics.
@@ -116,7 +124,9 @@ impl Provider {
                     return Ok(credentials);
                 }
                 if let Some(why) = state.paused() {
-                    return Err(state.expired().map_or_else(|| why.clone(), |expired| why.clone().of(expired)));
+                    return Err(state
+                        .expired()
+                        .map_or_else(|| why.clone(), |expired| why.clone().of(expired)));
                 }
                 self.shared.start(&mut state)
             };
@@ -204,7 +214,11 @@ impl Shared {
 
     /// The fetch that is under way, begun now if there was none; it is cancelled when it has ended.
     fn start(self: &Arc<Self>, state: &mut State) -> CancellationToken {
-        if let Some(running) = state.running.as_ref().filter(|running| !running.is_cancelled()) {
+        if let Some(running) = state
+            .running
+            .as_ref()
+            .filter(|running| !running.is_cancelled())
+        {
             return running.clone();
         }
         let ended = CancellationToken::new();
@@ -219,8 +233,12 @@ impl Shared {
             };
             let fetched = match fetch.await {
                 Ok(Ok(fetched)) => fetched,
-                Ok(Err(_)) => Err(FetchError::Failed(format!("not there within {LONGEST_FETCH:?}"))),
-                Err(_) => Err(FetchError::Failed("the fetch failed by itself, please report this".to_owned())),
+                Ok(Err(_)) => Err(FetchError::Failed(format!(
+                    "not there within {LONGEST_FETCH:?}"
+                ))),
+                Err(_) => Err(FetchError::Failed(
+                    "the fetch failed by itself, please report this".to_owned(),
+                )),
             };
             shared.finish(fetched, replacing);
             drop(guard);
@@ -252,10 +270,22 @@ impl Shared {
         }
     }
 
-    fn keep(&self, state: &mut State, Fetched { credentials, expires }: Fetched, replacing: bool, now: Timestamp) {
+    fn keep(
+        &self,
+        state: &mut State,
+        Fetched {
+            credentials,
+            expires,
+        }: Fetched,
+        replacing: bool,
+        now: Timestamp,
+    ) {
         let name = self.name.as_str();
         let metrics = &self.tools.metrics;
-        metrics.credential_refreshes.with_label_values(&[name, "success"]).inc();
+        metrics
+            .credential_refreshes
+            .with_label_values(&[name, "success"])
+            .inc();
         let expiry = &metrics.credential_expiry_timestamp_seconds;
         match expires {
             Some(expires) => expiry.with_label_values(&[name]).set(expires.as_seconds()),
@@ -266,17 +296,33 @@ impl Shared {
             tracing::info!(credentials = name, "there are credentials again");
         }
         state.failures.ended(Instant::now(), |()| true);
-        let changed = state.kept.as_ref().is_none_or(|kept| *kept.credentials != credentials);
+        let changed = state
+            .kept
+            .as_ref()
+            .is_none_or(|kept| *kept.credentials != credentials);
         state.replaced += u64::from(replacing && changed);
         let until = expires.map_or_else(|| "revoked".to_owned(), format_date);
-        tracing::debug!(credentials = name, changed, valid_until = until, "fetched credentials");
-        let times = expires.map(|expires| (expires, schedule::renewal(now, expires, &self.tools.random)));
-        state.kept = Some(Kept { credentials: Arc::new(credentials), times });
+        tracing::debug!(
+            credentials = name,
+            changed,
+            valid_until = until,
+            "fetched credentials"
+        );
+        let times =
+            expires.map(|expires| (expires, schedule::renewal(now, expires, &self.tools.random)));
+        state.kept = Some(Kept {
+            credentials: Arc::new(credentials),
+            times,
+        });
     }
 
     fn fail(&self, state: &mut State, why: FetchError, now: Timestamp) {
         let name = self.name.as_str();
-        self.tools.metrics.credential_refreshes.with_label_values(&[name, "failure"]).inc();
+        self.tools
+            .metrics
+            .credential_refreshes
+            .with_label_values(&[name, "failure"])
+            .inc();
         if let Some(repeat) = state.failures.happened((), Instant::now()) {
             let again = match repeat {
                 Repeat::First => String::new(),
@@ -293,25 +339,37 @@ impl Shared {
         }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let until = Instant::now() + schedule::pause(in_a_row, &self.tools.random);
-        state.failure = Some(Failure { why, in_a_row, until });
+        state.failure = Some(Failure {
+            why,
+            in_a_row,
+            until,
+        });
     }
 }
 
 impl State {
     /// What is at hand, unless it has expired.
     fn valid(&self, now: Timestamp) -> Option<&Kept> {
-        self.kept.as_ref().filter(|kept| kept.times.is_none_or(|(expires, _)| now < expires))
+        self.kept
+            .as_ref()
+            .filter(|kept| kept.times.is_none_or(|(expires, _)| now < expires))
     }
 
     /// What is at hand and has expired, in words.
     fn expired(&self) -> Option<String> {
         let (expires, _) = self.kept.as_ref()?.times?;
-        Some(format!("the credentials expired at {}, and there are no new ones", format_date(expires)))
+        Some(format!(
+            "the credentials expired at {}, and there are no new ones",
+            format_date(expires)
+        ))
     }
 
     /// Why nothing is fetched now.
     fn paused(&self) -> Option<&FetchError> {
-        self.failure.as_ref().filter(|failure| Instant::now() < failure.until).map(|failure| &failure.why)
+        self.failure
+            .as_ref()
+            .filter(|failure| Instant::now() < failure.until)
+            .map(|failure| &failure.why)
     }
 }
 

@@ -27,7 +27,9 @@ pub(super) fn renewal(now: Timestamp, expires: Timestamp, random: &Random) -> Ti
 /// How long nothing is fetched after so many `failures` in a row: a random time from half of the
 /// pause up, so that a service that is down is not asked once for each call.
 pub(super) fn pause(failures: u32, random: &Random) -> Duration {
-    let pause = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+    let pause = FIRST_PAUSE
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(LONGEST_PAUSE);
     pause / 2 + random.part_of(pause / 2)
 }
 
@@ -50,7 +52,11 @@ mod tests {
     #[test]
     fn credentials_of_an_hour_are_renewed_a_quarter_of_an_hour_early() {
         assert_eq!(renewal_after(seconds(3600), 0), seconds(45 * 60));
-        assert_eq!(renewal_after(seconds(900), 0), seconds(450), "the shortest that the vendor gives");
+        assert_eq!(
+            renewal_after(seconds(900), 0),
+            seconds(450),
+            "the shortest that the vendor gives"
+        );
         assert_eq!(renewal_after(Duration::ZERO, 0), Duration::ZERO);
     }
 

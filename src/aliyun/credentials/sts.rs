@@ -53,7 +53,10 @@ pub(super) struct Sts {
 
 impl Role {
     pub(super) fn new(arn: &str, session: &Session, env: &Env) -> Self {
-        let name = session.name.as_deref().or_else(|| env.get("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
+        let name = session
+            .name
+            .as_deref()
+            .or_else(|| env.get("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
         Self {
             arn: arn.to_owned(),
             session: name.unwrap_or(SESSION_NAME).to_owned(),
@@ -65,12 +68,18 @@ impl Role {
 
     /// What the role's owner wants to hear from those who may assume it.
     pub(super) fn external_id(self, id: Option<&str>) -> Self {
-        Self { external_id: id.map(str::to_owned), ..self }
+        Self {
+            external_id: id.map(str::to_owned),
+            ..self
+        }
     }
 
     fn params(&self) -> Vec<(&'static str, &str)> {
-        let mut params =
-            vec![("RoleArn", &*self.arn), ("RoleSessionName", &*self.session), ("DurationSeconds", &*self.seconds)];
+        let mut params = vec![
+            ("RoleArn", &*self.arn),
+            ("RoleSessionName", &*self.session),
+            ("DurationSeconds", &*self.seconds),
+        ];
         params.extend(self.policy.as_deref().map(|policy| ("Policy", policy)));
         params.extend(self.external_id.as_deref().map(|id| ("ExternalId", id)));
         params
@@ -80,21 +89,32 @@ impl Role {
 impl Place {
     /// At `endpoint`, or where the environment says.
     pub(super) fn at(endpoint: Option<&Url>) -> Self {
-        Self { endpoint: endpoint.cloned(), ..Self::default() }
+        Self {
+            endpoint: endpoint.cloned(),
+            ..Self::default()
+        }
     }
 
     fn find(self, env: &Env) -> Result<Url, FetchError> {
         if let Some(endpoint) = self.endpoint {
             return Ok(endpoint);
         }
-        let in_env = || env.get("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED").is_some_and(|is| is.eq_ignore_ascii_case("true"));
-        let region = self.region.as_deref().or_else(|| env.get("ALIBABA_CLOUD_STS_REGION"));
+        let in_env = || {
+            env.get("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
+                .is_some_and(|is| is.eq_ignore_ascii_case("true"))
+        };
+        let region = self
+            .region
+            .as_deref()
+            .or_else(|| env.get("ALIBABA_CLOUD_STS_REGION"));
         let endpoint = match region {
             Some(region) if self.vpc.unwrap_or_else(in_env) => endpoint_of("sts-vpc", region),
             Some(region) => endpoint_of("sts", region),
             None => return Ok(Url::parse("https://sts.aliyuncs.com/").expect("a URL")),
         };
-        endpoint.map_err(|error| FetchError::Failed(format!("the region of the security token service: {error}")))
+        endpoint.map_err(|error| {
+            FetchError::Failed(format!("the region of the security token service: {error}"))
+        })
     }
 }
 
@@ -102,7 +122,12 @@ impl Sts {
     pub(super) fn new(place: Place, tools: &Tools) -> Self {
         Self {
             endpoint: place.find(&tools.env),
-            service: Service::new("the security token service", Route::Usual, Patience::NETWORK, tools),
+            service: Service::new(
+                "the security token service",
+                Route::Usual,
+                Patience::NETWORK,
+                tools,
+            ),
             clock: tools.clock,
             signature: tools.signature,
         }
@@ -110,12 +135,19 @@ impl Sts {
 
     /// The credentials of `role`, for one who may assume it. If the service complains of the time
     /// it is asked once more, by its own clock.
-    pub(super) async fn assume(&self, role: &Role, caller: &Credentials) -> Result<Fetched, FetchError> {
+    pub(super) async fn assume(
+        &self,
+        role: &Role,
+        caller: &Credentials,
+    ) -> Result<Fetched, FetchError> {
         let endpoint = self.endpoint.clone()?;
         let target = Target::new(endpoint.clone(), VERSION, self.signature);
         let request = |now: Timestamp| {
             let (date, nonce) = (format_date(now), RandomNonces.fresh());
-            let stamp = Stamp { date: &date, nonce: &nonce };
+            let stamp = Stamp {
+                date: &date,
+                nonce: &nonce,
+            };
             target
                 .request("AssumeRole", role.params(), caller, stamp)
                 .map_err(|error| FetchError::Failed(error.to_string()))
@@ -126,7 +158,9 @@ impl Sts {
         {
             reply = self.service.exchange(request(server)?).await?;
         }
-        self.understand(&endpoint, &reply, |text| text::redacted(text, Some(caller)).into_owned())
+        self.understand(&endpoint, &reply, |text| {
+            text::redacted(text, Some(caller)).into_owned()
+        })
     }
 
     /// The credentials of `role`, for one whom the identity provider `provider_arn` gave `token`.
@@ -153,12 +187,17 @@ impl Sts {
             .finish();
         let mut request = Request::new(Method::POST, url);
         let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         *request.body_mut() = Some(form.into());
         let reply = self.service.exchange(request).await?;
-        self.understand(&endpoint, &reply, |text| text.replace(token.expose(), REDACTED))
+        self.understand(&endpoint, &reply, |text| {
+            text.replace(token.expose(), REDACTED)
+        })
     }
 
     fn understand(
@@ -167,11 +206,18 @@ impl Sts {
         reply: &Reply,
         redacted: impl Fn(&str) -> String,
     ) -> Result<Fetched, FetchError> {
-        let failed = |why: String| FetchError::Failed(format!("{}: {why}", self.service.at(endpoint)));
-        if let Some(ErrorBody { code, message, request_id }) = error_body::read(&reply.body) {
+        let failed =
+            |why: String| FetchError::Failed(format!("{}: {why}", self.service.at(endpoint)));
+        if let Some(ErrorBody {
+            code,
+            message,
+            request_id,
+        }) = error_body::read(&reply.body)
+        {
             let message = text::without_string_to_sign(message, &code);
             let shown = |raw: &str, longest| text::presentable(&redacted(raw), longest);
-            let id = request_id.map(|id| format!(" (request ID {})", shown(&id, text::LONGEST_CODE)));
+            let id =
+                request_id.map(|id| format!(" (request ID {})", shown(&id, text::LONGEST_CODE)));
             return Err(failed(format!(
                 "{}: {}{}; {}",
                 shown(&code, text::LONGEST_CODE),
@@ -181,10 +227,16 @@ impl Sts {
             )));
         }
         if reply.status != 200 {
-            return Err(failed(format!("HTTP status {}, and no error of the service's in the answer", reply.status)));
+            return Err(failed(format!(
+                "HTTP status {}, and no error of the service's in the answer",
+                reply.status
+            )));
         }
         let issued = issued::from_sts(&reply.body).map_err(failed)?;
-        Ok(Fetched { credentials: issued.credentials, expires: Some(reply.by_our_clock(issued.expires)) })
+        Ok(Fetched {
+            credentials: issued.credentials,
+            expires: Some(reply.by_our_clock(issued.expires)),
+        })
     }
 }
 
@@ -195,12 +247,16 @@ fn advice(code: &str) -> &'static str {
         "NoPermission" | "Forbidden" => {
             "allow the caller `sts:AssumeRole`, and name it in the trust policy of the role; check `external_id`"
         }
-        "AuthenticationFail" => "check `oidc_provider_arn`, the trust policy of the role, and the token's audience",
+        "AuthenticationFail" => {
+            "check `oidc_provider_arn`, the trust policy of the role, and the token's audience"
+        }
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidSecurityToken" => {
             "check the access key that assumes the role"
         }
         "InvalidTimeStamp" => "set this host's clock right (NTP)",
-        "InvalidParameter" | "MissingRoleArn" => "check `role_arn`, `role_session_name`, `duration` and `policy`",
+        "InvalidParameter" | "MissingRoleArn" => {
+            "check `role_arn`, `role_session_name`, `duration` and `policy`"
+        }
         _ => "look the code up in the documentation of the security token service",
     }
 }

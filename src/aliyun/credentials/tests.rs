@@ -54,11 +54,19 @@ fn home(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn env(home: &TempDir, more: &[(&str, &str)]) -> Env {
-    [("HOME", home.path().to_str().expect("UTF-8"))].iter().chain(more).copied().collect()
+    [("HOME", home.path().to_str().expect("UTF-8"))]
+        .iter()
+        .chain(more)
+        .copied()
+        .collect()
 }
 
 fn profile(name: Option<&str>, file: Option<PathBuf>) -> Config {
-    Config::Profile { name: name.map(str::to_owned), file, endpoints: Endpoints::default() }
+    Config::Profile {
+        name: name.map(str::to_owned),
+        file,
+        endpoints: Endpoints::default(),
+    }
 }
 
 fn chain() -> Config {
@@ -82,7 +90,11 @@ fn tools(env: &Env) -> Tools {
 async fn fetch(config: &Config, env: &Env) -> Result<Key, FetchError> {
     let got = Provider::new("test", config, &tools(env)).get().await?;
     let token = got.security_token().map(|token| token.expose().to_owned());
-    Ok((got.access_key_id().to_owned(), got.access_key_secret().expose().to_owned(), token))
+    Ok((
+        got.access_key_id().to_owned(),
+        got.access_key_secret().expose().to_owned(),
+        token,
+    ))
 }
 
 fn key(id: &str, secret: &str) -> Key {
@@ -106,66 +118,164 @@ async fn not_configured(config: &Config, env: &Env) -> String {
 #[tokio::test]
 async fn an_access_key_has_its_secret_inline_or_in_a_file() {
     let home = home(&[("secret", "from-file\r\n"), ("empty", "\n")]);
-    let config = |secret| Config::AccessKey { id: "id".to_owned(), secret };
+    let config = |secret| Config::AccessKey {
+        id: "id".to_owned(),
+        secret,
+    };
     let file = |name: &str| config(SecretSource::File(home.path().join(name)));
     let none = Env::default();
-    assert_eq!(fetch(&config(SecretSource::Inline(Secret::new("s"))), &none).await, Ok(key("id", "s")));
-    assert_eq!(fetch(&file("secret"), &none).await, Ok(key("id", "from-file")));
-    assert!(failure(&file("empty"), &none).await.ends_with("empty is empty"));
-    assert!(failure(&file("absent"), &none).await.contains("absent: No such file"));
+    assert_eq!(
+        fetch(&config(SecretSource::Inline(Secret::new("s"))), &none).await,
+        Ok(key("id", "s"))
+    );
+    assert_eq!(
+        fetch(&file("secret"), &none).await,
+        Ok(key("id", "from-file"))
+    );
+    assert!(
+        failure(&file("empty"), &none)
+            .await
+            .ends_with("empty is empty")
+    );
+    assert!(
+        failure(&file("absent"), &none)
+            .await
+            .contains("absent: No such file")
+    );
 }
 
 #[tokio::test]
 async fn the_environment_has_both_variables_or_none() {
-    let (id, secret, token) =
-        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN");
+    let (id, secret, token) = (
+        "ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+        "ALIBABA_CLOUD_SECURITY_TOKEN",
+    );
     let env = |set: &[(&str, &str)]| set.iter().copied().collect::<Env>();
-    assert_eq!(fetch(&Config::Env, &env(&[(id, "i"), (secret, "s")])).await, Ok(key("i", "s")));
-    let temporary = fetch(&Config::Env, &env(&[(id, "i"), (secret, "s\n"), (token, "t")])).await;
-    assert_eq!(temporary, Ok(("i".to_owned(), "s".to_owned(), Some("t".to_owned()))));
-    assert_eq!(failure(&Config::Env, &env(&[(id, "i")])).await, format!("{id} is set, but {secret} is not"));
-    assert_eq!(failure(&Config::Env, &env(&[(secret, "s")])).await, format!("{secret} is set, but {id} is not"));
-    assert!(not_configured(&Config::Env, &env(&[(id, ""), (token, "t")])).await.contains("not set"));
-    assert!(failure(&Config::Env, &env(&[(id, "i"), (secret, "a b")])).await.contains("access key secret"));
+    assert_eq!(
+        fetch(&Config::Env, &env(&[(id, "i"), (secret, "s")])).await,
+        Ok(key("i", "s"))
+    );
+    let temporary = fetch(
+        &Config::Env,
+        &env(&[(id, "i"), (secret, "s\n"), (token, "t")]),
+    )
+    .await;
+    assert_eq!(
+        temporary,
+        Ok(("i".to_owned(), "s".to_owned(), Some("t".to_owned())))
+    );
+    assert_eq!(
+        failure(&Config::Env, &env(&[(id, "i")])).await,
+        format!("{id} is set, but {secret} is not")
+    );
+    assert_eq!(
+        failure(&Config::Env, &env(&[(secret, "s")])).await,
+        format!("{secret} is set, but {id} is not")
+    );
+    assert!(
+        not_configured(&Config::Env, &env(&[(id, ""), (token, "t")]))
+            .await
+            .contains("not set")
+    );
+    assert!(
+        failure(&Config::Env, &env(&[(id, "i"), (secret, "a b")]))
+            .await
+            .contains("access key secret")
+    );
 }
 
 #[tokio::test]
 async fn a_profile_is_found_where_the_vendors_tools_put_it() {
-    let both = home(&[(".aliyun/config.json", CLI), (".alibabacloud/credentials.ini", INI)]);
+    let both = home(&[
+        (".aliyun/config.json", CLI),
+        (".alibabacloud/credentials.ini", INI),
+    ]);
     let plain = env(&both, &[]);
-    assert_eq!(fetch(&profile(None, None), &plain).await, Ok(key("cli-id", "cli-secret")), "the current one");
-    let temporary = Ok(("s-id".to_owned(), "s-secret".to_owned(), Some("s-t".to_owned())));
+    assert_eq!(
+        fetch(&profile(None, None), &plain).await,
+        Ok(key("cli-id", "cli-secret")),
+        "the current one"
+    );
+    let temporary = Ok((
+        "s-id".to_owned(),
+        "s-secret".to_owned(),
+        Some("s-t".to_owned()),
+    ));
     assert_eq!(fetch(&profile(Some("sts"), None), &plain).await, temporary);
-    assert_eq!(fetch(&profile(None, None), &env(&both, &[("ALIBABA_CLOUD_PROFILE", "sts")])).await, temporary);
+    assert_eq!(
+        fetch(
+            &profile(None, None),
+            &env(&both, &[("ALIBABA_CLOUD_PROFILE", "sts")])
+        )
+        .await,
+        temporary
+    );
     assert_eq!(
         fetch(&profile(Some("prod"), None), &plain).await,
         Ok(key("prod-id", "prod=secret")),
         "in the second file"
     );
     let no_cli = env(&both, &[("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "True")]);
-    assert_eq!(fetch(&profile(None, None), &no_cli).await, Ok(key("ini-id", "ini-secret")));
+    assert_eq!(
+        fetch(&profile(None, None), &no_cli).await,
+        Ok(key("ini-id", "ini-secret"))
+    );
 
     let go = home(&[(".alibabacloud/credentials", INI)]);
-    assert_eq!(fetch(&profile(None, None), &env(&go, &[])).await, Ok(key("ini-id", "ini-secret")));
+    assert_eq!(
+        fetch(&profile(None, None), &env(&go, &[])).await,
+        Ok(key("ini-id", "ini-secret"))
+    );
 
     let elsewhere = home(&[("my.ini", INI), ("my.json", CLI)]);
     let file = elsewhere.path().join("my.ini");
-    let named = env(&elsewhere, &[("ALIBABA_CLOUD_CREDENTIALS_FILE", file.to_str().expect("UTF-8"))]);
-    assert_eq!(fetch(&profile(None, None), &named).await, Ok(key("ini-id", "ini-secret")));
+    let named = env(
+        &elsewhere,
+        &[(
+            "ALIBABA_CLOUD_CREDENTIALS_FILE",
+            file.to_str().expect("UTF-8"),
+        )],
+    );
+    assert_eq!(
+        fetch(&profile(None, None), &named).await,
+        Ok(key("ini-id", "ini-secret"))
+    );
     let json = Some(elsewhere.path().join("my.json"));
-    assert_eq!(fetch(&profile(Some("ak"), json), &Env::default()).await, Ok(key("cli-id", "cli-secret")));
+    assert_eq!(
+        fetch(&profile(Some("ak"), json), &Env::default()).await,
+        Ok(key("cli-id", "cli-secret"))
+    );
 }
 
 #[tokio::test]
 async fn a_profile_that_cannot_be_used_says_why() {
-    let both = home(&[(".aliyun/config.json", CLI), (".alibabacloud/credentials.ini", INI), ("bad.json", "{\"pro")]);
+    let both = home(&[
+        (".aliyun/config.json", CLI),
+        (".alibabacloud/credentials.ini", INI),
+        ("bad.json", "{\"pro"),
+    ]);
     let env = env(&both, &[]);
     let named = |name| profile(Some(name), None);
     let sso = failure(&named("sso"), &env).await;
-    assert!(sso.contains("profile `sso` has mode `CloudSSO`, which is not supported; use one with mode `AK`"), "{sso}");
-    let pair = failure(&profile(Some("pair"), Some(both.path().join(".alibabacloud/credentials.ini"))), &env).await;
     assert!(
-        pair.contains("profile `pair` has type `rsa_key_pair`, which is not supported; use one with type"),
+        sso.contains(
+            "profile `sso` has mode `CloudSSO`, which is not supported; use one with mode `AK`"
+        ),
+        "{sso}"
+    );
+    let pair = failure(
+        &profile(
+            Some("pair"),
+            Some(both.path().join(".alibabacloud/credentials.ini")),
+        ),
+        &env,
+    )
+    .await;
+    assert!(
+        pair.contains(
+            "profile `pair` has type `rsa_key_pair`, which is not supported; use one with type"
+        ),
         "{pair}"
     );
     assert!(
@@ -173,14 +283,36 @@ async fn a_profile_that_cannot_be_used_says_why() {
             .await
             .ends_with("profile `pool` has the `source_profile` `loop`, which leads back to it")
     );
-    assert!(failure(&named("lost"), &env).await.contains("`source_profile` `nowhere`, which does not exist"));
-    assert!(failure(&named("short"), &env).await.ends_with("profile `short` has `expired_seconds` below 900"));
-    assert!(failure(&named("bare"), &env).await.ends_with("profile `bare`: the access key ID is empty"));
-    assert!(failure(&named("tokenless"), &env).await.contains("no `sts_token`"));
+    assert!(
+        failure(&named("lost"), &env)
+            .await
+            .contains("`source_profile` `nowhere`, which does not exist")
+    );
+    assert!(
+        failure(&named("short"), &env)
+            .await
+            .ends_with("profile `short` has `expired_seconds` below 900")
+    );
+    assert!(
+        failure(&named("bare"), &env)
+            .await
+            .ends_with("profile `bare`: the access key ID is empty")
+    );
+    assert!(
+        failure(&named("tokenless"), &env)
+            .await
+            .contains("no `sts_token`")
+    );
 
     let absent = failure(&named("absent"), &env).await;
-    assert!(absent.contains("config.json has no profile `absent`"), "{absent}");
-    assert!(absent.contains("credentials.ini has no profile `absent`"), "{absent}");
+    assert!(
+        absent.contains("config.json has no profile `absent`"),
+        "{absent}"
+    );
+    assert!(
+        absent.contains("credentials.ini has no profile `absent`"),
+        "{absent}"
+    );
 
     let bad = failure(&profile(None, Some(both.path().join("bad.json"))), &env).await;
     assert!(bad.ends_with("(line 1, column 5)"), "{bad}");
@@ -195,25 +327,51 @@ async fn a_profile_that_cannot_be_used_says_why() {
 async fn a_chain_goes_on_only_where_nothing_is_configured() {
     let empty = home(&[]);
     let list = not_configured(&chain(), &env(&empty, &[])).await;
-    for attempt in
-        ["env: ALIBABA_CLOUD_ACCESS_KEY_ID", "profile: ", ".aliyun/config.json does not exist", ".alibabacloud/"]
-    {
+    for attempt in [
+        "env: ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "profile: ",
+        ".aliyun/config.json does not exist",
+        ".alibabacloud/",
+    ] {
         assert!(list.contains(attempt), "{list}");
     }
 
     let filled = home(&[(".aliyun/config.json", CLI)]);
-    assert_eq!(fetch(&chain(), &env(&filled, &[])).await, Ok(key("cli-id", "cli-secret")));
-    let half = failure(&chain(), &env(&filled, &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "i")])).await;
-    assert!(half.starts_with("env: ALIBABA_CLOUD_ACCESS_KEY_ID is set"), "{half}");
-    let broken = home(&[(".aliyun/config.json", "{"), (".alibabacloud/credentials.ini", INI)]);
+    assert_eq!(
+        fetch(&chain(), &env(&filled, &[])).await,
+        Ok(key("cli-id", "cli-secret"))
+    );
+    let half = failure(
+        &chain(),
+        &env(&filled, &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "i")]),
+    )
+    .await;
+    assert!(
+        half.starts_with("env: ALIBABA_CLOUD_ACCESS_KEY_ID is set"),
+        "{half}"
+    );
+    let broken = home(&[
+        (".aliyun/config.json", "{"),
+        (".alibabacloud/credentials.ini", INI),
+    ]);
     let stopped = failure(&chain(), &env(&broken, &[])).await;
-    assert!(stopped.contains("env: ") && stopped.contains("profile: "), "every attempt is listed: {stopped}");
+    assert!(
+        stopped.contains("env: ") && stopped.contains("profile: "),
+        "every attempt is listed: {stopped}"
+    );
 }
 
 /// A provider whose secret is in `file`.
 fn in_file(file: &Path) -> Provider {
     let secret = SecretSource::File(file.to_owned());
-    Provider::new("test", &Config::AccessKey { id: "id".to_owned(), secret }, &tools(&Env::default()))
+    Provider::new(
+        "test",
+        &Config::AccessKey {
+            id: "id".to_owned(),
+            secret,
+        },
+        &tools(&Env::default()),
+    )
 }
 
 #[tokio::test]
@@ -228,16 +386,27 @@ async fn credentials_are_kept_until_they_are_refreshed() {
     assert!(provider.refresh(Some(&old)).await, "there are other ones");
     let new = provider.get().await.expect("there");
     assert_eq!(new.access_key_secret().expose(), "new");
-    assert!(!provider.refresh(Some(&new)).await, "there are no other ones");
+    assert!(
+        !provider.refresh(Some(&new)).await,
+        "there are no other ones"
+    );
 
     // One of the old calls comes back late: its credentials are not those that are in use.
     std::fs::write(&file, "newer").expect("a file");
     assert!(provider.refresh(Some(&old)).await);
-    assert_eq!(provider.get().await.expect("there"), new, "nothing was fetched for it");
+    assert_eq!(
+        provider.get().await.expect("there"),
+        new,
+        "nothing was fetched for it"
+    );
 
     std::fs::remove_file(&file).expect("a file");
     assert!(!provider.refresh(Some(&new)).await);
-    assert_eq!(provider.get().await.expect("kept"), new, "who refused it may have been wrong");
+    assert_eq!(
+        provider.get().await.expect("kept"),
+        new,
+        "who refused it may have been wrong"
+    );
 }
 
 proptest! {

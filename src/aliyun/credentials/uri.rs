@@ -22,24 +22,39 @@ impl Uri {
             None => Err(FetchError::NotConfigured(format!("{VARIABLE} is not set"))),
             Some(text) => match Url::parse(text) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(HiddenUrl::new(url)),
-                _ => Err(FetchError::Failed(format!("{VARIABLE} is not a URL that begins with http:// or https://"))),
+                _ => Err(FetchError::Failed(format!(
+                    "{VARIABLE} is not a URL that begins with http:// or https://"
+                ))),
             },
         };
-        let service = Service::new("the credentials URI", Route::Usual, Patience::NETWORK, tools);
-        Self { uri: uri.cloned().map_or_else(in_env, Ok), service }
+        let service = Service::new(
+            "the credentials URI",
+            Route::Usual,
+            Patience::NETWORK,
+            tools,
+        );
+        Self {
+            uri: uri.cloned().map_or_else(in_env, Ok),
+            service,
+        }
     }
 
     async fn ask(&self) -> Result<Fetched, FetchError> {
         let url = self.uri.as_ref().map_err(Clone::clone)?.expose();
         let failed = |why: String| FetchError::Failed(format!("{}: {why}", self.service.at(url)));
         let mut request = Request::new(Method::GET, url.clone());
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request
+            .headers_mut()
+            .insert(ACCEPT, HeaderValue::from_static("application/json"));
         let reply = self.service.exchange(request).await?;
         if reply.status != 200 {
             return Err(failed(format!("HTTP status {}", reply.status)));
         }
         let issued = issued::from_service(&reply.body).map_err(failed)?;
-        Ok(Fetched { credentials: issued.credentials, expires: Some(reply.by_our_clock(issued.expires)) })
+        Ok(Fetched {
+            credentials: issued.credentials,
+            expires: Some(reply.by_our_clock(issued.expires)),
+        })
     }
 }
 

@@ -30,10 +30,15 @@ impl Watch {
     pub(super) async fn look(&mut self) -> bool {
         let mut changed = false;
         for (file, stamp) in self.files.iter().zip(&mut self.stamps) {
-            let now = tokio::fs::metadata(file)
-                .await
-                .ok()
-                .map(|found| (found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()));
+            let now = tokio::fs::metadata(file).await.ok().map(|found| {
+                (
+                    found.dev(),
+                    found.ino(),
+                    found.size(),
+                    found.mtime(),
+                    found.mtime_nsec(),
+                )
+            });
             changed |= *stamp != now;
             *stamp = now;
         }

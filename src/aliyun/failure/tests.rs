@@ -5,12 +5,24 @@ use proptest::prelude::*;
 use super::*;
 use crate::secret::Secret;
 
-const ACCOUNT: ErrorClass = ErrorClass::Throttled { layer: ThrottledLayer::Account, retry_after: None };
-const INSTANCE: ErrorClass = ErrorClass::Throttled { layer: ThrottledLayer::Instance, retry_after: None };
+const ACCOUNT: ErrorClass = ErrorClass::Throttled {
+    layer: ThrottledLayer::Account,
+    retry_after: None,
+};
+const INSTANCE: ErrorClass = ErrorClass::Throttled {
+    layer: ThrottledLayer::Instance,
+    retry_after: None,
+};
 
 fn api_error(status: u16, code: &str, message: &str) -> Failure {
     let (code, message) = (code.to_owned(), message.to_owned());
-    Failure::of_api(ApiError { status, code, message, request_id: Some("R-1".to_owned()), retry_after: None })
+    Failure::of_api(ApiError {
+        status,
+        code,
+        message,
+        request_id: Some("R-1".to_owned()),
+        retry_after: None,
+    })
 }
 
 fn credentials() -> Credentials {
@@ -34,31 +46,115 @@ fn documented_codes_have_their_class_and_label() {
         (500, "SystemOverFlow", INSTANCE, "SystemOverFlow"),
         (417, "InternalError", ErrorClass::Transient, "InternalError"),
         (500, "InternalError", ErrorClass::Transient, "InternalError"),
-        (503, "ServiceUnavailable", ErrorClass::Transient, "ServiceUnavailable"),
-        (400, "InvalidTimeStamp.Expired", ErrorClass::ClockSkew, "InvalidTimeStamp.Expired"),
-        (400, "InvalidTimeStamp.Format", ErrorClass::ClockSkew, "InvalidTimeStamp.Format"),
-        (400, "SignatureNonceUsed", ErrorClass::Nonce, "SignatureNonceUsed"),
-        (404, "InvalidAccessKeyId.NotFound", ErrorClass::Credentials, "InvalidAccessKeyId"),
-        (403, "InvalidAccessKeyId.Inactive", ErrorClass::Credentials, "InvalidAccessKeyId"),
-        (400, "InvalidSecurityToken.Expired", ErrorClass::Credentials, "InvalidSecurityToken"),
-        (400, "SignatureDoesNotMatch", ErrorClass::Credentials, "SignatureDoesNotMatch"),
-        (400, "CheckAccountInfoFailed", ErrorClass::Credentials, "CheckAccountInfoFailed"),
-        (400, "InstancePermissionCheckFailed", ErrorClass::Terminal, "InstancePermissionCheckFailed"),
-        (400, "PermissionCheckFailed", ErrorClass::Terminal, "PermissionCheckFailed"),
+        (
+            503,
+            "ServiceUnavailable",
+            ErrorClass::Transient,
+            "ServiceUnavailable",
+        ),
+        (
+            400,
+            "InvalidTimeStamp.Expired",
+            ErrorClass::ClockSkew,
+            "InvalidTimeStamp.Expired",
+        ),
+        (
+            400,
+            "InvalidTimeStamp.Format",
+            ErrorClass::ClockSkew,
+            "InvalidTimeStamp.Format",
+        ),
+        (
+            400,
+            "SignatureNonceUsed",
+            ErrorClass::Nonce,
+            "SignatureNonceUsed",
+        ),
+        (
+            404,
+            "InvalidAccessKeyId.NotFound",
+            ErrorClass::Credentials,
+            "InvalidAccessKeyId",
+        ),
+        (
+            403,
+            "InvalidAccessKeyId.Inactive",
+            ErrorClass::Credentials,
+            "InvalidAccessKeyId",
+        ),
+        (
+            400,
+            "InvalidSecurityToken.Expired",
+            ErrorClass::Credentials,
+            "InvalidSecurityToken",
+        ),
+        (
+            400,
+            "SignatureDoesNotMatch",
+            ErrorClass::Credentials,
+            "SignatureDoesNotMatch",
+        ),
+        (
+            400,
+            "CheckAccountInfoFailed",
+            ErrorClass::Credentials,
+            "CheckAccountInfoFailed",
+        ),
+        (
+            400,
+            "InstancePermissionCheckFailed",
+            ErrorClass::Terminal,
+            "InstancePermissionCheckFailed",
+        ),
+        (
+            400,
+            "PermissionCheckFailed",
+            ErrorClass::Terminal,
+            "PermissionCheckFailed",
+        ),
         (404, "ApiNotSupport", ErrorClass::Terminal, "ApiNotSupport"),
         (403, "NoPermission", ErrorClass::Terminal, "NoPermission"),
         (403, "Forbidden.RAM", ErrorClass::Terminal, "Forbidden"),
-        (404, "InvalidApi.NotFound", ErrorClass::Terminal, "InvalidApi.NotFound"),
-        (400, "MissingSecurityToken", ErrorClass::Terminal, "MissingSecurityToken"),
-        (400, "MissingInstanceId", ErrorClass::Terminal, "MissingParameter"),
-        (400, "ParameterCheckFailed", ErrorClass::Client, "ParameterCheckFailed"),
-        (400, "InvalidParameter.ClientId", ErrorClass::Client, "InvalidParameter"),
+        (
+            404,
+            "InvalidApi.NotFound",
+            ErrorClass::Terminal,
+            "InvalidApi.NotFound",
+        ),
+        (
+            400,
+            "MissingSecurityToken",
+            ErrorClass::Terminal,
+            "MissingSecurityToken",
+        ),
+        (
+            400,
+            "MissingInstanceId",
+            ErrorClass::Terminal,
+            "MissingParameter",
+        ),
+        (
+            400,
+            "ParameterCheckFailed",
+            ErrorClass::Client,
+            "ParameterCheckFailed",
+        ),
+        (
+            400,
+            "InvalidParameter.ClientId",
+            ErrorClass::Client,
+            "InvalidParameter",
+        ),
         (400, "InvalidParameterless", ErrorClass::Terminal, "other"),
         (400, "Unheard.Of", ErrorClass::Terminal, "other"),
         (500, "Unheard.Of", ErrorClass::Transient, "other"),
     ] {
         let failure = api_error(status, code, "m");
-        assert_eq!((failure.class, failure.label), (class, label), "{status} {code}");
+        assert_eq!(
+            (failure.class, failure.label),
+            (class, label),
+            "{status} {code}"
+        );
     }
 }
 
@@ -68,8 +164,16 @@ fn labels_are_a_closed_set_without_repetition() {
     labels.sort_unstable();
     labels.dedup();
     assert_eq!(labels.len(), ERROR_LABELS.len());
-    for label in ["Throttling.User", "MissingParameter", "timeout", "connect", "tls", "http_status", "decode", "other"]
-    {
+    for label in [
+        "Throttling.User",
+        "MissingParameter",
+        "timeout",
+        "connect",
+        "tls",
+        "http_status",
+        "decode",
+        "other",
+    ] {
         assert!(labels.contains(&label), "{label}");
     }
 }
@@ -84,12 +188,21 @@ fn a_throttle_keeps_what_the_api_asked_for() {
         request_id: None,
         retry_after: wait,
     });
-    assert_eq!(failure.class, ErrorClass::Throttled { layer: ThrottledLayer::Account, retry_after: wait });
+    assert_eq!(
+        failure.class,
+        ErrorClass::Throttled {
+            layer: ThrottledLayer::Account,
+            retry_after: wait
+        }
+    );
 }
 
 #[test]
 fn an_error_says_who_what_and_what_to_do() {
-    let error = seen(api_error(403, "Forbidden.RAM", "User not authorized to operate."), Operation::Batch);
+    let error = seen(
+        api_error(403, "Forbidden.RAM", "User not authorized to operate."),
+        Operation::Batch,
+    );
     assert_eq!(
         error.to_string(),
         "BatchQuerySessionByClientIds on post-cn-example: Forbidden.RAM: User not authorized to operate. \
@@ -97,7 +210,11 @@ fn an_error_says_who_what_and_what_to_do() {
          the access key, and check `instances[].id`"
     );
     let single = seen(api_error(403, "NoPermission", ""), Operation::Single);
-    assert!(single.advice.contains("mq:MqttInstanceAccess"), "{}", single.advice);
+    assert!(
+        single.advice.contains("mq:MqttInstanceAccess"),
+        "{}",
+        single.advice
+    );
 }
 
 /// The messages are shaped like those of the vendor's gateways.
@@ -108,18 +225,35 @@ fn what_the_server_would_have_signed_is_cut_away() {
             "Specified signature is not matched with our calculation. server string to sign is:POST&%2F&AccessKeyId%3Dx",
             "Specified signature is not matched with our calculation",
         ),
-        ("The signature is wrong: server StringToSign is [POST\n/\nhost:h]", "The signature is wrong"),
+        (
+            "The signature is wrong: server StringToSign is [POST\n/\nhost:h]",
+            "The signature is wrong",
+        ),
         ("nothing more to say", "nothing more to say"),
     ] {
-        assert_eq!(seen(api_error(400, "SignatureDoesNotMatch", message), Operation::Single).message, left);
+        assert_eq!(
+            seen(
+                api_error(400, "SignatureDoesNotMatch", message),
+                Operation::Single
+            )
+            .message,
+            left
+        );
     }
-    let other = api_error(400, "Unheard", "Bad request. String to sign is POST&%2F&SecurityToken%3Dabc");
+    let other = api_error(
+        400,
+        "Unheard",
+        "Bad request. String to sign is POST&%2F&SecurityToken%3Dabc",
+    );
     assert_eq!(seen(other, Operation::Single).message, "Bad request");
 }
 
 #[test]
 fn texts_are_short_and_steer_nothing() {
-    let long = format!("\u{1b}[31mred\r\nforged line\u{202e}{}", "x".repeat(100_000));
+    let long = format!(
+        "\u{1b}[31mred\r\nforged line\u{202e}{}",
+        "x".repeat(100_000)
+    );
     let error = seen(api_error(500, &long, &long), Operation::Single);
     assert_eq!(error.message.chars().count(), 301);
     assert_eq!(error.code.chars().count(), 65);

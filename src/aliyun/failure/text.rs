@@ -19,19 +19,32 @@ pub(in crate::aliyun) fn without_string_to_sign(mut message: String, code: &str)
         squeezed.to_ascii_lowercase().contains("stringtosign")
     };
     if code.contains("Signature") || spells_it_out(&message) {
-        let end = [". ", ":", "[", "\n"].iter().filter_map(|mark| message.find(mark)).min();
+        let end = [". ", ":", "[", "\n"]
+            .iter()
+            .filter_map(|mark| message.find(mark))
+            .min();
         message.truncate(end.unwrap_or(message.len()));
     }
     message
 }
 
 /// `text` without anything that `credentials` hold, should it turn up there.
-pub(in crate::aliyun) fn redacted<'a>(text: &'a str, credentials: Option<&Credentials>) -> Cow<'a, str> {
+pub(in crate::aliyun) fn redacted<'a>(
+    text: &'a str,
+    credentials: Option<&Credentials>,
+) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(text);
-    let Some(credentials) = credentials else { return text };
-    let token = credentials.security_token().map(|token| (token.expose(), REDACTED));
+    let Some(credentials) = credentials else {
+        return text;
+    };
+    let token = credentials
+        .security_token()
+        .map(|token| (token.expose(), REDACTED));
     let secret = (credentials.access_key_secret().expose(), REDACTED);
-    for (held, shown) in token.into_iter().chain([secret, (credentials.access_key_id(), "<access key ID>")]) {
+    for (held, shown) in token
+        .into_iter()
+        .chain([secret, (credentials.access_key_id(), "<access key ID>")])
+    {
         if text.contains(held) {
             text = Cow::Owned(text.replace(held, shown));
         }
@@ -42,7 +55,12 @@ pub(in crate::aliyun) fn redacted<'a>(text: &'a str, credentials: Option<&Creden
 /// `text` on one line, at most `longest` characters of it, with nothing that steers a terminal or
 /// changes the order in which it is read.
 pub(in crate::aliyun) fn presentable(text: &str, longest: usize) -> String {
-    let mut out: String = text.trim().chars().take(longest).map(|c| if steers(c) { ' ' } else { c }).collect();
+    let mut out: String = text
+        .trim()
+        .chars()
+        .take(longest)
+        .map(|c| if steers(c) { ' ' } else { c })
+        .collect();
     if text.trim().chars().nth(longest).is_some() {
         out.push('…');
     }

@@ -10,7 +10,12 @@ pub fn format_date(at: Timestamp) -> String {
     let seconds = at.as_millis() / 1000;
     let (year, month, day) = civil_from_days(seconds / SECONDS_PER_DAY);
     let second = seconds % SECONDS_PER_DAY;
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 /// The inverse of [`format_date`]; `None` for any other text, for a day that no calendar has, and
@@ -19,7 +24,13 @@ pub fn format_date(at: Timestamp) -> String {
 pub fn parse_date(text: &str) -> Option<Timestamp> {
     let pattern = b"dddd-dd-ddTdd:dd:ddZ";
     let fits = text.len() == pattern.len()
-        && text.bytes().zip(pattern).all(|(c, p)| if *p == b'd' { c.is_ascii_digit() } else { c == *p });
+        && text.bytes().zip(pattern).all(|(c, p)| {
+            if *p == b'd' {
+                c.is_ascii_digit()
+            } else {
+                c == *p
+            }
+        });
     if !fits {
         return None;
     }
@@ -33,7 +44,9 @@ pub fn parse_date(text: &str) -> Option<Timestamp> {
     if civil_from_days(days) != (year, month, day) {
         return None;
     }
-    Some(Timestamp::from_millis((days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second) * 1000))
+    Some(Timestamp::from_millis(
+        (days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second) * 1000,
+    ))
 }
 
 /// Days between 0000-03-01 and 1970-01-01, and in one Gregorian cycle of 400 years.
@@ -45,12 +58,22 @@ const CYCLE: u64 = 146_097;
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let shifted = days + EPOCH;
     let (cycle, day_of_cycle) = (shifted / CYCLE, shifted % CYCLE);
-    let year_of_cycle = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let year_of_cycle =
+        (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
+    let day_of_year =
+        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (cycle * 400 + year_of_cycle + u64::from(month <= 2), month, day)
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    (
+        cycle * 400 + year_of_cycle + u64::from(month <= 2),
+        month,
+        day,
+    )
 }
 
 /// The inverse, from 1970 on; a day past the end of its month counts into the next.
@@ -58,7 +81,8 @@ fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
     let year = year - u64::from(month <= 2);
     let (cycle, year_of_cycle) = (year / 400, year % 400);
     let month_from_march = (month + 9) % 12;
-    let day_of_cycle = year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100 + (153 * month_from_march + 2) / 5;
+    let day_of_cycle = year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100
+        + (153 * month_from_march + 2) / 5;
     cycle * CYCLE + day_of_cycle + day - 1 - EPOCH
 }
 
@@ -79,8 +103,14 @@ mod tests {
             (1_698_315_752, "2023-10-26T10:22:32Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
-            assert_eq!(format_date(Timestamp::from_millis(seconds * 1000 + 999)), date);
-            assert_eq!(parse_date(date), Some(Timestamp::from_millis(seconds * 1000)));
+            assert_eq!(
+                format_date(Timestamp::from_millis(seconds * 1000 + 999)),
+                date
+            );
+            assert_eq!(
+                parse_date(date),
+                Some(Timestamp::from_millis(seconds * 1000))
+            );
         }
     }
 

@@ -13,7 +13,10 @@ impl CanonicalQuery {
     pub fn new(mut params: Vec<(&str, &str)>) -> Self {
         params.sort_unstable();
         // `=`, `&`, and a few characters that grow; one more growth costs little.
-        let length: usize = params.iter().map(|(name, value)| name.len() + value.len() + 10).sum();
+        let length: usize = params
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 10)
+            .sum();
         let mut text = String::with_capacity(length);
         for (name, value) in params {
             if !text.is_empty() {
@@ -84,7 +87,10 @@ mod tests {
     #[test]
     fn only_unreserved_characters_stay() {
         assert_eq!(encoded("AZaz09-_.~"), "AZaz09-_.~");
-        assert_eq!(encoded("GID_a@@@b c+d*e%f/ü"), "GID_a%40%40%40b%20c%2Bd%2Ae%25f%2F%C3%BC");
+        assert_eq!(
+            encoded("GID_a@@@b c+d*e%f/ü"),
+            "GID_a%40%40%40b%20c%2Bd%2Ae%25f%2F%C3%BC"
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::secret::Secret;
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
 /// [`body_hash`] of a request without a body.
-pub const EMPTY_BODY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub const EMPTY_BODY_HASH: &str =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// The hash of a body, as `x-acs-content-sha256` carries it.
 #[must_use]
@@ -69,9 +70,20 @@ pub struct CanonicalRequest(String);
 impl CanonicalRequest {
     /// Puts a request to the path `/` together; `body_hash` is what `x-acs-content-sha256` says.
     #[must_use]
-    pub fn new(method: &str, query: &CanonicalQuery, headers: &SignedHeaders<'_>, body_hash: &str) -> Self {
-        let in_headers: usize = headers.0.iter().map(|(name, value)| 2 * name.len() + value.len() + 3).sum();
-        let mut text = String::with_capacity(method.len() + query.as_str().len() + in_headers + body_hash.len() + 8);
+    pub fn new(
+        method: &str,
+        query: &CanonicalQuery,
+        headers: &SignedHeaders<'_>,
+        body_hash: &str,
+    ) -> Self {
+        let in_headers: usize = headers
+            .0
+            .iter()
+            .map(|(name, value)| 2 * name.len() + value.len() + 3)
+            .sum();
+        let mut text = String::with_capacity(
+            method.len() + query.as_str().len() + in_headers + body_hash.len() + 8,
+        );
         text.push_str(method);
         text.push_str("\n/\n");
         text.push_str(query.as_str());
@@ -128,7 +140,10 @@ impl StringToSign {
     #[must_use]
     pub fn sign(&self, access_key_secret: &Secret) -> Signature {
         let mut text = String::with_capacity(64);
-        push_hex(&mut text, &hmac_sha256(access_key_secret.expose().as_bytes(), self.0.as_bytes()));
+        push_hex(
+            &mut text,
+            &hmac_sha256(access_key_secret.expose().as_bytes(), self.0.as_bytes()),
+        );
         Signature(text)
     }
 }
@@ -165,18 +180,36 @@ pub struct Authorization<'a> {
 impl<'a> Authorization<'a> {
     /// The header's value for a request signed by `access_key_id`.
     #[must_use]
-    pub fn header(access_key_id: &str, headers: &SignedHeaders<'_>, signature: &Signature) -> String {
-        format!("{ALGORITHM} Credential={access_key_id},SignedHeaders={headers},Signature={}", signature.as_str())
+    pub fn header(
+        access_key_id: &str,
+        headers: &SignedHeaders<'_>,
+        signature: &Signature,
+    ) -> String {
+        format!(
+            "{ALGORITHM} Credential={access_key_id},SignedHeaders={headers},Signature={}",
+            signature.as_str()
+        )
     }
 
     /// Reads a header's value; `None` when it is of another form.
     #[must_use]
     pub fn parse(header: &'a str) -> Option<Self> {
-        let rest = header.trim().strip_prefix(ALGORITHM)?.trim_start().strip_prefix("Credential=")?;
+        let rest = header
+            .trim()
+            .strip_prefix(ALGORITHM)?
+            .trim_start()
+            .strip_prefix("Credential=")?;
         let (access_key_id, rest) = rest.split_once(',')?;
-        let (signed_headers, rest) = rest.trim_start().strip_prefix("SignedHeaders=")?.split_once(',')?;
+        let (signed_headers, rest) = rest
+            .trim_start()
+            .strip_prefix("SignedHeaders=")?
+            .split_once(',')?;
         let signature = rest.trim_start().strip_prefix("Signature=")?;
-        Some(Self { access_key_id, signed_headers, signature })
+        Some(Self {
+            access_key_id,
+            signed_headers,
+            signature,
+        })
     }
 }
 

@@ -52,14 +52,29 @@ pub(in crate::aliyun) fn load() -> Vectors {
 impl Vectors {
     fn parameters<'a>(&'a self, vector: &'a Vector) -> Vec<(String, &'a str)> {
         let single = vector.action == "QuerySessionByClientId";
-        let name = |n| if single { "ClientId".to_owned() } else { format!("ClientIdList.{n}") };
-        let clients = vector.clients.iter().zip(1..).map(|(client, n)| (name(n), client.as_str()));
-        clients.chain([("InstanceId".to_owned(), self.instance.as_str())]).collect()
+        let name = |n| {
+            if single {
+                "ClientId".to_owned()
+            } else {
+                format!("ClientIdList.{n}")
+            }
+        };
+        let clients = vector
+            .clients
+            .iter()
+            .zip(1..)
+            .map(|(client, n)| (name(n), client.as_str()));
+        clients
+            .chain([("InstanceId".to_owned(), self.instance.as_str())])
+            .collect()
     }
 }
 
 fn borrowed<'a>(params: &'a [(String, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    params.iter().map(|(name, value)| (name.as_str(), *value)).collect()
+    params
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect()
 }
 
 #[test]
@@ -80,7 +95,10 @@ fn every_v3_stage_is_that_of_the_vendors_code() {
             ("x-acs-content-sha256", v3::EMPTY_BODY_HASH),
         ];
         if let Some(token) = &vector.token {
-            headers.extend([("x-acs-security-token", token.as_str()), ("x-acs-accesskey-id", &vectors.access_key_id)]);
+            headers.extend([
+                ("x-acs-security-token", token.as_str()),
+                ("x-acs-accesskey-id", &vectors.access_key_id),
+            ]);
         }
         let headers = v3::SignedHeaders::new(headers);
         let request = v3::CanonicalRequest::new("POST", &query, &headers, v3::EMPTY_BODY_HASH);
@@ -117,7 +135,12 @@ fn every_v2_stage_is_that_of_the_vendors_code() {
             ("Action", &vector.action),
             ("AccessKeyId", &vectors.access_key_id),
         ]);
-        params.extend(vector.token.as_deref().map(|token| ("SecurityToken", token)));
+        params.extend(
+            vector
+                .token
+                .as_deref()
+                .map(|token| ("SecurityToken", token)),
+        );
         let query = CanonicalQuery::new(params);
         assert_eq!(query.as_str(), vector.v2.query);
 
@@ -135,18 +158,26 @@ fn every_v2_stage_is_that_of_the_vendors_code() {
 fn the_published_v3_example() {
     let query = CanonicalQuery::new(vec![
         ("RegionId", "cn-shanghai"),
-        ("ImageId", "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd"),
+        (
+            "ImageId",
+            "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd",
+        ),
     ]);
     let headers = v3::SignedHeaders::new(vec![
         ("host", "ecs.cn-shanghai.aliyuncs.com"),
         ("x-acs-action", "RunInstances"),
         ("x-acs-content-sha256", v3::EMPTY_BODY_HASH),
         ("x-acs-date", "2023-10-26T10:22:32Z"),
-        ("x-acs-signature-nonce", " 3156853299f313e23d1673dc12e1703d "),
+        (
+            "x-acs-signature-nonce",
+            " 3156853299f313e23d1673dc12e1703d ",
+        ),
         ("x-acs-version", "2014-05-26"),
     ]);
     let request = v3::CanonicalRequest::new("POST", &query, &headers, v3::EMPTY_BODY_HASH);
-    let signature = request.string_to_sign().sign(&Secret::new("YourAccessKeySecret"));
+    let signature = request
+        .string_to_sign()
+        .sign(&Secret::new("YourAccessKeySecret"));
     let published = "06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0";
     assert_eq!(signature.as_str(), published);
     assert!(signature.matches(published));
@@ -176,7 +207,10 @@ fn the_published_v2_example() {
 fn a_body_is_hashed_as_its_header_carries_it() {
     assert_eq!(v3::body_hash(b"").as_str(), v3::EMPTY_BODY_HASH);
     // `printf 'a=b' | sha256sum`
-    assert_eq!(v3::body_hash(b"a=b").as_str(), "42144f3939c3ffbbf0bf8b1f12affb5c23a4c5bd41e0ff672d54a5754f062058");
+    assert_eq!(
+        v3::body_hash(b"a=b").as_str(),
+        "42144f3939c3ffbbf0bf8b1f12affb5c23a4c5bd41e0ff672d54a5754f062058"
+    );
 }
 
 #[test]
@@ -190,8 +224,16 @@ fn other_forms_of_authorization_are_not_read() {
     ] {
         assert_eq!(v3::Authorization::parse(header), None, "{header}");
     }
-    let spaced = v3::Authorization::parse("ACS3-HMAC-SHA256 Credential=a, SignedHeaders=b;c, Signature=d");
-    assert_eq!(spaced, Some(v3::Authorization { access_key_id: "a", signed_headers: "b;c", signature: "d" }));
+    let spaced =
+        v3::Authorization::parse("ACS3-HMAC-SHA256 Credential=a, SignedHeaders=b;c, Signature=d");
+    assert_eq!(
+        spaced,
+        Some(v3::Authorization {
+            access_key_id: "a",
+            signed_headers: "b;c",
+            signature: "d"
+        })
+    );
 }
 
 #[test]
@@ -200,5 +242,7 @@ fn stages_that_may_hold_a_token_do_not_print_it() {
     let headers = v3::SignedHeaders::new(vec![("x-acs-security-token", "token-text")]);
     let request = v3::CanonicalRequest::new("POST", &query, &headers, "");
     let string_to_sign = v2::StringToSign::new("POST", &query);
-    assert!(!format!("{request:?} {string_to_sign:?} {query:?} {headers:?}").contains("token-text"));
+    assert!(
+        !format!("{request:?} {string_to_sign:?} {query:?} {headers:?}").contains("token-text")
+    );
 }

@@ -23,9 +23,17 @@ pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -
                 "\nWhat scraping costs, all instances together, in calls of {}:\n",
                 operation_name(operation)
             )?;
-            let rows = USUAL_INTERVALS.into_iter().flat_map(|interval| REPLICAS.map(|replicas| (interval, replicas)));
-            rows.map(|(interval, replicas)| row(interval, replicas.to_string(), plan.scraped(interval, replicas)))
-                .collect()
+            let rows = USUAL_INTERVALS
+                .into_iter()
+                .flat_map(|interval| REPLICAS.map(|replicas| (interval, replicas)));
+            rows.map(|(interval, replicas)| {
+                row(
+                    interval,
+                    replicas.to_string(),
+                    plan.scraped(interval, replicas),
+                )
+            })
+            .collect()
         }
         Mode::Poll => {
             writeln!(
@@ -37,8 +45,12 @@ pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -
         }
     };
     let head = ["every", "servers", "calls/s", "calls/day"].map(str::to_owned);
-    let head = head.into_iter().chain([format!("of {limit}/s"), format!("of {quota}/s")]);
-    let head = head.chain(["status at most", "disconnect seen"].map(str::to_owned)).collect();
+    let head = head
+        .into_iter()
+        .chain([format!("of {limit}/s"), format!("of {quota}/s")]);
+    let head = head
+        .chain(["status at most", "disconnect seen"].map(str::to_owned))
+        .collect();
     write_table(out, &[vec![head], rows].concat())?;
     writeln!(
         out,
@@ -58,7 +70,10 @@ pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -
             number(plan.rates.single)
         )?;
     }
-    writeln!(out, "\nEach successful call counts as one message against the TPS of its instance and is billed.")
+    writeln!(
+        out,
+        "\nEach successful call counts as one message against the TPS of its instance and is billed."
+    )
 }
 
 fn row(interval: Duration, servers: String, outlook: Outlook) -> Vec<String> {
@@ -76,7 +91,12 @@ fn row(interval: Duration, servers: String, outlook: Outlook) -> Vec<String> {
 
 /// Columns of equal width, those of numbers to the right.
 fn write_table(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     for row in rows {
         let cells = row.iter().enumerate().map(|(column, cell)| match column {
             0 => format!("{cell:<w$}", w = width(column)),
@@ -96,7 +116,11 @@ fn percent(part: f64) -> String {
 
 /// A duration to the nearest second, where that is exact enough.
 fn about(time: Duration) -> String {
-    shown(if time < Duration::from_secs(10) { time } else { Duration::from_secs_f64(time.as_secs_f64().round()) })
+    shown(if time < Duration::from_secs(10) {
+        time
+    } else {
+        Duration::from_secs_f64(time.as_secs_f64().round())
+    })
 }
 
 /// A whole number with its thousands apart.

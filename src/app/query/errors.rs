@@ -16,7 +16,11 @@ pub(super) struct Errors {
 impl Errors {
     /// A call failed for good.
     pub(super) fn note(&mut self, error: &CallError) {
-        match self.round.iter_mut().find(|(known, _)| known.label == error.label) {
+        match self
+            .round
+            .iter_mut()
+            .find(|(known, _)| known.label == error.label)
+        {
             Some((_, times)) => *times += 1,
             None => self.round.push((error.clone(), 1)),
         }
@@ -26,13 +30,23 @@ impl Errors {
     pub(super) fn tell(&mut self, not_asked: usize, err: &mut dyn Write) -> io::Result<()> {
         let round = std::mem::take(&mut self.round);
         let mut news = false;
-        for (error, times) in round.iter().filter(|(error, _)| !self.told.contains(&error.label)) {
-            let often = if *times > 1 { format!(" ({times} times)") } else { String::new() };
+        for (error, times) in round
+            .iter()
+            .filter(|(error, _)| !self.told.contains(&error.label))
+        {
+            let often = if *times > 1 {
+                format!(" ({times} times)")
+            } else {
+                String::new()
+            };
             writeln!(err, "error{often}: {error}")?;
             news = true;
         }
         if news && not_asked > 0 {
-            writeln!(err, "{not_asked} more not asked: their calls would have ended like this")?;
+            writeln!(
+                err,
+                "{not_asked} more not asked: their calls would have ended like this"
+            )?;
         }
         self.told = round.into_iter().map(|(error, _)| error.label).collect();
         Ok(())

@@ -58,17 +58,36 @@ struct Row {
 
 impl Row {
     fn new(reply: Reply, at: Timestamp) -> Self {
-        let status = reply.result.as_ref().map_or(Status::Unknown, |seen| seen.status());
-        Self { at, status, took: Some(reply.took), request_id: reply.request_id, error: reply.result.err() }
+        let status = reply
+            .result
+            .as_ref()
+            .map_or(Status::Unknown, |seen| seen.status());
+        Self {
+            at,
+            status,
+            took: Some(reply.took),
+            request_id: reply.request_id,
+            error: reply.result.err(),
+        }
     }
 
     fn not_asked(at: Timestamp) -> Self {
-        Self { at, status: Status::Unknown, took: None, request_id: None, error: None }
+        Self {
+            at,
+            status: Status::Unknown,
+            took: None,
+            request_id: None,
+            error: None,
+        }
     }
 
     /// What a person wants to be told about when it changes.
     fn news(&self) -> (Status, Option<&str>, bool) {
-        (self.status, self.error.as_ref().map(|error| error.code.as_str()), self.took.is_some())
+        (
+            self.status,
+            self.error.as_ref().map(|error| error.code.as_str()),
+            self.took.is_some(),
+        )
     }
 }
 
@@ -80,10 +99,32 @@ impl<'a> Rows<'a> {
         with_time: bool,
         out: &'a mut (dyn Write + Send),
     ) -> Self {
-        let index = clients.iter().enumerate().map(|(at, client)| (client.clone(), at)).collect();
-        let width = clients.iter().map(|client| client.chars().count()).max().unwrap_or_default();
-        let (known, heard) = (clients.iter().map(|_| None).collect(), vec![false; clients.len()]);
-        Self { instance, clients, index, known, heard, begun: 0, output, with_time, width: width.max(6), out }
+        let index = clients
+            .iter()
+            .enumerate()
+            .map(|(at, client)| (client.clone(), at))
+            .collect();
+        let width = clients
+            .iter()
+            .map(|client| client.chars().count())
+            .max()
+            .unwrap_or_default();
+        let (known, heard) = (
+            clients.iter().map(|_| None).collect(),
+            vec![false; clients.len()],
+        );
+        Self {
+            instance,
+            clients,
+            index,
+            known,
+            heard,
+            begun: 0,
+            output,
+            with_time,
+            width: width.max(6),
+            out,
+        }
     }
 
     pub(super) fn clients(&self) -> &[String] {
@@ -93,21 +134,32 @@ impl<'a> Rows<'a> {
     /// The clients that have this status.
     pub(super) fn with_status(&self, status: Status) -> impl Iterator<Item = &str> {
         let known = self.clients.iter().zip(&self.known);
-        known.filter(move |(_, row)| row.as_ref().is_some_and(|row| row.status == status)).map(|(client, _)| &**client)
+        known
+            .filter(move |(_, row)| row.as_ref().is_some_and(|row| row.status == status))
+            .map(|(client, _)| &**client)
     }
 
     /// How many clients were not asked about when it was last tried.
     pub(super) fn not_asked(&self) -> usize {
-        self.known.iter().flatten().filter(|row| row.took.is_none()).count()
+        self.known
+            .iter()
+            .flatten()
+            .filter(|row| row.took.is_none())
+            .count()
     }
 
     pub(super) fn verdict(&self) -> Verdict {
-        let verdict = |row: &Option<Row>| match row.as_ref().map_or(Status::Unknown, |row| row.status) {
-            Status::Online => Verdict::Online,
-            Status::Offline => Verdict::Offline,
-            Status::Unknown => Verdict::Unknown,
-        };
-        self.known.iter().map(verdict).max().unwrap_or(Verdict::Unknown)
+        let verdict =
+            |row: &Option<Row>| match row.as_ref().map_or(Status::Unknown, |row| row.status) {
+                Status::Online => Verdict::Online,
+                Status::Offline => Verdict::Offline,
+                Status::Unknown => Verdict::Unknown,
+            };
+        self.known
+            .iter()
+            .map(verdict)
+            .max()
+            .unwrap_or(Verdict::Unknown)
     }
 
     /// Takes a reply, and writes what can be written.
@@ -145,7 +197,9 @@ impl<'a> Rows<'a> {
     }
 
     fn write(&mut self, client: usize) -> io::Result<()> {
-        let Some(row) = &self.known[client] else { return Ok(()) };
+        let Some(row) = &self.known[client] else {
+            return Ok(());
+        };
         let line = match self.output {
             Output::Table => self.table_line(client, row),
             Output::Json => self.json_line(client, row),
@@ -157,12 +211,26 @@ impl<'a> Rows<'a> {
     }
 
     fn header(&self) -> String {
-        let time = if self.with_time { format!("{:20}  ", "TIME") } else { String::new() };
-        format!("{time}{:width$}  {:7}  {:>7}  REQUEST ID", "CLIENT", "STATUS", "TOOK", width = self.width)
+        let time = if self.with_time {
+            format!("{:20}  ", "TIME")
+        } else {
+            String::new()
+        };
+        format!(
+            "{time}{:width$}  {:7}  {:>7}  REQUEST ID",
+            "CLIENT",
+            "STATUS",
+            "TOOK",
+            width = self.width
+        )
     }
 
     fn table_line(&self, client: usize, row: &Row) -> String {
-        let mut line = if self.with_time { format_date(row.at) + "  " } else { String::new() };
+        let mut line = if self.with_time {
+            format_date(row.at) + "  "
+        } else {
+            String::new()
+        };
         let (client, status, width) = (&self.clients[client], row.status.as_str(), self.width);
         let took = row.took.map_or_else(|| "-".to_owned(), short);
         let request_id = row.request_id.as_deref().unwrap_or("-");
@@ -177,10 +245,9 @@ impl<'a> Rows<'a> {
     }
 
     fn json_line(&self, client: usize, row: &Row) -> String {
-        let error = row
-            .error
-            .as_ref()
-            .map(|error| json!({ "code": error.code, "message": error.message, "advice": error.advice }));
+        let error = row.error.as_ref().map(
+            |error| json!({ "code": error.code, "message": error.message, "advice": error.advice }),
+        );
         let line = json!({
             "timestamp_seconds": row.at.as_seconds(),
             "instance_id": self.instance.as_str(),

@@ -16,7 +16,9 @@ pub(crate) const UNUSUAL: &str = "check the spelling, an ID that no device uses 
 
 /// Labels whose names are allowed; the others are reported.
 pub(super) fn labels(at: &At<'_>, report: &mut Report) -> Vec<(LabelName, String)> {
-    let Some(entries) = at.entries(report) else { return Vec::new() };
+    let Some(entries) = at.entries(report) else {
+        return Vec::new();
+    };
     let mut labels = Vec::with_capacity(entries.len());
     for entry in entries {
         let value = entry.value.scalar(report);
@@ -44,10 +46,15 @@ pub(super) fn clients(at: &At<'_>, report: &mut Report) -> Vec<Client> {
     let mut clients = Vec::with_capacity(items.len());
     let mut unusual = Tally::default();
     for (n, item) in items.enumerate() {
-        let Some(client) = client(&item, report) else { continue };
+        let Some(client) = client(&item, report) else {
+            continue;
+        };
         let first = *seen.entry(client.id.clone()).or_insert(n);
         if first != n {
-            item.problem(report, format!("is the client of `clients[{first}]` again; remove one of the two"));
+            item.problem(
+                report,
+                format!("is the client of `clients[{first}]` again; remove one of the two"),
+            );
             continue;
         }
         if let Some(why) = client.id.irregularity() {
@@ -63,7 +70,10 @@ pub(super) fn clients(at: &At<'_>, report: &mut Report) -> Vec<Client> {
 
 fn client(at: &At<'_>, report: &mut Report) -> Option<Client> {
     if let Value::Scalar(..) = at.found() {
-        return client_id(at, report).map(|id| Client { id, labels: Vec::new() });
+        return client_id(at, report).map(|id| Client {
+            id,
+            labels: Vec::new(),
+        });
     }
     if !matches!(at.found(), Value::Map(_)) {
         let found = at.found().name();
@@ -72,7 +82,11 @@ fn client(at: &At<'_>, report: &mut Report) -> Option<Client> {
     }
     let [id_at, labels_at] = at.fields(CLIENT, report)?;
     let labels = labels_at.map(|at| labels(&at, report)).unwrap_or_default();
-    let id_at = at.required(id_at, report, "`id` is missing; write the client's ID, such as `GID_…@@@…`")?;
+    let id_at = at.required(
+        id_at,
+        report,
+        "`id` is missing; write the client's ID, such as `GID_…@@@…`",
+    )?;
     client_id(&id_at, report).map(|id| Client { id, labels })
 }
 

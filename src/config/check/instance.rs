@@ -16,8 +16,17 @@ use super::client_url::client_urls;
 use super::credentials;
 use crate::presence::InstanceId;
 
-const INSTANCE: [&str; 9] =
-    ["id", "region", "endpoint", "credentials", "calls_per_second", "labels", "clients", "client_files", "client_urls"];
+const INSTANCE: [&str; 9] = [
+    "id",
+    "region",
+    "endpoint",
+    "credentials",
+    "calls_per_second",
+    "labels",
+    "clients",
+    "client_files",
+    "client_urls",
+];
 /// The keys of an instance, of a client, and of a URL that lists clients.
 #[cfg(test)]
 pub(super) const KEYS: [&[&str]; 6] = [
@@ -70,15 +79,23 @@ pub(super) fn instances(
 ) -> Vec<Instance> {
     let items: Vec<At<'_>> = at.items(report).collect();
     if items.is_empty() && matches!(at.found(), Value::List(_)) {
-        at.problem(report, "is empty; list at least one instance with its `id` and `clients`");
+        at.problem(
+            report,
+            "is empty; list at least one instance with its `id` and `clients`",
+        );
     }
     // Files and URLs may list clients of any instance.
-    let fed = items.iter().any(|at| at.peek("client_files").or(at.peek("client_urls")).is_some());
+    let fed = items
+        .iter()
+        .any(|at| at.peek("client_files").or(at.peek("client_urls")).is_some());
     let mut seen = HashMap::new();
     let mut instances = Vec::with_capacity(items.len());
     for (n, at) in items.into_iter().enumerate() {
         if !fed && at.peek("clients").is_none() {
-            at.warning(report, "has no clients; list some in `clients`, `client_files` or `client_urls`");
+            at.warning(
+                report,
+                "has no clients; list some in `clients`, `client_files` or `client_urls`",
+            );
         }
         instances.extend(instance(&at, default, single_per_second, folder, report));
         // Told also where something else is wrong with the instance.
@@ -87,7 +104,10 @@ pub(super) fn instances(
         {
             let first = *seen.entry(text.clone()).or_insert(n);
             if first != n {
-                id.problem(report, format!("is the ID of `instances[{first}]` too; join the two or remove one"));
+                id.problem(
+                    report,
+                    format!("is the ID of `instances[{first}]` too; join the two or remove one"),
+                );
             }
         }
     }
@@ -101,10 +121,23 @@ fn instance(
     folder: &Path,
     report: &mut Report,
 ) -> Option<Instance> {
-    let [id_at, region, endpoint_at, credentials_at, calls, labels_at, clients_at, files, urls] =
-        at.fields(INSTANCE, report)?;
+    let [
+        id_at,
+        region,
+        endpoint_at,
+        credentials_at,
+        calls,
+        labels_at,
+        clients_at,
+        files,
+        urls,
+    ] = at.fields(INSTANCE, report)?;
     let id = at
-        .required(id_at, report, "`id` is missing; write the instance's ID, such as `post-cn-…`")
+        .required(
+            id_at,
+            report,
+            "`id` is missing; write the instance's ID, such as `post-cn-…`",
+        )
         .and_then(|at| instance_id(&at, report));
     let address = address(at, region, endpoint_at, report);
     let credentials = match credentials_at {
@@ -113,9 +146,15 @@ fn instance(
     };
     let calls_per_second = calls.and_then(|at| calls_per_second(&at, single_per_second, report));
     let labels = labels_at.map(|at| labels(&at, report)).unwrap_or_default();
-    let clients = clients_at.map(|at| clients(&at, report)).unwrap_or_default();
-    let client_files = files.map(|at| client_files(&at, folder, report)).unwrap_or_default();
-    let client_urls = urls.map(|at| client_urls(&at, folder, report)).unwrap_or_default();
+    let clients = clients_at
+        .map(|at| clients(&at, report))
+        .unwrap_or_default();
+    let client_files = files
+        .map(|at| client_files(&at, folder, report))
+        .unwrap_or_default();
+    let client_urls = urls
+        .map(|at| client_urls(&at, folder, report))
+        .unwrap_or_default();
     Some(Instance {
         id: id?,
         address: address?,
@@ -140,7 +179,13 @@ fn calls_per_second(at: &At<'_>, single_per_second: u32, report: &mut Report) ->
 fn instance_id(at: &At<'_>, report: &mut Report) -> Option<InstanceId> {
     let text = at.text(report)?;
     if text.contains('*') {
-        at.problem(report, format!("{} is masked; copy the whole ID from the console", shown(text)));
+        at.problem(
+            report,
+            format!(
+                "{} is masked; copy the whole ID from the console",
+                shown(text)
+            ),
+        );
         return None;
     }
     InstanceId::new(text).ok()
@@ -157,7 +202,10 @@ fn address(
         (Some(at), _) => endpoint(&at, report).map(|url| Address::Endpoint { url, region }),
         (None, Some(_)) => region.map(Address::Region),
         (None, None) => {
-            at.problem(report, "`region` is missing; write the instance's region, such as `cn-hangzhou`");
+            at.problem(
+                report,
+                "`region` is missing; write the instance's region, such as `cn-hangzhou`",
+            );
             None
         }
     }
@@ -166,18 +214,26 @@ fn address(
 /// A region becomes part of a host name, so that it has to be fit for one.
 fn region(at: &At<'_>, has_endpoint: bool, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
-    let fit = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let fit = text
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !fit || text.starts_with('-') || text.ends_with('-') {
         at.problem(
             report,
-            format!("{} is not a region; write it as the console does, such as `cn-hangzhou`", shown(text)),
+            format!(
+                "{} is not a region; write it as the console does, such as `cn-hangzhou`",
+                shown(text)
+            ),
         );
         return None;
     }
     if !has_endpoint && !KNOWN_REGIONS.contains(&text) {
         at.warning(
             report,
-            format!("{} is not among the regions known to have the service; check the spelling", shown(text)),
+            format!(
+                "{} is not among the regions known to have the service; check the spelling",
+                shown(text)
+            ),
         );
     }
     Some(text.to_owned())
@@ -188,49 +244,81 @@ pub(super) fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
         _ => {
-            at.problem(report, "is not a URL; write `https://HOST` or `http://HOST:PORT`");
+            at.problem(
+                report,
+                "is not a URL; write `https://HOST` or `http://HOST:PORT`",
+            );
             return None;
         }
     };
     if !url.username().is_empty() || url.password().is_some() {
-        at.problem(report, "has a user name or password in it; remove them, `credentials` says who calls");
+        at.problem(
+            report,
+            "has a user name or password in it; remove them, `credentials` says who calls",
+        );
         return None;
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        at.problem(report, "goes on after the host and port; remove that, the API is at the root");
+        at.problem(
+            report,
+            "goes on after the host and port; remove that, the API is at the root",
+        );
         return None;
     }
     if url.scheme() == "http" && !is_loopback(&url) {
-        at.warning(report, "is not encrypted: anybody on the way can read and change the answers; use `https://`");
+        at.warning(
+            report,
+            "is not encrypted: anybody on the way can read and change the answers; use `https://`",
+        );
     }
     Some(url)
 }
 
 pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Globs, relative ones taken from `folder`.
 fn client_files(at: &At<'_>, folder: &Path, report: &mut Report) -> Vec<String> {
     let mut globs = Vec::new();
     for at in at.items(report) {
-        let Some(text) = at.text(report) else { continue };
-        let is_kind = |kind: &&str| Path::new(text).extension().is_some_and(|extension| extension == *kind);
+        let Some(text) = at.text(report) else {
+            continue;
+        };
+        let is_kind = |kind: &&str| {
+            Path::new(text)
+                .extension()
+                .is_some_and(|extension| extension == *kind)
+        };
         if let Err(error) = glob::Pattern::new(text) {
             at.problem(
                 report,
-                format!("{} is not a pattern: {}; `*`, `?`, `**` and `[…]` are special", shown(text), error.msg),
+                format!(
+                    "{} is not a pattern: {}; `*`, `?`, `**` and `[…]` are special",
+                    shown(text),
+                    error.msg
+                ),
             );
         } else if !["yaml", "yml", "json"].iter().any(is_kind) {
             at.problem(
                 report,
-                format!("{} has to end in `.yaml`, `.yml` or `.json`, which says how to read the files", shown(text)),
+                format!(
+                    "{} has to end in `.yaml`, `.yml` or `.json`, which says how to read the files",
+                    shown(text)
+                ),
             );
         } else if Path::new(text).is_absolute() || folder.as_os_str().is_empty() {
             globs.push(text.to_owned());
         } else {
-            globs.push(format!("{}/{text}", glob::Pattern::escape(&folder.to_string_lossy())));
+            globs.push(format!(
+                "{}/{text}",
+                glob::Pattern::escape(&folder.to_string_lossy())
+            ));
         }
     }
     globs

@@ -16,8 +16,12 @@ impl<'de, I: Iterator<Item = (usize, Shape)>> DeserializeSeed<'de> for Build<'_,
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         let (mark, shape) = self.0.next().expect("both readings meet the same nodes");
         let value = match shape {
-            Shape::Null => deserializer.deserialize_ignored_any(de::IgnoredAny).map(|_| Value::Null),
-            Shape::Scalar(kind) => deserializer.deserialize_str(BuildText).map(|text| Value::Scalar(kind, text)),
+            Shape::Null => deserializer
+                .deserialize_ignored_any(de::IgnoredAny)
+                .map(|_| Value::Null),
+            Shape::Scalar(kind) => deserializer
+                .deserialize_str(BuildText)
+                .map(|text| Value::Scalar(kind, text)),
             Shape::List => deserializer.deserialize_seq(self),
             Shape::Map => deserializer.deserialize_map(self),
         };

@@ -34,12 +34,20 @@ pub(super) struct Survey {
 impl Survey {
     /// A reading of `text` that fails at the node numbered `stop`, if at any.
     pub(super) fn new(text: &str, stop: Option<usize>) -> Self {
-        Self { shapes: Vec::new(), complaint: None, stop, room: 2 * text.len() + (64 << 10) }
+        Self {
+            shapes: Vec::new(),
+            complaint: None,
+            stop,
+            room: 2 * text.len() + (64 << 10),
+        }
     }
 
     /// What reads the outermost node.
     pub(super) fn root(&mut self) -> SurveyNode<'_> {
-        SurveyNode { survey: self, depth: 0 }
+        SurveyNode {
+            survey: self,
+            depth: 0,
+        }
     }
 
     fn refuse<E: de::Error>(&mut self, complaint: &'static str) -> E {
@@ -71,9 +79,14 @@ pub(super) struct SurveyNode<'s> {
 impl SurveyNode<'_> {
     fn inner<E: de::Error>(&mut self) -> Result<SurveyNode<'_>, E> {
         if self.depth == DEPTH {
-            return Err(self.survey.refuse("lists and maps are nested too deeply here; nothing in the schema is"));
+            return Err(self
+                .survey
+                .refuse("lists and maps are nested too deeply here; nothing in the schema is"));
         }
-        Ok(SurveyNode { survey: self.survey, depth: self.depth + 1 })
+        Ok(SurveyNode {
+            survey: self.survey,
+            depth: self.depth + 1,
+        })
     }
 }
 
@@ -143,6 +156,8 @@ impl<'de> Visitor<'de> for SurveyNode<'_> {
     }
 
     fn visit_enum<A: de::EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(self.survey.refuse("YAML tags (`!name`) mean nothing here; remove it, or quote the text"))
+        Err(self
+            .survey
+            .refuse("YAML tags (`!name`) mean nothing here; remove it, or quote the text"))
     }
 }

@@ -81,7 +81,11 @@ impl Model {
             layer.spent_overtaking = layer.burst().max(10 * CALL) - 10 * CALL;
             layer
         };
-        let lanes = (0..LANES.len()).map(|at| Lane { served: at, served_urgent: at, ..Lane::default() });
+        let lanes = (0..LANES.len()).map(|at| Lane {
+            served: at,
+            served_urgent: at,
+            ..Lane::default()
+        });
         Self {
             tick: 0,
             opens_at,
@@ -103,16 +107,25 @@ impl Model {
         for layer in &mut self.layers {
             layer.cooling.retain(|free| *free > self.tick);
             let configured = layer.spec.rate.millicalls();
-            if layer.millicalls < configured && (self.tick - layer.risen_since).is_multiple_of(10 * TICKS_A_SECOND) {
+            if layer.millicalls < configured
+                && (self.tick - layer.risen_since).is_multiple_of(10 * TICKS_A_SECOND)
+            {
                 layer.millicalls = configured.min(layer.millicalls + (configured / 20).max(1));
             }
         }
     }
 
     fn grant(&mut self) -> Option<CallNo> {
-        let open = |lane: usize| LANES[lane].iter().all(|layer| self.layers[*layer].open(self.tick));
-        let overtakes =
-            |lane: usize| LANES[lane].iter().all(|layer| self.layers[*layer].open_for_overtaking(self.tick));
+        let open = |lane: usize| {
+            LANES[lane]
+                .iter()
+                .all(|layer| self.layers[*layer].open(self.tick))
+        };
+        let overtakes = |lane: usize| {
+            LANES[lane]
+                .iter()
+                .all(|layer| self.layers[*layer].open_for_overtaking(self.tick))
+        };
         let lanes = || self.lanes.iter().enumerate();
         let urgent = lanes()
             .filter(|(at, lane)| !lane.urgent.is_empty() && overtakes(*at))
@@ -137,7 +150,9 @@ impl Model {
             lane.urgent.pop_front()
         } else {
             lane.served = self.grants;
-            lane.ordinary.pop_front().or_else(|| lane.urgent.pop_front())
+            lane.ordinary
+                .pop_front()
+                .or_else(|| lane.urgent.pop_front())
         }
     }
 
@@ -160,14 +175,18 @@ impl Model {
 
     fn throttled(&mut self, layer: usize, sent_at: u64, rest: Option<u64>) {
         let layer = &mut self.layers[layer];
-        let due = layer.halved.is_none_or(|last| sent_at > last && self.tick - last >= TICKS_A_SECOND);
+        let due = layer
+            .halved
+            .is_none_or(|last| sent_at > last && self.tick - last >= TICKS_A_SECOND);
         if due {
             layer.millicalls = (layer.millicalls / 2).max(layer.spec.rate.millicalls().min(1_000));
             layer.risen_since = self.tick;
             layer.halved = Some(self.tick);
         }
         if let Some(rest) = rest {
-            layer.shut_until = layer.shut_until.max(self.tick + rest.min(300 * TICKS_A_SECOND));
+            layer.shut_until = layer
+                .shut_until
+                .max(self.tick + rest.min(300 * TICKS_A_SECOND));
         }
     }
 
@@ -175,7 +194,11 @@ impl Model {
         let layer = &mut self.layers[layer];
         let configured = spec.rate.millicalls();
         let whole = layer.millicalls == layer.spec.rate.millicalls();
-        layer.millicalls = if whole { configured } else { layer.millicalls.min(configured) };
+        layer.millicalls = if whole {
+            configured
+        } else {
+            layer.millicalls.min(configured)
+        };
         layer.spec = spec;
     }
 }
@@ -237,17 +260,37 @@ impl Pair {
         let now = self.now();
         self.happened = true;
         match act {
-            Act::Ask { lane, urgent, ends_after } => {
+            Act::Ask {
+                lane,
+                urgent,
+                ends_after,
+            } => {
                 let call = self.asked.len();
                 self.asked.push((lane, ends_after));
-                let priority = if urgent { Priority::Urgent } else { Priority::Ordinary };
-                let ticket = self.limits.enqueue(now, self.lanes[lane], priority).expect("the lane is there");
+                let priority = if urgent {
+                    Priority::Urgent
+                } else {
+                    Priority::Ordinary
+                };
+                let ticket = self
+                    .limits
+                    .enqueue(now, self.lanes[lane], priority)
+                    .expect("the lane is there");
                 self.waiting.insert(ticket, call);
                 let lane = &mut self.model.lanes[lane];
-                if urgent { &mut lane.urgent } else { &mut lane.ordinary }.push_back(call);
+                if urgent {
+                    &mut lane.urgent
+                } else {
+                    &mut lane.ordinary
+                }
+                .push_back(call);
             }
             Act::Cancel(which) => {
-                let mut waiting: Vec<_> = self.waiting.iter().map(|(ticket, call)| (*call, *ticket)).collect();
+                let mut waiting: Vec<_> = self
+                    .waiting
+                    .iter()
+                    .map(|(ticket, call)| (*call, *ticket))
+                    .collect();
                 waiting.sort_unstable();
                 if let Some((call, ticket)) = waiting.get(which % waiting.len().max(1)) {
                     assert!(self.limits.cancel(*ticket));
@@ -255,10 +298,15 @@ impl Pair {
                     self.model.cancel(*call);
                 }
             }
-            Act::Throttled { layer, sent_before, rest } => {
+            Act::Throttled {
+                layer,
+                sent_before,
+                rest,
+            } => {
                 let sent_at = self.model.tick.saturating_sub(sent_before);
                 let retry_after = rest.map(|ticks| time(ticks).since(Time::START));
-                self.limits.throttled(self.layers[layer], time(sent_at), now, retry_after);
+                self.limits
+                    .throttled(self.layers[layer], time(sent_at), now, retry_after);
                 self.model.throttled(layer, sent_at, rest);
             }
             Act::Reconfigure { layer, spec } => {
@@ -277,7 +325,10 @@ impl Pair {
             self.next = advance.next;
             self.happened = false;
             for (ticket, permit) in advance.granted {
-                let call = self.waiting.remove(&ticket).expect("only what waits is granted");
+                let call = self
+                    .waiting
+                    .remove(&ticket)
+                    .expect("only what waits is granted");
                 granted.push(call);
                 let (lane, ends_after) = self.asked[call];
                 if ends_after == 0 {
@@ -285,13 +336,17 @@ impl Pair {
                     self.model.end(lane, false);
                     self.happened = true;
                 } else {
-                    self.ends.insert((self.model.tick + ends_after, call), permit);
+                    self.ends
+                        .insert((self.model.tick + ends_after, call), permit);
                 }
             }
         }
         prop_assert_eq!(granted, expected, "at {:?}", self.now());
         for (layer, id) in self.layers.iter().enumerate() {
-            let rate = self.limits.rate_in_force(*id, self.now()).expect("the layer is there");
+            let rate = self
+                .limits
+                .rate_in_force(*id, self.now())
+                .expect("the layer is there");
             prop_assert_eq!(
                 rate.millicalls(),
                 self.model.layers[layer].millicalls,

@@ -21,11 +21,21 @@ fn check_arrivals(calls: &[Call], layer: usize) -> Result<(), TestCaseError> {
     let mut second = VecDeque::new();
     for arrival in arrivals {
         second.push_back(arrival);
-        while second.front().is_some_and(|first| arrival.0.since(first.0) >= SECOND) {
+        while second
+            .front()
+            .is_some_and(|first| arrival.0.since(first.0) >= SECOND)
+        {
             second.pop_front();
         }
-        let (_, _, slots) = second.iter().max_by_key(|(_, order, _)| order).expect("there is one");
-        prop_assert!(second.len() <= *slots, "{} arrivals for {slots} slots: {second:?}", second.len());
+        let (_, _, slots) = second
+            .iter()
+            .max_by_key(|(_, order, _)| order)
+            .expect("there is one");
+        prop_assert!(
+            second.len() <= *slots,
+            "{} arrivals for {slots} slots: {second:?}",
+            second.len()
+        );
     }
     Ok(())
 }

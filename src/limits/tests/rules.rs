@@ -12,7 +12,9 @@ fn single(spec: &LayerSpec) -> (Limits, LayerId, LaneId) {
 }
 
 fn ask(limits: &mut Limits, now: Time, lane: LaneId) -> Ticket {
-    limits.enqueue(now, lane, Priority::Ordinary).expect("the lane is there")
+    limits
+        .enqueue(now, lane, Priority::Ordinary)
+        .expect("the lane is there")
 }
 
 /// Asks `times` times, and says when each was granted. Nothing ever ends.
@@ -23,7 +25,12 @@ fn grants(limits: &mut Limits, mut now: Time, lane: LaneId, times: usize) -> Vec
     let mut granted = Vec::new();
     while granted.len() < times {
         let advance = limits.advance(now);
-        granted.extend(advance.granted.iter().map(|(_, permit)| permit.granted_at()));
+        granted.extend(
+            advance
+                .granted
+                .iter()
+                .map(|(_, permit)| permit.granted_at()),
+        );
         let Some(next) = advance.next else { break };
         now = next;
     }
@@ -44,13 +51,19 @@ fn the_first_call_leaves_when_the_layer_opens_and_no_burst_is_saved_up() {
     let mut limits = Limits::default();
     let layer = limits.add_layer(None, &paced(10, 5), at(1_000));
     let lane = limits.add_lane(layer);
-    assert_eq!(grants(&mut limits, at(0), lane, 3), [at(1_000), at(1_100), at(1_200)]);
+    assert_eq!(
+        grants(&mut limits, at(0), lane, 3),
+        [at(1_000), at(1_100), at(1_200)]
+    );
 }
 
 #[test]
 fn a_pause_earns_a_burst_and_no_more() {
     let (mut limits, _, lane) = single(&paced(10, 3));
-    assert_eq!(grants(&mut limits, at(60_000), lane, 4), [at(60_000), at(60_000), at(60_000), at(60_100)]);
+    assert_eq!(
+        grants(&mut limits, at(60_000), lane, 4),
+        [at(60_000), at(60_000), at(60_000), at(60_100)]
+    );
 }
 
 #[test]
@@ -77,7 +90,11 @@ fn a_place_in_flight_is_free_at_the_end() {
 
 #[test]
 fn what_was_not_sent_holds_no_slot() {
-    let (mut limits, _, lane) = single(&LayerSpec { slots: 1, in_flight: 1, ..wide() });
+    let (mut limits, _, lane) = single(&LayerSpec {
+        slots: 1,
+        in_flight: 1,
+        ..wide()
+    });
     let first = permit(&mut limits, at(0), lane).expect("the slot is free");
     limits.return_unsent(first);
     assert!(permit(&mut limits, at(1), lane).is_some());
@@ -94,8 +111,14 @@ fn what_is_held_back_by_one_layer_takes_nothing_from_the_others() {
         ask(&mut limits, at(2), held_back);
     }
     assert!(limits.advance(at(2)).granted.is_empty());
-    assert!(permit(&mut limits, at(3), free).is_some(), "the second slot is there");
-    assert!(permit(&mut limits, at(4), free).is_none(), "and there is no third");
+    assert!(
+        permit(&mut limits, at(3), free).is_some(),
+        "the second slot is there"
+    );
+    assert!(
+        permit(&mut limits, at(4), free).is_none(),
+        "and there is no third"
+    );
 }
 
 /// Three instances, one of them slow: it gets its own rate, the others share what it leaves.
@@ -104,7 +127,11 @@ fn no_lane_is_in_the_way_of_another() {
     let mut limits = Limits::default();
     let ip = limits.add_layer(None, &paced(100, 1), Time::START);
     let slow = limits.add_layer(Some(ip), &paced(10, 1), Time::START);
-    let lanes = [limits.add_lane(slow), limits.add_lane(ip), limits.add_lane(ip)];
+    let lanes = [
+        limits.add_lane(slow),
+        limits.add_lane(ip),
+        limits.add_lane(ip),
+    ];
     let mut tickets: Vec<Vec<Ticket>> = Vec::new();
     for lane in lanes {
         tickets.push((0..1_000).map(|_| ask(&mut limits, at(0), lane)).collect());
@@ -114,12 +141,19 @@ fn no_lane_is_in_the_way_of_another() {
     while now < at(10_000) {
         let advance = limits.advance(now);
         for (ticket, _) in advance.granted {
-            let lane = tickets.iter().position(|tickets| tickets.contains(&ticket)).expect("one of them");
+            let lane = tickets
+                .iter()
+                .position(|tickets| tickets.contains(&ticket))
+                .expect("one of them");
             served[lane] += 1;
         }
         now = advance.next.expect("more waits");
     }
-    assert_eq!(served.iter().sum::<i32>(), 1_000, "none of the rate is lost");
+    assert_eq!(
+        served.iter().sum::<i32>(),
+        1_000,
+        "none of the rate is lost"
+    );
     assert!((99..=100).contains(&served[0]), "{served:?}");
     assert!(served[1].abs_diff(served[2]) <= 1, "{served:?}");
 }
@@ -159,7 +193,12 @@ fn a_lane_that_is_alone_gives_its_ordinary_tickets_nine_tenths() {
     let (mut order, mut now) = (Vec::new(), at(0));
     while order.len() < 100 {
         let advance = limits.advance(now);
-        order.extend(advance.granted.iter().map(|(ticket, _)| urgent.contains(ticket)));
+        order.extend(
+            advance
+                .granted
+                .iter()
+                .map(|(ticket, _)| urgent.contains(ticket)),
+        );
         now = advance.next.expect("more waits");
     }
     assert!(order[0], "an urgent one first");
@@ -190,13 +229,17 @@ fn an_urgent_call_does_not_wait_for_the_queue() {
         ask(&mut limits, at(0), busy);
     }
     assert_eq!(limits.advance(at(0)).granted.len(), 1);
-    let probe = limits.enqueue(at(50), other, Priority::Urgent).expect("the lane is there");
+    let probe = limits
+        .enqueue(at(50), other, Priority::Urgent)
+        .expect("the lane is there");
     let next = limits.advance(at(50)).next.expect("calls wait");
     assert_eq!(limits.advance(next).granted[0].0, probe);
 }
 
 fn rate(limits: &Limits, layer: LayerId, millis: u64) -> Rate {
-    limits.rate_in_force(layer, at(millis)).expect("the layer is there")
+    limits
+        .rate_in_force(layer, at(millis))
+        .expect("the layer is there")
 }
 
 fn throttled(limits: &mut Limits, layer: LayerId, sent_at: u64, now: u64) {
@@ -209,9 +252,17 @@ fn a_throttled_layer_halves_once_a_second_and_only_for_what_left_since() {
     throttled(&mut limits, layer, 4_900, 5_000);
     assert_eq!(rate(&limits, layer, 5_000), Rate::per_second(50));
     throttled(&mut limits, layer, 5_100, 5_999);
-    assert_eq!(rate(&limits, layer, 5_999), Rate::per_second(50), "less than a second ago");
+    assert_eq!(
+        rate(&limits, layer, 5_999),
+        Rate::per_second(50),
+        "less than a second ago"
+    );
     throttled(&mut limits, layer, 5_000, 6_000);
-    assert_eq!(rate(&limits, layer, 6_000), Rate::per_second(50), "left before the halving");
+    assert_eq!(
+        rate(&limits, layer, 6_000),
+        Rate::per_second(50),
+        "left before the halving"
+    );
     throttled(&mut limits, layer, 5_001, 6_000);
     assert_eq!(rate(&limits, layer, 6_000), Rate::per_second(25));
 }
@@ -231,7 +282,10 @@ fn a_halved_rate_recovers_by_a_twentieth_each_ten_seconds() {
 fn a_rate_never_falls_below_one_call_a_second_unless_less_is_configured() {
     let half = Rate::per_second(1).scaled(0.5);
     for (configured, floor) in [(Rate::per_second(5), Rate::per_second(1)), (half, half)] {
-        let (mut limits, layer, _) = single(&LayerSpec { rate: configured, ..wide() });
+        let (mut limits, layer, _) = single(&LayerSpec {
+            rate: configured,
+            ..wide()
+        });
         for second in 1..8 {
             throttled(&mut limits, layer, second * 1_000, second * 1_000);
         }
@@ -256,13 +310,26 @@ fn another_configured_rate_keeps_a_halved_one() {
 
 #[test]
 fn another_configured_rate_keeps_slots_and_pace() {
-    let (mut limits, layer, lane) = single(&LayerSpec { slots: 2, ..paced(1, 1) });
+    let (mut limits, layer, lane) = single(&LayerSpec {
+        slots: 2,
+        ..paced(1, 1)
+    });
     let first = permit(&mut limits, at(0), lane).expect("open");
     let second = permit(&mut limits, at(1_000), lane).expect("open");
-    limits.reconfigure(layer, &LayerSpec { slots: 1, ..paced(1, 1) }, at(1_000));
+    limits.reconfigure(
+        layer,
+        &LayerSpec {
+            slots: 1,
+            ..paced(1, 1)
+        },
+        at(1_000),
+    );
     limits.finish(first, at(1_000));
     ask(&mut limits, at(5_000), lane);
-    assert!(limits.advance(at(5_000)).granted.is_empty(), "the second still holds the one slot");
+    assert!(
+        limits.advance(at(5_000)).granted.is_empty(),
+        "the second still holds the one slot"
+    );
     limits.finish(second, at(5_000));
     assert_eq!(limits.advance(at(5_000)).next, Some(at(6_000)));
 
@@ -270,7 +337,11 @@ fn another_configured_rate_keeps_slots_and_pace() {
     assert!(permit(&mut limits, at(0), lane).is_some());
     limits.reconfigure(layer, &paced(2, 1), at(200));
     ask(&mut limits, at(200), lane);
-    assert_eq!(limits.advance(at(200)).next, Some(at(600)), "four fifths of a call, at two a second");
+    assert_eq!(
+        limits.advance(at(200)).next,
+        Some(at(600)),
+        "four fifths of a call, at two a second"
+    );
 }
 
 #[test]
@@ -280,7 +351,10 @@ fn a_service_is_left_alone_as_long_as_it_asks_but_not_for_ever() {
         limits.throttled(layer, at(0), at(1_000), Some(Duration::from_secs(asks)));
         limits.throttled(layer, at(0), at(1_000), Some(Duration::from_secs(1)));
         ask(&mut limits, at(1_000), lane);
-        assert_eq!(limits.advance(at(1_000)).next, Some(at(1_000 + gets * 1_000)));
+        assert_eq!(
+            limits.advance(at(1_000)).next,
+            Some(at(1_000 + gets * 1_000))
+        );
     }
 }
 
@@ -290,7 +364,9 @@ fn a_wait_counts_to_the_layer_that_held_back_last() {
     let ip = limits.add_layer(None, &paced(10, 1), Time::START);
     let instance = limits.add_layer(Some(ip), &paced(5, 1), Time::START);
     let (inner, outer) = (limits.add_lane(instance), limits.add_lane(ip));
-    let waited = |limits: &Limits| [ip, instance].map(|layer| limits.waited(layer).expect("there").as_millis());
+    let waited = |limits: &Limits| {
+        [ip, instance].map(|layer| limits.waited(layer).expect("there").as_millis())
+    };
     assert!(permit(&mut limits, at(0), inner).is_some());
     assert_eq!(waited(&limits), [0, 0]);
     // Both are closed, the instance for longer.
@@ -312,7 +388,11 @@ fn what_is_removed_is_never_granted_and_leaves_no_trace() {
     let ip = limits.add_layer(None, &LayerSpec { slots: 2, ..wide() }, Time::START);
     let account = limits.add_layer(Some(ip), &wide(), Time::START);
     let instance = limits.add_layer(Some(account), &wide(), Time::START);
-    let (gone, goes, stays) = (limits.add_lane(instance), limits.add_lane(ip), limits.add_lane(ip));
+    let (gone, goes, stays) = (
+        limits.add_lane(instance),
+        limits.add_lane(ip),
+        limits.add_lane(ip),
+    );
     let held = permit(&mut limits, at(0), gone).expect("open");
     let tickets = [gone, goes, gone, goes, stays].map(|lane| ask(&mut limits, at(1), lane));
     limits.remove_layer(account);
@@ -321,13 +401,26 @@ fn what_is_removed_is_never_granted_and_leaves_no_trace() {
     assert_eq!(limits.enqueue(at(1), goes, Priority::Urgent), None);
     assert!(!limits.cancel(tickets[0]));
     for layer in [account, instance] {
-        assert_eq!((limits.rate_in_force(layer, at(1)), limits.waited(layer)), (None, None));
+        assert_eq!(
+            (limits.rate_in_force(layer, at(1)), limits.waited(layer)),
+            (None, None)
+        );
         limits.reconfigure(layer, &wide(), at(1));
         limits.throttled(layer, at(1), at(1), None);
     }
     let advance = limits.advance(at(1));
-    assert_eq!(advance.granted.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [tickets[4]]);
-    assert!(permit(&mut limits, at(1_000), stays).is_none(), "a call of the removed layer still holds a slot");
+    assert_eq!(
+        advance
+            .granted
+            .iter()
+            .map(|(ticket, _)| *ticket)
+            .collect::<Vec<_>>(),
+        [tickets[4]]
+    );
+    assert!(
+        permit(&mut limits, at(1_000), stays).is_none(),
+        "a call of the removed layer still holds a slot"
+    );
     limits.finish(held, at(1_000));
     assert!(permit(&mut limits, at(1_999), stays).is_none());
     assert!(permit(&mut limits, at(2_000), stays).is_some());

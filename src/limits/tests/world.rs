@@ -92,7 +92,11 @@ impl World {
             world.act(act);
         }
         world.wait(Duration::from_secs(1_000_000));
-        assert!(world.waiting.is_empty(), "a wakeup was lost: {:?}", world.waiting);
+        assert!(
+            world.waiting.is_empty(),
+            "a wakeup was lost: {:?}",
+            world.waiting
+        );
         assert_eq!(world.next, None, "there is nothing to wake up for");
         world.calls
     }
@@ -101,7 +105,12 @@ impl World {
         let until = (self.now + pause).max(self.stalled_until);
         loop {
             let end = self.ends.first_key_value().map(|((at, _), _)| *at);
-            let Some(due) = end.into_iter().chain(self.next).min().map(|due| due.max(self.stalled_until)) else {
+            let Some(due) = end
+                .into_iter()
+                .chain(self.next)
+                .min()
+                .map(|due| due.max(self.stalled_until))
+            else {
                 break;
             };
             if due > until {
@@ -121,8 +130,11 @@ impl World {
     pub(super) fn act(&mut self, act: Act) {
         match act {
             Act::Ask(ask) => {
-                let ticket = self.limits.enqueue(self.now, self.lanes[ask.lane], ask.priority);
-                self.waiting.insert(ticket.expect("no lane is removed"), (ask, self.now));
+                let ticket = self
+                    .limits
+                    .enqueue(self.now, self.lanes[ask.lane], ask.priority);
+                self.waiting
+                    .insert(ticket.expect("no lane is removed"), (ask, self.now));
             }
             Act::Cancel(which) => {
                 let mut tickets: Vec<_> = self.waiting.keys().copied().collect();
@@ -133,9 +145,14 @@ impl World {
                     self.waiting.remove(ticket);
                 }
             }
-            Act::Throttled { layer, sent_before, retry_after } => {
+            Act::Throttled {
+                layer,
+                sent_before,
+                retry_after,
+            } => {
                 let sent_at = Time::START + self.now.since(Time::START).saturating_sub(sent_before);
-                self.limits.throttled(self.layers[layer], sent_at, self.now, retry_after);
+                self.limits
+                    .throttled(self.layers[layer], sent_at, self.now, retry_after);
             }
             Act::Reconfigure { layer, spec } => {
                 self.specs[layer] = spec;
@@ -153,46 +170,76 @@ impl World {
     fn advance(&mut self) {
         let advance = self.limits.advance(self.now);
         self.next = advance.next;
-        assert!(self.next.is_none_or(|next| next > self.now), "what can be granted now is granted now");
+        assert!(
+            self.next.is_none_or(|next| next > self.now),
+            "what can be granted now is granted now"
+        );
         for (ticket, permit) in advance.granted {
-            let (ask, asked) = self.waiting.remove(&ticket).expect("only what waits is granted, and once");
+            let (ask, asked) = self
+                .waiting
+                .remove(&ticket)
+                .expect("only what waits is granted, and once");
             assert_eq!(permit.granted_at(), self.now);
             let arrives = self.now + ask.flight;
             let mut slots = [0; LAYERS.len()];
-            slots.iter_mut().zip(&self.specs).for_each(|(slots, spec)| *slots = spec.slots);
+            slots
+                .iter_mut()
+                .zip(&self.specs)
+                .for_each(|(slots, spec)| *slots = spec.slots);
             if ask.unsent {
                 self.limits.return_unsent(permit);
                 self.next = Some(self.now);
             } else {
-                self.ends.insert((arrives + ask.answer, self.calls.len()), permit);
+                self.ends
+                    .insert((arrives + ask.answer, self.calls.len()), permit);
             }
-            self.calls.push(Call { ask, asked, granted: self.now, arrives, slots });
+            self.calls.push(Call {
+                ask,
+                asked,
+                granted: self.now,
+                arrives,
+                slots,
+            });
         }
     }
 }
 
 /// The calls that passed a layer, in the order of their grants.
 pub(super) fn through(calls: &[Call], layer: usize) -> impl Iterator<Item = &Call> {
-    calls.iter().filter(move |call| LANES[call.ask.lane].contains(&layer))
+    calls
+        .iter()
+        .filter(move |call| LANES[call.ask.lane].contains(&layer))
 }
 
 /// A duration that is often short, sometimes long, and any number of nanoseconds.
 fn any_time(longest: Duration) -> impl Strategy<Value = Duration> {
     let longest = u64::try_from(longest.as_nanos()).expect("a short time");
-    prop_oneof![2 => Just(0), 3 => 0..=longest / 50, 1 => 0..=longest].prop_map(Duration::from_nanos)
+    prop_oneof![2 => Just(0), 3 => 0..=longest / 50, 1 => 0..=longest]
+        .prop_map(Duration::from_nanos)
 }
 
 pub(super) fn any_ask() -> impl Strategy<Value = Ask> {
-    let times = (any_time(Duration::from_secs(3)), any_time(Duration::from_secs(3)));
-    (0..LANES.len(), prop::bool::weighted(0.2), times, prop::bool::weighted(0.1)).prop_map(
-        |(lane, urgent, (flight, answer), unsent)| Ask {
+    let times = (
+        any_time(Duration::from_secs(3)),
+        any_time(Duration::from_secs(3)),
+    );
+    (
+        0..LANES.len(),
+        prop::bool::weighted(0.2),
+        times,
+        prop::bool::weighted(0.1),
+    )
+        .prop_map(|(lane, urgent, (flight, answer), unsent)| Ask {
             lane,
-            priority: if urgent { Priority::Urgent } else { Priority::Ordinary },
+            priority: if urgent {
+                Priority::Urgent
+            } else {
+                Priority::Ordinary
+            },
             flight,
             answer,
             unsent,
-        },
-    )
+        })
 }
 
 pub(super) fn any_specs() -> impl Strategy<Value = Vec<LayerSpec>> {

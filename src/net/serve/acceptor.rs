@@ -28,7 +28,10 @@ struct Trouble {
 
 impl Acceptor {
     pub(super) fn new(listeners: Vec<TcpListener>) -> Self {
-        Self { listeners, trouble: None }
+        Self {
+            listeners,
+            trouble: None,
+        }
     }
 
     /// The next connection. Nothing is lost when the future is dropped.
@@ -71,14 +74,20 @@ impl Acceptor {
             }
             Some(trouble) => LONGEST_PAUSE.min(trouble.pause * 2),
         };
-        self.trouble = Some(Trouble { pause, until: Instant::now() + pause });
+        self.trouble = Some(Trouble {
+            pause,
+            until: Instant::now() + pause,
+        });
     }
 }
 
 /// Whether only the connection that was to be accepted failed, and the next one may not.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 #[cfg(test)]
@@ -91,7 +100,12 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..12 {
             acceptor.back_off(&io::ErrorKind::OutOfMemory.into());
-            pauses.push(acceptor.trouble.as_ref().map(|trouble| trouble.pause.as_millis()));
+            pauses.push(
+                acceptor
+                    .trouble
+                    .as_ref()
+                    .map(|trouble| trouble.pause.as_millis()),
+            );
         }
         assert_eq!(pauses[..3], [Some(5), Some(10), Some(20)]);
         assert_eq!(pauses[11], Some(1000));
@@ -102,7 +116,9 @@ mod tests {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for _ in 0..2 {
-            let listener = crate::net::listen("127.0.0.1:0").await.expect("loopback can be bound");
+            let listener = crate::net::listen("127.0.0.1:0")
+                .await
+                .expect("loopback can be bound");
             addresses.push(listener.local_addr().expect("bound"));
             listeners.push(listener);
         }
@@ -111,7 +127,10 @@ mod tests {
         for address in addresses {
             let client = TcpStream::connect(address).await.expect("listening");
             let accepted = acceptor.accept().await;
-            assert_eq!(accepted.peer_addr().expect("connected"), client.local_addr().expect("connected"));
+            assert_eq!(
+                accepted.peer_addr().expect("connected"),
+                client.local_addr().expect("connected")
+            );
         }
         assert!(acceptor.trouble.is_none());
     }

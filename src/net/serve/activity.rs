@@ -45,7 +45,9 @@ enum Phase {
 impl Activity {
     /// A connection that begins now, and owes a head.
     pub(super) fn new(member: Member) -> Self {
-        let phase = Phase::Head { since: Instant::now() };
+        let phase = Phase::Head {
+            since: Instant::now(),
+        };
         Self(Arc::new(Mutex::new(Seen {
             phase,
             begun: 0,
@@ -62,7 +64,11 @@ impl Activity {
         match &mut seen.phase {
             Phase::Head { .. } => {}
             Phase::Busy { ahead, .. } => *ahead = true,
-            Phase::Idle { .. } => seen.phase = Phase::Head { since: Instant::now() },
+            Phase::Idle { .. } => {
+                seen.phase = Phase::Head {
+                    since: Instant::now(),
+                }
+            }
         }
     }
 
@@ -86,19 +92,29 @@ impl Activity {
                 *ahead = false;
             }
             phase => {
-                *phase = Phase::Busy { requests: 1, ahead: false };
+                *phase = Phase::Busy {
+                    requests: 1,
+                    ahead: false,
+                };
                 seen.member.works();
             }
         }
         seen.begun += 1;
-        InFlight { number: seen.begun, activity: self.clone() }
+        InFlight {
+            number: seen.begun,
+            activity: self.clone(),
+        }
     }
 
     /// When the client will have taken too long with what is waited for, if anything is.
     /// Where nothing is, `watcher` is woken once something may be.
     fn deadline(&self, options: &ServeOptions, watcher: &Waker) -> Option<(Instant, Overdue)> {
         let mut seen = self.lock();
-        let unread = seen.blocked.into_iter().chain(seen.offered.values().copied()).min();
+        let unread = seen
+            .blocked
+            .into_iter()
+            .chain(seen.offered.values().copied())
+            .min();
         if let Some(since) = unread {
             return Some((since + options.write_timeout, Overdue::Reading));
         }
@@ -151,7 +167,10 @@ impl Drop for InFlight {
         seen.offered.remove(&self.number);
         let since = Instant::now();
         seen.phase = match seen.phase {
-            Phase::Busy { requests, ahead } if requests > 1 => Phase::Busy { requests: requests - 1, ahead },
+            Phase::Busy { requests, ahead } if requests > 1 => Phase::Busy {
+                requests: requests - 1,
+                ahead,
+            },
             Phase::Busy { ahead: true, .. } => Phase::Head { since },
             _ => Phase::Idle { since },
         };
@@ -190,7 +209,11 @@ pub(super) struct Patience {
 impl Patience {
     pub(super) fn new(activity: Activity, options: ServeOptions) -> Self {
         let timer = Box::pin(sleep_until(Instant::now() + options.header_timeout));
-        Self { activity, options, timer }
+        Self {
+            activity,
+            options,
+            timer,
+        }
     }
 }
 
@@ -198,7 +221,9 @@ impl Future for Patience {
     type Output = Overdue;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Overdue> {
-        let Some((deadline, overdue)) = self.activity.deadline(&self.options, cx.waker()) else { return Poll::Pending };
+        let Some((deadline, overdue)) = self.activity.deadline(&self.options, cx.waker()) else {
+            return Poll::Pending;
+        };
         if self.timer.deadline() != deadline {
             self.timer.as_mut().reset(deadline);
         }

@@ -63,15 +63,28 @@ where
     S::Future: Send + 'static,
     B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
 {
-    pub(super) fn new(service: S, options: ServeOptions, member: Member, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(
+        service: S,
+        options: ServeOptions,
+        member: Member,
+        shutdown: CancellationToken,
+    ) -> Self {
         let told = member.told();
-        Self { service, options, activity: Activity::new(member), told, shutdown }
+        Self {
+            service,
+            options,
+            activity: Activity::new(member),
+            told,
+            shutdown,
+        }
     }
 
     /// Serves requests on `stream`, secured where there is `tls`, until either side ends it, the
     /// client takes too long, or `shutdown` comes and no request is in flight.
     pub(super) async fn accept(self, stream: TcpStream, tls: Option<Tls>) {
-        let Some(tls) = tls else { return self.converse(stream, Protocol::Http1).await };
+        let Some(tls) = tls else {
+            return self.converse(stream, Protocol::Http1).await;
+        };
         let secured = tokio::select! {
             biased;
             secured = secure(stream, &tls) => secured,
@@ -81,22 +94,45 @@ where
         };
         match secured {
             Ok(stream) => {
-                let protocol =
-                    if stream.get_ref().1.alpn_protocol() == Some(HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
+                let protocol = if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
+                    Protocol::Http2
+                } else {
+                    Protocol::Http1
+                };
                 self.converse(stream, protocol).await;
             }
             Err(error) => debug!(%error, "a connection was not secured"),
         }
     }
 
-    async fn converse<I: AsyncRead + AsyncWrite + Unpin + 'static>(self, io: I, protocol: Protocol) {
-        let Self { service, options, activity, told, shutdown } = self;
+    async fn converse<I: AsyncRead + AsyncWrite + Unpin + 'static>(
+        self,
+        io: I,
+        protocol: Protocol,
+    ) {
+        let Self {
+            service,
+            options,
+            activity,
+            told,
+            shutdown,
+        } = self;
         let mut patience = pin!(Patience::new(activity.clone(), options));
         let several = protocol == Protocol::Http2;
-        let io = TokioIo::new(Watched { io, activity: activity.clone(), requests: !several });
+        let io = TokioIo::new(Watched {
+            io,
+            activity: activity.clone(),
+            requests: !several,
+        });
         let service = service_fn(move |request| {
             let (request, answer) = (activity.begin(), service.call(request));
-            async move { Ok::<_, Infallible>(answer.await?.map(|body| Answer { body, request, one_of_several: several })) }
+            async move {
+                Ok::<_, Infallible>(answer.await?.map(|body| Answer {
+                    body,
+                    request,
+                    one_of_several: several,
+                }))
+            }
         });
         let builder = builder(protocol);
         let mut connection = pin!(builder.serve_connection(io, service));
@@ -134,7 +170,10 @@ fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     match protocol {
         Protocol::Http1 => {
-            builder.http1().header_read_timeout(None).max_buf_size(BUFFER_BYTES);
+            builder
+                .http1()
+                .header_read_timeout(None)
+                .max_buf_size(BUFFER_BYTES);
             builder.http1_only()
         }
         Protocol::Http2 => {

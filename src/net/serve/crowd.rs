@@ -27,7 +27,11 @@ struct Waiting {
 impl Crowd {
     /// A new connection, which waits for its first request.
     pub(super) fn join(&self) -> Member {
-        let mut member = Member { crowd: self.clone(), told: Arc::new(Notify::new()), place: None };
+        let mut member = Member {
+            crowd: self.clone(),
+            told: Arc::new(Notify::new()),
+            place: None,
+        };
         member.waits();
         member
     }
@@ -47,7 +51,10 @@ impl Crowd {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

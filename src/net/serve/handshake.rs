@@ -19,7 +19,10 @@ pub(super) async fn secure(mut stream: TcpStream, tls: &Tls) -> io::Result<TlsSt
     stream.peek(&mut first).await?;
     if first[0].is_ascii_uppercase() {
         stream.write_all(SPEAK_TLS).await?;
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "HTTP was spoken where TLS was to be"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "HTTP was spoken where TLS was to be",
+        ));
     }
     // What is in force now, not when the connection was made: browsers make some in advance.
     TlsAcceptor::from(tls.current()).accept(stream).await

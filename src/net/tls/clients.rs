@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
@@ -45,9 +50,17 @@ pub(super) fn verifier(
         None => (None, Vec::new()),
         Some(trust) => {
             let (roots, trusted) = roots(trust)?;
-            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-            let builder = if auth.required { builder } else { builder.allow_unauthenticated() };
-            (Some(builder.build().map_err(|error| error.to_string())?), trusted)
+            let builder =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+            let builder = if auth.required {
+                builder
+            } else {
+                builder.allow_unauthenticated()
+            };
+            (
+                Some(builder.build().map_err(|error| error.to_string())?),
+                trusted,
+            )
         }
     };
     Ok(Arc::new(Verifier {
@@ -62,14 +75,17 @@ pub(super) fn verifier(
 fn roots(trust: Trust) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
     let trusted = match trust {
         Trust::System => {
-            let roots = system_roots().map_err(|_| "this system trusts no certificates; name some")?;
+            let roots =
+                system_roots().map_err(|_| "this system trusts no certificates; name some")?;
             return Ok((roots, Vec::new()));
         }
         Trust::These(trusted) => trusted,
     };
     let mut roots = RootCertStore::empty();
     for certificate in &trusted {
-        roots.add(certificate.clone()).map_err(|error| format!("a certificate in it cannot be trusted: {error}"))?;
+        roots
+            .add(certificate.clone())
+            .map_err(|error| format!("a certificate in it cannot be trusted: {error}"))?;
     }
     Ok((roots, trusted))
 }
@@ -90,7 +106,9 @@ impl ClientCertVerifier for Verifier {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.as_ref().map_or(&[], |chain| chain.root_hint_subjects())
+        self.chain
+            .as_ref()
+            .map_or(&[], |chain| chain.root_hint_subjects())
     }
 
     fn verify_client_cert(
@@ -102,14 +120,17 @@ impl ClientCertVerifier for Verifier {
         match &self.chain {
             // A client's own certificate may be among those that are trusted, as Go has it. webpki
             // does not take it where it is one of an authority, as OpenSSL makes it unasked.
-            Some(_) if self.trusted.iter().any(|trusted| trusted == end_entity) => valid_by_itself(end_entity, now)?,
+            Some(_) if self.trusted.iter().any(|trusted| trusted == end_entity) => {
+                valid_by_itself(end_entity, now)?
+            }
             Some(chain) => {
                 chain.verify_client_cert(end_entity, intermediates, now)?;
             }
             None => {}
         }
         if let Some(allowed) = &self.allowed_names {
-            let names = alternative_names(&parse(end_entity)?).ok_or(CertificateError::BadEncoding)?;
+            let names =
+                alternative_names(&parse(end_entity)?).ok_or(CertificateError::BadEncoding)?;
             if !names.iter().any(|name| allowed.contains(name)) {
                 return Err(CertificateError::ApplicationVerificationFailure.into());
             }
@@ -157,7 +178,12 @@ fn valid_by_itself(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<()
     }
     match certificate.get_extension::<ExtendedKeyUsage>() {
         Err(_) => Err(CertificateError::BadEncoding.into()),
-        Ok(Some((_, usage))) if !usage.0.iter().any(|id| [ID_KP_CLIENT_AUTH, ANY_EXTENDED_KEY_USAGE].contains(id)) => {
+        Ok(Some((_, usage)))
+            if !usage
+                .0
+                .iter()
+                .any(|id| [ID_KP_CLIENT_AUTH, ANY_EXTENDED_KEY_USAGE].contains(id)) =>
+        {
             Err(CertificateError::InvalidPurpose.into())
         }
         Ok(_) => Ok(()),

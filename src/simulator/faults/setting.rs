@@ -21,7 +21,11 @@ pub struct Probability(f64);
 impl Probability {
     /// Takes a number from 0 to 1.
     pub fn new(value: f64) -> Result<Self, NotAProbability> {
-        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(NotAProbability) }
+        if (0.0..=1.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(NotAProbability)
+        }
     }
 
     /// The number.
@@ -49,7 +53,9 @@ impl FromStr for Probability {
     type Err = NotAProbability;
 
     fn from_str(text: &str) -> Result<Self, NotAProbability> {
-        text.parse().map_err(|_| NotAProbability).and_then(Self::new)
+        text.parse()
+            .map_err(|_| NotAProbability)
+            .and_then(Self::new)
     }
 }
 
@@ -99,7 +105,9 @@ impl Serialize for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 

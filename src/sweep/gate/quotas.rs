@@ -37,21 +37,37 @@ impl Quotas {
         let limits = &config.limits;
         let layer = |per_second, slots| {
             let whole = LayerSpec::standard(Rate::per_second(per_second), slots);
-            whole.scaled(limits.share * shard.part()).with_in_flight(config.collect.concurrency)
+            whole
+                .scaled(limits.share * shard.part())
+                .with_in_flight(config.collect.concurrency)
         };
         let egress = ByOperation {
             single: layer(limits.single_per_second, SINGLE_SLOTS),
             batch: layer(limits.batch_per_second, BATCH_SLOTS),
         };
-        Self { egress, instance_part: shard.part(), quiet: QUIET_START }
+        Self {
+            egress,
+            instance_part: shard.part(),
+            quiet: QUIET_START,
+        }
     }
 
     /// The quotas of a `query` process.
     #[must_use]
     pub fn query() -> Self {
         let pace = LayerSpec::standard(Rate::per_second(QUERY_PER_SECOND), QUERY_SLOTS);
-        let layer = LayerSpec { slots: QUERY_SLOTS, ..pace };
-        Self { egress: ByOperation { single: layer, batch: layer }, instance_part: 1.0, quiet: Duration::ZERO }
+        let layer = LayerSpec {
+            slots: QUERY_SLOTS,
+            ..pace
+        };
+        Self {
+            egress: ByOperation {
+                single: layer,
+                batch: layer,
+            },
+            instance_part: 1.0,
+            quiet: Duration::ZERO,
+        }
     }
 }
 

@@ -40,7 +40,9 @@ impl Rates {
     #[must_use]
     pub fn of_instance(&self, operation: Operation, instance: &Instance) -> f64 {
         match operation {
-            Operation::Single => (f64::from(instance.calls_per_second) * self.instance_part).min(self.single),
+            Operation::Single => {
+                (f64::from(instance.calls_per_second) * self.instance_part).min(self.single)
+            }
             Operation::Batch => self.batch,
         }
     }

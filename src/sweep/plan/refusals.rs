@@ -14,7 +14,8 @@ pub(super) fn refusals(plan: &Plan, config: &Config, shard: Shard) -> Problems {
     }
     for (instance, planned) in config.instances.iter().zip(&plan.instances) {
         if planned.stale_after < 2 * planned.sweep {
-            let [given, sweep, least] = [planned.stale_after, planned.sweep, 2 * planned.sweep].map(shown);
+            let [given, sweep, least] =
+                [planned.stale_after, planned.sweep, 2 * planned.sweep].map(shown);
             problems.push(Problem::of_key(
                 "collect.stale_after",
                 format!(
@@ -36,28 +37,66 @@ fn short_interval(plan: &Plan, config: &Config, shard: Shard) -> Problems {
         let needed = time_for(planned.calls, planned.calls_per_second);
         if needed > interval && planned.calls_per_second < plan.rates.of(operation) {
             let would_do = planned.calls as f64 / interval.as_secs_f64() / shard.part();
-            let raise = (would_do <= f64::from(config.limits.single_per_second))
-                .then(|| format!("raise the `calls_per_second` of the instance to {:.0} or more", would_do.ceil()));
+            let raise = (would_do <= f64::from(config.limits.single_per_second)).then(|| {
+                format!(
+                    "raise the `calls_per_second` of the instance to {:.0} or more",
+                    would_do.ceil()
+                )
+            });
             let what = format!("the {} clients of {}", planned.clients, instance.id);
-            problems.push(too_short(plan, config, &what, needed, planned.calls_per_second, raise));
+            problems.push(too_short(
+                plan,
+                config,
+                &what,
+                needed,
+                planned.calls_per_second,
+                raise,
+            ));
         }
     }
     let calls = plan.instances.iter().map(|instance| instance.calls).sum();
     let needed = time_for(calls, plan.rates.of(operation));
     if problems.is_empty() && needed > interval {
-        let what = format!("all {} clients", plan.instances.iter().map(|instance| instance.clients).sum::<usize>());
-        problems.push(too_short(plan, config, &what, needed, plan.rates.of(operation), None));
+        let what = format!(
+            "all {} clients",
+            plan.instances
+                .iter()
+                .map(|instance| instance.clients)
+                .sum::<usize>()
+        );
+        problems.push(too_short(
+            plan,
+            config,
+            &what,
+            needed,
+            plan.rates.of(operation),
+            None,
+        ));
     }
     problems
 }
 
-fn too_short(plan: &Plan, config: &Config, what: &str, needed: Duration, rate: f64, raise: Option<String>) -> Problem {
+fn too_short(
+    plan: &Plan,
+    config: &Config,
+    what: &str,
+    needed: Duration,
+    rate: f64,
+    raise: Option<String>,
+) -> Problem {
     let [given, least] = [config.collect.interval, needed].map(shown);
-    let batches = plan.instances.iter().map(|instance| Query::Batch.calls(instance.clients)).sum();
+    let batches = plan
+        .instances
+        .iter()
+        .map(|instance| Query::Batch.calls(instance.clients))
+        .sum();
     let by_batch = time_for(batches, plan.rates.of(Operation::Batch));
     let batch = (config.collect.query == Query::Single && by_batch <= config.collect.interval)
         .then(|| format!("use `query: batch`, which takes {}", shown(by_batch)));
-    let instead: Vec<_> = std::iter::once(format!("write {least} or more")).chain(raise).chain(batch).collect();
+    let instead: Vec<_> = std::iter::once(format!("write {least} or more"))
+        .chain(raise)
+        .chain(batch)
+        .collect();
     let message = format!(
         "{given} is too short: asking for {what} takes {least} at {} calls/s; {}",
         (rate * 10.0).round() / 10.0,

@@ -15,28 +15,43 @@ fn config(collect: &str, instances: &[u32]) -> Config {
         format!("- {{id: post-cn-{n}, region: cn-hangzhou, calls_per_second: {rate}, clients: [GID_test@@@a]}}\n")
     });
     let instances: String = instances.collect();
-    let text = format!("collect: {collect}\nlimits: {{single_per_second: 200}}\ninstances:\n{instances}");
-    Config::parse(text, Path::new("test.yaml")).expect("valid").config
+    let text =
+        format!("collect: {collect}\nlimits: {{single_per_second: 200}}\ninstances:\n{instances}");
+    Config::parse(text, Path::new("test.yaml"))
+        .expect("valid")
+        .config
 }
 
 #[test]
 fn a_sweep_takes_its_clients_by_its_rate_and_instances_share_the_egress_rate() {
     let sweeps = |rates: &[u32], clients: &[usize]| {
         let plan = Plan::new(&config("{}", rates), Shard::WHOLE, clients).expect("possible");
-        plan.instances.iter().map(|instance| instance.sweep).collect::<Vec<_>>()
+        plan.instances
+            .iter()
+            .map(|instance| instance.sweep)
+            .collect::<Vec<_>>()
     };
     assert_eq!(sweeps(&[100], &[1000]), [secs(10)]);
     assert_eq!(sweeps(&[200], &[1000]), [secs(5)]);
     assert_eq!(sweeps(&[200, 200], &[1000, 1000]), [secs(10), secs(10)]);
-    assert_eq!(sweeps(&[50, 200], &[500, 1500]), [secs(10), secs(10)], "what one leaves the other gets");
-    assert_eq!(sweeps(&[200, 200], &[100, 1100]), [secs(1), secs(6)], "a sweep that ends frees its share");
+    assert_eq!(
+        sweeps(&[50, 200], &[500, 1500]),
+        [secs(10), secs(10)],
+        "what one leaves the other gets"
+    );
+    assert_eq!(
+        sweeps(&[200, 200], &[100, 1100]),
+        [secs(1), secs(6)],
+        "a sweep that ends frees its share"
+    );
     assert_eq!(sweeps(&[100, 100], &[0, 100]), [secs(0), secs(1)]);
 }
 
 #[test]
 fn stale_after_is_three_sweeps_but_five_minutes_at_least() {
     let stale = |collect, clients| {
-        Plan::new(&config(collect, &[100]), Shard::WHOLE, &[clients]).map(|plan| plan.instances[0].stale_after)
+        Plan::new(&config(collect, &[100]), Shard::WHOLE, &[clients])
+            .map(|plan| plan.instances[0].stale_after)
     };
     assert_eq!(stale("{}", 1000), Ok(secs(300)));
     assert_eq!(stale("{}", 60_000), Ok(secs(1800)));
@@ -69,11 +84,17 @@ fn two_replicas_cost_one_sweep_while_max_age_is_half_the_interval() {
 
 #[test]
 fn notes_tell_of_replicas_apart_and_of_long_sweeps() {
-    let notes =
-        |collect, clients| Plan::new(&config(collect, &[100]), Shard::WHOLE, &[clients]).expect("possible").notes();
+    let notes = |collect, clients| {
+        Plan::new(&config(collect, &[100]), Shard::WHOLE, &[clients])
+            .expect("possible")
+            .notes()
+    };
     assert_eq!(notes("{max_age: 30s}", 100), [""; 0]);
     let all = notes("{}", 2000).join("\n");
-    assert!(all.contains("less than half of 30s and 1m") && all.contains("30s or more makes it one"), "{all}");
+    assert!(
+        all.contains("less than half of 30s and 1m") && all.contains("30s or more makes it one"),
+        "{all}"
+    );
     assert!(all.contains("(20s) takes longer than 15s"), "{all}");
 }
 
@@ -101,11 +122,14 @@ proptest! {
 }
 
 fn plan(collect: &str, rate: u32, clients: usize) -> Plan {
-    Plan::new(&config(collect, &[rate]), Shard::WHOLE, &[clients]).unwrap_or_else(|problems| panic!("{problems}"))
+    Plan::new(&config(collect, &[rate]), Shard::WHOLE, &[clients])
+        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn refused(collect: &str, rates: &[u32], clients: &[usize]) -> String {
-    Plan::new(&config(collect, rates), Shard::WHOLE, clients).expect_err("it cannot work").to_string()
+    Plan::new(&config(collect, rates), Shard::WHOLE, clients)
+        .expect_err("it cannot work")
+        .to_string()
 }
 
 #[test]
@@ -122,14 +146,24 @@ fn a_batch_asks_for_ten_clients_whatever_the_instance_is_to_bear() {
 #[test]
 fn a_polling_sweep_takes_its_interval() {
     let plan = plan("{mode: poll, interval: 3m}", 100, 9000);
-    assert_eq!((plan.instances[0].sweep, plan.instances[0].fastest), (secs(180), secs(90)));
+    assert_eq!(
+        (plan.instances[0].sweep, plan.instances[0].fastest),
+        (secs(180), secs(90))
+    );
     assert_eq!(plan.instances[0].stale_after, secs(540));
     let outlook = plan.polled();
-    assert!((outlook.per_second - 50.0).abs() < 1e-9 && (outlook.per_day() - 4_320_000.0).abs() < 1e-3);
-    assert_eq!((outlook.oldest, outlook.seen_within), (secs(180), secs(180)));
+    assert!(
+        (outlook.per_second - 50.0).abs() < 1e-9 && (outlook.per_day() - 4_320_000.0).abs() < 1e-3
+    );
+    assert_eq!(
+        (outlook.oldest, outlook.seen_within),
+        (secs(180), secs(180))
+    );
     assert!((outlook.of_limit - 0.25).abs() < 1e-9 && (outlook.of_account - 0.1).abs() < 1e-9);
     assert_eq!(plan.notes(), [""; 0]);
-    let tight = self::plan("{mode: poll, interval: 95s}", 100, 9000).notes().concat();
+    let tight = self::plan("{mode: poll, interval: 95s}", 100, 9000)
+        .notes()
+        .concat();
     assert!(tight.contains("95% of the rate"), "{tight}");
 }
 
@@ -142,11 +176,18 @@ fn an_interval_that_no_rate_allows_is_refused_with_one_that_works() {
          which takes 5s"
     );
     assert_eq!(
-        refused("{mode: poll, interval: 30s, query: batch}", &[50], &[40_000]),
+        refused(
+            "{mode: poll, interval: 30s, query: batch}",
+            &[50],
+            &[40_000]
+        ),
         "collect.interval: 30s is too short: asking for all 40000 clients takes 50s at 80 calls/s; write 50s or more"
     );
     let together = refused("{mode: poll, interval: 30s}", &[150, 150], &[4000, 4000]);
-    assert!(together.contains("all 8000 clients takes 40s at 200 calls/s"), "{together}");
+    assert!(
+        together.contains("all 8000 clients takes 40s at 200 calls/s"),
+        "{together}"
+    );
     plan("{mode: poll, interval: 80s}", 50, 4000);
     plan("{mode: poll, interval: 30s}", 134, 4000);
     plan("{mode: poll, interval: 30s, query: batch}", 50, 4000);
@@ -156,7 +197,10 @@ fn an_interval_that_no_rate_allows_is_refused_with_one_that_works() {
 #[test]
 fn an_interval_that_outlives_stale_after_is_refused() {
     let wrong = refused("{mode: poll, interval: 3m, stale_after: 5m}", &[100], &[10]);
-    assert!(wrong.contains("5m is less than two sweeps of post-cn-0, which take 3m each; write 6m"), "{wrong}");
+    assert!(
+        wrong.contains("5m is less than two sweeps of post-cn-0, which take 3m each; write 6m"),
+        "{wrong}"
+    );
     plan("{mode: poll, interval: 3m, stale_after: 6m}", 100, 10);
 }
 
@@ -182,13 +226,23 @@ fn what_is_seen_is_seen_at_once_only_where_a_scrape_can_wait_for_its_sweep() {
 fn the_quota_of_an_account_is_that_of_all_its_instances() {
     let of_account = |accounts: [&str; 2]| {
         let instance = |(n, account)| {
-            format!("- {{id: post-cn-{n}, region: cn-hangzhou, credentials: {{type: env{account}}}, clients: [a]}}\n")
+            format!(
+                "- {{id: post-cn-{n}, region: cn-hangzhou, credentials: {{type: env{account}}}, clients: [a]}}\n"
+            )
         };
         let instances: String = accounts.into_iter().enumerate().map(instance).collect();
-        let config = Config::parse(format!("instances:\n{instances}"), Path::new("test.yaml")).expect("valid").config;
-        Plan::new(&config, Shard::WHOLE, &[600, 300]).expect("possible").scraped(secs(60), 1).of_account
+        let config = Config::parse(format!("instances:\n{instances}"), Path::new("test.yaml"))
+            .expect("valid")
+            .config;
+        Plan::new(&config, Shard::WHOLE, &[600, 300])
+            .expect("possible")
+            .scraped(secs(60), 1)
+            .of_account
     };
-    assert!((of_account(["", ""]) - 15.0 / 500.0).abs() < 1e-9, "not named, it is one");
+    assert!(
+        (of_account(["", ""]) - 15.0 / 500.0).abs() < 1e-9,
+        "not named, it is one"
+    );
     assert!((of_account([", account: a", ", account: a"]) - 15.0 / 500.0).abs() < 1e-9);
     assert!((of_account([", account: a", ", account: b"]) - 10.0 / 500.0).abs() < 1e-9);
 }

@@ -7,7 +7,12 @@ use std::time::Duration;
 /// A scrape joins the sweep in flight, and starts none before `max_age` has passed since the last
 /// start; so one starts at the first scrape after both. The scrapes of several replicas lie
 /// evenly between each other where they cost most.
-pub(super) fn sweep_period(interval: Duration, replicas: u32, max_age: Duration, sweep: Duration) -> Duration {
+pub(super) fn sweep_period(
+    interval: Duration,
+    replicas: u32,
+    max_age: Duration,
+    sweep: Duration,
+) -> Duration {
     let apart = interval / replicas;
     let wait = max_age.max(sweep);
     let scrapes = wait.as_nanos().div_ceil(apart.as_nanos()).max(1);
@@ -38,7 +43,11 @@ pub(super) fn sweep_times(rate: f64, loads: &[(usize, f64)]) -> Vec<Duration> {
                 speed
             })
             .collect();
-        let step = active.iter().zip(&speeds).map(|(&at, speed)| left[at] / speed).fold(f64::INFINITY, f64::min);
+        let step = active
+            .iter()
+            .zip(&speeds)
+            .map(|(&at, speed)| left[at] / speed)
+            .fold(f64::INFINITY, f64::min);
         now += step;
         for (&at, speed) in active.iter().zip(&speeds) {
             left[at] -= speed * step;

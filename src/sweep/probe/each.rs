@@ -22,18 +22,33 @@ impl Prober {
         heard: &mut (dyn FnMut(Reply) -> ControlFlow<()> + Send),
     ) -> Result<(), NoAnswer> {
         let now = Instant::now();
-        let caution = match (self.sweeper.breaker().enter(now), self.state().facts().api_up) {
+        let caution = match (
+            self.sweeper.breaker().enter(now),
+            self.state().facts().api_up,
+        ) {
             (Entry::Refused(until), _) => return Err(self.refused(until - now)),
             (Entry::Full, Some(true)) => Caution::None,
             (Entry::Full, _) => Caution::Credentials,
             (Entry::Probe, _) => Caution::Probe,
         };
         let enough = CancellationToken::new();
-        let manner = Manner { caution, priority: Priority::Ordinary, until: None, enough };
-        let mut inquiry = Each { sweeper: &self.sweeper, clients: clients.into_iter(), heard, unreachable: None };
+        let manner = Manner {
+            caution,
+            priority: Priority::Ordinary,
+            until: None,
+            enough,
+        };
+        let mut inquiry = Each {
+            sweeper: &self.sweeper,
+            clients: clients.into_iter(),
+            heard,
+            unreachable: None,
+        };
         // Why it was given up is in a reply, unless none came.
         let _ = ask(&self.sweeper.target, manner, &mut inquiry).await;
-        inquiry.unreachable.map_or(Ok(()), |error| Err(NoAnswer::Failed(Box::new(error))))
+        inquiry
+            .unreachable
+            .map_or(Ok(()), |error| Err(NoAnswer::Failed(Box::new(error))))
     }
 }
 
@@ -62,7 +77,9 @@ impl<I: Iterator<Item = Box<str>> + Send> Inquiry for Each<'_, I> {
                 self.sweeper.passed();
                 ControlFlow::Continue(())
             }
-            Err(error) => lock(&self.sweeper.breaker).failed(error, Instant::now()).map_break(drop),
+            Err(error) => lock(&self.sweeper.breaker)
+                .failed(error, Instant::now())
+                .map_break(drop),
         };
         (self.heard)(reply)?;
         prospect

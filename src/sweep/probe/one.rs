@@ -34,7 +34,12 @@ pub(super) struct One<'a> {
 
 impl<'a> One<'a> {
     pub(super) fn new(sweeper: &'a Sweeper, caution: Caution, client: Box<str>) -> Self {
-        Self { sweeper, caution, next: Some(client), became: Became::Unasked }
+        Self {
+            sweeper,
+            caution,
+            next: Some(client),
+            became: Became::Unasked,
+        }
     }
 
     /// The call failed, and others need not be made.

@@ -33,7 +33,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let json = self.0 == LogFormat::Json;
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
@@ -65,9 +70,16 @@ impl<'w> FormatFields<'w> for Lines {
         fields.result
     }
 
-    fn add_fields(&self, current: &'w mut FormattedFields<Self>, record: &Record<'_>) -> fmt::Result {
+    fn add_fields(
+        &self,
+        current: &'w mut FormattedFields<Self>,
+        record: &Record<'_>,
+    ) -> fmt::Result {
         let first = current.fields.is_empty();
-        let mut fields = Fields { first, ..Fields::new(self.0, current.as_writer()) };
+        let mut fields = Fields {
+            first,
+            ..Fields::new(self.0, current.as_writer())
+        };
         record.record(&mut fields);
         fields.result
     }
@@ -83,11 +95,17 @@ struct Fields<'w> {
 
 impl<'w> Fields<'w> {
     fn new(format: LogFormat, writer: Writer<'w>) -> Self {
-        Self { format, writer, first: true, result: Ok(()) }
+        Self {
+            format,
+            writer,
+            first: true,
+            result: Ok(()),
+        }
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        let bare = !value.is_empty() && !value.contains(|c: char| c <= ' ' || matches!(c, '=' | '"' | '\\' | '\x7f'));
+        let bare = !value.is_empty()
+            && !value.contains(|c: char| c <= ' ' || matches!(c, '=' | '"' | '\\' | '\x7f'));
         if self.format == LogFormat::Logfmt && bare {
             self.plain(key, format_args!("{value}"));
         } else {
@@ -121,7 +139,14 @@ impl<'w> Fields<'w> {
 
     fn separate(&mut self) {
         if !std::mem::replace(&mut self.first, false) {
-            self.write(format_args!("{}", if self.format == LogFormat::Json { ',' } else { ' ' }));
+            self.write(format_args!(
+                "{}",
+                if self.format == LogFormat::Json {
+                    ','
+                } else {
+                    ' '
+                }
+            ));
         }
     }
 
@@ -149,7 +174,10 @@ impl Visit for Fields<'_> {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no infinity and no NaN; `Value` makes null of them.
-        self.plain(field.name(), format_args!("{}", serde_json::Value::from(value)));
+        self.plain(
+            field.name(),
+            format_args!("{}", serde_json::Value::from(value)),
+        );
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -17,7 +17,11 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full one.
     pub(super) fn new(limit: RateLimit) -> Self {
-        Self { limit, start: Instant::now(), full_at: Mutex::new(0) }
+        Self {
+            limit,
+            start: Instant::now(),
+            full_at: Mutex::new(0),
+        }
     }
 
     pub(super) fn is_of(&self, limit: RateLimit) -> bool {
@@ -52,7 +56,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_may_come_at_once_and_then_one_in_each_interval() {
-        let bucket = Bucket::new(RateLimit { interval: Duration::from_secs(2), burst: 3 });
+        let bucket = Bucket::new(RateLimit {
+            interval: Duration::from_secs(2),
+            burst: 3,
+        });
         assert_eq!(taken(&bucket), 3);
         for (seconds, tokens) in [(1, 0), (1, 1), (2, 1), (5, 2), (1, 1), (3600, 3)] {
             advance(Duration::from_secs(seconds)).await;
@@ -62,7 +69,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_burst_nothing_comes_in() {
-        let bucket = Bucket::new(RateLimit { interval: Duration::from_secs(1), burst: 0 });
+        let bucket = Bucket::new(RateLimit {
+            interval: Duration::from_secs(1),
+            burst: 0,
+        });
         advance(Duration::from_secs(3600)).await;
         assert_eq!(taken(&bucket), 0);
     }

@@ -52,7 +52,11 @@ impl Passwords {
         let mut key = [0; 32];
         getrandom::fill(&mut key).expect("the operating system has random numbers");
         Self {
-            costliest: users.values().map(|hash| hash.cost).max().unwrap_or_default(),
+            costliest: users
+                .values()
+                .map(|hash| hash.cost)
+                .max()
+                .unwrap_or_default(),
             users,
             key,
             remembered: Mutex::default(),
@@ -75,12 +79,17 @@ impl Passwords {
         if let Some(known) = self.recall(&credentials) {
             return known;
         }
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return false };
+        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
+            return false;
+        };
         // Whoever had it before may have asked the same.
         if let Some(known) = self.recall(&credentials) {
             return known;
         }
-        let hash = str::from_utf8(user).ok().and_then(|user| self.users.get(user)).cloned();
+        let hash = str::from_utf8(user)
+            .ok()
+            .and_then(|user| self.users.get(user))
+            .cloned();
         let (passwords, password) = (Arc::clone(self), password.to_vec());
         let computed = spawn_blocking(move || {
             let right = compute(hash.as_ref(), &password, passwords.costliest);
@@ -93,7 +102,8 @@ impl Passwords {
     }
 
     fn fingerprint(&self, user: &[u8], password: &[u8]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(&user.len().to_be_bytes());
         mac.update(user);
         mac.update(password);
@@ -101,7 +111,10 @@ impl Passwords {
     }
 
     fn recall(&self, credentials: &[u8; 32]) -> Option<bool> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.right.contains(credentials) {
             return Some(true);
         }
@@ -109,8 +122,15 @@ impl Passwords {
     }
 
     fn remember(&self, credentials: [u8; 32], right: bool) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_this_kind = if right { &mut remembered.right } else { &mut remembered.wrong };
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of_this_kind = if right {
+            &mut remembered.right
+        } else {
+            &mut remembered.wrong
+        };
         if of_this_kind.len() == REMEMBERED {
             of_this_kind.clear();
         }
@@ -145,7 +165,13 @@ mod tests {
         let user = |&(name, cost): &(&str, u32)| {
             let text = bcrypt::hash_with_salt_bytes("right", cost, [7; 16]);
             let text = String::from_utf8(text.expect("a hash").to_vec()).expect("ASCII");
-            (name.to_owned(), PasswordHash { text: Secret::new(text), cost })
+            (
+                name.to_owned(),
+                PasswordHash {
+                    text: Secret::new(text),
+                    cost,
+                },
+            )
         };
         Arc::new(Passwords::new(costs.iter().map(user).collect()))
     }
@@ -169,7 +195,11 @@ mod tests {
             ("alic", "eright", false),
         ] {
             for _ in 0..2 {
-                assert_eq!(passwords.check(user.as_bytes(), password.as_bytes()).await, right, "{user}:{password}");
+                assert_eq!(
+                    passwords.check(user.as_bytes(), password.as_bytes()).await,
+                    right,
+                    "{user}:{password}"
+                );
             }
         }
         assert!(!passwords.check(b"\xff", b"right").await);
@@ -184,6 +214,9 @@ mod tests {
             passwords.remember(passwords.fingerprint(b"alice", &n.to_be_bytes()), false);
         }
         assert_eq!(remembered(&passwords), (1, 1));
-        assert_eq!(passwords.recall(&passwords.fingerprint(b"alice", b"right")), Some(true));
+        assert_eq!(
+            passwords.recall(&passwords.fingerprint(b"alice", b"right")),
+            Some(true)
+        );
     }
 }

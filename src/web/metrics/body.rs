@@ -38,12 +38,26 @@ enum Coding {
 
 impl ExpositionBody {
     /// The whole text. Making it began at `started`.
-    pub(super) fn new(exposition: Exposition, encoding: Encoding, started: Instant, in_flight: InFlight) -> Self {
+    pub(super) fn new(
+        exposition: Exposition,
+        encoding: Encoding,
+        started: Instant,
+        in_flight: InFlight,
+    ) -> Self {
         let coding = match encoding {
             Encoding::Identity => Coding::Identity,
-            Encoding::Gzip => Coding::Gzip { stream: Box::new(Gzip::new()), text: Vec::with_capacity(CHUNK_BYTES) },
+            Encoding::Gzip => Coding::Gzip {
+                stream: Box::new(Gzip::new()),
+                text: Vec::with_capacity(CHUNK_BYTES),
+            },
         };
-        Self { exposition, coding: Some(coding), spent: started.elapsed(), in_a_row: 0, in_flight }
+        Self {
+            exposition,
+            coding: Some(coding),
+            spent: started.elapsed(),
+            in_a_row: 0,
+            in_flight,
+        }
     }
 
     /// Takes a chunk from the exposition: what it comes to, which may be nothing yet.
@@ -59,7 +73,11 @@ impl ExpositionBody {
                 text.clear();
                 let more = self.exposition.fill(text);
                 let chunk = stream.compress(text);
-                if more { (chunk, true) } else { ([chunk, stream.finish()].concat().into(), false) }
+                if more {
+                    (chunk, true)
+                } else {
+                    ([chunk, stream.finish()].concat().into(), false)
+                }
             }
         };
         self.spent += started.elapsed();
@@ -75,7 +93,10 @@ impl HttpBody for ExpositionBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         while self.in_a_row < CHUNKS_IN_A_ROW {
             self.in_a_row += 1;
             match self.chunk() {

@@ -26,5 +26,8 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// The headers of the page.
 pub(super) fn headers() -> [(HeaderName, &'static str); 2] {
-    [(CONTENT_SECURITY_POLICY, &POLICY), (REFERRER_POLICY, "no-referrer")]
+    [
+        (CONTENT_SECURITY_POLICY, &POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+    ]
 }

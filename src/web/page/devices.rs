@@ -60,23 +60,53 @@ impl<'a> Devices<'a> {
         let page = selection.page(frozen);
         let filter = &selection.filter;
         let chosen = |wanted: &'a [String]| {
-            move |value: &'a str| Choice { value, is_chosen: wanted.iter().any(|one| one == value) }
+            move |value: &'a str| Choice {
+                value,
+                is_chosen: wanted.iter().any(|one| one == value),
+            }
         };
         let within = frozen.instances.iter().filter(|instance| {
-            filter.instances.is_empty() || filter.instances.iter().any(|id| id == instance.id().as_str())
+            filter.instances.is_empty()
+                || filter
+                    .instances
+                    .iter()
+                    .any(|id| id == instance.id().as_str())
         });
-        let groups: BTreeSet<&str> = within.flat_map(|i| i.fleet().groups()).map(|group| &*group.name).collect();
-        let at = |offset: usize| Selection { offset, ..selection.clone() }.query();
+        let groups: BTreeSet<&str> = within
+            .flat_map(|i| i.fleet().groups())
+            .map(|group| &*group.name)
+            .collect();
+        let at = |offset: usize| {
+            Selection {
+                offset,
+                ..selection.clone()
+            }
+            .query()
+        };
         let end = selection.offset + page.places.len();
         Self {
-            rows: page.places.iter().map(|place| Row::new(place, frozen)).collect(),
-            columns: COLUMNS.map(|(by, title)| Column::new(by, title, selection)).into(),
+            rows: page
+                .places
+                .iter()
+                .map(|place| Row::new(place, frozen))
+                .collect(),
+            columns: COLUMNS
+                .map(|(by, title)| Column::new(by, title, selection))
+                .into(),
             text: filter.text.as_deref().unwrap_or_default(),
             statuses: Status::ALL
                 .into_iter()
-                .map(|status| Choice { value: status.as_str(), is_chosen: filter.statuses.contains(&status) })
+                .map(|status| Choice {
+                    value: status.as_str(),
+                    is_chosen: filter.statuses.contains(&status),
+                })
                 .collect(),
-            instances: frozen.instances.iter().map(|i| i.id().as_str()).map(chosen(&filter.instances)).collect(),
+            instances: frozen
+                .instances
+                .iter()
+                .map(|i| i.id().as_str())
+                .map(chosen(&filter.instances))
+                .collect(),
             groups: groups
                 .into_iter()
                 .filter(|name| !name.is_empty())
@@ -92,7 +122,8 @@ impl<'a> Devices<'a> {
                     format!("{first}–{last} of {total}")
                 }
             },
-            previous: (selection.offset > 0).then(|| at(selection.offset.saturating_sub(selection.limit))),
+            previous: (selection.offset > 0)
+                .then(|| at(selection.offset.saturating_sub(selection.limit))),
             next: (end < page.total).then(|| at(end)),
             is_filtered: *filter != Filter::default(),
         }
@@ -112,7 +143,12 @@ impl Column {
     fn new(by: By, title: &'static str, selection: &Selection) -> Self {
         let is_sorted = selection.sort.by == by;
         let descending = is_sorted && !selection.sort.descending;
-        let link = Selection { sort: Sort { by, descending }, offset: 0, ..selection.clone() }.query();
+        let link = Selection {
+            sort: Sort { by, descending },
+            offset: 0,
+            ..selection.clone()
+        }
+        .query();
         let order = match (is_sorted, selection.sort.descending) {
             (false, _) => "none",
             (true, false) => "ascending",

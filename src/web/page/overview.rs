@@ -53,7 +53,11 @@ pub(super) struct Sweep {
 }
 
 pub(super) fn totals(frozen: &Frozen) -> Vec<Total> {
-    let all = frozen.instances.iter().flat_map(FrozenInstance::groups).fold(StatusCounts::default(), add);
+    let all = frozen
+        .instances
+        .iter()
+        .flat_map(FrozenInstance::groups)
+        .fold(StatusCounts::default(), add);
     let whole = size(&all);
     let total = |status: Status| Total {
         status: status.as_str(),
@@ -64,22 +68,41 @@ pub(super) fn totals(frozen: &Frozen) -> Vec<Total> {
 }
 
 pub(super) fn instances(frozen: &Frozen) -> Vec<Instance<'_>> {
-    frozen.instances.iter().map(|instance| Instance::new(instance, frozen)).collect()
+    frozen
+        .instances
+        .iter()
+        .map(|instance| Instance::new(instance, frozen))
+        .collect()
 }
 
 impl<'a> Instance<'a> {
     fn new(instance: &'a FrozenInstance, frozen: &Frozen) -> Self {
-        let mut groups: Vec<_> = instance.fleet().groups().iter().zip(instance.groups()).collect();
+        let mut groups: Vec<_> = instance
+            .fleet()
+            .groups()
+            .iter()
+            .zip(instance.groups())
+            .collect();
         let left_out = groups.len().saturating_sub(GROUPS);
-        groups.sort_by(|(a, of_a), (b, of_b)| of_b.offline.cmp(&of_a.offline).then_with(|| a.name.cmp(&b.name)));
+        groups.sort_by(|(a, of_a), (b, of_b)| {
+            of_b.offline
+                .cmp(&of_a.offline)
+                .then_with(|| a.name.cmp(&b.name))
+        });
         groups.truncate(GROUPS);
         let facts = instance.facts();
-        let sweeps =
-            SweepResult::ALL.map(|result| format!("{} {}", number(facts.sweeps_ended(result)), result.as_str()));
+        let sweeps = SweepResult::ALL
+            .map(|result| format!("{} {}", number(facts.sweeps_ended(result)), result.as_str()));
         Self {
             id: instance.id().as_str(),
             counts: Counts::new(&instance.groups().iter().fold(StatusCounts::default(), add)),
-            groups: groups.iter().map(|(group, of)| Group { name: &group.name, counts: Counts::new(of) }).collect(),
+            groups: groups
+                .iter()
+                .map(|(group, of)| Group {
+                    name: &group.name,
+                    counts: Counts::new(of),
+                })
+                .collect(),
             left_out,
             api: match facts.api_up {
                 Some(true) => "up",
@@ -93,7 +116,9 @@ impl<'a> Instance<'a> {
             }),
             sweeps: sweeps.join(", "),
             stale_after: span(facts.stale_after),
-            error: instance.last_error().map(|error| (When::new(error.at, frozen.at), &*error.text)),
+            error: instance
+                .last_error()
+                .map(|error| (When::new(error.at, frozen.at), &*error.text)),
         }
     }
 }
@@ -113,7 +138,10 @@ impl Counts {
 }
 
 fn size(counts: &StatusCounts) -> u64 {
-    Status::ALL.into_iter().map(|status| counts.of(status)).sum()
+    Status::ALL
+        .into_iter()
+        .map(|status| counts.of(status))
+        .sum()
 }
 
 fn add(mut sum: StatusCounts, counts: &StatusCounts) -> StatusCounts {

@@ -17,7 +17,10 @@ pub(super) struct When {
 
 impl When {
     pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
-        Self { ago: format!("{} ago", span(now.since(at))), full: fmt_http_date(at.to_system_time()) }
+        Self {
+            ago: format!("{} ago", span(now.since(at))),
+            full: fmt_http_date(at.to_system_time()),
+        }
     }
 }
 
@@ -52,7 +55,11 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     }
     let tenths = (part * 1000 + whole / 2) / whole;
     let tenths = if part == 0 { 0 } else { tenths.max(1) };
-    let tenths = if part < whole { tenths.min(999) } else { tenths };
+    let tenths = if part < whole {
+        tenths.min(999)
+    } else {
+        tenths
+    };
     match tenths {
         0 => "0 %".to_owned(),
         1000 => "100 %".to_owned(),
@@ -73,23 +80,49 @@ mod tests {
     #[test]
     fn numbers_are_grouped() {
         let texts = [0, 7, 999, 1000, 12_345, 123_456, 1_234_567].map(number);
-        assert_eq!(texts, ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]);
+        assert_eq!(
+            texts,
+            ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]
+        );
     }
 
     #[test]
     fn a_percentage_is_all_or_nothing_only_where_it_is() {
-        let texts = [(0, 0), (0, 5), (5, 5), (1, 100_000), (99_999, 100_000), (1, 3)].map(|(a, b)| percent(a, b));
+        let texts = [
+            (0, 0),
+            (0, 5),
+            (5, 5),
+            (1, 100_000),
+            (99_999, 100_000),
+            (1, 3),
+        ]
+        .map(|(a, b)| percent(a, b));
         assert_eq!(texts, ["–", "0 %", "100 %", "0.1 %", "99.9 %", "33.3 %"]);
     }
 
     #[test]
     fn spans_have_the_units_that_matter() {
-        let texts = [0, 59, 60, 3599, 3600, 90_000, 86_399].map(|seconds| span(Duration::from_secs(seconds)));
-        assert_eq!(texts, ["0 s", "59 s", "1 min", "59 min", "1 h 0 min", "1 d 1 h", "23 h 59 min"]);
+        let texts = [0, 59, 60, 3599, 3600, 90_000, 86_399]
+            .map(|seconds| span(Duration::from_secs(seconds)));
+        assert_eq!(
+            texts,
+            [
+                "0 s",
+                "59 s",
+                "1 min",
+                "59 min",
+                "1 h 0 min",
+                "1 d 1 h",
+                "23 h 59 min"
+            ]
+        );
     }
 
     #[test]
     fn rates_are_short() {
-        assert_eq!([220.0, 0.5, 3.333, 0.0].map(rate), ["220", "0.5", "3.33", "0"]);
+        assert_eq!(
+            [220.0, 0.5, 3.333, 0.0].map(rate),
+            ["220", "0.5", "3.33", "0"]
+        );
     }
 }

@@ -29,7 +29,11 @@ impl Filter {
     }
 
     /// Takes a parameter, if it is about what a client is, not how it fares.
-    pub(in crate::web) fn take_lasting(&mut self, name: &str, value: &str) -> Result<bool, BadParameter> {
+    pub(in crate::web) fn take_lasting(
+        &mut self,
+        name: &str,
+        value: &str,
+    ) -> Result<bool, BadParameter> {
         match name {
             "instance_id" => self.instances.push(value.to_owned()),
             "group_id" => self.groups.push(value.to_owned()),
@@ -42,16 +46,25 @@ impl Filter {
 
     /// The parameters that make it.
     pub(in crate::web) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
-        let statuses = self.statuses.iter().map(|status| ("status", status.as_str().into()));
+        let statuses = self
+            .statuses
+            .iter()
+            .map(|status| ("status", status.as_str().into()));
         let instances = self.instances.iter().map(|id| ("instance_id", id.into()));
         let groups = self.groups.iter().map(|id| ("group_id", id.into()));
         let text = self.text.iter().map(|text| ("text", text.into()));
-        statuses.chain(instances).chain(groups).chain(self.label_pairs().map(|(n, v)| (n, v.into()))).chain(text)
+        statuses
+            .chain(instances)
+            .chain(groups)
+            .chain(self.label_pairs().map(|(n, v)| (n, v.into())))
+            .chain(text)
     }
 
     /// The parameters about labels.
     pub(in crate::web) fn label_pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
-        self.labels.iter().map(|(name, value)| ("label", format!("{name}={value}")))
+        self.labels
+            .iter()
+            .map(|(name, value)| ("label", format!("{name}={value}")))
     }
 
     pub(in crate::web) fn has_status(&self, status: Status) -> bool {
@@ -59,32 +72,53 @@ impl Filter {
     }
 
     /// The wanted clients, instance by instance, whatever their status.
-    pub(in crate::web) fn whatever_status<'a>(&self, frozen: &'a Frozen) -> impl Iterator<Item = Place<'a>> {
-        frozen.instances.iter().filter_map(|instance| Some((instance, self.within(instance)?))).flat_map(
-            |(instance, wanted)| {
+    pub(in crate::web) fn whatever_status<'a>(
+        &self,
+        frozen: &'a Frozen,
+    ) -> impl Iterator<Item = Place<'a>> {
+        frozen
+            .instances
+            .iter()
+            .filter_map(|instance| Some((instance, self.within(instance)?)))
+            .flat_map(|(instance, wanted)| {
                 let clients = (0..instance.fleet().len()).filter(move |&client| wanted(client));
                 clients.map(move |client| Place { instance, client })
-            },
-        )
+            })
     }
 
     /// Whether a client of `instance` is wanted, whatever its status; `None` if none of them is.
-    pub(in crate::web) fn within(&self, instance: &FrozenInstance) -> Option<impl Fn(usize) -> bool> {
+    pub(in crate::web) fn within(
+        &self,
+        instance: &FrozenInstance,
+    ) -> Option<impl Fn(usize) -> bool> {
         let (fleet, id) = (instance.fleet(), instance.id().as_str());
-        let named = |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-        let groups: Vec<_> = fleet.groups().iter().map(|group| named(&self.groups, &group.name)).collect();
+        let named = |wanted: &[String], name: &str| {
+            wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)
+        };
+        let groups: Vec<_> = fleet
+            .groups()
+            .iter()
+            .map(|group| named(&self.groups, &group.name))
+            .collect();
         named(&self.instances, id).then_some(move |client| {
-            groups[fleet.group_of(client)] && self.labels_match(fleet, client) && self.text_matches(fleet, client)
+            groups[fleet.group_of(client)]
+                && self.labels_match(fleet, client)
+                && self.text_matches(fleet, client)
         })
     }
 
     fn labels_match(&self, fleet: &Fleet, client: usize) -> bool {
-        self.labels.iter().all(|(name, value)| fleet.labels(client).any(|(n, v)| n == name && v == *value))
+        self.labels
+            .iter()
+            .all(|(name, value)| fleet.labels(client).any(|(n, v)| n == name && v == *value))
     }
 
     fn text_matches(&self, fleet: &Fleet, client: usize) -> bool {
         self.text.as_ref().is_none_or(|text| {
-            contains(&fleet.client(client), text) || fleet.labels(client).any(|(_, value)| contains(&value, text))
+            contains(&fleet.client(client), text)
+                || fleet
+                    .labels(client)
+                    .any(|(_, value)| contains(&value, text))
         })
     }
 }
@@ -99,7 +133,9 @@ fn contains(all: &str, text: &str) -> bool {
 }
 
 fn status(value: &str) -> Result<Status, BadParameter> {
-    let status = Status::ALL.into_iter().find(|status| status.as_str() == value);
+    let status = Status::ALL
+        .into_iter()
+        .find(|status| status.as_str() == value);
     status.ok_or_else(|| BadParameter::Value {
         name: "status",
         value: value.to_owned(),
@@ -109,9 +145,10 @@ fn status(value: &str) -> Result<Status, BadParameter> {
 
 fn label(value: &str) -> Result<(String, String), BadParameter> {
     let pair = value.split_once('=').filter(|(name, _)| !name.is_empty());
-    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| BadParameter::Value {
-        name: "label",
-        value: value.to_owned(),
-        wanted: "the name of a label, `=` and its value".to_owned(),
-    })
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| BadParameter::Value {
+            name: "label",
+            value: value.to_owned(),
+            wanted: "the name of a label, `=` and its value".to_owned(),
+        })
 }

@@ -30,8 +30,14 @@ pub(in crate::web) enum By {
 }
 
 impl By {
-    pub(in crate::web) const ALL: [Self; 6] =
-        [Self::Client, Self::Instance, Self::Group, Self::Status, Self::Since, Self::Observation];
+    pub(in crate::web) const ALL: [Self; 6] = [
+        Self::Client,
+        Self::Instance,
+        Self::Group,
+        Self::Status,
+        Self::Since,
+        Self::Observation,
+    ];
 
     /// The word for it in a query string.
     pub(in crate::web) const fn as_str(self) -> &'static str {
@@ -49,14 +55,21 @@ impl By {
 /// As [`Sort::parse`] reads it.
 impl fmt::Display for Sort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", if self.descending { "-" } else { "" }, self.by.as_str())
+        write!(
+            f,
+            "{}{}",
+            if self.descending { "-" } else { "" },
+            self.by.as_str()
+        )
     }
 }
 
 impl Sort {
     /// A word of [`By`], descending behind a `-`.
     pub(super) fn parse(value: &str) -> Result<Self, BadParameter> {
-        let (word, descending) = value.strip_prefix('-').map_or((value, false), |word| (word, true));
+        let (word, descending) = value
+            .strip_prefix('-')
+            .map_or((value, false), |word| (word, true));
         let by = By::ALL.into_iter().find(|by| by.as_str() == word);
         let by = by.ok_or_else(|| BadParameter::Value {
             name: "sort",
@@ -70,24 +83,44 @@ impl Sort {
     }
 
     pub(super) fn compare(self, a: &Place<'_>, b: &Place<'_>) -> Ordering {
-        let turned = |order: Ordering| if self.descending { order.reverse() } else { order };
-        let times =
-            |a: Option<Timestamp>, b: Option<Timestamp>| a.is_none().cmp(&b.is_none()).then_with(|| turned(a.cmp(&b)));
+        let turned = |order: Ordering| {
+            if self.descending {
+                order.reverse()
+            } else {
+                order
+            }
+        };
+        let times = |a: Option<Timestamp>, b: Option<Timestamp>| {
+            a.is_none()
+                .cmp(&b.is_none())
+                .then_with(|| turned(a.cmp(&b)))
+        };
         let known = |place: &Place<'_>| place.instance.client(place.client);
         let order = match self.by {
             By::Client => turned(client(a, b)),
             By::Instance => turned(instance(a, b)),
             By::Group => turned(a.group().cmp(b.group())),
             By::Status => turned(urgency(a.status()).cmp(&urgency(b.status()))),
-            By::Since => times(known(a).map(|(_, run)| run.since), known(b).map(|(_, run)| run.since)),
-            By::Observation => times(known(a).map(|(seen, _)| seen.at), known(b).map(|(seen, _)| seen.at)),
+            By::Since => times(
+                known(a).map(|(_, run)| run.since),
+                known(b).map(|(_, run)| run.since),
+            ),
+            By::Observation => times(
+                known(a).map(|(seen, _)| seen.at),
+                known(b).map(|(seen, _)| seen.at),
+            ),
         };
-        order.then_with(|| client(a, b)).then_with(|| instance(a, b))
+        order
+            .then_with(|| client(a, b))
+            .then_with(|| instance(a, b))
     }
 }
 
 fn client(a: &Place<'_>, b: &Place<'_>) -> Ordering {
-    a.instance.fleet().client(a.client).cmp(&b.instance.fleet().client(b.client))
+    a.instance
+        .fleet()
+        .client(a.client)
+        .cmp(&b.instance.fleet().client(b.client))
 }
 
 fn instance(a: &Place<'_>, b: &Place<'_>) -> Ordering {

@@ -1,8 +1,8 @@
 //! `http_server_config.headers`: what is added to every answer.
 
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-    X_XSS_PROTECTION,
+    CONTENT_SECURITY_POLICY, HeaderName, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 use axum::http::{HeaderMap, HeaderValue};
 
@@ -12,7 +12,11 @@ use crate::config::{At, Entry, Report, Value, shown, unknown};
 const HEADERS: [(&str, HeaderName, &[&str]); 5] = [
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY, &[]),
     ("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY, &[]),
-    ("X-Content-Type-Options", X_CONTENT_TYPE_OPTIONS, &["nosniff"]),
+    (
+        "X-Content-Type-Options",
+        X_CONTENT_TYPE_OPTIONS,
+        &["nosniff"],
+    ),
     ("X-Frame-Options", X_FRAME_OPTIONS, &["deny", "sameorigin"]),
     ("X-XSS-Protection", X_XSS_PROTECTION, &[]),
 ];
@@ -24,11 +28,25 @@ pub(super) fn headers(at: &At<'_>, report: &mut Report) -> HeaderMap {
             key.problem(report, unknown(name, &HEADERS.map(|(known, ..)| known)));
             continue;
         };
-        let text = if matches!(value.found(), Value::Null) { Some("") } else { value.scalar(report) };
+        let text = if matches!(value.found(), Value::Null) {
+            Some("")
+        } else {
+            value.scalar(report)
+        };
         let Some(text) = text else { continue };
         if !values.is_empty() && !values.contains(&text) {
-            let values = values.iter().map(|value| shown(value)).collect::<Vec<_>>().join(" or ");
-            value.problem(report, format!("{} is not a value of this header; write {values}", shown(text)));
+            let values = values
+                .iter()
+                .map(|value| shown(value))
+                .collect::<Vec<_>>()
+                .join(" or ");
+            value.problem(
+                report,
+                format!(
+                    "{} is not a value of this header; write {values}",
+                    shown(text)
+                ),
+            );
             continue;
         }
         // A folded text of YAML ends with a line break.

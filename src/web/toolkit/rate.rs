@@ -18,10 +18,17 @@ const RATE_LIMIT: [&str; 2] = ["interval", "burst"];
 /// `None` also where there is to be no limit.
 pub(super) fn rate_limit(at: &At<'_>, report: &mut Report) -> Option<RateLimit> {
     let [interval_at, burst_at] = at.fields(RATE_LIMIT, report)?;
-    let burst = burst_at.and_then(|at| at.whole(report, 0, u32::MAX)).unwrap_or(0);
-    let interval = interval_at.and_then(|at| interval(&at, report)).filter(|interval| !interval.is_zero())?;
+    let burst = burst_at
+        .and_then(|at| at.whole(report, 0, u32::MAX))
+        .unwrap_or(0);
+    let interval = interval_at
+        .and_then(|at| interval(&at, report))
+        .filter(|interval| !interval.is_zero())?;
     if burst == 0 {
-        at.warning(report, "`burst` is 0, so that every request is refused; write how many may come at once");
+        at.warning(
+            report,
+            "`burst` is 0, so that every request is refused; write how many may come at once",
+        );
     }
     Some(RateLimit { interval, burst })
 }
@@ -35,7 +42,13 @@ fn interval(at: &At<'_>, report: &mut Report) -> Option<Duration> {
     };
     if nanos.is_none() {
         let found = at.scalar(report)?;
-        at.problem(report, format!("{} is not a duration; write one such as `1s` or `250ms`", shown(found)));
+        at.problem(
+            report,
+            format!(
+                "{} is not a duration; write one such as `1s` or `250ms`",
+                shown(found)
+            ),
+        );
     }
     nanos.map(|nanos: i64| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
 }
@@ -59,16 +72,24 @@ fn go_duration(text: &str) -> Option<i64> {
     };
     let mut nanos = 0_u128;
     while !rest.is_empty() {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number_end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let (number, after) = rest.split_at(number_end);
-        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let unit_end = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
         let (_, size) = UNITS.iter().find(|(name, _)| *name == unit)?;
         nanos = nanos.checked_add(times(number, *size)?)?;
         rest = after;
     }
     let nanos = i64::try_from(nanos).ok()?;
-    (text.len() > usize::from(text.starts_with(['-', '+']))).then_some(if negative { -nanos } else { nanos })
+    (text.len() > usize::from(text.starts_with(['-', '+']))).then_some(if negative {
+        -nanos
+    } else {
+        nanos
+    })
 }
 
 /// `number` of units of `size` nanoseconds.
@@ -77,7 +98,13 @@ fn times(number: &str, size: u128) -> Option<u128> {
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
         return None;
     }
-    let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u128>().ok() };
+    let digits = |text: &str| {
+        if text.is_empty() {
+            Some(0)
+        } else {
+            text.parse::<u128>().ok()
+        }
+    };
     // More digits than these are less than a nanosecond.
     let fraction = &fraction[..fraction.len().min(15)];
     let part = digits(fraction)? * size / 10_u128.pow(u32::try_from(fraction.len()).ok()?);
@@ -104,7 +131,21 @@ mod tests {
         ] {
             assert_eq!(go_duration(text), Some(nanos), "{text}");
         }
-        for wrong in ["", "-", "+", "1", "s", ".s", "1.2.3s", "1d", "1 s", "1e3s", "1S", "9999999999h", "--1s"] {
+        for wrong in [
+            "",
+            "-",
+            "+",
+            "1",
+            "s",
+            ".s",
+            "1.2.3s",
+            "1d",
+            "1 s",
+            "1e3s",
+            "1S",
+            "9999999999h",
+            "--1s",
+        ] {
             assert_eq!(go_duration(wrong), None, "{wrong}");
         }
     }

@@ -27,10 +27,18 @@ const SLOW: u32 = 15;
 pub(super) fn users(at: &At<'_>, report: &mut Report) -> Users {
     let mut users = Users::new();
     for Entry { name, value, .. } in at.entries(report).unwrap_or_default() {
-        let text = if matches!(value.found(), Value::Null) { Some("") } else { value.scalar(report) };
+        let text = if matches!(value.found(), Value::Null) {
+            Some("")
+        } else {
+            value.scalar(report)
+        };
         let Some(text) = text else { continue };
         // Neither the password that stands there instead, nor a part of the hash, is shown.
-        let cost = text.parse::<HashParts>().ok().map(|parts| parts.get_cost()).filter(|cost| COSTS.contains(cost));
+        let cost = text
+            .parse::<HashParts>()
+            .ok()
+            .map(|parts| parts.get_cost())
+            .filter(|cost| COSTS.contains(cost));
         let Some(cost) = cost else {
             value.problem(
                 report,
@@ -39,9 +47,18 @@ pub(super) fn users(at: &At<'_>, report: &mut Report) -> Users {
             continue;
         };
         if cost >= SLOW {
-            value.warning(report, format!("has cost {cost}, so that checking a password takes seconds or more"));
+            value.warning(
+                report,
+                format!("has cost {cost}, so that checking a password takes seconds or more"),
+            );
         }
-        users.insert(name.to_owned(), PasswordHash { text: Secret::new(text), cost });
+        users.insert(
+            name.to_owned(),
+            PasswordHash {
+                text: Secret::new(text),
+                cost,
+            },
+        );
     }
     users
 }

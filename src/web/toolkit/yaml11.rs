@@ -17,7 +17,13 @@ pub(super) fn merge(node: &mut Node) {
                     Value::List(list) if is_merge(&key) && list.iter().all(is_map) => {
                         merged.extend(list.into_iter().filter_map(entries));
                     }
-                    other => map.push((key, Node { value: other, ..value })),
+                    other => map.push((
+                        key,
+                        Node {
+                            value: other,
+                            ..value
+                        },
+                    )),
                 }
             }
             for (key, value) in merged.into_iter().flatten() {

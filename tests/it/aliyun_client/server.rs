@@ -33,7 +33,12 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).filter_map(|line| line.split_once(": ")).find(|(n, _)| *n == name).map(|(_, v)| v)
+        self.head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(": "))
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| v)
     }
 }
 
@@ -58,10 +63,18 @@ impl Server {
     pub(super) async fn start(steps: impl IntoIterator<Item = Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Mutex::new(Shared { steps: steps.into_iter().collect(), ..Shared::default() }));
+        let shared = Arc::new(Mutex::new(Shared {
+            steps: steps.into_iter().collect(),
+            ..Shared::default()
+        }));
         let (change, changed) = watch::channel(());
         let task = tokio::spawn(accept(listener, Arc::clone(&shared), change));
-        Self { address, shared, changed, task }
+        Self {
+            address,
+            shared,
+            changed,
+            task,
+        }
     }
 
     /// The requests so far.
@@ -95,12 +108,24 @@ impl Drop for Server {
 async fn accept(listener: TcpListener, shared: Arc<Mutex<Shared>>, change: watch::Sender<()>) {
     let mut connections = tokio::task::JoinSet::new();
     for connection in 0.. {
-        let Ok((stream, _)) = listener.accept().await else { return };
-        connections.spawn(serve(stream, connection, Arc::clone(&shared), change.clone()));
+        let Ok((stream, _)) = listener.accept().await else {
+            return;
+        };
+        connections.spawn(serve(
+            stream,
+            connection,
+            Arc::clone(&shared),
+            change.clone(),
+        ));
     }
 }
 
-async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Mutex<Shared>>, change: watch::Sender<()>) {
+async fn serve(
+    mut stream: TcpStream,
+    connection: usize,
+    shared: Arc<Mutex<Shared>>,
+    change: watch::Sender<()>,
+) {
     while let Some(head) = read_head(&mut stream).await {
         let step = {
             let mut shared = shared.lock().expect("no panic");

@@ -16,14 +16,28 @@ async fn an_expiry_in_the_middle_of_a_sweep_loses_no_answer() {
     let place = Place::new(&rig);
     let credentials = place.fill("credentials: {type: uri, uri: '$URI'}");
     // Ten seconds of calls.
-    let exporter = rig.start(&rig.configuration_with(&credentials, "", "")).await;
+    let exporter = rig
+        .start(&rig.configuration_with(&credentials, "", ""))
+        .await;
     sleep(13 * SECOND).await;
     let scrape = exporter.scrape(15 * SECOND).await;
-    assert_eq!(scrape.value("mqtt_presence_sweep_coverage_ratio", &[]), Some(1.0));
-    assert!(scrape.sum("mqtt_presence_api_errors_total", &[]).abs() < 0.5, "nothing was refused");
+    assert_eq!(
+        scrape.value("mqtt_presence_sweep_coverage_ratio", &[]),
+        Some(1.0)
+    );
+    assert!(
+        scrape.sum("mqtt_presence_api_errors_total", &[]).abs() < 0.5,
+        "nothing was refused"
+    );
     assert!(scrape.sum("mqtt_presence_api_requests_total", &[]) >= 1000.0);
-    let renewed = scrape.value("mqtt_presence_credential_refreshes_total", &[("result", "success")]);
-    assert!(renewed.is_some_and(|times| (3.0..12.0).contains(&times)), "{renewed:?}");
+    let renewed = scrape.value(
+        "mqtt_presence_credential_refreshes_total",
+        &[("result", "success")],
+    );
+    assert!(
+        renewed.is_some_and(|times| (3.0..12.0).contains(&times)),
+        "{renewed:?}"
+    );
     exporter.stop().await;
 }
 
@@ -32,15 +46,32 @@ async fn a_revocation_in_the_middle_of_a_sweep_loses_no_answer() {
     let rig = rig(1000, 3600 * SECOND).await;
     let place = Place::new(&rig);
     let credentials = place.fill("credentials: {type: uri, uri: '$URI'}");
-    let exporter = rig.start(&rig.configuration_with(&credentials, "", "")).await;
+    let exporter = rig
+        .start(&rig.configuration_with(&credentials, "", ""))
+        .await;
     sleep(5 * SECOND).await;
     rig.simulator.revoke_credentials();
     sleep(8 * SECOND).await;
     let scrape = exporter.scrape(15 * SECOND).await;
-    assert_eq!(scrape.value("mqtt_presence_sweep_coverage_ratio", &[]), Some(1.0));
-    assert!(scrape.sum("mqtt_presence_api_errors_total", &[("code", "InvalidSecurityToken")]) >= 1.0);
-    let fetched = scrape.value("mqtt_presence_credential_refreshes_total", &[("result", "success")]);
-    assert_eq!(fetched, Some(2.0), "once at the start, and once for all that were refused");
+    assert_eq!(
+        scrape.value("mqtt_presence_sweep_coverage_ratio", &[]),
+        Some(1.0)
+    );
+    assert!(
+        scrape.sum(
+            "mqtt_presence_api_errors_total",
+            &[("code", "InvalidSecurityToken")]
+        ) >= 1.0
+    );
+    let fetched = scrape.value(
+        "mqtt_presence_credential_refreshes_total",
+        &[("result", "success")],
+    );
+    assert_eq!(
+        fetched,
+        Some(2.0),
+        "once at the start, and once for all that were refused"
+    );
     exporter.stop().await;
 }
 
@@ -48,7 +79,10 @@ async fn a_revocation_in_the_middle_of_a_sweep_loses_no_answer() {
 async fn all_who_wait_share_one_fetch_and_a_renewal_holds_up_nobody() {
     let rig = rig(1, 100 * SECOND).await;
     let place = Place::new(&rig);
-    rig.simulator.set_credential_faults(Faults { latency: (2 * SECOND).into(), ..Faults::default() });
+    rig.simulator.set_credential_faults(Faults {
+        latency: (2 * SECOND).into(),
+        ..Faults::default()
+    });
     let provider = place.provider(&rig, "{type: uri, uri: '$URI'}", &Env::default());
     let all = futures_util::future::join_all((0..100).map(|_| provider.get())).await;
     let first = all[0].clone().expect("credentials");
@@ -69,13 +103,21 @@ async fn all_who_wait_share_one_fetch_and_a_renewal_holds_up_nobody() {
 async fn one_who_loses_patience_does_not_end_the_fetch() {
     let rig = rig(3, 3600 * SECOND).await;
     let place = Place::new(&rig);
-    rig.simulator.set_credential_faults(Faults { latency: (3 * SECOND).into(), ..Faults::default() });
+    rig.simulator.set_credential_faults(Faults {
+        latency: (3 * SECOND).into(),
+        ..Faults::default()
+    });
     let credentials = place.fill("credentials: {type: uri, uri: '$URI'}");
-    let exporter = rig.start(&rig.configuration_with(&credentials, "collect: {call_timeout: 2s}", "")).await;
+    let exporter = rig
+        .start(&rig.configuration_with(&credentials, "collect: {call_timeout: 2s}", ""))
+        .await;
     sleep(10 * SECOND).await;
     let scrape = exporter.scrape_as_usual().await;
     assert_eq!(scrape.series("mqtt_presence_client_online").len(), 3);
-    assert!(scrape.sum("mqtt_presence_api_errors_total", &[("code", "credentials")]) >= 1.0, "a call gave up");
+    assert!(
+        scrape.sum("mqtt_presence_api_errors_total", &[("code", "credentials")]) >= 1.0,
+        "a call gave up"
+    );
     assert_eq!(requests(&rig, "/credentials"), 1);
     exporter.stop().await;
 }
@@ -85,7 +127,9 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
     let rig = rig(5, 120 * SECOND).await;
     let place = Place::new(&rig);
     let credentials = place.fill("credentials: {type: uri, uri: '$URI'}");
-    let exporter = rig.start(&rig.configuration_with(&credentials, "", "")).await;
+    let exporter = rig
+        .start(&rig.configuration_with(&credentials, "", ""))
+        .await;
     sleep(3 * SECOND).await;
     rig.simulator.set_credential_faults(down());
     let up = "mqtt_presence_api_up";
@@ -94,10 +138,19 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
         assert_eq!(exporter.scrape_as_usual().await.value(up, &[]), Some(1.0));
     }
     let failed = |scrape: &crate::support::exposition::Scrape| {
-        scrape.value("mqtt_presence_credential_refreshes_total", &[("result", "failure")]).unwrap_or_default()
+        scrape
+            .value(
+                "mqtt_presence_credential_refreshes_total",
+                &[("result", "failure")],
+            )
+            .unwrap_or_default()
     };
     let scrape = exporter.scrape_as_usual().await;
-    assert!((1.0..10.0).contains(&failed(&scrape)), "{}", failed(&scrape));
+    assert!(
+        (1.0..10.0).contains(&failed(&scrape)),
+        "{}",
+        failed(&scrape)
+    );
 
     sleep(30 * SECOND).await;
     exporter.scrape_as_usual().await;
@@ -107,7 +160,11 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
     assert!(scrape.sum("mqtt_presence_api_errors_total", &[("code", "credentials")]) >= 1.0);
     let expiry = scrape.value("mqtt_presence_credential_expiry_timestamp_seconds", &[]);
     assert!(expiry.is_some_and(|at| at < rig.clock.now().as_seconds()));
-    assert_eq!(scrape.series("mqtt_presence_client_online").len(), 5, "what was known stays known");
+    assert_eq!(
+        scrape.series("mqtt_presence_client_online").len(),
+        5,
+        "what was known stays known"
+    );
 
     rig.simulator.set_credential_faults(Faults::default());
     for _ in 0..5 {
@@ -134,7 +191,11 @@ async fn the_token_of_a_cluster_is_read_anew_each_time() {
     sleep(60 * SECOND).await;
     provider.get().await.expect("still valid");
     sleep(SECOND).await;
-    assert_ne!(provider.get().await, Ok(first), "renewed with the new token");
+    assert_ne!(
+        provider.get().await,
+        Ok(first),
+        "renewed with the new token"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,14 +205,22 @@ async fn a_secret_that_is_put_right_ends_the_wait_of_the_breaker() {
     place.file("secret", "wrong");
     let credentials =
         place.fill("credentials: {type: access_key, access_key_id: $KEY_ID, access_key_secret_file: $FOLDER/secret}");
-    let exporter = rig.start(&rig.configuration_with(&credentials, "", "")).await;
+    let exporter = rig
+        .start(&rig.configuration_with(&credentials, "", ""))
+        .await;
     // By now the breaker waits for more than a minute.
     for _ in 0..10 {
         sleep(15 * SECOND).await;
         exporter.scrape_as_usual().await;
     }
     let calls = rig.simulator.stats().arrivals.single;
-    assert_eq!(exporter.scrape_as_usual().await.value("mqtt_presence_api_up", &[]), Some(0.0));
+    assert_eq!(
+        exporter
+            .scrape_as_usual()
+            .await
+            .value("mqtt_presence_api_up", &[]),
+        Some(0.0)
+    );
     assert!(calls < 20, "{calls}");
 
     place.file("secret", "$KEY_SECRET");
@@ -169,7 +238,15 @@ async fn a_secret_that_is_rotated_is_used_without_a_refusal() {
     place.file("secret", "old");
     let text = "{type: access_key, access_key_id: $KEY_ID, access_key_secret_file: $FOLDER/secret}";
     let provider = place.provider(&rig, text, &Env::default());
-    let secret = async || provider.get().await.expect("there").access_key_secret().expose().to_owned();
+    let secret = async || {
+        provider
+            .get()
+            .await
+            .expect("there")
+            .access_key_secret()
+            .expose()
+            .to_owned()
+    };
     assert_eq!(secret().await, "old");
     sleep(SECOND).await;
     place.file("secret", "");

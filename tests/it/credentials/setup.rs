@@ -18,7 +18,12 @@ pub(super) fn always() -> Probability {
 /// A simulator of a few devices whose temporary credentials live so long.
 pub(super) async fn rig(clients: usize, lifetime: Duration) -> Rig {
     let roster = Roster::made_up(1, clients);
-    Rig::with(Options { roster, credential_lifetime: Some(lifetime), ..Options::default() }).await
+    Rig::with(Options {
+        roster,
+        credential_lifetime: Some(lifetime),
+        ..Options::default()
+    })
+    .await
 }
 
 /// What the files and variables of a configuration are filled in with.
@@ -36,14 +41,24 @@ impl Place {
             folder: tempfile::tempdir().expect("a directory"),
             identity: rig.simulator.identity(),
             endpoint: announced.endpoint.clone(),
-            key: (announced.access_key_id.clone(), announced.access_key_secret.clone()),
+            key: (
+                announced.access_key_id.clone(),
+                announced.access_key_secret.clone(),
+            ),
         }
     }
 
     /// `text` with what stands in it for the simulator's address, key, roles and files.
     pub(super) fn fill(&self, text: &str) -> String {
-        let Identity { role_arns, oidc_provider_arn, credentials_uri, .. } = &self.identity;
-        let [reader, hop] = &role_arns[..] else { panic!("two roles") };
+        let Identity {
+            role_arns,
+            oidc_provider_arn,
+            credentials_uri,
+            ..
+        } = &self.identity;
+        let [reader, hop] = &role_arns[..] else {
+            panic!("two roles")
+        };
         [
             ("ENDPOINT", self.endpoint.as_str()),
             ("KEY_ID", &self.key.0),
@@ -55,7 +70,9 @@ impl Place {
             ("FOLDER", self.folder.path().to_str().expect("UTF-8")),
         ]
         .iter()
-        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
+        .fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("${name}"), value)
+        })
     }
 
     /// Writes a file whose text is filled in.
@@ -66,14 +83,24 @@ impl Place {
     }
 
     pub(super) fn env(&self, variables: &[(&str, &str)]) -> Env {
-        variables.iter().map(|(name, value)| (*name, self.fill(value))).collect()
+        variables
+            .iter()
+            .map(|(name, value)| (*name, self.fill(value)))
+            .collect()
     }
 
     /// The provider of these credentials, which read as in a configuration.
     pub(super) fn provider(&self, rig: &Rig, credentials: &str, env: &Env) -> Provider {
-        let text = rig.configuration_with(&format!("credentials: {}", self.fill(credentials)), "", "");
-        let config = Config::parse(&text, Path::new("rig.yaml")).expect("a valid configuration").config;
-        Provider::new("test", &config.instances[0].credentials.provider, &tools(rig.clock, env))
+        let text =
+            rig.configuration_with(&format!("credentials: {}", self.fill(credentials)), "", "");
+        let config = Config::parse(&text, Path::new("rig.yaml"))
+            .expect("a valid configuration")
+            .config;
+        Provider::new(
+            "test",
+            &config.instances[0].credentials.provider,
+            &tools(rig.clock, env),
+        )
     }
 }
 
@@ -81,12 +108,23 @@ impl Place {
 pub(super) fn requests(rig: &Rig, what: &str) -> usize {
     let asks = |text: &str| text.contains(what);
     let of = |request: &mqtt_presence_exporter::simulator::Captured| {
-        asks(&request.target) || request.headers.iter().any(|(name, value)| name == "x-acs-action" && asks(value))
+        asks(&request.target)
+            || request
+                .headers
+                .iter()
+                .any(|(name, value)| name == "x-acs-action" && asks(value))
     };
-    rig.simulator.requests().iter().filter(|request| of(request)).count()
+    rig.simulator
+        .requests()
+        .iter()
+        .filter(|request| of(request))
+        .count()
 }
 
 /// Faults of the services that give credentials, all the time.
 pub(super) fn down() -> Faults {
-    Faults { internal_error: always(), ..Faults::default() }
+    Faults {
+        internal_error: always(),
+        ..Faults::default()
+    }
 }

@@ -39,27 +39,54 @@ type = ecs_ram_role
 
 /// Credentials as they stand in a configuration, and the environment they are found in.
 const CASES: &[(&str, &[(&str, &str)])] = &[
-    ("credentials:\n  type: access_key\n  access_key_id: $KEY_ID\n  access_key_secret: $KEY_SECRET", &[]),
-    ("credentials:\n  type: access_key\n  access_key_id: $KEY_ID\n  access_key_secret_file: $FOLDER/secret", &[]),
+    (
+        "credentials:\n  type: access_key\n  access_key_id: $KEY_ID\n  access_key_secret: $KEY_SECRET",
+        &[],
+    ),
+    (
+        "credentials:\n  type: access_key\n  access_key_id: $KEY_ID\n  access_key_secret_file: $FOLDER/secret",
+        &[],
+    ),
     (
         "credentials:\n  type: env",
-        &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "$KEY_ID"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "$KEY_SECRET")],
+        &[
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", "$KEY_ID"),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "$KEY_SECRET"),
+        ],
     ),
     ("credentials:\n  type: profile", &[("HOME", "$FOLDER")]),
-    ("credentials:\n  type: profile\n  profile: role\n  sts_endpoint: $ENDPOINT", &[("HOME", "$FOLDER")]),
-    ("credentials:\n  type: profile\n  profile: hops\n  sts_endpoint: $ENDPOINT", &[("HOME", "$FOLDER")]),
+    (
+        "credentials:\n  type: profile\n  profile: role\n  sts_endpoint: $ENDPOINT",
+        &[("HOME", "$FOLDER")],
+    ),
+    (
+        "credentials:\n  type: profile\n  profile: hops\n  sts_endpoint: $ENDPOINT",
+        &[("HOME", "$FOLDER")],
+    ),
     (
         "credentials:\n  type: profile\n  profile: cluster\n  file: $FOLDER/.aliyun/config.json\n  sts_endpoint: $ENDPOINT",
         &[],
     ),
-    ("credentials:\n  type: profile\n  profile: instance\n  metadata_endpoint: $ENDPOINT", &[("HOME", "$FOLDER")]),
-    ("credentials:\n  type: profile\n  profile: role\n  file: $FOLDER/sdk.ini\n  sts_endpoint: $ENDPOINT", &[]),
-    ("credentials:\n  type: profile\n  profile: cluster\n  file: $FOLDER/sdk.ini\n  sts_endpoint: $ENDPOINT", &[]),
+    (
+        "credentials:\n  type: profile\n  profile: instance\n  metadata_endpoint: $ENDPOINT",
+        &[("HOME", "$FOLDER")],
+    ),
+    (
+        "credentials:\n  type: profile\n  profile: role\n  file: $FOLDER/sdk.ini\n  sts_endpoint: $ENDPOINT",
+        &[],
+    ),
+    (
+        "credentials:\n  type: profile\n  profile: cluster\n  file: $FOLDER/sdk.ini\n  sts_endpoint: $ENDPOINT",
+        &[],
+    ),
     (
         "credentials:\n  type: profile\n  profile: instance\n  file: $FOLDER/sdk.ini\n  metadata_endpoint: $ENDPOINT",
         &[],
     ),
-    ("credentials:\n  type: ecs_ram_role\n  metadata_endpoint: $ENDPOINT", &[]),
+    (
+        "credentials:\n  type: ecs_ram_role\n  metadata_endpoint: $ENDPOINT",
+        &[],
+    ),
     (
         "credentials:\n  type: oidc\n  sts_endpoint: $ENDPOINT",
         &[
@@ -70,16 +97,28 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "credentials:\n  type: assume_role\n  role_arn: $READER\n  sts_endpoint: $ENDPOINT",
-        &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "$KEY_ID"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "$KEY_SECRET")],
+        &[
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", "$KEY_ID"),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "$KEY_SECRET"),
+        ],
     ),
     (
         "credentials:\n  type: assume_role\n  role_arn: $READER\n  sts_endpoint: $ENDPOINT\n  source: {type: assume_role, role_arn: '$HOP', sts_endpoint: '$ENDPOINT', source: {type: uri, uri: '$URI'}}",
         &[],
     ),
     ("credentials:\n  type: uri\n  uri: $URI", &[]),
-    ("credentials:\n  type: uri", &[("ALIBABA_CLOUD_CREDENTIALS_URI", "$URI")]),
+    (
+        "credentials:\n  type: uri",
+        &[("ALIBABA_CLOUD_CREDENTIALS_URI", "$URI")],
+    ),
     ("", &[("HOME", "$FOLDER")]),
-    ("", &[("ALIBABA_CLOUD_CREDENTIALS_URI", "$URI"), ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")]),
+    (
+        "",
+        &[
+            ("ALIBABA_CLOUD_CREDENTIALS_URI", "$URI"),
+            ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"),
+        ],
+    ),
 ];
 
 fn place(rig: &Rig) -> Place {
@@ -102,10 +141,24 @@ async fn every_type_works_from_five_lines() {
         sleep(Duration::from_secs(3)).await;
         let scrape = exporter.scrape_as_usual().await;
         let told = format!("{credentials} in {variables:?}");
-        assert_eq!(scrape.value("mqtt_presence_api_up", &[]), Some(1.0), "{told}");
-        assert_eq!(scrape.series("mqtt_presence_client_online").len(), 5, "{told}");
-        assert!(scrape.sum("mqtt_presence_api_errors_total", &[]).abs() < 0.5, "{told}");
-        let fetched = scrape.value("mqtt_presence_credential_refreshes_total", &[("result", "success")]);
+        assert_eq!(
+            scrape.value("mqtt_presence_api_up", &[]),
+            Some(1.0),
+            "{told}"
+        );
+        assert_eq!(
+            scrape.series("mqtt_presence_client_online").len(),
+            5,
+            "{told}"
+        );
+        assert!(
+            scrape.sum("mqtt_presence_api_errors_total", &[]).abs() < 0.5,
+            "{told}"
+        );
+        let fetched = scrape.value(
+            "mqtt_presence_credential_refreshes_total",
+            &[("result", "success")],
+        );
         assert_eq!(fetched, Some(1.0), "{told}");
         exporter.stop().await;
     }
@@ -115,15 +168,23 @@ async fn every_type_works_from_five_lines() {
 async fn temporary_credentials_show_when_they_expire_and_others_do_not() {
     let rig = rig(1, HOUR).await;
     let place = place(&rig);
-    for (credentials, expire) in
-        [("{type: uri, uri: '$URI'}", true), ("{type: profile, file: $FOLDER/.aliyun/config.json}", false)]
-    {
-        let configuration = rig.configuration_with(&place.fill(&format!("credentials: {credentials}")), "", "");
+    for (credentials, expire) in [
+        ("{type: uri, uri: '$URI'}", true),
+        ("{type: profile, file: $FOLDER/.aliyun/config.json}", false),
+    ] {
+        let configuration =
+            rig.configuration_with(&place.fill(&format!("credentials: {credentials}")), "", "");
         let exporter = rig.start(&configuration).await;
         sleep(Duration::from_secs(3)).await;
-        let expiry = exporter.scrape_as_usual().await.value("mqtt_presence_credential_expiry_timestamp_seconds", &[]);
+        let expiry = exporter
+            .scrape_as_usual()
+            .await
+            .value("mqtt_presence_credential_expiry_timestamp_seconds", &[]);
         let now = rig.clock.now().as_seconds();
-        assert_eq!(expiry.map(|at| (3590.0..=3600.0).contains(&(at - now))), expire.then_some(true));
+        assert_eq!(
+            expiry.map(|at| (3590.0..=3600.0).contains(&(at - now))),
+            expire.then_some(true)
+        );
         exporter.stop().await;
     }
 }
@@ -141,8 +202,15 @@ async fn a_role_is_asked_for_as_the_configuration_says() {
     let got = provider.get().await.expect("credentials");
     assert!(got.access_key_id().starts_with("STS.presence-reader."));
     let request = rig.simulator.requests().pop().expect("a request");
-    let query = request.target.split_once('?').expect("a query").1.to_owned();
-    let params: std::collections::BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let query = request
+        .target
+        .split_once('?')
+        .expect("a query")
+        .1
+        .to_owned();
+    let params: std::collections::BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
     let expected = [
         ("DurationSeconds", "900"),
         ("ExternalId", "a b"),
@@ -150,7 +218,12 @@ async fn a_role_is_asked_for_as_the_configuration_says() {
         ("RoleArn", &place.identity.role_arns[0]),
         ("RoleSessionName", "exporter"),
     ];
-    assert_eq!(params, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    assert_eq!(
+        params,
+        expected
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,19 +239,37 @@ async fn the_token_of_a_cluster_stays_out_of_the_url() {
     let request = rig.simulator.requests().pop().expect("a request");
     let token = &place.identity.oidc_token;
     assert!(request.body.contains(&**token), "{request:?}");
-    assert!(!request.target.contains(&**token) && !format!("{:?}", request.headers).contains(&**token), "{request:?}");
+    assert!(
+        !request.target.contains(&**token) && !format!("{:?}", request.headers).contains(&**token),
+        "{request:?}"
+    );
 }
 
 /// The outcome of asking a metadata service that makes this of tokens.
-async fn from_metadata(tokens: MetadataTokens, variables: &[(&str, &str)]) -> Result<usize, String> {
+async fn from_metadata(
+    tokens: MetadataTokens,
+    variables: &[(&str, &str)],
+) -> Result<usize, String> {
     let roster = Roster::made_up(1, 1);
-    let rig = Rig::with(Options { roster, metadata_tokens: tokens, ..Options::default() }).await;
+    let rig = Rig::with(Options {
+        roster,
+        metadata_tokens: tokens,
+        ..Options::default()
+    })
+    .await;
     let place = Place::new(&rig);
-    let provider = place.provider(&rig, "{type: ecs_ram_role, metadata_endpoint: '$ENDPOINT'}", &place.env(variables));
+    let provider = place.provider(
+        &rig,
+        "{type: ecs_ram_role, metadata_endpoint: '$ENDPOINT'}",
+        &place.env(variables),
+    );
     provider.get().await.map_err(|error| error.to_string())?;
     let with_token = |name: &String| name == "x-aliyun-ecs-metadata-token";
     let requests = rig.simulator.requests();
-    Ok(requests.iter().filter(|request| request.headers.iter().any(|(name, _)| with_token(name))).count())
+    Ok(requests
+        .iter()
+        .filter(|request| request.headers.iter().any(|(name, _)| with_token(name)))
+        .count())
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,17 +280,31 @@ async fn the_metadata_service_is_asked_with_a_token_where_it_gives_one() {
         assert_eq!(from_metadata(tokens, &disabled).await, Ok(2));
     }
     assert_eq!(from_metadata(MetadataTokens::Unknown, &[]).await, Ok(0));
-    let refused = from_metadata(MetadataTokens::Unknown, &disabled).await.expect_err("no token");
-    assert!(refused.ends_with("HTTP status 404 instead of a token"), "{refused}");
-    let disabled = from_metadata(MetadataTokens::Required, &[("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")]).await;
-    assert_eq!(disabled, Err("ALIBABA_CLOUD_ECS_METADATA_DISABLED is true".to_owned()));
+    let refused = from_metadata(MetadataTokens::Unknown, &disabled)
+        .await
+        .expect_err("no token");
+    assert!(
+        refused.ends_with("HTTP status 404 instead of a token"),
+        "{refused}"
+    );
+    let disabled = from_metadata(
+        MetadataTokens::Required,
+        &[("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")],
+    )
+    .await;
+    assert_eq!(
+        disabled,
+        Err("ALIBABA_CLOUD_ECS_METADATA_DISABLED is true".to_owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_chain_takes_the_first_that_is_configured_and_lists_what_it_tried() {
     let rig = rig(1, HOUR).await;
     let place = place(&rig);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
     let nobody = format!("http://{}", listener.local_addr().expect("it listens"));
     drop(listener);
     // The last link is there, but the one before it may be the right one: it is not asked.
@@ -210,11 +315,32 @@ async fn a_chain_takes_the_first_that_is_configured_and_lists_what_it_tried() {
     };
     let uri = place.env(&[("ALIBABA_CLOUD_CREDENTIALS_URI", "$URI")]);
     let provider = place.provider(&rig, &chain(", metadata_endpoint: '$ENDPOINT'"), &uri);
-    assert!(provider.get().await.expect("credentials").access_key_id().starts_with("STS."));
-    assert_eq!((requests(&rig, "/latest/api/token"), requests(&rig, "/credentials")), (1, 0));
+    assert!(
+        provider
+            .get()
+            .await
+            .expect("credentials")
+            .access_key_id()
+            .starts_with("STS.")
+    );
+    assert_eq!(
+        (
+            requests(&rig, "/latest/api/token"),
+            requests(&rig, "/credentials")
+        ),
+        (1, 0)
+    );
 
-    let provider = place.provider(&rig, &chain(&format!(", metadata_endpoint: '{nobody}'")), &uri);
-    let error = provider.get().await.expect_err("somebody named the metadata service").to_string();
+    let provider = place.provider(
+        &rig,
+        &chain(&format!(", metadata_endpoint: '{nobody}'")),
+        &uri,
+    );
+    let error = provider
+        .get()
+        .await
+        .expect_err("somebody named the metadata service")
+        .to_string();
     for attempt in [
         "env: ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set; ",
         "oidc: ALIBABA_CLOUD_ROLE_ARN and ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE are not set; ",
@@ -229,12 +355,20 @@ async fn a_chain_takes_the_first_that_is_configured_and_lists_what_it_tried() {
 #[test]
 fn the_examples_of_the_documentation_are_valid() {
     let text = std::fs::read_to_string("docs/security.md").expect("the documentation");
-    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let examples: Vec<_> = blocks.filter(|block| block.starts_with("credentials:")).collect();
+    let blocks = text
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let examples: Vec<_> = blocks
+        .filter(|block| block.starts_with("credentials:"))
+        .collect();
     assert!(examples.len() >= 3);
     for example in examples {
-        let text = format!("{example}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}}]");
-        let loaded = Config::parse(&text, Path::new("c.yaml")).unwrap_or_else(|problems| panic!("{problems}: {text}"));
+        let text = format!(
+            "{example}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}}]"
+        );
+        let loaded = Config::parse(&text, Path::new("c.yaml"))
+            .unwrap_or_else(|problems| panic!("{problems}: {text}"));
         assert_eq!(loaded.warnings, []);
     }
 }

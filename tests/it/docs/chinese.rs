@@ -12,8 +12,13 @@ fn both() -> [Page; 2] {
 
 /// A block without its comments, which are translated.
 fn bare(block: &str) -> String {
-    let lines = block.lines().map(|line| line.split(" #").next().unwrap_or(line).trim_end());
-    lines.filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+    let lines = block
+        .lines()
+        .map(|line| line.split(" #").next().unwrap_or(line).trim_end());
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -27,8 +32,12 @@ fn both_readmes_name_the_same_metrics_flags_and_words_of_code() {
 
 #[test]
 fn both_readmes_have_the_same_commands_and_configurations() {
-    let [english, chinese] = both()
-        .map(|page| page.blocks().into_iter().map(|(kind, text)| (kind.to_owned(), bare(&text))).collect::<Vec<_>>());
+    let [english, chinese] = both().map(|page| {
+        page.blocks()
+            .into_iter()
+            .map(|(kind, text)| (kind.to_owned(), bare(&text)))
+            .collect::<Vec<_>>()
+    });
     assert_eq!(chinese, english);
 }
 
@@ -41,8 +50,11 @@ fn both_readmes_have_the_same_form() {
             .map(|line| line.split(' ').next().map(str::len))
             .collect();
         let rows: Vec<_> = page.rows().map(|row| row.len()).collect();
-        let mut links: Vec<_> =
-            page.links().into_iter().map(|link| link.split('#').next().unwrap_or(link).to_owned()).collect();
+        let mut links: Vec<_> = page
+            .links()
+            .into_iter()
+            .map(|link| link.split('#').next().unwrap_or(link).to_owned())
+            .collect();
         links.retain(|link| !link.starts_with("README") && !link.is_empty());
         links.sort();
         (headings, rows, links)

@@ -19,7 +19,10 @@ fn hash(password: &str) -> String {
 }
 
 fn basic(user: &str, password: &str) -> String {
-    format!("Authorization: Basic {}", STANDARD.encode(format!("{user}:{password}")))
+    format!(
+        "Authorization: Basic {}",
+        STANDARD.encode(format!("{user}:{password}"))
+    )
 }
 
 #[tokio::test]
@@ -32,7 +35,11 @@ async fn users_come_in_with_their_passwords_and_nobody_else() {
             counter.fetch_add(1, Ordering::SeqCst);
         }),
     );
-    let config = format!("basic_auth_users:\n  alice: {}\n  bob: {}\n", hash("wonder:land"), hash("pässword"));
+    let config = format!(
+        "basic_auth_users:\n  alice: {}\n  bob: {}\n",
+        hash("wonder:land"),
+        hash("pässword")
+    );
     let guarded = Guarded::serve(&config, router, ServeOptions::default()).await;
     let status = async |header: &str| guarded.server.request("GET", "/", &[header]).await.status;
     for _ in 0..3 {
@@ -52,11 +59,22 @@ async fn users_come_in_with_their_passwords_and_nobody_else() {
     ] {
         assert_eq!(status(&header).await, 401, "{header}");
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 6, "nobody else got through to the endpoint");
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        6,
+        "nobody else got through to the endpoint"
+    );
 
     let refused = guarded.server.request("GET", "/anything", &[]).await;
-    assert_eq!(refused.status, 401, "what there is, too, is nobody's business");
-    assert!(refused.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Basic realm=")));
+    assert_eq!(
+        refused.status, 401,
+        "what there is, too, is nobody's business"
+    );
+    assert!(
+        refused
+            .header("www-authenticate")
+            .is_some_and(|challenge| challenge.starts_with("Basic realm="))
+    );
 }
 
 #[tokio::test]
@@ -64,7 +82,12 @@ async fn headers_are_added_to_every_answer_and_replace_none() {
     let headers = "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n    Strict-Transport-Security: max-age=60\n    X-XSS-Protection: ''\n";
     let router = Router::new().route("/own", get(async || ([(X_FRAME_OPTIONS, "deny")], "")));
     let users = format!("basic_auth_users:\n  alice: {}\n", hash("right"));
-    let guarded = Guarded::serve(&format!("{headers}{users}"), router, ServeOptions::default()).await;
+    let guarded = Guarded::serve(
+        &format!("{headers}{users}"),
+        router,
+        ServeOptions::default(),
+    )
+    .await;
     let alice = &*basic("alice", "right");
     for (path, authorization, status, frame) in [
         ("/own", alice, 200, "deny"),
@@ -72,8 +95,15 @@ async fn headers_are_added_to_every_answer_and_replace_none() {
         ("/own", "X-Nothing: 1", 401, "sameorigin"),
     ] {
         let answer = guarded.server.request("GET", path, &[authorization]).await;
-        assert_eq!((answer.status, answer.header("x-frame-options")), (status, Some(frame)), "{path}");
-        assert_eq!(answer.header("strict-transport-security"), Some("max-age=60"));
+        assert_eq!(
+            (answer.status, answer.header("x-frame-options")),
+            (status, Some(frame)),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("strict-transport-security"),
+            Some("max-age=60")
+        );
         assert_eq!(answer.header("x-xss-protection"), None);
     }
 }

@@ -12,8 +12,14 @@ impl Guarded {
     fn reloaded(&self) -> (u64, f64) {
         let metrics = &self.metrics;
         (
-            metrics.web_config_last_reload_successful.get().try_into().expect("0 or 1"),
-            metrics.web_config_last_reload_success_timestamp_seconds.get(),
+            metrics
+                .web_config_last_reload_successful
+                .get()
+                .try_into()
+                .expect("0 or 1"),
+            metrics
+                .web_config_last_reload_success_timestamp_seconds
+                .get(),
         )
     }
 
@@ -40,14 +46,19 @@ impl Guarded {
 #[tokio::test]
 async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_stay() {
     let guarded = Guarded::start(PAIR).await;
-    let mut old = Client::secured(guarded.server.address, &guarded.client()).await.expect("let in");
+    let mut old = Client::secured(guarded.server.address, &guarded.client())
+        .await
+        .expect("let in");
     let other = Authority::new();
     let trusts_other = TlsClient::trusting(&other);
     assert!(!guarded.lets_in(&trusts_other).await);
 
     other.server().write(guarded.folder.path(), "server");
     guarded.until_let_in(&trusts_other).await;
-    assert!(!guarded.lets_in(&guarded.client()).await, "the old one is gone");
+    assert!(
+        !guarded.lets_in(&guarded.client()).await,
+        "the old one is gone"
+    );
     old.send(&request("GET", "/", &[])).await;
     assert_eq!(old.answer("GET").await.expect("an answer").text(), "hello");
     assert_eq!(guarded.reloaded().0, 1);
@@ -90,24 +101,41 @@ async fn broken_files_leave_what_was_in_force_and_are_reported() {
 #[tokio::test]
 async fn users_and_headers_change_for_connections_that_are_there() {
     let hash = |password: &str| {
-        String::from_utf8(bcrypt::hash_with_salt_bytes(password, 4, [9; 16]).expect("a hash").to_vec()).expect("ASCII")
+        String::from_utf8(
+            bcrypt::hash_with_salt_bytes(password, 4, [9; 16])
+                .expect("a hash")
+                .to_vec(),
+        )
+        .expect("ASCII")
     };
     let guarded = Guarded::start(&format!("basic_auth_users: {{alice: {}}}\n", hash("old"))).await;
     let mut client = guarded.server.client().await;
     let mut ask = async |password: &str| {
         use base64::Engine as _;
         let said = base64::engine::general_purpose::STANDARD.encode(format!("alice:{password}"));
-        client.send(&request("GET", "/", &[&format!("Authorization: Basic {said}")])).await;
+        client
+            .send(&request(
+                "GET",
+                "/",
+                &[&format!("Authorization: Basic {said}")],
+            ))
+            .await;
         client.answer("GET").await.expect("an answer")
     };
-    assert_eq!((ask("old").await.status, ask("new").await.status), (200, 401));
+    assert_eq!(
+        (ask("old").await.status, ask("new").await.status),
+        (200, 401)
+    );
     guarded.write(&format!(
         "basic_auth_users: {{alice: {}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n",
         hash("new")
     ));
     soon(async { while ask("new").await.status == 401 {} }).await;
     let refused = ask("old").await;
-    assert_eq!((refused.status, refused.header("x-frame-options")), (401, Some("deny")));
+    assert_eq!(
+        (refused.status, refused.header("x-frame-options")),
+        (401, Some("deny"))
+    );
 }
 
 #[tokio::test]
@@ -125,7 +153,10 @@ async fn rotating_the_certificate_under_load_drops_no_request() {
                     // Some keep their connection, some do not.
                     for _ in 0..=n * 10 {
                         connection.send(&request("GET", "/", &[])).await;
-                        assert_eq!(connection.answer("GET").await.expect("an answer").text(), "hello");
+                        assert_eq!(
+                            connection.answer("GET").await.expect("an answer").text(),
+                            "hello"
+                        );
                         answered += 1;
                     }
                 }
@@ -135,8 +166,14 @@ async fn rotating_the_certificate_under_load_drops_no_request() {
         .collect();
     for _ in 0..2 {
         let shown = std::fs::read(guarded.file("server.pem")).expect("read");
-        guarded.authority.server().write(guarded.folder.path(), "server");
-        assert_ne!(std::fs::read(guarded.file("server.pem")).expect("read"), shown);
+        guarded
+            .authority
+            .server()
+            .write(guarded.folder.path(), "server");
+        assert_ne!(
+            std::fs::read(guarded.file("server.pem")).expect("read"),
+            shown
+        );
         let (_, before) = guarded.reloaded();
         soon(async {
             while guarded.reloaded().1 <= before {

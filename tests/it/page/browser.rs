@@ -32,27 +32,51 @@ impl Browser {
     /// Starts `chromedriver`, and by it Chromium; both are packages of Debian.
     pub(super) async fn start() -> Self {
         let mut command = Command::new("chromedriver");
-        let child = command.arg("--port=0").process_group(0).stdout(Stdio::piped()).spawn();
-        let mut driver = Driver(child.expect("chromedriver; `apt install chromium chromium-driver`"));
+        let child = command
+            .arg("--port=0")
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut driver =
+            Driver(child.expect("chromedriver; `apt install chromium chromium-driver`"));
         let lines = BufReader::new(driver.0.stdout.take().expect("a pipe")).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
-            Some(line.split_once("started successfully on port ")?.1.trim_end_matches('.').to_owned())
+            Some(
+                line.split_once("started successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .to_owned(),
+            )
         });
         let port = port.expect("chromedriver says its port");
-        let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"];
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--window-size=1200,900",
+        ];
         let capabilities = json!({
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(serde_json::from_value(capabilities).expect("a map"));
-        let page = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser");
-        Self { page, _driver: driver }
+        let page = builder
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("a browser");
+        Self {
+            page,
+            _driver: driver,
+        }
     }
 
     /// The value of an expression on the page.
     pub(super) async fn value(&self, expression: &str) -> Value {
-        self.page.execute(&format!("return {expression}"), Vec::new()).await.expect("it runs")
+        self.page
+            .execute(&format!("return {expression}"), Vec::new())
+            .await
+            .expect("it runs")
     }
 
     /// Waits until an expression on the page is true.
@@ -63,8 +87,14 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let (address, text) = (self.value("location.href").await, self.value("document.body.innerText").await);
-        panic!("waited in vain: {what}; the console says {}, the page at {address}: {text}", self.console().await);
+        let (address, text) = (
+            self.value("location.href").await,
+            self.value("document.body.innerText").await,
+        );
+        panic!(
+            "waited in vain: {what}; the console says {}, the page at {address}: {text}",
+            self.console().await
+        );
     }
 
     /// What the console said, errors and violations of the policy among it.
@@ -74,7 +104,11 @@ impl Browser {
 
     /// A command of Chromium's own protocol.
     pub(super) async fn devtools(&self, command: &str, parameters: Value) {
-        self.command("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+        self.command(
+            "goog/cdp/execute",
+            json!({ "cmd": command, "params": parameters }),
+        )
+        .await;
     }
 
     /// Keeps a picture of the page, for people to look at.
@@ -84,7 +118,10 @@ impl Browser {
     }
 
     async fn command(&self, path: &'static str, body: Value) -> Value {
-        self.page.issue_cmd(Extension { path, body }).await.expect("it is known")
+        self.page
+            .issue_cmd(Extension { path, body })
+            .await
+            .expect("it is known")
     }
 
     /// Runs `test` in a browser.
@@ -103,8 +140,16 @@ struct Extension {
 }
 
 impl WebDriverCompatibleCommand for Extension {
-    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!(
+            "session/{}/{}",
+            session.unwrap_or_default(),
+            self.path
+        ))
     }
 
     fn method_and_body(&self, _url: &url::Url) -> (Method, Option<String>) {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use fantoccini::Locator;
 use fantoccini::key::Key;
 use mqtt_presence_exporter::clock::Timestamp;
-use mqtt_presence_exporter::presence::{FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation};
+use mqtt_presence_exporter::presence::{
+    FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation,
+};
 use mqtt_presence_exporter::web::Options;
 use serde_json::json;
 
@@ -23,7 +25,9 @@ fn many() -> Arc<InstanceState> {
     for n in 0..250 {
         let group = if n < 200 { "GID_pumps" } else { "GID_gates" };
         let place = if n % 2 == 0 { "hangzhou" } else { "shanghai" };
-        fleet.push(&format!("{group}@@@device-{n:03}"), [(&site, place)]).expect("new");
+        fleet
+            .push(&format!("{group}@@@device-{n:03}"), [(&site, place)])
+            .expect("new");
     }
     let state = Arc::new(InstanceState::new(fleet.build(), Duration::from_secs(300)));
     for n in 0..250 {
@@ -35,7 +39,14 @@ fn many() -> Arc<InstanceState> {
 
 fn see(state: &InstanceState, client: &str, online: bool) {
     let at = Timestamp::from_millis(NOW * 1000);
-    state.publish(client, Observation { online, at, operation: Operation::Single });
+    state.publish(
+        client,
+        Observation {
+            online,
+            at,
+            operation: Operation::Single,
+        },
+    );
 }
 
 fn rows_are(condition: &str, count: usize) -> String {
@@ -44,22 +55,47 @@ fn rows_are(condition: &str, count: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_are_searched_filtered_sorted_and_paged() {
-    let (server, source) =
-        serve(vec![many(), instance("post-cn-2", &[("alone", &[], None)])], Options::default()).await;
+    let (server, source) = serve(
+        vec![many(), instance("post-cn-2", &[("alone", &[], None)])],
+        Options::default(),
+    )
+    .await;
     let address = format!("http://{}/", server.address);
     Browser::with(async |browser| {
         let page = &browser.page;
         page.goto(&address).await.expect("it loads");
-        browser.until("the first page", &rows_are("true", 100)).await;
+        browser
+            .until("the first page", &rows_are("true", 100))
+            .await;
         browser.value("window.mark = 1").await;
-        let range = |text: &str| format!("document.querySelector('.range').innerText.startsWith('{text}')");
-        browser.until("how many there are", &range("1–100 of 251")).await;
+        let range =
+            |text: &str| format!("document.querySelector('.range').innerText.startsWith('{text}')");
+        browser
+            .until("how many there are", &range("1–100 of 251"))
+            .await;
 
-        let search = page.find(Locator::Css("input[type=search]")).await.expect("a field");
+        let search = page
+            .find(Locator::Css("input[type=search]"))
+            .await
+            .expect("a field");
         search.send_keys("DEVICE-04").await.expect("typing");
-        browser.until("what was typed", &rows_are("row.dataset.client.includes('device-04')", 10)).await;
-        browser.until("it is in the address", "location.search === '?text=DEVICE-04'").await;
-        assert_eq!(browser.value("document.activeElement.name").await, "text", "and the focus stays");
+        browser
+            .until(
+                "what was typed",
+                &rows_are("row.dataset.client.includes('device-04')", 10),
+            )
+            .await;
+        browser
+            .until(
+                "it is in the address",
+                "location.search === '?text=DEVICE-04'",
+            )
+            .await;
+        assert_eq!(
+            browser.value("document.activeElement.name").await,
+            "text",
+            "and the focus stays"
+        );
 
         page.find(Locator::Css("select[name=status]"))
             .await
@@ -67,25 +103,83 @@ async fn devices_are_searched_filtered_sorted_and_paged() {
             .select_by_label("offline")
             .await
             .expect("one");
-        browser.until("offline ones among them", &rows_are("row.innerText.includes('offline')", 2)).await;
-        page.find(Locator::LinkText("show all")).await.expect("a link").click().await.expect("a click");
+        browser
+            .until(
+                "offline ones among them",
+                &rows_are("row.innerText.includes('offline')", 2),
+            )
+            .await;
+        page.find(Locator::LinkText("show all"))
+            .await
+            .expect("a link")
+            .click()
+            .await
+            .expect("a click");
         browser.until("all again", &range("1–100 of 251")).await;
-        assert_eq!(browser.value("document.querySelector('input[type=search]').value").await, "");
+        assert_eq!(
+            browser
+                .value("document.querySelector('input[type=search]').value")
+                .await,
+            ""
+        );
 
-        for (order, first) in [("descending", "alone"), ("ascending", "GID_gates@@@device-200")] {
-            page.find(Locator::LinkText("Device")).await.expect("a column").click().await.expect("a click");
-            let sorted = format!("document.querySelector('[aria-sort={order}]')?.innerText.startsWith('Device')");
-            browser.until(order, &format!("{sorted} && {ROWS}[0].dataset.client === '{first}'")).await;
+        for (order, first) in [
+            ("descending", "alone"),
+            ("ascending", "GID_gates@@@device-200"),
+        ] {
+            page.find(Locator::LinkText("Device"))
+                .await
+                .expect("a column")
+                .click()
+                .await
+                .expect("a click");
+            let sorted = format!(
+                "document.querySelector('[aria-sort={order}]')?.innerText.startsWith('Device')"
+            );
+            browser
+                .until(
+                    order,
+                    &format!("{sorted} && {ROWS}[0].dataset.client === '{first}'"),
+                )
+                .await;
         }
-        page.find(Locator::LinkText("Next →")).await.expect("a link").click().await.expect("a click");
-        browser.until("the second page", &range("101–200 of 251")).await;
+        page.find(Locator::LinkText("Next →"))
+            .await
+            .expect("a link")
+            .click()
+            .await
+            .expect("a click");
+        browser
+            .until("the second page", &range("101–200 of 251"))
+            .await;
         page.back().await.expect("history");
-        browser.until("the first page again", &range("1–100 of 251")).await;
+        browser
+            .until("the first page again", &range("1–100 of 251"))
+            .await;
 
-        page.find(Locator::LinkText("GID_gates")).await.expect("a group").send_keys(&Key::Enter).await.expect("a key");
-        browser.until("the devices of a group", &rows_are("row.innerText.includes('GID_gates')", 50)).await;
-        browser.until("the keyboard goes on there", "document.activeElement.id === 'devices'").await;
-        assert_eq!(browser.value("window.mark").await, 1, "all that was one page load");
+        page.find(Locator::LinkText("GID_gates"))
+            .await
+            .expect("a group")
+            .send_keys(&Key::Enter)
+            .await
+            .expect("a key");
+        browser
+            .until(
+                "the devices of a group",
+                &rows_are("row.innerText.includes('GID_gates')", 50),
+            )
+            .await;
+        browser
+            .until(
+                "the keyboard goes on there",
+                "document.activeElement.id === 'devices'",
+            )
+            .await;
+        assert_eq!(
+            browser.value("window.mark").await,
+            1,
+            "all that was one page load"
+        );
         assert_eq!(browser.console().await, json!([]));
     })
     .await;
@@ -99,16 +193,38 @@ async fn a_device_that_goes_offline_is_seen_without_a_reload() {
     let address = format!("http://{}/?text=device-001", server.address);
     Browser::with(async |browser| {
         browser.page.goto(&address).await.expect("it loads");
-        browser.until("one device", &rows_are("row.innerText.startsWith('online')", 1)).await;
-        browser.value("(window.row = document.querySelector('[data-client]'), 1)").await;
+        browser
+            .until(
+                "one device",
+                &rows_are("row.innerText.startsWith('online')", 1),
+            )
+            .await;
+        browser
+            .value("(window.row = document.querySelector('[data-client]'), 1)")
+            .await;
         see(&state, "GID_pumps@@@device-001", false);
-        browser.until("it is offline", "window.row.isConnected && window.row.innerText.startsWith('offline')").await;
-        browser.until("it is counted", "document.querySelector('.total.offline strong').innerText === '51'").await;
+        browser
+            .until(
+                "it is offline",
+                "window.row.isConnected && window.row.innerText.startsWith('offline')",
+            )
+            .await;
+        browser
+            .until(
+                "it is counted",
+                "document.querySelector('.total.offline strong').innerText === '51'",
+            )
+            .await;
         assert_eq!(browser.console().await, json!([]));
 
         // What nobody keeps up to date any more says so.
         server.shutdown.cancel();
-        browser.until("that it is out of date", "!document.getElementById('trouble').hidden").await;
+        browser
+            .until(
+                "that it is out of date",
+                "!document.getElementById('trouble').hidden",
+            )
+            .await;
         browser.until("and still there", &rows_are("true", 1)).await;
     })
     .await;
@@ -121,13 +237,29 @@ async fn a_hostile_name_is_a_name() {
     Browser::with(async |browser| {
         browser.page.goto(&address).await.expect("it loads");
         browser.until("all devices", &rows_are("true", 4)).await;
-        let shown = format!("{ROWS}.some((row) => row.innerText.includes({}))", json!(HOSTILE));
+        let shown = format!(
+            "{ROWS}.some((row) => row.innerText.includes({}))",
+            json!(HOSTILE)
+        );
         browser.until("the client ID as it is", &shown).await;
-        let search = browser.page.find(Locator::Css("input[type=search]")).await.expect("a field");
+        let search = browser
+            .page
+            .find(Locator::Css("input[type=search]"))
+            .await
+            .expect("a field");
         search.send_keys(HOSTILE).await.expect("typing");
-        browser.until("those that have it, as an ID and as a label", &rows_are("true", 2)).await;
+        browser
+            .until(
+                "those that have it, as an ID and as a label",
+                &rows_are("true", 2),
+            )
+            .await;
         assert_eq!(browser.value("window.ran ?? 'nothing'").await, "nothing");
-        assert_eq!(browser.console().await, json!([]), "no error, and nothing that the policy had to stop");
+        assert_eq!(
+            browser.console().await,
+            json!([]),
+            "no error, and nothing that the policy had to stop"
+        );
     })
     .await;
 }
@@ -146,8 +278,14 @@ async fn it_fits_a_phone_and_the_dark() {
         assert_ne!(browser.value(back).await, light);
         browser.picture("dark").await;
         let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
-        browser.devtools("Emulation.setDeviceMetricsOverride", phone).await;
-        assert_eq!(browser.value("document.documentElement.scrollWidth").await, 360, "nothing sticks out");
+        browser
+            .devtools("Emulation.setDeviceMetricsOverride", phone)
+            .await;
+        assert_eq!(
+            browser.value("document.documentElement.scrollWidth").await,
+            360,
+            "nothing sticks out"
+        );
         browser.picture("phone").await;
         assert_eq!(browser.console().await, json!([]));
     })

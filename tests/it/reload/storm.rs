@@ -12,10 +12,16 @@ use crate::support::live::Stage;
 /// come and go.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_reloads_passes_no_limit_and_loses_no_observation() {
-    let faults = Faults { latency: "20ms".parse().expect("a duration"), ..Faults::default() };
+    let faults = Faults {
+        latency: "20ms".parse().expect("a duration"),
+        ..Faults::default()
+    };
     let stage = Stage::new(2, 300, faults).await;
     let [first, second] = [0, 1].map(|n| {
-        format!("clients: {}, calls_per_second: 220", serde_json::to_string(stage.clients(n, 0, 300)).expect("strings"))
+        format!(
+            "clients: {}, calls_per_second: 220",
+            serde_json::to_string(stage.clients(n, 0, 300)).expect("strings")
+        )
     });
     let change = |n: usize| {
         let labelled = format!("{first}, labels: {{round: r{n}}}");
@@ -49,8 +55,12 @@ async fn a_storm_of_reloads_passes_no_limit_and_loses_no_observation() {
             exporter.hangup.notify_one();
             if n % 10 == 0 {
                 // Several at once: each of them gets the outcome.
-                let answers = futures_util::future::join_all((0..5).map(|_| exporter.reload())).await;
-                assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+                let answers =
+                    futures_util::future::join_all((0..5).map(|_| exporter.reload())).await;
+                assert!(
+                    answers.iter().all(|answer| answer.status == 200),
+                    "{answers:?}"
+                );
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -61,10 +71,16 @@ async fn a_storm_of_reloads_passes_no_limit_and_loses_no_observation() {
     tokio::join!(scrapes, storm);
 
     let all = [stage.clients(0, 0, 300), stage.clients(1, 0, 300)].concat();
-    let scrape = exporter.until("every device", |scrape| online(scrape, &all)).await;
+    let scrape = exporter
+        .until("every device", |scrape| online(scrape, &all))
+        .await;
     assert_eq!(scrape.series(ONLINE).len(), 600);
     let stats = stage.simulator.stats();
     assert!(stats.max_arrivals_per_second.single <= 290, "{stats:?}");
     assert_eq!(stats.blocks, 0, "{stats:?}");
-    assert_eq!(stats.answers.keys().collect::<Vec<_>>(), ["OK"], "{stats:?}");
+    assert_eq!(
+        stats.answers.keys().collect::<Vec<_>>(),
+        ["OK"],
+        "{stats:?}"
+    );
 }

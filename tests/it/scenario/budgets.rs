@@ -14,8 +14,20 @@ const SINGLE: (&str, &str) = ("operation", "QuerySessionByClientId");
 async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
     const CLIENTS: usize = 3000;
     let latency = Span::from(Duration::from_millis(20));
-    let rig = Rig::new(CLIENTS, Faults { latency, ..Faults::default() }).await;
-    let configuration = |site| rig.configuration("", &format!("calls_per_second: 220, labels: {{site: {site}}},"));
+    let rig = Rig::new(
+        CLIENTS,
+        Faults {
+            latency,
+            ..Faults::default()
+        },
+    )
+    .await;
+    let configuration = |site| {
+        rig.configuration(
+            "",
+            &format!("calls_per_second: 220, labels: {{site: {site}}},"),
+        )
+    };
     let exporter = rig.start(&configuration("a")).await;
     let start = Instant::now();
     // The latency, and each call after the burst of 11 at its turn.
@@ -23,38 +35,71 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
     let mut swept: f64 = 0.0;
     // Two scrapers, each every 5 s; and two reloads.
     for round in 0..24 {
-        if let Some(site) = [(6, "b"), (13, "c")].into_iter().find_map(|(at, site)| (at == round).then_some(site)) {
+        if let Some(site) = [(6, "b"), (13, "c")]
+            .into_iter()
+            .find_map(|(at, site)| (at == round).then_some(site))
+        {
             exporter.reload(&configuration(site));
         }
         for offset in [2, 4] {
             sleep_until(start + (5 * round + offset) * SECOND).await;
             let scrape = exporter.scrape(4 * SECOND).await;
-            let complete = scrape.value("mqtt_presence_sweeps_total", &[("result", "complete")]).expect("a counter");
+            let complete = scrape
+                .value("mqtt_presence_sweeps_total", &[("result", "complete")])
+                .expect("a counter");
             // In the first one is the second in which nothing leaves.
             if complete > swept.max(1.0) {
-                let took = scrape.value("mqtt_presence_sweep_duration_seconds", &[]).expect("it has ended");
-                assert!(took <= 1.05 * floor + 0.01, "{took} s, where {floor} s are the least");
+                let took = scrape
+                    .value("mqtt_presence_sweep_duration_seconds", &[])
+                    .expect("it has ended");
+                assert!(
+                    took <= 1.05 * floor + 0.01,
+                    "{took} s, where {floor} s are the least"
+                );
             }
             swept = complete;
         }
     }
     assert!(swept >= 7.0, "{swept} sweeps");
     let scrape = exporter.scrape(4 * SECOND).await;
-    assert_eq!(scrape.matching("mqtt_presence_client_online", &[("site", "c")]).len(), CLIENTS);
+    assert_eq!(
+        scrape
+            .matching("mqtt_presence_client_online", &[("site", "c")])
+            .len(),
+        CLIENTS
+    );
     assert!(scrape.sum("mqtt_presence_api_errors_total", &[]).abs() < f64::EPSILON);
     let stats = rig.simulator.stats();
-    assert_eq!((stats.blocks, stats.answers.keys().map(AsRef::as_ref).collect()), (0, vec!["OK"]), "{stats:?}");
+    assert_eq!(
+        (
+            stats.blocks,
+            stats.answers.keys().map(AsRef::as_ref).collect()
+        ),
+        (0, vec!["OK"]),
+        "{stats:?}"
+    );
     assert!(stats.max_arrivals_per_second.single <= 290, "{stats:?}");
     exporter.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_throttled_account_slows_its_own_instances_down_and_no_others() {
-    let options = Options { roster: Roster::made_up(3, 90), ..Options::default() };
+    let options = Options {
+        roster: Roster::made_up(3, 90),
+        ..Options::default()
+    };
     let rig = Rig::with(options).await;
-    let [one, two, three] = &rig.announcement.instance_ids[..] else { panic!("three instances") };
-    let key = (&rig.announcement.access_key_id, &rig.announcement.access_key_secret);
-    let big = format!("{{type: access_key, access_key_id: {}, access_key_secret: {}, account: big}}", key.0, key.1);
+    let [one, two, three] = &rig.announcement.instance_ids[..] else {
+        panic!("three instances")
+    };
+    let key = (
+        &rig.announcement.access_key_id,
+        &rig.announcement.access_key_secret,
+    );
+    let big = format!(
+        "{{type: access_key, access_key_id: {}, access_key_secret: {}, account: big}}",
+        key.0, key.1
+    );
     let mut configuration = rig.configuration("collect: {max_age: 5s}", "");
     for instance in [one, two] {
         let id = format!("{{id: {instance},");
@@ -62,21 +107,44 @@ async fn a_throttled_account_slows_its_own_instances_down_and_no_others() {
     }
     // Nobody listens where the third is, so that nothing of it is throttled.
     let endpoint = format!("{{id: {three}, endpoint: '{}'", rig.announcement.endpoint);
-    configuration = configuration.replace(&endpoint, &format!("{{id: {three}, endpoint: 'http://127.0.0.1:1'"));
+    configuration = configuration.replace(
+        &endpoint,
+        &format!("{{id: {three}, endpoint: 'http://127.0.0.1:1'"),
+    );
     let exporter = rig.start(&configuration).await;
     sleep(5 * SECOND).await;
-    rig.simulator.set_faults(Faults { throttling: Probability::new(1.0).expect("one"), ..Faults::default() });
+    rig.simulator.set_faults(Faults {
+        throttling: Probability::new(1.0).expect("one"),
+        ..Faults::default()
+    });
     sleep(5 * SECOND).await;
     let scrape = exporter.scrape_as_usual().await;
     let rate = |layer: &str| {
-        scrape.value("mqtt_presence_limiter_calls_per_second", &[("layer", layer), SINGLE]).expect("a rate")
+        scrape
+            .value(
+                "mqtt_presence_limiter_calls_per_second",
+                &[("layer", layer), SINGLE],
+            )
+            .expect("a rate")
     };
     assert!(rate("account/big") < 120.0, "{}", rate("account/big"));
     for layer in ["account/default", "egress"] {
-        assert!((rate(layer) - 220.0).abs() < f64::EPSILON, "{layer}: {}", rate(layer));
+        assert!(
+            (rate(layer) - 220.0).abs() < f64::EPSILON,
+            "{layer}: {}",
+            rate(layer)
+        );
     }
     let accounts = scrape.matching("mqtt_presence_limiter_calls_per_second", &[SINGLE]);
-    let accounts: Vec<_> = accounts.iter().map(|rate| rate.label("layer")).filter(|l| l.contains("account")).collect();
-    assert_eq!(accounts.len(), 2, "two instances share one account: {accounts:?}");
+    let accounts: Vec<_> = accounts
+        .iter()
+        .map(|rate| rate.label("layer"))
+        .filter(|l| l.contains("account"))
+        .collect();
+    assert_eq!(
+        accounts.len(),
+        2,
+        "two instances share one account: {accounts:?}"
+    );
     exporter.stop().await;
 }

@@ -13,10 +13,21 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn a_hundred_thousand_clients_are_asked_for_evenly() {
     const CLIENTS: usize = 100_000;
     let latency = Span::from(Duration::from_millis(20));
-    let rig = Rig::new(CLIENTS, Faults { latency, ..Faults::default() }).await;
-    assert!(rig.clients().all(|client| rig.simulator.set_online(client, true)));
+    let rig = Rig::new(
+        CLIENTS,
+        Faults {
+            latency,
+            ..Faults::default()
+        },
+    )
+    .await;
+    assert!(
+        rig.clients()
+            .all(|client| rig.simulator.set_online(client, true))
+    );
     sleep(3 * SECOND).await;
-    let collect = "collect: {mode: poll, interval: 5m, query: batch}\nexposition: {per_client: false}";
+    let collect =
+        "collect: {mode: poll, interval: 5m, query: batch}\nexposition: {per_client: false}";
     let exporter = rig.start(&rig.configuration(collect, "")).await;
     let start = Instant::now();
     let mut arrivals = Vec::new();
@@ -27,43 +38,77 @@ async fn a_hundred_thousand_clients_are_asked_for_evenly() {
         if second % 60 == 0 {
             let asked = Instant::now();
             let scrape = exporter.scrape(10 * SECOND).await;
-            assert!(asked.elapsed() < SECOND, "the API is not waited for, {:?}", asked.elapsed());
+            assert!(
+                asked.elapsed() < SECOND,
+                "the API is not waited for, {:?}",
+                asked.elapsed()
+            );
             let known = scrape.sum("mqtt_presence_clients", &[("status", "online")]);
             // Nothing leaves in the first second.
             let expected = CLIENTS as f64 * f64::from((second - 1).min(300)) / 300.0;
-            assert!((known / expected - 1.0).abs() < 0.005, "{known} known after {second} s");
+            assert!(
+                (known / expected - 1.0).abs() < 0.005,
+                "{known} known after {second} s"
+            );
         }
     }
     let even = CLIENTS as f64 / 10.0 / 300.0 * 10.0;
     for (second, window) in arrivals.windows(11).enumerate() {
         let calls = (window[10] - window[0]) as f64;
-        assert!((calls / even - 1.0).abs() <= 0.1, "{calls} calls from {second} s on, not {even}");
+        assert!(
+            (calls / even - 1.0).abs() <= 0.1,
+            "{calls} calls from {second} s on, not {even}"
+        );
     }
     let scrape = exporter.scrape_as_usual().await;
     let operation = [("operation", "BatchQuerySessionByClientIds")];
-    let projected = scrape.value("mqtt_presence_projected_calls_per_second", &operation).expect("known from the start");
+    let projected = scrape
+        .value("mqtt_presence_projected_calls_per_second", &operation)
+        .expect("known from the start");
     assert!((projected * 10.0 - even).abs() < 1e-6, "{projected}");
-    assert_eq!(scrape.value("mqtt_presence_quota_calls_per_second", &operation), Some(80.0));
-    assert_eq!(scrape.value("mqtt_presence_sweep_coverage_ratio", &[]), Some(1.0));
-    assert_eq!(scrape.value("mqtt_presence_scrapes_incomplete_total", &[]), Some(0.0));
+    assert_eq!(
+        scrape.value("mqtt_presence_quota_calls_per_second", &operation),
+        Some(80.0)
+    );
+    assert_eq!(
+        scrape.value("mqtt_presence_sweep_coverage_ratio", &[]),
+        Some(1.0)
+    );
+    assert_eq!(
+        scrape.value("mqtt_presence_scrapes_incomplete_total", &[]),
+        Some(0.0)
+    );
     exporter.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn scrapes_start_nothing_and_wait_for_nothing() {
     let rig = Rig::new(60, Faults::default()).await;
-    let exporter = rig.start(&rig.configuration("collect: {mode: poll, interval: 1m}", "")).await;
+    let exporter = rig
+        .start(&rig.configuration("collect: {mode: poll, interval: 1m}", ""))
+        .await;
     let start = Instant::now();
     for second in 1..=60 {
         sleep_until(start + second * SECOND).await;
         exporter.scrape_as_usual().await;
     }
-    assert!((58..=61).contains(&rig.simulator.stats().arrivals.single), "{:?}", rig.simulator.stats());
-    rig.simulator.set_faults(Faults { hang: Probability::new(1.0).expect("one"), ..Faults::default() });
+    assert!(
+        (58..=61).contains(&rig.simulator.stats().arrivals.single),
+        "{:?}",
+        rig.simulator.stats()
+    );
+    rig.simulator.set_faults(Faults {
+        hang: Probability::new(1.0).expect("one"),
+        ..Faults::default()
+    });
     sleep(2 * SECOND).await;
     let asked = Instant::now();
     let scrape = exporter.scrape_as_usual().await;
-    assert!(asked.elapsed() < SECOND, "answered after {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < SECOND,
+        "answered after {:?}",
+        asked.elapsed()
+    );
     assert_eq!(scrape.series("mqtt_presence_client_online").len(), 60);
     exporter.stop().await;
 }
@@ -71,28 +116,44 @@ async fn scrapes_start_nothing_and_wait_for_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_sweep_that_cannot_end_in_its_interval_goes_on_with_who_waited_longest() {
     let rig = Rig::new(300, Faults::default()).await;
-    let exporter =
-        rig.start(&rig.configuration("collect: {mode: poll, interval: 10s}", "calls_per_second: 100,")).await;
+    let exporter = rig
+        .start(&rig.configuration(
+            "collect: {mode: poll, interval: 10s}",
+            "calls_per_second: 100,",
+        ))
+        .await;
     sleep(15 * SECOND).await;
     // Throttled all the time, no more than a call a second is made.
-    rig.simulator.set_faults(Faults { throttling: Probability::new(1.0).expect("one"), ..Faults::default() });
+    rig.simulator.set_faults(Faults {
+        throttling: Probability::new(1.0).expect("one"),
+        ..Faults::default()
+    });
     sleep(40 * SECOND).await;
     rig.simulator.set_faults(Faults::default());
     sleep(15 * SECOND).await;
     let scrape = exporter.scrape_as_usual().await;
-    let coverage = scrape.value("mqtt_presence_sweep_coverage_ratio", &[]).expect("a sweep has ended");
+    let coverage = scrape
+        .value("mqtt_presence_sweep_coverage_ratio", &[])
+        .expect("a sweep has ended");
     assert!((0.01..0.9).contains(&coverage), "{coverage}");
     assert!(scrape.value("mqtt_presence_sweeps_total", &[("result", "incomplete")]) >= Some(2.0));
     // Each interval reaches some, and none of them twice before all of them once.
     let span = |scrape: &crate::support::exposition::Scrape| {
         let seen = scrape.series("mqtt_presence_client_last_observation_timestamp_seconds");
-        let oldest = seen.iter().map(|seen| seen.value).fold(f64::INFINITY, f64::min);
+        let oldest = seen
+            .iter()
+            .map(|seen| seen.value)
+            .fold(f64::INFINITY, f64::min);
         rig.clock.now().as_seconds() - oldest
     };
     assert!(span(&scrape) > 20.0, "{}", span(&scrape));
     sleep(120 * SECOND).await;
     let scrape = exporter.scrape_as_usual().await;
-    assert!(span(&scrape) < 25.0, "everybody had a turn since: {}", span(&scrape));
+    assert!(
+        span(&scrape) < 25.0,
+        "everybody had a turn since: {}",
+        span(&scrape)
+    );
     exporter.stop().await;
 }
 
@@ -101,11 +162,19 @@ async fn an_open_breaker_is_probed_when_it_may_and_not_at_the_end_of_a_long_inte
     let rig = Rig::new(30, Faults::default()).await;
     let secret = &rig.announcement.access_key_secret;
     let configuration = rig.configuration("collect: {mode: poll, interval: 10m}", "");
-    let exporter = rig.start(&configuration.replace(&**secret, "not-the-secret-at-all")).await;
+    let exporter = rig
+        .start(&configuration.replace(&**secret, "not-the-secret-at-all"))
+        .await;
     sleep(100 * SECOND).await;
     // At the start, and after 10 s, 20 s and 40 s.
     let calls = rig.simulator.stats().arrivals.single;
     assert!((4..=6).contains(&calls), "{calls} calls");
-    assert_eq!(exporter.scrape_as_usual().await.value("mqtt_presence_api_up", &[]), Some(0.0));
+    assert_eq!(
+        exporter
+            .scrape_as_usual()
+            .await
+            .value("mqtt_presence_api_up", &[]),
+        Some(0.0)
+    );
     exporter.stop().await;
 }

@@ -12,7 +12,14 @@ use crate::support::rig::Rig;
 #[tokio::test(start_paused = true)]
 async fn three_shards_ask_for_every_client_once_and_share_every_limit() {
     let latency = Span::from(Duration::from_millis(20));
-    let rig = Rig::new(1500, Faults { latency, ..Faults::default() }).await;
+    let rig = Rig::new(
+        1500,
+        Faults {
+            latency,
+            ..Faults::default()
+        },
+    )
+    .await;
     let configuration = rig.configuration("", "calls_per_second: 220,");
     let mut shards = Vec::new();
     for index in 0..3 {
@@ -26,21 +33,34 @@ async fn three_shards_ask_for_every_client_once_and_share_every_limit() {
         assert_eq!(scrape.value("mqtt_presence_shard", &[]), Some(index as f64));
         assert_eq!(scrape.value("mqtt_presence_shards", &[]), Some(3.0));
         let known = scrape.series("mqtt_presence_client_online");
-        assert!((450..550).contains(&known.len()), "{} clients of shard {index}", known.len());
+        assert!(
+            (450..550).contains(&known.len()),
+            "{} clients of shard {index}",
+            known.len()
+        );
         for client in known {
-            assert!(clients.insert(client.label("client_id").to_owned()), "{client:?} has two shards");
+            assert!(
+                clients.insert(client.label("client_id").to_owned()),
+                "{client:?} has two shards"
+            );
         }
         quotas += scrape.sum("mqtt_presence_quota_calls_per_second", &[]);
         for layer in ["egress", "instance/post-cn-simulated01"] {
             let labels = [("layer", layer), ("operation", "QuerySessionByClientId")];
-            let rate = scrape.value("mqtt_presence_limiter_calls_per_second", &labels).expect("a rate");
+            let rate = scrape
+                .value("mqtt_presence_limiter_calls_per_second", &labels)
+                .expect("a rate");
             assert!((rate - 220.0 / 3.0).abs() < 0.01, "{layer}: {rate}");
         }
     }
     assert_eq!(clients.len(), 1500);
     assert!((quotas - 220.0).abs() < 0.01, "{quotas}");
     let stats = rig.simulator.stats();
-    assert_eq!((stats.arrivals.single, stats.blocks), (1500, 0), "{stats:?}");
+    assert_eq!(
+        (stats.arrivals.single, stats.blocks),
+        (1500, 0),
+        "{stats:?}"
+    );
     assert!(stats.max_arrivals_per_second.single <= 265, "{stats:?}");
     for exporter in shards {
         exporter.stop().await;

@@ -7,10 +7,13 @@ use std::time::Duration;
 use mqtt_presence_exporter::aliyun::credentials::Provider;
 use mqtt_presence_exporter::aliyun::{Client, ClientOptions};
 use mqtt_presence_exporter::clock::Timestamp;
-use mqtt_presence_exporter::config::{self, Collect, Config, Env, Mode, Query, SecretSource, Signature};
+use mqtt_presence_exporter::config::{
+    self, Collect, Config, Env, Mode, Query, SecretSource, Signature,
+};
 use mqtt_presence_exporter::net;
 use mqtt_presence_exporter::presence::{
-    ClientId, FleetBuilder, FrozenInstance, InstanceId, InstanceState, Observation, Operation, Run, Shard,
+    ClientId, FleetBuilder, FrozenInstance, InstanceId, InstanceState, Observation, Operation, Run,
+    Shard,
 };
 use mqtt_presence_exporter::secret::Secret;
 use mqtt_presence_exporter::simulator::{Faults, Options, Roster, Span};
@@ -42,7 +45,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).expect("31 bits") % end
     }
 }
@@ -62,7 +68,12 @@ impl<'a> Devices<'a> {
         for (n, &online) in online.iter().enumerate() {
             assert!(rig.simulator.set_online(&client(n), online));
         }
-        Self { rig, online, changed: vec![0; CLIENTS], dice: Dice(7) }
+        Self {
+            rig,
+            online,
+            changed: vec![0; CLIENTS],
+            dice: Dice(7),
+        }
     }
 
     fn flip(&mut self, n: usize, second: u64) {
@@ -98,24 +109,45 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
     let mut fleet = FleetBuilder::new(instance.clone());
     (0..CLIENTS).for_each(|n| fleet.push(&client(n), []).expect("new"));
     let state = Arc::new(InstanceState::new(fleet.build(), Duration::from_secs(300)));
-    let options = ClientOptions { instance, endpoint, signature: Signature::V3, call_timeout: Duration::from_secs(5) };
+    let options = ClientOptions {
+        instance,
+        endpoint,
+        signature: Signature::V3,
+        call_timeout: Duration::from_secs(5),
+    };
     let source = Client::new(
         http,
-        Arc::new(Provider::new("test", &provider, &tools(rig.clock, &Env::default()))),
+        Arc::new(Provider::new(
+            "test",
+            &provider,
+            &tools(rig.clock, &Env::default()),
+        )),
         rig.clock,
         options,
     );
     let (source, record) = Recorder::new(source, rig.clock);
-    let subject = Subject { state: Arc::clone(&state), source: Arc::new(source), account: None, calls_per_second: 100 };
+    let subject = Subject {
+        state: Arc::clone(&state),
+        source: Arc::new(source),
+        account: None,
+        calls_per_second: 100,
+    };
     let config = rig.configuration("collect: {mode: poll, query: batch}", "");
-    let config = Config::parse(config, std::path::Path::new("rig.yaml")).expect("valid").config;
+    let config = Config::parse(config, std::path::Path::new("rig.yaml"))
+        .expect("valid")
+        .config;
     let tools = Tools {
         gate: Arc::new(Gate::new(Quotas::serve(&config, Shard::WHOLE))),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
         clock: rig.clock,
         random: Random::new(|| 0),
     };
-    let collect = Collect { mode: Mode::Poll, interval: INTERVAL, query: Query::Batch, ..Collect::default() };
+    let collect = Collect {
+        mode: Mode::Poll,
+        interval: INTERVAL,
+        query: Query::Batch,
+        ..Collect::default()
+    };
     (Sweeps::new(vec![subject], &collect, tools), state, record)
 }
 
@@ -129,7 +161,8 @@ fn truths(rig: &Rig, client: &str, seen: Observation) -> [bool; 2] {
             Operation::Single => at,
             Operation::Batch => at - at % 2000 - 30_000,
         };
-        rig.simulator.truth(instance, client, Timestamp::from_millis(of))
+        rig.simulator
+            .truth(instance, client, Timestamp::from_millis(of))
     })
 }
 
@@ -147,15 +180,26 @@ impl Witness {
     /// Everything that is shown was true when the API said it, or as old as its cache then was;
     /// and every change was said by a single call.
     fn look(&mut self, rig: &Rig, frozen: &FrozenInstance, said: &[Said]) {
-        for (client, seen) in said[self.heard..].iter().filter(|(_, seen)| seen.operation == Operation::Single) {
-            assert!(truths(rig, client, *seen).contains(&seen.online), "{client}: {seen:?}");
+        for (client, seen) in said[self.heard..]
+            .iter()
+            .filter(|(_, seen)| seen.operation == Operation::Single)
+        {
+            assert!(
+                truths(rig, client, *seen).contains(&seen.online),
+                "{client}: {seen:?}"
+            );
             self.single.insert((client.clone(), seen.at, seen.online));
         }
         self.heard = said.len();
         for n in 0..CLIENTS {
-            let Some((seen, run)) = frozen.client(n) else { continue };
+            let Some((seen, run)) = frozen.client(n) else {
+                continue;
+            };
             let client = client(n);
-            assert!(truths(rig, &client, seen).contains(&seen.online), "{client}: {seen:?}");
+            assert!(
+                truths(rig, &client, seen).contains(&seen.online),
+                "{client}: {seen:?}"
+            );
             let before = self.runs.insert(n, run);
             let is_change = before.map_or(!run.online, |before| before != run);
             assert!(
@@ -169,13 +213,18 @@ impl Witness {
 
 /// Which fast client this is, if it is one.
 fn is_fast(client: &str) -> bool {
-    client.rsplit_once('-').is_some_and(|(_, n)| FAST.contains(&n.parse().expect("a number")))
+    client
+        .rsplit_once('-')
+        .is_some_and(|(_, n)| FAST.contains(&n.parse().expect("a number")))
 }
 
 /// How often a client's status in batches was another one than before, or offline at first.
 fn changes_shown(said: &[Said]) -> HashMap<&str, usize> {
     let (mut last, mut changes) = (HashMap::new(), HashMap::new());
-    for (client, seen) in said.iter().filter(|(_, seen)| seen.operation == Operation::Batch) {
+    for (client, seen) in said
+        .iter()
+        .filter(|(_, seen)| seen.operation == Operation::Batch)
+    {
         if last.insert(client.as_str(), seen.online).unwrap_or(true) != seen.online {
             *changes.entry(client.as_str()).or_default() += 1;
         }
@@ -185,7 +234,10 @@ fn changes_shown(said: &[Said]) -> HashMap<&str, usize> {
 
 fn confirmations(said: &[Said]) -> HashMap<&str, usize> {
     let mut calls = HashMap::new();
-    for (client, _) in said.iter().filter(|(_, seen)| seen.operation == Operation::Single) {
+    for (client, _) in said
+        .iter()
+        .filter(|(_, seen)| seen.operation == Operation::Single)
+    {
         *calls.entry(client.as_str()).or_default() += 1;
     }
     calls
@@ -193,14 +245,22 @@ fn confirmations(said: &[Said]) -> HashMap<&str, usize> {
 
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
-    let ids = (0..CLIENTS).map(|n| ClientId::new(client(n)).expect("an ID")).collect();
-    let roster = Roster::new(vec![(InstanceId::new("post-cn-1").expect("an ID"), ids)]).expect("each once");
+    let ids = (0..CLIENTS)
+        .map(|n| ClientId::new(client(n)).expect("an ID"))
+        .collect();
+    let roster =
+        Roster::new(vec![(InstanceId::new("post-cn-1").expect("an ID"), ids)]).expect("each once");
     let faults = Faults {
         batch_staleness: Span::from(STALENESS),
         latency: Span::from(Duration::from_millis(20)),
         ..Faults::default()
     };
-    let rig = Rig::with(Options { roster, faults, ..Options::default() }).await;
+    let rig = Rig::with(Options {
+        roster,
+        faults,
+        ..Options::default()
+    })
+    .await;
     let mut devices = Devices::new(&rig);
     // Until the cache knows what the devices were set to.
     sleep(STALENESS + Duration::from_secs(3)).await;
@@ -218,26 +278,57 @@ async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
     sweeps.stop().await;
 
     let facts = state.facts();
-    assert!(facts.sweeps[0] >= 19 && facts.sweeps[1..] == [0, 0], "{facts:?}");
+    assert!(
+        facts.sweeps[0] >= 19 && facts.sweeps[1..] == [0, 0],
+        "{facts:?}"
+    );
     let said = record.said();
     let (shown, confirmed) = (changes_shown(&said), confirmations(&said));
     // Nobody is asked again but for a change that the cache shows, and everybody then.
-    let slow: usize = shown.iter().filter(|(client, _)| !is_fast(client)).map(|(_, &changes)| changes).sum();
-    assert!(slow > 2500, "{slow} changes of clients that the cache can follow");
+    let slow: usize = shown
+        .iter()
+        .filter(|(client, _)| !is_fast(client))
+        .map(|(_, &changes)| changes)
+        .sum();
+    assert!(
+        slow > 2500,
+        "{slow} changes of clients that the cache can follow"
+    );
     for (client, &calls) in confirmed.iter().filter(|(client, _)| !is_fast(client)) {
         assert_eq!(shown.get(client), Some(&calls), "{client}");
     }
-    let calls: usize = confirmed.iter().filter(|(client, _)| !is_fast(client)).map(|(_, &calls)| calls).sum();
-    assert!(slow - calls <= 10, "{calls} calls for {slow} changes, some of which are on their way at the end");
+    let calls: usize = confirmed
+        .iter()
+        .filter(|(client, _)| !is_fast(client))
+        .map(|(_, &calls)| calls)
+        .sum();
+    assert!(
+        slow - calls <= 10,
+        "{calls} calls for {slow} changes, some of which are on their way at the end"
+    );
     // Those that the cache cannot follow cost one call a sweep at most.
     let fast = confirmed.iter().filter(|(client, _)| is_fast(client));
     assert!(fast.clone().count() > FAST.len() / 2 && fast.clone().all(|(_, &calls)| calls <= 21));
     // By sweeps: a tenth of the clients, and one for each change.
-    let sweep_of = |at: Timestamp| usize::try_from(at.since(start).as_secs() / INTERVAL.as_secs()).expect("small");
+    let sweep_of = |at: Timestamp| {
+        usize::try_from(at.since(start).as_secs() / INTERVAL.as_secs()).expect("small")
+    };
     let mut batches = vec![0_usize; 21];
-    record.batches().into_iter().for_each(|at| batches[sweep_of(at)] += 1);
-    assert!(batches[1..20].iter().all(|&batches| batches.abs_diff(CLIENTS / 10) <= 1), "{batches:?}");
+    record
+        .batches()
+        .into_iter()
+        .for_each(|at| batches[sweep_of(at)] += 1);
+    assert!(
+        batches[1..20]
+            .iter()
+            .all(|&batches| batches.abs_diff(CLIENTS / 10) <= 1),
+        "{batches:?}"
+    );
     let arrived = rig.simulator.stats();
-    assert_eq!((arrived.blocks, arrived.answers.len()), (0, 1), "{arrived:?}");
+    assert_eq!(
+        (arrived.blocks, arrived.answers.len()),
+        (0, 1),
+        "{arrived:?}"
+    );
     assert!(arrived.max_arrivals_per_second.batch <= 95, "{arrived:?}");
 }

@@ -33,11 +33,22 @@ impl Stage {
         let shutdown = CancellationToken::new();
         let simulator = Simulator::start(options, listener, clock, shutdown.clone()).unwrap();
         let announcement = simulator.announcement();
-        Self { simulator, clock, announcement, shutdown, _pump: pump }
+        Self {
+            simulator,
+            clock,
+            announcement,
+            shutdown,
+            _pump: pump,
+        }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.announcement.endpoint.strip_prefix("http://").unwrap().parse().unwrap()
+        self.announcement
+            .endpoint
+            .strip_prefix("http://")
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     /// The first instance.
@@ -51,7 +62,8 @@ impl Stage {
     }
 
     pub(super) fn single(&self, client: &str) -> Request {
-        self.request("QuerySessionByClientId").param("ClientId", client)
+        self.request("QuerySessionByClientId")
+            .param("ClientId", client)
     }
 
     pub(super) fn batch<'a>(&self, clients: impl IntoIterator<Item = &'a String>) -> Request {
@@ -59,7 +71,9 @@ impl Stage {
         clients
             .into_iter()
             .zip(1..)
-            .fold(request, |request, (client, n)| request.param(&format!("ClientIdList.{n}"), client))
+            .fold(request, |request, (client, n)| {
+                request.param(&format!("ClientIdList.{n}"), client)
+            })
     }
 
     pub(super) fn request(&self, action: &str) -> Request {
@@ -92,7 +106,9 @@ impl Stage {
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let stream = connect(Ipv4Addr::LOCALHOST.into(), self.address()).await.unwrap();
+        let stream = connect(Ipv4Addr::LOCALHOST.into(), self.address())
+            .await
+            .unwrap();
         exchange(stream, &request).await.unwrap()
     }
 }
@@ -153,10 +169,20 @@ impl Request {
             Version::V2 => self.signed_v2(),
         };
         if self.form {
-            headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
+            headers.push((
+                "content-type".to_owned(),
+                "application/x-www-form-urlencoded".to_owned(),
+            ));
         }
-        let headers = headers.iter().fold(String::new(), |text, (name, value)| text + name + ": " + value + "\r\n");
-        let Self { method, path, address, .. } = self;
+        let headers = headers.iter().fold(String::new(), |text, (name, value)| {
+            text + name + ": " + value + "\r\n"
+        });
+        let Self {
+            method,
+            path,
+            address,
+            ..
+        } = self;
         let length = body.len();
         format!(
             "{method} {path}?{query} HTTP/1.1\r\nhost: {address}\r\n{headers}connection: {connection}\r\n\
@@ -165,11 +191,23 @@ impl Request {
     }
 
     fn signed_v3(&self) -> (String, String, Vec<(String, String)>) {
-        let params = CanonicalQuery::new(self.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect());
+        let params = CanonicalQuery::new(
+            self.params
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str()))
+                .collect(),
+        );
         let empty = CanonicalQuery::new(Vec::new());
-        let (query, body) = if self.form { (&empty, params.as_str()) } else { (&params, "") };
+        let (query, body) = if self.form {
+            (&empty, params.as_str())
+        } else {
+            (&params, "")
+        };
         let hash = v3::body_hash(body.as_bytes());
-        let mut headers = vec![("host", self.address.to_string()), ("x-acs-content-sha256", hash.as_str().to_owned())];
+        let mut headers = vec![
+            ("host", self.address.to_string()),
+            ("x-acs-content-sha256", hash.as_str().to_owned()),
+        ];
         for (common, header) in [
             ("Action", "x-acs-action"),
             ("Version", "x-acs-version"),
@@ -179,21 +217,40 @@ impl Request {
         ] {
             headers.extend(self.common.get(common).map(|value| (header, value.clone())));
         }
-        let signed = v3::SignedHeaders::new(headers.iter().map(|(n, v)| (*n, v.as_str())).collect());
-        let string_to_sign = v3::CanonicalRequest::new(self.method, query, &signed, hash.as_str()).string_to_sign();
+        let signed =
+            v3::SignedHeaders::new(headers.iter().map(|(n, v)| (*n, v.as_str())).collect());
+        let string_to_sign =
+            v3::CanonicalRequest::new(self.method, query, &signed, hash.as_str()).string_to_sign();
         let signature = string_to_sign.sign(&Secret::new(self.secret.clone()));
-        let authorization = v3::Authorization::header(&self.common["AccessKeyId"], &signed, &signature);
-        let mut headers: Vec<_> = headers.drain(1..).map(|(name, value)| (name.to_owned(), value)).collect();
+        let authorization =
+            v3::Authorization::header(&self.common["AccessKeyId"], &signed, &signature);
+        let mut headers: Vec<_> = headers
+            .drain(1..)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         headers.push(("Authorization".to_owned(), authorization));
         (query.as_str().to_owned(), body.to_owned(), headers)
     }
 
     fn signed_v2(&self) -> (String, String, Vec<(String, String)>) {
-        let fixed = [("SignatureMethod", v2::METHOD), ("SignatureVersion", v2::VERSION)];
-        let mut query: Vec<_> = self.common.iter().map(|(n, v)| (*n, v.as_str())).chain(fixed).collect();
-        let params: Vec<_> = self.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let fixed = [
+            ("SignatureMethod", v2::METHOD),
+            ("SignatureVersion", v2::VERSION),
+        ];
+        let mut query: Vec<_> = self
+            .common
+            .iter()
+            .map(|(n, v)| (*n, v.as_str()))
+            .chain(fixed)
+            .collect();
+        let params: Vec<_> = self
+            .params
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
         let all = CanonicalQuery::new([query.clone(), params.clone()].concat());
-        let signature = v2::StringToSign::new(self.method, &all).sign(&Secret::new(self.secret.clone()));
+        let signature =
+            v2::StringToSign::new(self.method, &all).sign(&Secret::new(self.secret.clone()));
         query.push(("Signature", signature.as_str()));
         let body = if self.form {
             CanonicalQuery::new(params).into_string()
@@ -220,18 +277,27 @@ impl Answer {
 
     /// Status and error code.
     pub(super) fn error(&self) -> (u16, String) {
-        (self.status, self.json()["Code"].as_str().unwrap_or_default().to_owned())
+        (
+            self.status,
+            self.json()["Code"].as_str().unwrap_or_default().to_owned(),
+        )
     }
 
     pub(super) fn online(&self) -> bool {
-        self.json()["OnlineStatus"].as_bool().unwrap_or_else(|| panic!("no status: {}", self.body))
+        self.json()["OnlineStatus"]
+            .as_bool()
+            .unwrap_or_else(|| panic!("no status: {}", self.body))
     }
 
     /// The clients of a batch that are there, sorted.
     pub(super) fn clients(&self) -> BTreeMap<String, bool> {
         let entries = self.json()["OnlineStatusList"].as_array().unwrap().clone();
-        let pair =
-            |entry: Value| (entry["ClientId"].as_str().unwrap().to_owned(), entry["OnlineStatus"].as_bool().unwrap());
+        let pair = |entry: Value| {
+            (
+                entry["ClientId"].as_str().unwrap().to_owned(),
+                entry["OnlineStatus"].as_bool().unwrap(),
+            )
+        };
         entries.into_iter().map(pair).collect()
     }
 }
@@ -247,9 +313,24 @@ async fn exchange(mut stream: TcpStream, request: &str) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;
     let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(n, v)| (n.to_lowercase(), v.to_owned()));
-    Ok(Answer { status, headers: headers.collect(), body: body.to_owned() })
+    let status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    let headers = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(n, v)| (n.to_lowercase(), v.to_owned()));
+    Ok(Answer {
+        status,
+        headers: headers.collect(),
+        body: body.to_owned(),
+    })
 }

@@ -20,7 +20,12 @@ async fn a_single_call_says_what_is_true_now() {
     let mut seen = [0, 0];
     for client in stage.clients() {
         let online = stage.single(client).send().await.unwrap().online();
-        assert_eq!(online, stage.simulator.truth(stage.instance(), client, stage.clock.now()));
+        assert_eq!(
+            online,
+            stage
+                .simulator
+                .truth(stage.instance(), client, stage.clock.now())
+        );
         seen[usize::from(online)] += 1;
         sleep(Duration::from_millis(20)).await;
     }
@@ -38,11 +43,23 @@ async fn who_is_not_there_is_offline_and_an_instance_that_is_not_is_refused() {
     let client = &stage.clients()[0];
     assert!(stage.simulator.set_online(client, true));
     assert!(!stage.simulator.set_online("GID_test@@@nobody", true));
-    assert!(!stage.single("GID_test@@@nobody").send().await.unwrap().online());
-    let elsewhere = stage.single(client).param("InstanceId", &stage.announcement.instance_ids[1]);
+    assert!(
+        !stage
+            .single("GID_test@@@nobody")
+            .send()
+            .await
+            .unwrap()
+            .online()
+    );
+    let elsewhere = stage
+        .single(client)
+        .param("InstanceId", &stage.announcement.instance_ids[1]);
     assert!(!elsewhere.send().await.unwrap().online());
     let foreign = stage.single(client).param("InstanceId", "post-cn-foreign");
-    assert_eq!(foreign.send().await.unwrap().error(), (400, "InstancePermissionCheckFailed".to_owned()));
+    assert_eq!(
+        foreign.send().await.unwrap().error(),
+        (400, "InstancePermissionCheckFailed".to_owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,11 +81,20 @@ async fn a_batch_answers_for_ten_clients_in_any_order() {
     let stage = stage().await;
     let ten = &stage.clients()[..10];
     let answer = stage.batch(ten).send().await.unwrap();
-    assert!(answer.clients().keys().eq(ten.iter().collect::<BTreeSet<_>>()));
+    assert!(
+        answer
+            .clients()
+            .keys()
+            .eq(ten.iter().collect::<BTreeSet<_>>())
+    );
     let in_order: Vec<&str> = ten.iter().map(String::as_str).collect();
     let as_answered = answer.json()["OnlineStatusList"].clone();
-    let as_answered: Vec<&str> =
-        as_answered.as_array().unwrap().iter().map(|entry| entry["ClientId"].as_str().unwrap()).collect();
+    let as_answered: Vec<&str> = as_answered
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["ClientId"].as_str().unwrap())
+        .collect();
     assert_ne!(as_answered, in_order);
     let eleven = stage.batch(&stage.clients()[..11]).send().await.unwrap();
     assert_eq!(eleven.error(), (400, "ParameterCheckFailed".to_owned()));
@@ -76,13 +102,19 @@ async fn a_batch_answers_for_ten_clients_in_any_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_reads_a_cache_that_lags() {
-    let options = Options { cache_refresh: Duration::from_secs(10), ..Options::default() };
+    let options = Options {
+        cache_refresh: Duration::from_secs(10),
+        ..Options::default()
+    };
     let stage = Stage::new(options).await;
     let client = &stage.clients()[..1];
     let refill = |now: Timestamp| now.as_millis() / 10_000;
     stage.simulator.set_online(&client[0], false);
     // Into the middle between two refills.
-    advance(Duration::from_millis(25_000 - stage.clock.now().as_millis() % 10_000)).await;
+    advance(Duration::from_millis(
+        25_000 - stage.clock.now().as_millis() % 10_000,
+    ))
+    .await;
     stage.simulator.set_online(&client[0], true);
     let imposed = stage.clock.now();
 
@@ -102,12 +134,30 @@ async fn xml_is_spoken_where_it_is_asked_for() {
     let request = stage.single(client).v2().common("Format", "XML");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.headers["content-type"], "text/xml;charset=utf-8");
-    assert!(answer.body.contains("<QuerySessionByClientIdResponse><RequestId>"), "{}", answer.body);
-    assert!(answer.body.contains("<OnlineStatus>true</OnlineStatus>"), "{}", answer.body);
+    assert!(
+        answer
+            .body
+            .contains("<QuerySessionByClientIdResponse><RequestId>"),
+        "{}",
+        answer.body
+    );
+    assert!(
+        answer.body.contains("<OnlineStatus>true</OnlineStatus>"),
+        "{}",
+        answer.body
+    );
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status, 400);
-    assert!(answer.body.contains("<Error><RequestId>"), "{}", answer.body);
-    assert!(answer.body.contains("<Code>SignatureNonceUsed</Code>"), "{}", answer.body);
+    assert!(
+        answer.body.contains("<Error><RequestId>"),
+        "{}",
+        answer.body
+    );
+    assert!(
+        answer.body.contains("<Code>SignatureNonceUsed</Code>"),
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +165,11 @@ async fn a_list_of_ones_own_can_be_served() {
     let instance = InstanceId::new("mqtt-cn-mine").unwrap();
     let clients = ["GID_mine@@@1", "odd one"].map(|id| ClientId::new(id).unwrap());
     let roster = Roster::new(vec![(instance, clients.to_vec())]).unwrap();
-    let stage = Stage::new(Options { roster, ..Options::default() }).await;
+    let stage = Stage::new(Options {
+        roster,
+        ..Options::default()
+    })
+    .await;
     assert_eq!(stage.clients(), ["GID_mine@@@1", "odd one"]);
     stage.simulator.set_online("GID_mine@@@1", true);
     assert!(stage.single("GID_mine@@@1").send().await.unwrap().online());
@@ -125,13 +179,27 @@ async fn a_list_of_ones_own_can_be_served() {
 async fn the_same_seed_gives_the_same_world() {
     let first = stage().await;
     let second = stage().await;
-    let other = Stage::new(Options { seed: 2, ..Options::default() }).await;
+    let other = Stage::new(Options {
+        seed: 2,
+        ..Options::default()
+    })
+    .await;
     let statuses = |stage: &Stage| -> Vec<bool> {
         let at = Timestamp::from_millis(1_700_000_123_000);
-        stage.clients().iter().map(|client| stage.simulator.truth(stage.instance(), client, at)).collect()
+        stage
+            .clients()
+            .iter()
+            .map(|client| stage.simulator.truth(stage.instance(), client, at))
+            .collect()
     };
     assert_eq!(statuses(&first), statuses(&second));
     assert_ne!(statuses(&first), statuses(&other));
-    assert_eq!(first.announcement.access_key_id, second.announcement.access_key_id);
-    assert_ne!(first.announcement.access_key_id, other.announcement.access_key_id);
+    assert_eq!(
+        first.announcement.access_key_id,
+        second.announcement.access_key_id
+    );
+    assert_ne!(
+        first.announcement.access_key_id,
+        other.announcement.access_key_id
+    );
 }

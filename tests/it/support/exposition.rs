@@ -24,7 +24,10 @@ impl Sample {
     }
 
     fn matches(&self, name: &str, labels: &[(&str, &str)]) -> bool {
-        self.name == name && labels.iter().all(|(name, value)| self.label(name) == *value)
+        self.name == name
+            && labels
+                .iter()
+                .all(|(name, value)| self.label(name) == *value)
     }
 }
 
@@ -57,7 +60,11 @@ impl Scrape {
 
     /// The samples of this name whose labels include `labels`, in their order.
     pub(crate) fn matching(&self, name: &str, labels: &[(&str, &str)]) -> Vec<&Sample> {
-        self.families.iter().flat_map(|family| &family.samples).filter(|sample| sample.matches(name, labels)).collect()
+        self.families
+            .iter()
+            .flat_map(|family| &family.samples)
+            .filter(|sample| sample.matches(name, labels))
+            .collect()
     }
 
     /// All samples of this name.
@@ -71,12 +78,18 @@ impl Scrape {
         match self.matching(name, labels)[..] {
             [] => None,
             [sample] => Some(sample.value),
-            ref several => panic!("{name} with {labels:?} is {} series: {several:?}", several.len()),
+            ref several => panic!(
+                "{name} with {labels:?} is {} series: {several:?}",
+                several.len()
+            ),
         }
     }
 
     /// The sum of the samples of this name whose labels include `labels`.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.matching(name, labels).iter().map(|sample| sample.value).sum()
+        self.matching(name, labels)
+            .iter()
+            .map(|sample| sample.value)
+            .sum()
     }
 }

@@ -24,15 +24,26 @@ pub(crate) type Known<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<(bool, u6
 pub(crate) fn instance(id: &str, clients: &[Known<'_>]) -> Arc<InstanceState> {
     let mut fleet = FleetBuilder::new(InstanceId::new(id).expect("not empty"));
     for (client, labels, _) in clients {
-        let labels: Vec<_> =
-            labels.iter().map(|(name, value)| (LabelName::new(name).expect("a name"), *value)).collect();
-        fleet.push(client, labels.iter().map(|(name, value)| (name, *value))).expect("new");
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(name, value)| (LabelName::new(name).expect("a name"), *value))
+            .collect();
+        fleet
+            .push(client, labels.iter().map(|(name, value)| (name, *value)))
+            .expect("new");
     }
     let state = InstanceState::new(fleet.build(), Duration::from_secs(300));
     for (client, _, seen) in clients {
         if let Some((online, ago)) = *seen {
             let at = Timestamp::from_millis((NOW - ago) * 1000);
-            state.publish(client, Observation { online, at, operation: Operation::Single });
+            state.publish(
+                client,
+                Observation {
+                    online,
+                    at,
+                    operation: Operation::Single,
+                },
+            );
         }
     }
     Arc::new(state)
@@ -46,9 +57,17 @@ pub(crate) fn web(
     more: &str,
     options: Options,
 ) -> Web {
-    let config = format!("{more}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: []}}]");
-    let config = Config::parse(config, Path::new("config.yaml")).expect("valid").config;
-    let subject = |state| Subject { state, source: Arc::clone(source), account: None, calls_per_second: 100 };
+    let config =
+        format!("{more}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: []}}]");
+    let config = Config::parse(config, Path::new("config.yaml"))
+        .expect("valid")
+        .config;
+    let subject = |state| Subject {
+        state,
+        source: Arc::clone(source),
+        account: None,
+        calls_per_second: 100,
+    };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
     let tools = Tools {
         gate: Arc::new(Gate::new(Quotas::query())),

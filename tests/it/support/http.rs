@@ -21,7 +21,9 @@ use crate::support::pki::TlsClient;
 
 /// Waits for what is to happen; a test that waits in vain fails and does not hang.
 pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), event).await.expect("it happens")
+    tokio::time::timeout(Duration::from_secs(60), event)
+        .await
+        .expect("it happens")
 }
 
 /// A server on a free port of the loopback interface; it is stopped when dropped.
@@ -37,7 +39,11 @@ impl Server {
         Self::start_secured(router, None, options).await
     }
 
-    pub(crate) async fn start_secured(router: Router, tls: Option<Tls>, options: ServeOptions) -> Self {
+    pub(crate) async fn start_secured(
+        router: Router,
+        tls: Option<Tls>,
+        options: ServeOptions,
+    ) -> Self {
         let listener = listen("127.0.0.1:0").await.expect("loopback can be bound");
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
@@ -48,7 +54,11 @@ impl Server {
             options,
             shutdown.clone(),
         ));
-        Self { address, shutdown, task }
+        Self {
+            address,
+            shutdown,
+            task,
+        }
     }
 
     /// Waits until it has ended by itself.
@@ -64,7 +74,12 @@ impl Server {
     pub(crate) async fn narrow_client(&self) -> Client {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
-        Client::new(socket.connect(self.address).await.expect("the server listens"))
+        Client::new(
+            socket
+                .connect(self.address)
+                .await
+                .expect("the server listens"),
+        )
     }
 
     /// One request on a connection of its own.
@@ -88,7 +103,9 @@ impl Drop for Server {
 /// The text of a request without a body.
 pub(crate) fn request(method: &str, path: &str, headers: &[&str]) -> String {
     let start = format!("{method} {path} HTTP/1.1");
-    [&[&*start, "Host: exporter.example"], headers, &["", ""]].concat().join("\r\n")
+    [&[&*start, "Host: exporter.example"], headers, &["", ""]]
+        .concat()
+        .join("\r\n")
 }
 
 /// What a client reads and writes.
@@ -112,11 +129,17 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self::new(TcpStream::connect(address).await.expect("the server listens"))
+        Self::new(
+            TcpStream::connect(address)
+                .await
+                .expect("the server listens"),
+        )
     }
 
     fn new(stream: impl Stream + 'static) -> Self {
-        Self { stream: BufReader::new(Box::new(stream)) }
+        Self {
+            stream: BufReader::new(Box::new(stream)),
+        }
     }
 
     /// A connection that is secured, to a server with a certificate for `localhost`.
@@ -154,16 +177,25 @@ impl Client {
 
     async fn read_answer(&mut self, method: &str) -> Option<Answer> {
         let status_line = self.line().await?;
-        let status =
-            status_line.strip_prefix("HTTP/1.1 ").expect("an answer of HTTP/1.1")[..3].parse().expect("a status");
-        let mut answer = Answer { status, headers: Vec::new(), body: Vec::new() };
+        let status = status_line
+            .strip_prefix("HTTP/1.1 ")
+            .expect("an answer of HTTP/1.1")[..3]
+            .parse()
+            .expect("a status");
+        let mut answer = Answer {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
         loop {
             let line = self.line().await?;
             if line.is_empty() {
                 break;
             }
             let (name, value) = line.split_once(": ").expect("a header");
-            answer.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+            answer
+                .headers
+                .push((name.to_ascii_lowercase(), value.to_owned()));
         }
         if method == "HEAD" {
             return Some(answer);
@@ -208,7 +240,11 @@ pub(crate) struct Answer {
 impl Answer {
     /// The value of a header, by its name in lower case, that is there at most once.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str());
         let value = values.next();
         assert_eq!(values.next(), None, "`{name}` is there twice");
         value
@@ -216,7 +252,12 @@ impl Answer {
 
     /// The names and values of all headers but those named.
     pub(crate) fn headers_without(&self, names: &[&str]) -> Vec<(String, String)> {
-        let mut headers: Vec<_> = self.headers.iter().filter(|(name, _)| !names.contains(&&**name)).cloned().collect();
+        let mut headers: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(name, _)| !names.contains(&&**name))
+            .cloned()
+            .collect();
         headers.sort();
         headers
     }
@@ -230,7 +271,10 @@ impl Answer {
         let mut decoder = GzDecoder::new(&self.body[..]);
         let mut text = String::new();
         decoder.read_to_string(&mut text).expect("gzip of UTF-8");
-        assert!(decoder.into_inner().is_empty(), "bytes behind the gzip stream");
+        assert!(
+            decoder.into_inner().is_empty(),
+            "bytes behind the gzip stream"
+        );
         text
     }
 }

@@ -44,12 +44,25 @@ impl Stage {
     pub(crate) async fn new(instances: usize, clients: usize, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stop = CancellationToken::new();
-        let options =
-            Options { roster: Roster::made_up(instances, 2 * instances * clients), faults, ..Options::default() };
-        let simulator = Simulator::start(options, listener, Clock::system(), stop.clone()).expect("it listens");
+        let options = Options {
+            roster: Roster::made_up(instances, 2 * instances * clients),
+            faults,
+            ..Options::default()
+        };
+        let simulator =
+            Simulator::start(options, listener, Clock::system(), stop.clone()).expect("it listens");
         let announcement = simulator.announcement();
-        announcement.clients.values().flatten().for_each(|client| assert!(simulator.set_online(client, true)));
-        Self { simulator, announcement, folder: tempfile::tempdir().expect("a folder"), stop }
+        announcement
+            .clients
+            .values()
+            .flatten()
+            .for_each(|client| assert!(simulator.set_online(client, true)));
+        Self {
+            simulator,
+            announcement,
+            folder: tempfile::tempdir().expect("a folder"),
+            stop,
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -67,12 +80,22 @@ impl Stage {
     /// Writes `config.yaml`: what the simulator announced, and the lines of YAML in `more` at the
     /// top level; `of_instance` says what else each instance has, by its number.
     pub(crate) fn configure(&self, more: &str, of_instance: &[&str]) {
-        let Announcement { endpoint, access_key_id, access_key_secret, instance_ids, .. } = &self.announcement;
+        let Announcement {
+            endpoint,
+            access_key_id,
+            access_key_secret,
+            instance_ids,
+            ..
+        } = &self.announcement;
         let mut text = format!(
             "{more}\ncredentials: {{type: access_key, access_key_id: {access_key_id}, access_key_secret: {access_key_secret}}}\ninstances:\n"
         );
         for (id, of_instance) in instance_ids.iter().zip(of_instance) {
-            writeln!(text, "- {{id: {id}, endpoint: '{endpoint}', {of_instance}}}").expect("a String");
+            writeln!(
+                text,
+                "- {{id: {id}, endpoint: '{endpoint}', {of_instance}}}"
+            )
+            .expect("a String");
         }
         self.write("config.yaml", &text);
     }
@@ -84,25 +107,41 @@ impl Stage {
 
     /// Those clients as a client file in JSON.
     pub(crate) fn listing(&self, n: usize, from: usize, to: usize) -> String {
-        serde_json::json!([{ "targets": self.clients(n, from, to), "labels": {"site": "a"} }]).to_string()
+        serde_json::json!([{ "targets": self.clients(n, from, to), "labels": {"site": "a"} }])
+            .to_string()
     }
 
     /// Starts an exporter with `config.yaml`.
     pub(crate) async fn start(&self) -> Result<Live, Failure> {
         let file = self.path("config.yaml");
-        let refused = |problems: mqtt_presence_exporter::config::Problems| Failure::Usage(problems.to_string());
+        let refused = |problems: mqtt_presence_exporter::config::Problems| {
+            Failure::Usage(problems.to_string())
+        };
         let loaded = Config::load(&file).map_err(refused)?;
         let discovered = discovery::fleets(&loaded.config, Shard::WHOLE).map_err(refused)?;
         let random = Random::new(|| getrandom::u64().expect("the system has random numbers"));
-        let world = World { env: Env::default(), clock: Clock::system(), random, shard: Shard::WHOLE };
+        let world = World {
+            env: Env::default(),
+            clock: Clock::system(),
+            random,
+            shard: Shard::WHOLE,
+        };
         let hangup = Arc::new(Notify::new());
-        let exporter = Exporter::new(loaded.config, discovered, &world)?.reloading(file, Arc::clone(&hangup));
+        let exporter =
+            Exporter::new(loaded.config, discovered, &world)?.reloading(file, Arc::clone(&hangup));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
-        let options = web::Options { enable_lifecycle: true, ..web::Options::default() };
+        let options = web::Options {
+            enable_lifecycle: true,
+            ..web::Options::default()
+        };
         let run = exporter.run(options, vec![listener], CancellationToken::new());
         let task = AbortOnDropHandle::new(tokio::spawn(async move { run.await.expect("it runs") }));
-        Ok(Live { address, hangup, _task: task })
+        Ok(Live {
+            address,
+            hangup,
+            _task: task,
+        })
     }
 }
 
@@ -115,7 +154,9 @@ impl Drop for Stage {
 impl Live {
     pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
         let mut client = Client::connect(self.address).await;
-        client.send(&request(method, path, &["Content-Length: 0"])).await;
+        client
+            .send(&request(method, path, &["Content-Length: 0"]))
+            .await;
         client.answer(method).await.expect("an answer")
     }
 

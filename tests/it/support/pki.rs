@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
-    SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
@@ -23,13 +23,18 @@ pub(crate) struct Identity {
 
 impl Identity {
     fn chain(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<_, _>>();
-        (chain.expect("PEM"), PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM"))
+        let chain =
+            CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<_, _>>();
+        (
+            chain.expect("PEM"),
+            PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM"),
+        )
     }
 
     /// Writes both into `folder`, as `NAME.pem` and `NAME.key`.
     pub(crate) fn write(&self, folder: &Path, name: &str) {
-        std::fs::write(folder.join(name).with_extension("pem"), &self.certificate).expect("written");
+        std::fs::write(folder.join(name).with_extension("pem"), &self.certificate)
+            .expect("written");
         std::fs::write(folder.join(name).with_extension("key"), &self.key).expect("written");
     }
 }
@@ -59,7 +64,8 @@ fn alternative_name(name: &str) -> SanType {
 
 /// Times that are past: the certificate has expired.
 pub(crate) fn expired(mut request: CertificateParams) -> CertificateParams {
-    (request.not_before, request.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+    (request.not_before, request.not_after) =
+        (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
     request
 }
 
@@ -79,7 +85,10 @@ pub(crate) fn for_servers(mut request: CertificateParams) -> CertificateParams {
 pub(crate) fn self_signed(request: &CertificateParams) -> Identity {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
     let certificate = request.self_signed(&key).expect("a certificate");
-    Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+    Identity {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    }
 }
 
 impl Authority {
@@ -87,14 +96,25 @@ impl Authority {
         let request = of_authority(request(&[]));
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
         let certificate = request.self_signed(&key).expect("a certificate");
-        let identity = Identity { certificate: certificate.pem(), key: key.serialize_pem() };
-        Self { issuer: Issuer::new(request, key), identity }
+        let identity = Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        };
+        Self {
+            issuer: Issuer::new(request, key),
+            identity,
+        }
     }
 
     pub(crate) fn issue(&self, request: &CertificateParams) -> Identity {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
-        let certificate = request.signed_by(&key, &self.issuer).expect("a certificate");
-        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+        let certificate = request
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate");
+        Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
     }
 
     /// A certificate for servers on this host.
@@ -120,7 +140,10 @@ pub(crate) struct TlsClient {
 
 impl TlsClient {
     pub(crate) fn trusting(authority: &Authority) -> Self {
-        Self { trusted: vec![authority.identity.clone()], ..Self::default() }
+        Self {
+            trusted: vec![authority.identity.clone()],
+            ..Self::default()
+        }
     }
 
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
@@ -128,8 +151,13 @@ impl TlsClient {
         for trusted in &self.trusted {
             roots.add_parsable_certificates(trusted.chain().0);
         }
-        let provider = self.provider.clone().unwrap_or_else(aws_lc_rs::default_provider);
-        let versions = self.version.map_or(rustls::DEFAULT_VERSIONS.to_vec(), |version| vec![version]);
+        let provider = self
+            .provider
+            .clone()
+            .unwrap_or_else(aws_lc_rs::default_provider);
+        let versions = self
+            .version
+            .map_or(rustls::DEFAULT_VERSIONS.to_vec(), |version| vec![version]);
         let builder = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&versions)
             .expect("versions and suites go together")
@@ -141,7 +169,11 @@ impl TlsClient {
                 builder.with_client_auth_cert(chain, key).expect("a pair")
             }
         };
-        config.alpn_protocols = self.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.alpn_protocols = self
+            .protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         Arc::new(config)
     }
 }

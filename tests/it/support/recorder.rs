@@ -42,12 +42,27 @@ impl<S> Recorder<S> {
     pub(crate) fn new(inner: S, clock: Clock) -> (Self, Record) {
         let record = Record::default();
         let Record { said, batches } = record.clone();
-        (Self { inner, clock, said, batches }, record)
+        (
+            Self {
+                inner,
+                clock,
+                said,
+                batches,
+            },
+            record,
+        )
     }
 
     fn note(&self, client: &str, online: bool, operation: Operation) {
-        let observation = Observation { online, at: self.clock.now(), operation };
-        self.said.lock().expect("nobody panics with it").push((client.to_owned(), observation));
+        let observation = Observation {
+            online,
+            at: self.clock.now(),
+            operation,
+        };
+        self.said
+            .lock()
+            .expect("nobody panics with it")
+            .push((client.to_owned(), observation));
     }
 }
 
@@ -60,11 +75,20 @@ impl<S: PresenceSource> PresenceSource for Recorder<S> {
         })
     }
 
-    fn query_batch<'a>(&'a self, clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    fn query_batch<'a>(
+        &'a self,
+        clients: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
         Box::pin(async move {
             let answer = self.inner.query_batch(clients).await?;
-            answer.value.iter().for_each(|entry| self.note(&entry.client, entry.online, Operation::Batch));
-            self.batches.lock().expect("nobody panics with it").push(self.clock.now());
+            answer
+                .value
+                .iter()
+                .for_each(|entry| self.note(&entry.client, entry.online, Operation::Batch));
+            self.batches
+                .lock()
+                .expect("nobody panics with it")
+                .push(self.clock.now());
             Ok(answer)
         })
     }

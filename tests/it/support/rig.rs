@@ -50,7 +50,12 @@ pub(crate) struct Running {
 impl Rig {
     /// A simulator of `clients` devices on one instance, under the vendor's quotas.
     pub(crate) async fn new(clients: usize, faults: Faults) -> Self {
-        Self::with(Options { roster: Roster::made_up(1, clients), faults, ..Options::default() }).await
+        Self::with(Options {
+            roster: Roster::made_up(1, clients),
+            faults,
+            ..Options::default()
+        })
+        .await
     }
 
     pub(crate) async fn with(options: Options) -> Self {
@@ -58,9 +63,16 @@ impl Rig {
         let clock = Clock::steered(Timestamp::from_millis(1_700_000_000_000));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stop = CancellationToken::new();
-        let simulator = Simulator::start(options, listener, clock, stop.clone()).expect("it listens");
+        let simulator =
+            Simulator::start(options, listener, clock, stop.clone()).expect("it listens");
         let announcement = simulator.announcement();
-        Self { simulator, announcement, clock, stop, _pump: pump }
+        Self {
+            simulator,
+            announcement,
+            clock,
+            stop,
+            _pump: pump,
+        }
     }
 
     /// The clients of all instances.
@@ -71,7 +83,11 @@ impl Rig {
     /// A configuration of everything that the simulator announced. `more` are lines of YAML at the
     /// top level, `of_instance` such of each instance.
     pub(crate) fn configuration(&self, more: &str, of_instance: &str) -> String {
-        let Announcement { access_key_id, access_key_secret, .. } = &self.announcement;
+        let Announcement {
+            access_key_id,
+            access_key_secret,
+            ..
+        } = &self.announcement;
         let credentials = format!(
             "credentials: {{type: access_key, access_key_id: {access_key_id}, access_key_secret: {access_key_secret}}}"
         );
@@ -79,20 +95,31 @@ impl Rig {
     }
 
     /// The same with other credentials.
-    pub(crate) fn configuration_with(&self, credentials: &str, more: &str, of_instance: &str) -> String {
-        let Announcement { endpoint, clients, .. } = &self.announcement;
+    pub(crate) fn configuration_with(
+        &self,
+        credentials: &str,
+        more: &str,
+        of_instance: &str,
+    ) -> String {
+        let Announcement {
+            endpoint, clients, ..
+        } = &self.announcement;
         let mut text = format!("{more}\n{credentials}\ninstances:\n");
         for (id, clients) in clients {
             let clients = serde_json::to_string(clients).expect("strings");
-            writeln!(text, "- {{id: {id}, endpoint: '{endpoint}', {of_instance} clients: {clients}}}")
-                .expect("a string");
+            writeln!(
+                text,
+                "- {{id: {id}, endpoint: '{endpoint}', {of_instance} clients: {clients}}}"
+            )
+            .expect("a string");
         }
         text
     }
 
     /// Starts an exporter with this configuration.
     pub(crate) async fn start(&self, configuration: &str) -> Running {
-        self.start_as(configuration, Env::default(), Shard::WHOLE).await
+        self.start_as(configuration, Env::default(), Shard::WHOLE)
+            .await
     }
 
     /// Starts one of several exporters with this configuration.
@@ -106,20 +133,36 @@ impl Rig {
     }
 
     async fn start_as(&self, configuration: &str, env: Env, shard: Shard) -> Running {
-        let loaded = Config::parse(configuration, Path::new("rig.yaml")).expect("a valid configuration");
+        let loaded =
+            Config::parse(configuration, Path::new("rig.yaml")).expect("a valid configuration");
         let discovered = discovery::fleets(&loaded.config, shard).expect("valid clients");
         let random = std::sync::atomic::AtomicU64::new(1);
-        let random = move || random.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
-        let world = World { env, clock: self.clock, random: Random::new(random), shard };
+        let random =
+            move || random.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
+        let world = World {
+            env,
+            clock: self.clock,
+            random: Random::new(random),
+            shard,
+        };
         let exporter = Exporter::new(loaded.config, discovered, &world).expect("it fits together");
-        let (folder, hangup) = (tempfile::tempdir().expect("a folder"), Arc::new(Notify::new()));
+        let (folder, hangup) = (
+            tempfile::tempdir().expect("a folder"),
+            Arc::new(Notify::new()),
+        );
         let exporter = exporter.reloading(folder.path().join(CONFIG), Arc::clone(&hangup));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let stop = CancellationToken::new();
         let run = exporter.run(web::Options::default(), vec![listener], stop.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(async move { run.await.expect("it runs") }));
-        Running { address, stop, task, folder, hangup }
+        Running {
+            address,
+            stop,
+            task,
+            folder,
+            hangup,
+        }
     }
 }
 
@@ -132,12 +175,19 @@ impl Drop for Rig {
 impl Running {
     /// What Prometheus would read with this scrape timeout; panics if it would have given up.
     pub(crate) async fn scrape(&self, timeout: Duration) -> Scrape {
-        let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {}", timeout.as_secs_f64());
+        let header = format!(
+            "X-Prometheus-Scrape-Timeout-Seconds: {}",
+            timeout.as_secs_f64()
+        );
         let begun = Instant::now();
         let mut client = Client::connect(self.address).await;
         client.send(&request("GET", "/metrics", &[&header])).await;
         let answer = client.answer("GET").await.expect("an answer");
-        assert!(begun.elapsed() < timeout, "answered after {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < timeout,
+            "answered after {:?}",
+            begun.elapsed()
+        );
         assert_eq!(answer.status, 200, "{}", answer.text());
         Scrape::parse(answer.text()).expect("valid text")
     }

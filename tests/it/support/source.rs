@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use mqtt_presence_exporter::presence::{Answer, BatchEntry, BoxFuture, CallError, ErrorClass, PresenceSource};
+use mqtt_presence_exporter::presence::{
+    Answer, BatchEntry, BoxFuture, CallError, ErrorClass, PresenceSource,
+};
 use tokio::sync::watch;
 
 /// Says that every client is online, once its gate is open.
@@ -15,13 +17,27 @@ impl PresenceSource for Gated {
         let mut gate = self.0.clone();
         Box::pin(async move {
             let _ = gate.wait_for(|open| *open).await;
-            Ok(Answer { value: true, request_id: None })
+            Ok(Answer {
+                value: true,
+                request_id: None,
+            })
         })
     }
 
-    fn query_batch<'a>(&'a self, clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
-        let entry = |client: &&str| BatchEntry { client: (*client).to_owned(), online: true };
-        Box::pin(async move { Ok(Answer { value: clients.iter().map(entry).collect(), request_id: None }) })
+    fn query_batch<'a>(
+        &'a self,
+        clients: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+        let entry = |client: &&str| BatchEntry {
+            client: (*client).to_owned(),
+            online: true,
+        };
+        Box::pin(async move {
+            Ok(Answer {
+                value: clients.iter().map(entry).collect(),
+                request_id: None,
+            })
+        })
     }
 
     fn refresh_credentials(&self) -> BoxFuture<'_, bool> {
@@ -45,7 +61,11 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) fn new(answer: impl Fn(&str) -> Said + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { gate: watch::Sender::new(true), asked: Mutex::default(), answer: Box::new(answer) })
+        Arc::new(Self {
+            gate: watch::Sender::new(true),
+            asked: Mutex::default(),
+            answer: Box::new(answer),
+        })
     }
 
     /// Answers wait from now on, or no longer.
@@ -71,11 +91,17 @@ impl PresenceSource for Scripted {
         Box::pin(async move {
             let _ = self.gate.subscribe().wait_for(|open| *open).await;
             let value = (self.answer)(client).map_err(|error| *error)?;
-            Ok(Answer { value, request_id: Some(format!("request-of-{client}")) })
+            Ok(Answer {
+                value,
+                request_id: Some(format!("request-of-{client}")),
+            })
         })
     }
 
-    fn query_batch<'a>(&'a self, _clients: &'a [&'a str]) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    fn query_batch<'a>(
+        &'a self,
+        _clients: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
         panic!("no test asks for several clients at once")
     }
 

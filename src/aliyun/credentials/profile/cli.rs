@@ -8,7 +8,8 @@ use super::{Found, Place, Way, oidc, shown, unsupported};
 use crate::config::Session;
 use crate::secret::Secret;
 
-const SUPPORTED: &str = "mode `AK`, `StsToken`, `RamRoleArn`, `ChainableRamRoleArn`, `EcsRamRole` or `OIDC`";
+const SUPPORTED: &str =
+    "mode `AK`, `StsToken`, `RamRoleArn`, `ChainableRamRoleArn`, `EcsRamRole` or `OIDC`";
 
 /// The shortest session that the security token service gives.
 const SHORTEST: u64 = 900;
@@ -45,12 +46,23 @@ struct Entry {
 pub(super) fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
     // The place is enough: what stands there may be a secret.
     let file: File = serde_json::from_str(text).map_err(|error| {
-        format!("not the JSON that the vendor's CLI writes (line {}, column {})", error.line(), error.column())
+        format!(
+            "not the JSON that the vendor's CLI writes (line {}, column {})",
+            error.line(),
+            error.column()
+        )
     })?;
-    let Some(name) = name.or(file.current.as_deref()) else { return Ok(None) };
-    let Some(entry) = file.entry(name) else { return Ok(None) };
+    let Some(name) = name.or(file.current.as_deref()) else {
+        return Ok(None);
+    };
+    let Some(entry) = file.entry(name) else {
+        return Ok(None);
+    };
     let way = file.way(entry, &mut vec![name])?;
-    Ok(Some(Found { name: shown(name), way }))
+    Ok(Some(Found {
+        name: shown(name),
+        way,
+    }))
 }
 
 /// A text that is not there and one that is empty are the same to the vendor.
@@ -60,7 +72,9 @@ fn filled(text: Option<&String>) -> Option<String> {
 
 impl File {
     fn entry(&self, name: &str) -> Option<&Entry> {
-        self.profiles.iter().find(|entry| entry.name.as_deref() == Some(name))
+        self.profiles
+            .iter()
+            .find(|entry| entry.name.as_deref() == Some(name))
     }
 
     /// How `entry` leads to an access key; `path` has the names of the profiles that led to it.
@@ -70,9 +84,14 @@ impl File {
             "AK" => Ok(entry.key(None)),
             "StsToken" => match filled(entry.sts_token.as_ref()) {
                 Some(token) => Ok(entry.key(Some(Secret::new(token)))),
-                None => Err(format!("profile `{}` has mode `StsToken` and no `sts_token`", shown(name))),
+                None => Err(format!(
+                    "profile `{}` has mode `StsToken` and no `sts_token`",
+                    shown(name)
+                )),
             },
-            "EcsRamRole" => Ok(Way::EcsRamRole { role: filled(entry.ram_role_name.as_ref()) }),
+            "EcsRamRole" => Ok(Way::EcsRamRole {
+                role: filled(entry.ram_role_name.as_ref()),
+            }),
             "RamRoleArn" => entry.assume_role(entry.key(None)),
             "ChainableRamRoleArn" => {
                 let source = entry.source_profile.as_deref().unwrap_or_default();
@@ -93,7 +112,12 @@ impl File {
                     provider_arn: filled(entry.oidc_provider_arn.as_ref()),
                     token_file: filled(entry.oidc_token_file.as_ref()).map(Into::into),
                 },
-                session: entry.session(entry.role_session_name.as_ref().or(entry.ram_session_name.as_ref()))?,
+                session: entry.session(
+                    entry
+                        .role_session_name
+                        .as_ref()
+                        .or(entry.ram_session_name.as_ref()),
+                )?,
                 place: entry.place(),
             }),
             mode => Err(unsupported(name, "mode", mode, SUPPORTED)),
@@ -127,13 +151,23 @@ impl Entry {
             Some(seconds) if seconds >= SHORTEST => Duration::from_secs(seconds),
             Some(_) => {
                 let name = shown(self.name.as_deref().unwrap_or_default());
-                return Err(format!("profile `{name}` has `expired_seconds` below {SHORTEST}"));
+                return Err(format!(
+                    "profile `{name}` has `expired_seconds` below {SHORTEST}"
+                ));
             }
         };
-        Ok(Session { name: filled(name), duration, policy: filled(self.policy.as_ref()) })
+        Ok(Session {
+            name: filled(name),
+            duration,
+            policy: filled(self.policy.as_ref()),
+        })
     }
 
     fn place(&self) -> Place {
-        Place { endpoint: None, region: filled(self.sts_region.as_ref()), vpc: self.enable_vpc }
+        Place {
+            endpoint: None,
+            region: filled(self.sts_region.as_ref()),
+            vpc: self.enable_vpc,
+        }
     }
 }

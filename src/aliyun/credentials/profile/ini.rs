@@ -21,7 +21,10 @@ pub(super) fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, Stri
         if line.is_empty() || line.starts_with(';') {
             continue;
         }
-        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(header) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             section = Some(header.trim());
             if section == Some(name) {
                 wanted.get_or_insert_default();
@@ -35,7 +38,10 @@ pub(super) fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, Stri
         match section {
             None => return Err(format!("line {number} stands before the first section")),
             Some(section) if section == name => {
-                wanted.get_or_insert_default().0.insert(key.trim().to_ascii_lowercase(), value.trim());
+                wanted
+                    .get_or_insert_default()
+                    .0
+                    .insert(key.trim().to_ascii_lowercase(), value.trim());
             }
             Some(_) => {}
         }
@@ -50,7 +56,10 @@ struct Section<'a>(HashMap<String, &'a str>);
 impl Section<'_> {
     /// What `key` has, unless that is nothing.
     fn get(&self, key: &str) -> Option<String> {
-        self.0.get(key).filter(|value| !value.is_empty()).map(|value| (*value).to_owned())
+        self.0
+            .get(key)
+            .filter(|value| !value.is_empty())
+            .map(|value| (*value).to_owned())
     }
 
     fn found(&self, name: &str) -> Result<Found, String> {
@@ -72,10 +81,15 @@ impl Section<'_> {
                 session: self.session(),
                 place: Place::default(),
             },
-            "ecs_ram_role" => Way::EcsRamRole { role: self.get("role_name") },
+            "ecs_ram_role" => Way::EcsRamRole {
+                role: self.get("role_name"),
+            },
             kind => return Err(unsupported(name, "type", kind, SUPPORTED)),
         };
-        Ok(Found { name: shown(name), way })
+        Ok(Found {
+            name: shown(name),
+            way,
+        })
     }
 
     fn key(&self) -> Way {
@@ -87,6 +101,10 @@ impl Section<'_> {
     }
 
     fn session(&self) -> Session {
-        Session { name: self.get("role_session_name"), policy: self.get("policy"), ..Session::default() }
+        Session {
+            name: self.get("role_session_name"),
+            policy: self.get("policy"),
+            ..Session::default()
+        }
     }
 }

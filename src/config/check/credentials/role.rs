@@ -17,15 +17,34 @@ pub(super) const OIDC: [&str; 9] = [
     "policy",
     "sts_endpoint",
 ];
-pub(super) const ASSUME_ROLE: [&str; 9] =
-    ["type", "account", "role_arn", "external_id", "source", "role_session_name", "duration", "policy", "sts_endpoint"];
+pub(super) const ASSUME_ROLE: [&str; 9] = [
+    "type",
+    "account",
+    "role_arn",
+    "external_id",
+    "source",
+    "role_session_name",
+    "duration",
+    "policy",
+    "sts_endpoint",
+];
 
 /// What the security token service gives (page "`AssumeRole`").
 const SHORTEST: Duration = Duration::from_secs(15 * 60);
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 pub(super) fn oidc(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
-    let [_, _, role_at, provider_at, token_at, name_at, duration_at, policy_at, sts_at] = at.fields(OIDC, report)?;
+    let [
+        _,
+        _,
+        role_at,
+        provider_at,
+        token_at,
+        name_at,
+        duration_at,
+        policy_at,
+        sts_at,
+    ] = at.fields(OIDC, report)?;
     Some(Provider::Oidc {
         role_arn: role_at.and_then(|at| arn(&at, "role", report)),
         provider_arn: provider_at.and_then(|at| arn(&at, "oidc-provider", report)),
@@ -36,9 +55,23 @@ pub(super) fn oidc(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Pr
 }
 
 pub(super) fn assume_role(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
-    let [_, _, role_at, id_at, source_at, name_at, duration_at, policy_at, sts_at] = at.fields(ASSUME_ROLE, report)?;
+    let [
+        _,
+        _,
+        role_at,
+        id_at,
+        source_at,
+        name_at,
+        duration_at,
+        policy_at,
+        sts_at,
+    ] = at.fields(ASSUME_ROLE, report)?;
     let role_arn = at
-        .required(role_at, report, "`role_arn` is missing; write the role's, such as `acs:ram::123456789:role/NAME`")
+        .required(
+            role_at,
+            report,
+            "`role_arn` is missing; write the role's, such as `acs:ram::123456789:role/NAME`",
+        )
         .and_then(|at| arn(&at, "role", report));
     let source = match source_at {
         Some(at) => provider(&at, folder, Within::AssumeRole, report),
@@ -47,14 +80,22 @@ pub(super) fn assume_role(at: &At<'_>, folder: &Path, report: &mut Report) -> Op
     let external_id = id_at.and_then(|at| at.text(report)).map(str::to_owned);
     let session = session([name_at, duration_at, policy_at], report);
     let sts_endpoint = sts_at.and_then(|at| endpoint(&at, report));
-    Some(Provider::AssumeRole { source: Box::new(source?), role_arn: role_arn?, external_id, session, sts_endpoint })
+    Some(Provider::AssumeRole {
+        source: Box::new(source?),
+        role_arn: role_arn?,
+        external_id,
+        session,
+        sts_endpoint,
+    })
 }
 
 fn session([name_at, duration_at, policy_at]: [Option<At<'_>>; 3], report: &mut Report) -> Session {
     let default = Session::default();
     Session {
         name: name_at.and_then(|at| name(&at, 2, report)),
-        duration: duration_at.and_then(|at| duration(&at, report)).unwrap_or(default.duration),
+        duration: duration_at
+            .and_then(|at| duration(&at, report))
+            .unwrap_or(default.duration),
         policy: policy_at.and_then(|at| policy(&at, report)),
     }
 }
@@ -62,7 +103,10 @@ fn session([name_at, duration_at, policy_at]: [Option<At<'_>>; 3], report: &mut 
 fn duration(at: &At<'_>, report: &mut Report) -> Option<Duration> {
     let duration = at.duration(report, LONGEST)?;
     if duration < SHORTEST {
-        at.problem(report, "is shorter than the 15m that the vendor gives at least");
+        at.problem(
+            report,
+            "is shorter than the 15m that the vendor gives at least",
+        );
     }
     Some(duration)
 }
@@ -70,9 +114,17 @@ fn duration(at: &At<'_>, report: &mut Report) -> Option<Duration> {
 /// A name as RAM has them, of `least` to 64 characters.
 pub(super) fn name(at: &At<'_>, least: usize, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
-    let fits = text.bytes().all(|c| c.is_ascii_alphanumeric() || b".@_-".contains(&c));
+    let fits = text
+        .bytes()
+        .all(|c| c.is_ascii_alphanumeric() || b".@_-".contains(&c));
     if !fits || !(least..=64).contains(&text.len()) {
-        at.problem(report, format!("{} is not {least} to 64 letters, digits, `.`, `@`, `_` and `-`", shown(text)));
+        at.problem(
+            report,
+            format!(
+                "{} is not {least} to 64 letters, digits, `.`, `@`, `_` and `-`",
+                shown(text)
+            ),
+        );
         return None;
     }
     Some(text.to_owned())
@@ -80,10 +132,15 @@ pub(super) fn name(at: &At<'_>, least: usize, report: &mut Report) -> Option<Str
 
 fn arn(at: &At<'_>, kind: &str, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
-    let ours = text.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(':')).and_then(|(account, rest)| {
-        let digits = account.bytes().all(|c| c.is_ascii_digit());
-        rest.strip_prefix(kind)?.strip_prefix('/').filter(|name| digits && !account.is_empty() && !name.is_empty())
-    });
+    let ours = text
+        .strip_prefix("acs:ram::")
+        .and_then(|rest| rest.split_once(':'))
+        .and_then(|(account, rest)| {
+            let digits = account.bytes().all(|c| c.is_ascii_digit());
+            rest.strip_prefix(kind)?
+                .strip_prefix('/')
+                .filter(|name| digits && !account.is_empty() && !name.is_empty())
+        });
     if ours.is_none() {
         at.problem(
             report,

@@ -37,7 +37,10 @@ impl Body for Chunks {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let left = self.left.load(Ordering::Relaxed);
         if left == 0 {
             return Poll::Ready(None);
@@ -52,7 +55,9 @@ impl Body for Chunks {
 fn connect(thinking: Duration, chunks: usize) -> (DuplexStream, JoinHandle<()>) {
     connect_to(move || async move {
         sleep(thinking).await;
-        Chunks { left: Arc::new(AtomicUsize::new(chunks)) }
+        Chunks {
+            left: Arc::new(AtomicUsize::new(chunks)),
+        }
     })
 }
 
@@ -71,7 +76,12 @@ fn connect_by<F: Future<Output = Chunks> + Send + 'static>(
         let body = body();
         async { Ok::<_, Infallible>(Response::new(body.await)) }
     });
-    let connection = Connection::new(service, OPTIONS, Crowd::default().join(), CancellationToken::new());
+    let connection = Connection::new(
+        service,
+        OPTIONS,
+        Crowd::default().join(),
+        CancellationToken::new(),
+    );
     (client, tokio::spawn(connection.converse(server, protocol)))
 }
 
@@ -100,12 +110,20 @@ async fn a_head_that_trickles_in_is_cut_off() {
     let (mut client, served) = connect(Duration::ZERO, 1);
     for byte in REQUEST.iter().cycle() {
         sleep(Duration::from_secs(3)).await;
-        if client.write_u8(if *byte == b'\n' { b'x' } else { *byte }).await.is_err() {
+        if client
+            .write_u8(if *byte == b'\n' { b'x' } else { *byte })
+            .await
+            .is_err()
+        {
             break;
         }
     }
     served.await.expect("no panic");
-    assert_eq!(start.elapsed(), Duration::from_secs(12), "the first write after the cut");
+    assert_eq!(
+        start.elapsed(),
+        Duration::from_secs(12),
+        "the first write after the cut"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +173,11 @@ async fn a_service_may_take_longer_than_any_client() {
 async fn a_client_that_stops_reading_is_dropped_and_held_little() {
     let left = Arc::new(AtomicUsize::new(1000));
     let counter = Arc::clone(&left);
-    let (mut client, served) = connect_to(move || std::future::ready(Chunks { left: Arc::clone(&counter) }));
+    let (mut client, served) = connect_to(move || {
+        std::future::ready(Chunks {
+            left: Arc::clone(&counter),
+        })
+    });
     client.write_all(REQUEST).await.expect("open");
     sleep(Duration::from_secs(29)).await;
     client.read_exact(&mut [0; 1000]).await.expect("open");
@@ -163,7 +185,10 @@ async fn a_client_that_stops_reading_is_dropped_and_held_little() {
     served.await.expect("no panic");
     assert_eq!(stopped.elapsed(), OPTIONS.write_timeout);
     let made = (1000 - left.load(Ordering::Relaxed)) * 1000;
-    assert!(made <= 1000 + 4096 + BUFFER_BYTES + 1000, "{made} bytes were made for a client that took 1,000");
+    assert!(
+        made <= 1000 + 4096 + BUFFER_BYTES + 1000,
+        "{made} bytes were made for a client that took 1,000"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,10 +206,20 @@ async fn a_client_that_reads_slowly_gets_everything() {
 }
 
 /// A client of HTTP/2 whose answers are read when they are asked for, and the time from which on it waits.
-async fn connect_http2(chunks: usize) -> (http2::SendRequest<Empty<Bytes>>, JoinHandle<()>, Arc<AtomicUsize>) {
+async fn connect_http2(
+    chunks: usize,
+) -> (
+    http2::SendRequest<Empty<Bytes>>,
+    JoinHandle<()>,
+    Arc<AtomicUsize>,
+) {
     let left = Arc::new(AtomicUsize::new(chunks));
     let counter = Arc::clone(&left);
-    let body = move || std::future::ready(Chunks { left: Arc::clone(&counter) });
+    let body = move || {
+        std::future::ready(Chunks {
+            left: Arc::clone(&counter),
+        })
+    };
     let (client, served) = connect_by(Protocol::Http2, body);
     let handshake = http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(client));
     let (sender, connection) = handshake.await.expect("HTTP/2");
@@ -195,11 +230,18 @@ async fn connect_http2(chunks: usize) -> (http2::SendRequest<Empty<Bytes>>, Join
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_of_http2_is_told_before_it_is_dropped() {
     let (mut sender, served, _) = connect_http2(1).await;
-    let answer = sender.send_request(Request::new(Empty::new())).await.expect("an answer");
+    let answer = sender
+        .send_request(Request::new(Empty::new()))
+        .await
+        .expect("an answer");
     answer.into_body().collect().await.expect("a whole answer");
     let idle = Instant::now();
     served.await.expect("no panic");
-    assert_eq!(idle.elapsed(), OPTIONS.idle_timeout, "the client was told, and had nothing more to say");
+    assert_eq!(
+        idle.elapsed(),
+        OPTIONS.idle_timeout,
+        "the client was told, and had nothing more to say"
+    );
     assert!(sender.ready().await.is_err());
 }
 
@@ -207,22 +249,35 @@ async fn an_idle_connection_of_http2_is_told_before_it_is_dropped() {
 async fn an_answer_by_http2_that_is_not_read_ends_its_connection_and_held_little() {
     let (mut sender, served, left) = connect_http2(1_000_000).await;
     let start = Instant::now();
-    let unread = sender.send_request(Request::new(Empty::new())).await.expect("a head");
+    let unread = sender
+        .send_request(Request::new(Empty::new()))
+        .await
+        .expect("a head");
     served.await.expect("no panic");
     assert_eq!(start.elapsed(), OPTIONS.write_timeout);
     // The client's window, and what is collected on this side.
     let made = (1_000_000 - left.load(Ordering::Relaxed)) * 1000;
-    assert!(made <= CLIENT_WINDOW + BUFFER_BYTES + 1000, "{made} bytes were made");
+    assert!(
+        made <= CLIENT_WINDOW + BUFFER_BYTES + 1000,
+        "{made} bytes were made"
+    );
     drop(unread);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_by_http2_that_is_read_slowly_comes_whole() {
     let (mut sender, _served, _) = connect_http2(10_000).await;
-    let answer = sender.send_request(Request::new(Empty::new())).await.expect("a head");
+    let answer = sender
+        .send_request(Request::new(Empty::new()))
+        .await
+        .expect("a head");
     let (mut body, mut length) = (answer.into_body(), 0);
     while let Some(frame) = body.frame().await {
-        let read = frame.expect("more of the answer").into_data().expect("no trailers").len();
+        let read = frame
+            .expect("more of the answer")
+            .into_data()
+            .expect("no trailers")
+            .len();
         // A hundred seconds for all of it, and far less than the timeout for each chunk.
         sleep(Duration::from_micros(10 * read as u64)).await;
         length += read;

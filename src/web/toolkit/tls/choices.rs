@@ -12,12 +12,9 @@ use crate::config::{At, Report, shown};
 /// A name that means something here, or why it does not.
 type Word<T> = (&'static str, Result<T, &'static str>);
 
-const TOO_OLD: &str =
-    "is not supported: TLS 1.0 and 1.1 are broken and deprecated (RFC 8996); write `TLS12` or `TLS13`";
-const CBC: &str =
-    "is not supported: CBC suites have a record of padding attacks; use one with GCM or CHACHA20_POLY1305";
-const STATIC_RSA: &str =
-    "is not supported: without ECDHE there is no forward secrecy; use a suite that begins with `TLS_ECDHE_`";
+const TOO_OLD: &str = "is not supported: TLS 1.0 and 1.1 are broken and deprecated (RFC 8996); write `TLS12` or `TLS13`";
+const CBC: &str = "is not supported: CBC suites have a record of padding attacks; use one with GCM or CHACHA20_POLY1305";
+const STATIC_RSA: &str = "is not supported: without ECDHE there is no forward secrecy; use a suite that begins with `TLS_ECDHE_`";
 const P521: &str = "is not supported by the TLS library; use `X25519`, `CurveP256` or `CurveP384`";
 
 /// From the lowest version to the highest.
@@ -32,8 +29,12 @@ enum Version {
     Tls13,
 }
 
-const VERSIONS: [Word<Version>; 4] =
-    [("TLS13", Ok(Version::Tls13)), ("TLS12", Ok(Version::Tls12)), ("TLS11", Err(TOO_OLD)), ("TLS10", Err(TOO_OLD))];
+const VERSIONS: [Word<Version>; 4] = [
+    ("TLS13", Ok(Version::Tls13)),
+    ("TLS12", Ok(Version::Tls12)),
+    ("TLS11", Err(TOO_OLD)),
+    ("TLS10", Err(TOO_OLD)),
+];
 
 /// `None` where something was reported.
 pub(super) fn versions(
@@ -46,10 +47,19 @@ pub(super) fn versions(
         Some(at) => word(&at, &VERSIONS, report),
         None => Some(default),
     };
-    let (least, most) = (version(least, Version::Tls12), version(most, Version::Tls13));
-    let versions = Versions { least: least?, most: most? };
+    let (least, most) = (
+        version(least, Version::Tls12),
+        version(most, Version::Tls13),
+    );
+    let versions = Versions {
+        least: least?,
+        most: most?,
+    };
     if versions.least > versions.most {
-        tls.problem(report, "`min_version` is above `max_version`, so that no client could connect");
+        tls.problem(
+            report,
+            "`min_version` is above `max_version`, so that no client could connect",
+        );
         return None;
     }
     Some(versions)
@@ -67,16 +77,43 @@ impl Versions {
 
 fn suites() -> [Word<SupportedCipherSuite>; 17] {
     [
-        ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", Ok(suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)),
-        ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", Ok(suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)),
-        ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", Ok(suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256)),
-        ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", Ok(suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384)),
-        ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", Ok(suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)),
-        ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", Ok(suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256)),
+        (
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+            Ok(suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+        ),
+        (
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            Ok(suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+        ),
+        (
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            Ok(suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+        ),
+        (
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            Ok(suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+        ),
+        (
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            Ok(suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+        ),
+        (
+            "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+            Ok(suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+        ),
         // Those of TLS 1.3 may be named and are not for choosing, as in Go.
-        ("TLS_AES_128_GCM_SHA256", Ok(suite::TLS13_AES_128_GCM_SHA256)),
-        ("TLS_AES_256_GCM_SHA384", Ok(suite::TLS13_AES_256_GCM_SHA384)),
-        ("TLS_CHACHA20_POLY1305_SHA256", Ok(suite::TLS13_CHACHA20_POLY1305_SHA256)),
+        (
+            "TLS_AES_128_GCM_SHA256",
+            Ok(suite::TLS13_AES_128_GCM_SHA256),
+        ),
+        (
+            "TLS_AES_256_GCM_SHA384",
+            Ok(suite::TLS13_AES_256_GCM_SHA384),
+        ),
+        (
+            "TLS_CHACHA20_POLY1305_SHA256",
+            Ok(suite::TLS13_CHACHA20_POLY1305_SHA256),
+        ),
         ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", Err(CBC)),
         ("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", Err(CBC)),
         ("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", Err(CBC)),
@@ -101,12 +138,18 @@ pub(super) fn check_suites(
     http2: bool,
     report: &mut Report,
 ) {
-    let needed = [suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+    let needed = [
+        suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ];
     if chosen.is_empty() || versions.least > Version::Tls12 {
         return;
     }
     if versions.most == Version::Tls12 && chosen.iter().all(|suite| suite.tls13().is_some()) {
-        at.problem(report, "has no suite of TLS 1.2, and `max_version` leaves no other version; add one");
+        at.problem(
+            report,
+            "has no suite of TLS 1.2, and `max_version` leaves no other version; add one",
+        );
     } else if http2 && !chosen.iter().any(|suite| needed.contains(suite)) {
         at.problem(
             report,
@@ -128,7 +171,10 @@ pub(super) fn curves(at: &At<'_>, report: &mut Report) -> Vec<&'static dyn Suppo
 
 fn words<T: Copy>(at: &At<'_>, known: &[Word<T>], report: &mut Report) -> Vec<T> {
     let items = at.items(report).collect::<Vec<_>>();
-    items.iter().filter_map(|at| word(at, known, report)).collect()
+    items
+        .iter()
+        .filter_map(|at| word(at, known, report))
+        .collect()
 }
 
 fn word<T: Copy>(at: &At<'_>, known: &[Word<T>], report: &mut Report) -> Option<T> {
@@ -137,6 +183,9 @@ fn word<T: Copy>(at: &At<'_>, known: &[Word<T>], report: &mut Report) -> Option<
         at.problem(report, format!("{} {why}", shown(name)));
         return None;
     }
-    let supported: Vec<_> = known.iter().filter_map(|&(word, known)| Some((word, known.ok()?))).collect();
+    let supported: Vec<_> = known
+        .iter()
+        .filter_map(|&(word, known)| Some((word, known.ok()?)))
+        .collect();
     at.choice(report, &supported)
 }

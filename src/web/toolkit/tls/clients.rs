@@ -17,11 +17,41 @@ enum Policy {
 /// The words of Go's `crypto/tls`, and one that the toolkit had before them.
 const POLICIES: [(&str, Policy); 6] = [
     ("NoClientCert", Policy::Nothing),
-    ("RequestClientCert", Policy::Ask { required: false, verified: false }),
-    ("RequireAnyClientCert", Policy::Ask { required: true, verified: false }),
-    ("RequireClientCert", Policy::Ask { required: true, verified: false }),
-    ("VerifyClientCertIfGiven", Policy::Ask { required: false, verified: true }),
-    ("RequireAndVerifyClientCert", Policy::Ask { required: true, verified: true }),
+    (
+        "RequestClientCert",
+        Policy::Ask {
+            required: false,
+            verified: false,
+        },
+    ),
+    (
+        "RequireAnyClientCert",
+        Policy::Ask {
+            required: true,
+            verified: false,
+        },
+    ),
+    (
+        "RequireClientCert",
+        Policy::Ask {
+            required: true,
+            verified: false,
+        },
+    ),
+    (
+        "VerifyClientCertIfGiven",
+        Policy::Ask {
+            required: false,
+            verified: true,
+        },
+    ),
+    (
+        "RequireAndVerifyClientCert",
+        Policy::Ask {
+            required: true,
+            verified: true,
+        },
+    ),
 ];
 
 /// `None`: no certificate is asked for, or something was reported.
@@ -38,7 +68,10 @@ pub(super) fn client_auth(
     let trusted = ca.map(|ca| ca.certificates(report));
     let allowed_names = names_at.as_ref().map(|at| {
         let names = at.items(report).collect::<Vec<_>>();
-        names.iter().filter_map(|at| at.scalar(report).map(str::to_owned)).collect()
+        names
+            .iter()
+            .filter_map(|at| at.scalar(report).map(str::to_owned))
+            .collect()
     });
     if let Some(at) = names_at
         && !matches!(policy, Policy::Ask { required: true, .. })
@@ -50,19 +83,29 @@ pub(super) fn client_auth(
     }
     let Policy::Ask { required, verified } = policy else {
         if let Some(ca) = ca {
-            ca.at.problem(report, "needs `client_auth_type`; write `RequireAndVerifyClientCert`");
+            ca.at.problem(
+                report,
+                "needs `client_auth_type`; write `RequireAndVerifyClientCert`",
+            );
         }
         return None;
     };
     if let Some(at) = policy_at
         && !(required && verified)
     {
-        at.warning(report, "lets in clients that prove nothing; `RequireAndVerifyClientCert` does not");
+        at.warning(
+            report,
+            "lets in clients that prove nothing; `RequireAndVerifyClientCert` does not",
+        );
     }
     let issued_by = match trusted {
         _ if !verified => None,
         None => Some(Trust::System),
         Some(trusted) => Some(Trust::These(trusted?)),
     };
-    Some(ClientAuth { required, issued_by, allowed_names })
+    Some(ClientAuth {
+        required,
+        issued_by,
+        allowed_names,
+    })
 }

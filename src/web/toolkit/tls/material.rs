@@ -28,7 +28,10 @@ impl<'a> Material<'a> {
         match (file, inline) {
             (Some(at), inline) => {
                 if let Some(inline) = inline {
-                    inline.warning(report, format!("is not used, since `{file_name}` is given too; remove one"));
+                    inline.warning(
+                        report,
+                        format!("is not used, since `{file_name}` is given too; remove one"),
+                    );
                 }
                 let path = reading.folder.join(at.text(report)?);
                 match (reading.read)(&path) {
@@ -39,7 +42,10 @@ impl<'a> Material<'a> {
                     }
                 }
             }
-            (None, Some(at)) => at.text(report).map(|text| Self { at, bytes: text.into() }),
+            (None, Some(at)) => at.text(report).map(|text| Self {
+                at,
+                bytes: text.into(),
+            }),
             (None, None) if needed => {
                 tls.problem(
                     report,
@@ -55,7 +61,10 @@ impl<'a> Material<'a> {
     pub(super) fn certificates(&self, report: &mut Report) -> Option<Vec<CertificateDer<'static>>> {
         match CertificateDer::pem_slice_iter(&self.bytes).collect::<Result<Vec<_>, _>>() {
             Ok(certificates) if certificates.is_empty() => {
-                self.at.problem(report, "has no certificate in it; it has to be PEM, `-----BEGIN CERTIFICATE-----`");
+                self.at.problem(
+                    report,
+                    "has no certificate in it; it has to be PEM, `-----BEGIN CERTIFICATE-----`",
+                );
             }
             Ok(certificates) => return Some(certificates),
             Err(error) => self.at.problem(report, format!("is not PEM: {error}")),
@@ -68,10 +77,16 @@ impl<'a> Material<'a> {
         match PrivateKeyDer::from_pem_slice(&self.bytes) {
             Ok(key) => return Some(key),
             Err(pem::Error::NoItemsFound) if self.says("ENCRYPTED PRIVATE KEY") => {
-                self.at.problem(report, "is encrypted, and nobody is here to type its password; store it decrypted");
+                self.at.problem(
+                    report,
+                    "is encrypted, and nobody is here to type its password; store it decrypted",
+                );
             }
             Err(pem::Error::NoItemsFound) => {
-                self.at.problem(report, "has no private key in it; it has to be PEM, `-----BEGIN PRIVATE KEY-----`");
+                self.at.problem(
+                    report,
+                    "has no private key in it; it has to be PEM, `-----BEGIN PRIVATE KEY-----`",
+                );
             }
             Err(error) => self.at.problem(report, format!("is not PEM: {error}")),
         }
@@ -79,6 +94,8 @@ impl<'a> Material<'a> {
     }
 
     fn says(&self, words: &str) -> bool {
-        self.bytes.windows(words.len()).any(|window| window == words.as_bytes())
+        self.bytes
+            .windows(words.len())
+            .any(|window| window == words.as_bytes())
     }
 }

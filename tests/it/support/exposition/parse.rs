@@ -14,7 +14,9 @@ pub(super) fn parse(text: &str) -> Result<Scrape, String> {
     }
     // Not `lines()`, which would take a carriage return for a part of the end of a line.
     for (index, line) in text.split_terminator('\n').enumerate() {
-        reader.line(line).map_err(|why| format!("line {}: {why}: {line:?}", index + 1))?;
+        reader
+            .line(line)
+            .map_err(|why| format!("line {}: {why}: {line:?}", index + 1))?;
     }
     reader.end()
 }
@@ -30,7 +32,9 @@ struct Reader {
 impl Reader {
     fn line(&mut self, line: &str) -> Result<(), String> {
         if let Some(comment) = line.strip_prefix("# ") {
-            let (keyword, rest) = comment.split_once(' ').ok_or("a comment that is no header")?;
+            let (keyword, rest) = comment
+                .split_once(' ')
+                .ok_or("a comment that is no header")?;
             let (name, rest) = rest.split_once(' ').ok_or("a header that says nothing")?;
             if !is_metric_name(name) {
                 return Err(format!("{name:?} is no name of a metric"));
@@ -60,7 +64,9 @@ impl Reader {
     }
 
     fn kind(&mut self, name: &str, kind: &str) -> Result<(), String> {
-        let Some((of, help)) = self.help.take() else { return Err("TYPE without a HELP right before it".into()) };
+        let Some((of, help)) = self.help.take() else {
+            return Err("TYPE without a HELP right before it".into());
+        };
         if of != name {
             return Err(format!("TYPE follows the HELP of {of}"));
         }
@@ -70,16 +76,27 @@ impl Reader {
         if (kind == "counter") != name.ends_with("_total") {
             return Err("a counter ends in _total, and nothing else does".into());
         }
-        if ["_bucket", "_sum", "_count"].iter().any(|suffix| name.ends_with(suffix)) {
+        if ["_bucket", "_sum", "_count"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix))
+        {
             return Err("the suffix belongs to histograms".into());
         }
-        self.families.push(Family { name: name.into(), help, kind: kind.into(), samples: Vec::new() });
+        self.families.push(Family {
+            name: name.into(),
+            help,
+            kind: kind.into(),
+            samples: Vec::new(),
+        });
         Ok(())
     }
 
     fn sample(&mut self, line: &str) -> Result<(), String> {
         let sample = sample(line)?;
-        let family = self.families.last_mut().ok_or("a sample without a header")?;
+        let family = self
+            .families
+            .last_mut()
+            .ok_or("a sample without a header")?;
         let of_family = match sample.name.strip_prefix(&family.name) {
             Some("") => family.kind != "histogram",
             Some("_bucket") => family.kind == "histogram",
@@ -89,7 +106,10 @@ impl Reader {
         if !of_family {
             return Err(format!("the sample does not belong to {}", family.name));
         }
-        if !self.seen.insert((sample.name.clone(), sample.labels.clone())) {
+        if !self
+            .seen
+            .insert((sample.name.clone(), sample.labels.clone()))
+        {
             return Err("the series was there before".into());
         }
         family.samples.push(sample);
@@ -98,11 +118,17 @@ impl Reader {
 
     /// The family that was read last is complete.
     fn close(&self) -> Result<(), String> {
-        let Some(family) = self.families.last() else { return Ok(()) };
+        let Some(family) = self.families.last() else {
+            return Ok(());
+        };
         if family.samples.is_empty() {
             return Err(format!("{} has a header and no sample", family.name));
         }
-        if family.kind == "histogram" { histogram(family) } else { Ok(()) }
+        if family.kind == "histogram" {
+            histogram(family)
+        } else {
+            Ok(())
+        }
     }
 
     fn end(self) -> Result<Scrape, String> {
@@ -110,7 +136,9 @@ impl Reader {
             return Err("HELP without a TYPE right after it".into());
         }
         self.close()?;
-        Ok(Scrape { families: self.families })
+        Ok(Scrape {
+            families: self.families,
+        })
     }
 }
 
@@ -137,9 +165,15 @@ fn histogram(family: &Family) -> Result<(), String> {
         }
     }
     for (labels, Buckets { bounds, count, sum }) in all {
-        let rising = bounds.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+        let rising = bounds
+            .windows(2)
+            .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
         let last = bounds.last().copied();
-        if !rising || last.is_none() || last != count.map(|count| (f64::INFINITY, count)) || sum.is_none() {
+        if !rising
+            || last.is_none()
+            || last != count.map(|count| (f64::INFINITY, count))
+            || sum.is_none()
+        {
             return Err(format!("{} with {labels:?} is no histogram", family.name));
         }
     }
@@ -157,7 +191,11 @@ fn sample(line: &str) -> Result<Sample, String> {
         (labels, rest) = self::labels(inside)?;
     }
     let value = rest.strip_prefix(' ').ok_or("no space before the value")?;
-    Ok(Sample { name: name.into(), labels, value: number(value)? })
+    Ok(Sample {
+        name: name.into(),
+        labels,
+        value: number(value)?,
+    })
 }
 
 /// Labels up to the closing brace, and what comes after it.
@@ -169,14 +207,19 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
             return Err(format!("{name:?} is no name of a label"));
         }
         let end = end_of_quoted(quoted).ok_or("a label value that does not end")?;
-        if labels.insert(name.into(), unescape(&quoted[..end], true)?).is_some() {
+        if labels
+            .insert(name.into(), unescape(&quoted[..end], true)?)
+            .is_some()
+        {
             return Err(format!("the label {name} is there twice"));
         }
         rest = &quoted[end + 1..];
         if let Some(after) = rest.strip_prefix('}') {
             return Ok((labels, after));
         }
-        rest = rest.strip_prefix(',').ok_or("labels that are not separated by commas")?;
+        rest = rest
+            .strip_prefix(',')
+            .ok_or("labels that are not separated by commas")?;
     }
 }
 
@@ -213,7 +256,10 @@ fn number(text: &str) -> Result<f64, String> {
         "+Inf" => Ok(f64::INFINITY),
         "-Inf" => Ok(f64::NEG_INFINITY),
         "NaN" => Ok(f64::NAN),
-        _ if text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) => {
+        _ if text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) =>
+        {
             text.parse().map_err(|_| format!("{text:?} is no number"))
         }
         _ => Err(format!("{text:?} is no number")),
@@ -252,7 +298,10 @@ mod tests {
         assert_eq!(scrape.series("a_total")[0].label("y"), "q\"b\\n\n");
         assert_eq!(scrape.series("a_total")[1].label("y"), "{},= é");
         let family = scrape.family("a_total").unwrap();
-        assert_eq!((&*family.help, &*family.kind), ("An \\ and a \n.", "counter"));
+        assert_eq!(
+            (&*family.help, &*family.kind),
+            ("An \\ and a \n.", "counter")
+        );
     }
 
     #[test]
@@ -275,7 +324,10 @@ mod tests {
             (format!("{HEADER}a\n"), "without a value"),
             (HEADER.into(), "no sample"),
             (format!("{HEADER}a 1\na 2\n"), "there before"),
-            (format!("{HEADER}a{{x=\"1\",y=\"2\"}} 1\na{{y=\"2\",x=\"1\"}} 1\n"), "there before"),
+            (
+                format!("{HEADER}a{{x=\"1\",y=\"2\"}} 1\na{{y=\"2\",x=\"1\"}} 1\n"),
+                "there before",
+            ),
             (format!("{HEADER}a{{x=\"1\",x=\"2\"}} 1\n"), "there twice"),
             (format!("{HEADER}a{{x=\"\\t\"}} 1\n"), "no escape"),
             (format!("{HEADER}a{{x=\"1}} 1\n"), "does not end"),
@@ -284,15 +336,27 @@ mod tests {
             (format!("{HEADER}a{{__x=\"1\"}} 1\n"), "no name"),
             (format!("{HEADER}a{{x=\"1\"}}1\n"), "no space"),
             (format!("{HEADER}b 1\n"), "does not belong"),
-            (format!("{HEADER}a 1\n# HELP b B.\n# TYPE b gauge\nb 1\na{{x=\"1\"}} 1\n"), "does not belong"),
-            (format!("{HEADER}a 1\n{HEADER}a{{x=\"1\"}} 1\n"), "second header"),
+            (
+                format!("{HEADER}a 1\n# HELP b B.\n# TYPE b gauge\nb 1\na{{x=\"1\"}} 1\n"),
+                "does not belong",
+            ),
+            (
+                format!("{HEADER}a 1\n{HEADER}a{{x=\"1\"}} 1\n"),
+                "second header",
+            ),
             ("# HELP a A.\na 1\n".into(), "without a TYPE"),
             ("# TYPE a gauge\na 1\n".into(), "without a HELP"),
             ("# HELP a A.\n# TYPE b gauge\nb 1\n".into(), "the HELP of a"),
             ("# HELP a A.\n# TYPE a number\na 1\n".into(), "no such type"),
             ("# HELP a A.\n# TYPE a counter\na 1\n".into(), "_total"),
-            ("# HELP a_total A.\n# TYPE a_total gauge\na_total 1\n".into(), "_total"),
-            ("# HELP a_sum A.\n# TYPE a_sum gauge\na_sum 1\n".into(), "histograms"),
+            (
+                "# HELP a_total A.\n# TYPE a_total gauge\na_total 1\n".into(),
+                "_total",
+            ),
+            (
+                "# HELP a_sum A.\n# TYPE a_sum gauge\na_sum 1\n".into(),
+                "histograms",
+            ),
             ("# hello\n".into(), "no header"),
             ("# EOF\n".into(), "no header"),
         ] {
@@ -313,7 +377,10 @@ mod tests {
             (buckets, "h_sum 3\nh_count 3\n"),
             (buckets, "h_count 2\n"),
             (buckets, "h_sum 3\n"),
-            ("h_bucket{le=\"0.5\"} 3\nh_bucket{le=\"+Inf\"} 2\n", "h_sum 3\nh_count 2\n"),
+            (
+                "h_bucket{le=\"0.5\"} 3\nh_bucket{le=\"+Inf\"} 2\n",
+                "h_sum 3\nh_count 2\n",
+            ),
             ("h_bucket{le=\"0.5\"} 2\n", "h_sum 3\nh_count 2\n"),
             ("h_bucket 2\n", "h_sum 3\nh_count 2\n"),
             ("h 2\n", ""),
