@@ -172,7 +172,7 @@ fn each(
 fn client_info(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
     let fleet = instance.fleet();
     each(fleet.len(), from, lines, |client, lines| {
-        lines.client_flag(fleet.label_text(client), true)
+        lines.client_flag(fleet.label_text(client), true);
     })
 }
 

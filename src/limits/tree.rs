@@ -216,7 +216,7 @@ impl Limits {
         retry_after: Option<Duration>,
     ) {
         self.change(layer, now, |gate, now| {
-            gate.throttle(sent_at, now, retry_after)
+            gate.throttle(sent_at, now, retry_after);
         });
     }
 

@@ -121,7 +121,7 @@ impl ClientCertVerifier for Verifier {
             // A client's own certificate may be among those that are trusted, as Go has it. webpki
             // does not take it where it is one of an authority, as OpenSSL makes it unasked.
             Some(_) if self.trusted.iter().any(|trusted| trusted == end_entity) => {
-                valid_by_itself(end_entity, now)?
+                valid_by_itself(end_entity, now)?;
             }
             Some(chain) => {
                 chain.verify_client_cert(end_entity, intermediates, now)?;
