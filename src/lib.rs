@@ -1,7 +1,7 @@
 //! Prometheus exporter for device presence on ApsaraMQ for MQTT (Alibaba Cloud).
 //!
 //! The modules stand in rows; each uses only modules of rows below its own, never of its own
-//! row, and a test that parses the code holds them to it (`tests/it/rows.rs`):
+//! row, and a test that parses the code holds them to it (`tests/it/code/rows.rs`):
 //!
 //! | row | module | what is in it |
 //! | --- | --- | --- |

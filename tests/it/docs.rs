@@ -2,5 +2,10 @@
 
 mod chinese;
 mod command_line;
+mod configuration;
+mod discovery;
+mod metrics;
+mod monitoring;
 mod names;
 mod page;
+mod scaling;

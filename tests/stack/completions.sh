@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What fish offers, and whether zsh takes its script. (Bash is asked in tests/it/completions.rs.)
+# What fish offers, and whether zsh takes its script. (Bash is asked in tests/it/cli/completions.rs.)
 #
 # Usage: tests/stack/completions.sh BINARY
 set -euo pipefail

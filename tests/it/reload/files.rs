@@ -204,7 +204,7 @@ async fn too_many_clients_are_refused_at_start_and_change_nothing_later() {
         stage.configure(
             &format!("{OFTEN}\nmax_clients: {most}"),
             &["client_files: [a.json]"],
-        )
+        );
     };
     configure(2);
     stage.write("a.json", &stage.listing(0, 0, 3));

@@ -30,7 +30,7 @@ STAND_INS = ["cargo", "docker", "helm", "journalctl", "kubectl", "mqtt-presence-
 def pages():
     """The manual's pages. Those whose examples have tests of their own are read by these."""
     found = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
-    own = re.findall(r'"(docs/[\w-]+\.md)"', (ROOT / "tests/it/discovery_doc.rs").read_text())
+    own = re.findall(r'"(docs/[\w-]+\.md)"', (ROOT / "tests/it/docs/discovery.rs").read_text())
     return sorted(page for page in found if str(page.relative_to(ROOT)) not in own)
 
 

@@ -78,7 +78,7 @@ impl Uses {
             match target.first() {
                 None => offences.push(format!("{file}: `{written}` takes the root as a whole")),
                 Some(module) if row(module).is_none() => {
-                    offences.push(format!("{file}: `{written}` is in no row"))
+                    offences.push(format!("{file}: `{written}` is in no row"));
                 }
                 Some(module) if !may_use(user, module) => {
                     offences.push(format!(

@@ -1,20 +1,20 @@
 //! The seeds of the fuzz targets, and what fuzzing has found, run through the same code.
 
-#[path = "../../fuzz/bodies/answer.rs"]
+#[path = "../../../fuzz/bodies/answer.rs"]
 mod answer;
-#[path = "../../fuzz/bodies/clients.rs"]
+#[path = "../../../fuzz/bodies/clients.rs"]
 mod clients;
-#[path = "../../fuzz/bodies/config.rs"]
+#[path = "../../../fuzz/bodies/config.rs"]
 mod config;
-#[path = "../../fuzz/bodies/issued.rs"]
+#[path = "../../../fuzz/bodies/issued.rs"]
 mod issued;
-#[path = "../../fuzz/bodies/profile.rs"]
+#[path = "../../../fuzz/bodies/profile.rs"]
 mod profile;
-#[path = "../../fuzz/bodies/request.rs"]
+#[path = "../../../fuzz/bodies/request.rs"]
 mod request;
-#[path = "../../fuzz/bodies/signature.rs"]
+#[path = "../../../fuzz/bodies/signature.rs"]
 mod signature;
-#[path = "../../fuzz/bodies/web_config.rs"]
+#[path = "../../../fuzz/bodies/web_config.rs"]
 mod web_config;
 
 use crate::support::{fleet, source};

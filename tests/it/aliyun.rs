@@ -1,0 +1,4 @@
+//! The API client and its HTTP connections.
+
+mod client;
+mod http;
