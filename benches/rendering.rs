@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use mqtt_presence_exporter::clock::Timestamp;
-use mqtt_presence_exporter::exposition::{CHUNK, Exposition};
+use mqtt_presence_exporter::exposition::{CHUNK, ScrapeText};
 use mqtt_presence_exporter::presence::{
     FleetBuilder, Frozen, FrozenInstance, InstanceId, InstanceState, LabelName, Observation,
     Operation,
@@ -135,7 +135,7 @@ fn rendering(criterion: &mut Criterion) {
     let registry = registry(&devices, &frozen.instances[0]);
 
     let mut text = Vec::new();
-    let mut exposition = Exposition::new(Arc::clone(&frozen), String::new(), true);
+    let mut exposition = ScrapeText::new(Arc::clone(&frozen), String::new(), true);
     while exposition.fill(&mut text) {}
 
     let mut group = criterion.benchmark_group("rendering");
@@ -144,7 +144,7 @@ fn rendering(criterion: &mut Criterion) {
         .throughput(Throughput::Bytes(text.len() as u64));
     let mut chunk = Vec::with_capacity(2 * CHUNK);
     let ours = measured(&mut group, "exposition", || {
-        let mut exposition = Exposition::new(Arc::clone(&frozen), String::new(), true);
+        let mut exposition = ScrapeText::new(Arc::clone(&frozen), String::new(), true);
         loop {
             chunk.clear();
             if !exposition.fill(&mut chunk) {

@@ -6,7 +6,7 @@
 //! slowing down) does not belong here.
 
 pub mod answer;
-mod client;
+mod api_client;
 pub mod credentials;
 mod endpoint;
 mod failure;
@@ -15,9 +15,9 @@ mod request;
 pub mod sign;
 mod transport;
 
-pub use client::{Client, ClientOptions};
+pub use api_client::{ApiClient, ApiClientOptions};
 pub use endpoint::{BadRegion, endpoint};
-pub use failure::{ERROR_LABELS, Failure};
+pub use failure::{CallFailure, ERROR_LABELS};
 pub use nonce::{Nonces, RandomNonces};
 
 use crate::presence::Operation;

@@ -2,20 +2,20 @@
 //!
 //! A fleet's label text was escaped and rendered when the fleet was built, so that a sample of a
 //! client is two copies and a value. A million clients are hundreds of megabytes of text, which
-//! is never in memory as a whole: [`Exposition::fill`] goes on where the chunk before ended.
+//! is never in memory as a whole: [`ScrapeText::fill`] goes on where the chunk before ended.
 //!
 //! The format is the text format 0.0.4 (page "Exposition formats"). Each family stands in one
 //! piece, across all instances; one that has no sample is left out, header included, as client
 //! libraries do. Nothing of HTTP belongs here.
 
 mod families;
-mod lines;
 mod probe;
+mod samples;
 
 use std::sync::Arc;
 
 use families::{FAMILIES, Family};
-pub use probe::{Probe, probe_text};
+pub use probe::{ProbeResult, probe_text};
 
 use crate::presence::Frozen;
 
@@ -25,7 +25,7 @@ pub const CHUNK: usize = 64 * 1024;
 
 /// One scrape's text, as far as it has been written.
 #[derive(Debug)]
-pub struct Exposition {
+pub struct ScrapeText {
     frozen: Arc<Frozen>,
     own: String,
     per_client: bool,
@@ -45,7 +45,7 @@ struct Cursor {
     own: usize,
 }
 
-impl Exposition {
+impl ScrapeText {
     /// The text of `frozen`, and after it the families in `own`, which is whole lines of this
     /// format ([`Metrics::gather_text`](crate::telemetry::Metrics::gather_text)). Without
     /// `per_client`, the families that have a series for each client are left out.
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn chunks(frozen: &Arc<Frozen>, own: &str, per_client: bool, size: usize) -> Vec<String> {
-        let mut exposition = Exposition::new(Arc::clone(frozen), own.into(), per_client);
+        let mut exposition = ScrapeText::new(Arc::clone(frozen), own.into(), per_client);
         let mut chunks = Vec::new();
         let mut buf = Vec::new();
         while exposition.fill_up(&mut buf, size) {
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_chunk_is_appended_to_what_is_there() {
-        let mut exposition = Exposition::new(frozen(&[1]), OWN.into(), true);
+        let mut exposition = ScrapeText::new(frozen(&[1]), OWN.into(), true);
         let mut buf = vec![b'\n'; 2 * CHUNK];
         assert!(exposition.fill(&mut buf));
         assert!(buf.ends_with(OWN.as_bytes()) && buf.len() > 2 * CHUNK + OWN.len());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Collect, Config, Query};
-use mqtt_presence_exporter::exposition::Exposition;
+use mqtt_presence_exporter::exposition::ScrapeText;
 use mqtt_presence_exporter::presence::{
     Answer, BatchEntry, BoxFuture, CallError, Fleet, FleetBuilder, Frozen, InstanceId,
     InstanceState, LabelName, PresenceSource, Shard, SweepResult,
@@ -85,7 +85,7 @@ fn peak_of<T>(action: impl FnOnce() -> T) -> (usize, T) {
 
 /// Renders a scrape into one buffer; how many lines it has.
 fn render(frozen: Arc<Frozen>) -> usize {
-    let mut exposition = Exposition::new(frozen, String::new(), true);
+    let mut exposition = ScrapeText::new(frozen, String::new(), true);
     let (mut buffer, mut lines) = (Vec::new(), 0);
     while exposition.fill(&mut buffer) {
         lines += std::str::from_utf8(&buffer).expect("text").lines().count();

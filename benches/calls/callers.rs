@@ -10,8 +10,8 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::rt::TokioIo;
-use mqtt_presence_exporter::aliyun::credentials::{Provider, Tools};
-use mqtt_presence_exporter::aliyun::{Client, ClientOptions};
+use mqtt_presence_exporter::aliyun::credentials::{CredentialProvider, ProviderDeps};
+use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions};
 use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::net;
@@ -132,7 +132,7 @@ impl Caller for Bare {
 }
 
 /// The exporter's client of the API: signs, sends, reads, understands.
-struct Ours(Client);
+struct Ours(ApiClient);
 
 impl Ours {
     fn new(address: &str) -> Self {
@@ -143,13 +143,13 @@ impl Ours {
         let endpoint = format!("http://{address}").parse().expect("a URL");
         let http =
             net::client::client([&endpoint], None, config.collect.call_timeout).expect("a client");
-        let options = ClientOptions {
+        let options = ApiClientOptions {
             instance: instance.id.clone(),
             endpoint,
             signature: config.api.signature,
             call_timeout: config.collect.call_timeout,
         };
-        let tools = Tools {
+        let deps = ProviderDeps {
             env: Env::default(),
             clock: Clock::system(),
             random: Random::new(|| 0),
@@ -157,12 +157,12 @@ impl Ours {
             signature: config.api.signature,
             ca_file: None,
         };
-        let credentials = Arc::new(Provider::new(
+        let credentials = Arc::new(CredentialProvider::new(
             "bench",
             &instance.credentials.provider,
-            &tools,
+            &deps,
         ));
-        Self(Client::new(http, credentials, Clock::system(), options))
+        Self(ApiClient::new(http, credentials, Clock::system(), options))
     }
 }
 

@@ -2,7 +2,7 @@
 //! client is offline only where the answer says so.
 
 use mqtt_presence_exporter::aliyun::ERROR_LABELS;
-use mqtt_presence_exporter::aliyun::answer::{Reply, decode_batch, decode_single};
+use mqtt_presence_exporter::aliyun::answer::{HttpResponse, decode_batch, decode_single};
 
 /// The first line is the HTTP status, the rest the body.
 pub(crate) fn run(bytes: &[u8]) {
@@ -12,7 +12,7 @@ pub(crate) fn run(bytes: &[u8]) {
         .and_then(|line| line.parse().ok())
         .unwrap_or(200);
     let body = bytes[end..].strip_prefix(b"\n").unwrap_or(bytes);
-    let reply = Reply {
+    let reply = HttpResponse {
         status,
         retry_after: None,
         body,

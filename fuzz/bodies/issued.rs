@@ -1,7 +1,7 @@
 //! Answers of the services that give credentials: whatever comes, there is no panic, what is taken
 //! can be sent, and what is said of the rest is one short line.
 
-use mqtt_presence_exporter::aliyun::credentials::issued::{from_service, from_sts};
+use mqtt_presence_exporter::aliyun::credentials::sts_response::{from_service, from_sts};
 
 /// What the log could show of it; no secret is to be in there.
 pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
@@ -10,8 +10,8 @@ pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
         match understood {
             Ok(issued) => {
                 let texts = [
-                    issued.credentials.access_key_id(),
-                    issued.credentials.access_key_secret().expose(),
+                    issued.credentials.id(),
+                    issued.credentials.secret().expose(),
                 ];
                 assert!(texts.iter().all(
                     |text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())

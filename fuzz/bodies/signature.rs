@@ -1,13 +1,13 @@
 //! What a caller of the stand-in sends about its signature: no panic, and what is read is what
 //! was written.
 
-use mqtt_presence_exporter::aliyun::sign::{format_date, parse_date, v3::Authorization};
+use mqtt_presence_exporter::aliyun::sign::{format_date, parse_date, v3::AuthorizationHeader};
 
 pub(crate) fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let _ = Authorization::parse(text);
+    let _ = AuthorizationHeader::parse(text);
     if let Some(time) = parse_date(text) {
         assert_eq!(parse_date(&format_date(time)), Some(time));
     }

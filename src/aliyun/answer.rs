@@ -1,7 +1,7 @@
 //! What an answer says: bytes in, a result out, nothing else.
 //!
 //! Only a complete answer that says `"OnlineStatus": false` makes a client offline. Whatever else
-//! comes, from whomever, is a [`Failure`].
+//! comes, from whomever, is a [`CallFailure`].
 
 pub(super) mod error_body;
 
@@ -10,12 +10,12 @@ use std::time::Duration;
 use error_body::lenient;
 use serde::Deserialize;
 
-use super::failure::{ApiError, Failure};
+use super::failure::{ApiError, CallFailure};
 use crate::presence::{Answer, BatchEntry};
 
 /// An answer as it came: complete, but not yet understood.
 #[derive(Clone, Copy, Debug)]
-pub struct Reply<'a> {
+pub struct HttpResponse<'a> {
     /// The HTTP status.
     pub status: u16,
     /// How long the API asked to be left alone.
@@ -49,11 +49,11 @@ struct Entry {
 }
 
 /// Understands an answer to `QuerySessionByClientId`.
-pub fn decode_single(reply: Reply<'_>) -> Result<Answer<bool>, Failure> {
+pub fn decode_single(reply: HttpResponse<'_>) -> Result<Answer<bool>, CallFailure> {
     let Single { online, request_id } = decode(reply)?;
     match online {
         Some(value) => Ok(Answer { value, request_id }),
-        None => Err(Failure::undecodable("the answer has no `OnlineStatus`")),
+        None => Err(CallFailure::undecodable("the answer has no `OnlineStatus`")),
     }
 }
 
@@ -61,13 +61,16 @@ pub fn decode_single(reply: Reply<'_>) -> Result<Answer<bool>, Failure> {
 ///
 /// Entries for other clients are ignored. A client without an entry, without a status in it, or
 /// with two entries that disagree is not in the result: nothing is known of it.
-pub fn decode_batch(reply: Reply<'_>, asked: &[&str]) -> Result<Answer<Vec<BatchEntry>>, Failure> {
+pub fn decode_batch(
+    reply: HttpResponse<'_>,
+    asked: &[&str],
+) -> Result<Answer<Vec<BatchEntry>>, CallFailure> {
     let Batch {
         entries,
         request_id,
     } = decode(reply)?;
     let entries =
-        entries.ok_or_else(|| Failure::undecodable("the answer has no `OnlineStatusList`"))?;
+        entries.ok_or_else(|| CallFailure::undecodable("the answer has no `OnlineStatusList`"))?;
     let statuses = |client: &str| {
         let mut statuses = entries
             .iter()
@@ -93,8 +96,8 @@ pub fn decode_batch(reply: Reply<'_>, asked: &[&str]) -> Result<Answer<Vec<Batch
 }
 
 /// The body of a success. A success that carries an error's code is that error.
-fn decode<'a, T: Deserialize<'a>>(reply: Reply<'a>) -> Result<T, Failure> {
-    let Reply {
+fn decode<'a, T: Deserialize<'a>>(reply: HttpResponse<'a>) -> Result<T, CallFailure> {
+    let HttpResponse {
         status,
         retry_after,
         body,
@@ -106,7 +109,7 @@ fn decode<'a, T: Deserialize<'a>>(reply: Reply<'a>) -> Result<T, Failure> {
         request_id,
     }) = error
     {
-        return Err(Failure::of_api(ApiError {
+        return Err(CallFailure::of_api(ApiError {
             status,
             code,
             message,
@@ -118,17 +121,17 @@ fn decode<'a, T: Deserialize<'a>>(reply: Reply<'a>) -> Result<T, Failure> {
         return serde_json::from_slice(body).map_err(|error| {
             // The place is enough: what stands there is somebody else's text.
             let (line, column) = (error.line(), error.column());
-            Failure::undecodable(format!(
+            CallFailure::undecodable(format!(
                 "the answer is not the expected JSON (line {line}, column {column})"
             ))
         });
     }
     // An error of the API's that was cut or garbled, or a page of somebody in between?
     match body.trim_ascii_start().first() {
-        Some(b'{') => Err(Failure::undecodable(format!(
+        Some(b'{') => Err(CallFailure::undecodable(format!(
             "the answer to HTTP status {status} is not the expected JSON"
         ))),
-        _ => Err(Failure::of_status(status, retry_after)),
+        _ => Err(CallFailure::of_status(status, retry_after)),
     }
 }
 

@@ -1,22 +1,22 @@
 //! Where the access key comes from that requests are signed with.
 //!
-//! Each kind of source is a file of its own that knows how to fetch once; [`Provider`] keeps what
+//! Each kind of source is a file of its own that knows how to fetch once; [`CredentialProvider`] keeps what
 //! was fetched, and renews it in time. Environment, clock and home directory are handed in; files
 //! are read at each fetch, so that a rotated key is found by a refresh.
 
 mod access_key;
 mod assume_role;
 mod chain;
+mod configured_key;
 mod ecs_ram_role;
 mod env;
-mod exchange;
-pub mod issued;
-mod key;
+mod http;
 mod oidc;
 pub mod profile;
 mod provider;
 mod schedule;
 mod sts;
+pub mod sts_response;
 mod uri;
 mod watch;
 
@@ -24,8 +24,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use key::Credentials;
-pub use provider::Provider;
+pub use access_key::AccessKey;
+pub use provider::CredentialProvider;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Env, Signature};
@@ -35,7 +35,7 @@ use crate::telemetry::Metrics;
 
 /// What providers use of the world.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub struct ProviderDeps {
     /// The environment variables.
     pub env: Env,
     /// Wall time, by which credentials expire.
@@ -71,13 +71,13 @@ impl FetchError {
 /// What a source has given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fetched {
-    credentials: Credentials,
+    credentials: AccessKey,
     /// When they stop working, by this host's clock; `None` where that is not known to happen.
     expires: Option<Timestamp>,
 }
 
-impl From<Credentials> for Fetched {
-    fn from(credentials: Credentials) -> Self {
+impl From<AccessKey> for Fetched {
+    fn from(credentials: AccessKey) -> Self {
         Self {
             credentials,
             expires: None,
@@ -100,12 +100,12 @@ trait Fetch: fmt::Debug + Send + Sync {
     }
 }
 
-fn source(config: &config::Provider, tools: &Tools) -> Box<dyn Fetch> {
+fn source(config: &config::Provider, deps: &ProviderDeps) -> Box<dyn Fetch> {
     match config {
         config::Provider::AccessKey { id, secret } => {
-            Box::new(access_key::AccessKey::new(id, secret))
+            Box::new(configured_key::ConfiguredKey::new(id, secret))
         }
-        config::Provider::Env => Box::new(env::EnvVariables::new(&tools.env)),
+        config::Provider::Env => Box::new(env::EnvVariables::new(&deps.env)),
         config::Provider::Profile {
             name,
             file,
@@ -114,12 +114,12 @@ fn source(config: &config::Provider, tools: &Tools) -> Box<dyn Fetch> {
             name.as_deref(),
             file.as_deref(),
             endpoints,
-            tools,
+            deps,
         )),
         config::Provider::EcsRamRole { role, endpoint } => Box::new(ecs_ram_role::EcsRamRole::new(
             role.as_deref(),
             endpoint.as_ref(),
-            tools,
+            deps,
         )),
         config::Provider::Oidc {
             role_arn,
@@ -133,8 +133,8 @@ fn source(config: &config::Provider, tools: &Tools) -> Box<dyn Fetch> {
                 provider_arn: provider_arn.clone(),
                 token_file: token_file.clone(),
             };
-            let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), tools);
-            Box::new(oidc::Oidc::new(given, session, sts, &tools.env))
+            let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), deps);
+            Box::new(oidc::Oidc::new(given, session, sts, &deps.env))
         }
         config::Provider::AssumeRole {
             source: caller,
@@ -144,17 +144,17 @@ fn source(config: &config::Provider, tools: &Tools) -> Box<dyn Fetch> {
             sts_endpoint,
         } => {
             let role =
-                sts::Role::new(role_arn, session, &tools.env).external_id(external_id.as_deref());
-            let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), tools);
+                sts::Role::new(role_arn, session, &deps.env).external_id(external_id.as_deref());
+            let sts = sts::Sts::new(sts::Place::at(sts_endpoint.as_ref()), deps);
             Box::new(assume_role::AssumeRole::new(
-                source(caller, tools),
+                source(caller, deps),
                 role,
                 sts,
             ))
         }
-        config::Provider::Uri(uri) => Box::new(uri::Uri::new(uri.as_ref(), tools)),
+        config::Provider::Uri(uri) => Box::new(uri::Uri::new(uri.as_ref(), deps)),
         config::Provider::Chain(links) => Box::new(chain::Chain::new(
-            links.iter().map(|link| source(link, tools)).collect(),
+            links.iter().map(|link| source(link, deps)).collect(),
         )),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use codes::{RULES, Rule};
 
 use super::operation_name;
-use crate::aliyun::credentials::Credentials;
+use crate::aliyun::credentials::AccessKey;
 use crate::presence::{CallError, ErrorClass, InstanceId, Operation, ThrottledLayer};
 
 /// Labels for what is no code of the vendor's.
@@ -67,7 +67,7 @@ pub const ERROR_LABELS: &[&str] = &{
 ///
 /// The texts are as they came; they are made fit to be seen on the way into a [`CallError`].
 #[derive(Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct CallFailure {
     /// What follows.
     pub class: ErrorClass,
     /// One of [`ERROR_LABELS`].
@@ -113,7 +113,7 @@ impl Advice {
     }
 }
 
-impl Failure {
+impl CallFailure {
     pub(super) fn new(
         class: ErrorClass,
         label: &'static str,
@@ -239,7 +239,7 @@ impl Failure {
         self,
         operation: Operation,
         instance: &InstanceId,
-        credentials: Option<&Credentials>,
+        credentials: Option<&AccessKey>,
     ) -> CallError {
         let presentable =
             |raw: &str, longest| text::presentable(&text::redacted(raw, credentials), longest);
@@ -258,10 +258,10 @@ impl Failure {
     }
 }
 
-impl std::fmt::Debug for Failure {
+impl std::fmt::Debug for CallFailure {
     /// Without the texts: they are as they came.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Failure")
+        f.debug_struct("CallFailure")
             .field("class", &self.class)
             .field("label", &self.label)
             .finish_non_exhaustive()

@@ -6,7 +6,7 @@ use reqwest::header::{
 };
 use reqwest::{Method, Request, Url};
 
-use super::credentials::Credentials;
+use super::credentials::AccessKey;
 use super::sign::{CanonicalQuery, percent_encode_into, v2, v3};
 use crate::config::Signature;
 
@@ -42,7 +42,7 @@ pub(super) struct Stamp<'a> {
 
 /// Where requests go, and how they are signed.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(super) struct RequestSigner {
     url: Url,
     /// The `Host` header: as it is signed, so it has to be sent.
     host: String,
@@ -51,7 +51,7 @@ pub(super) struct Target {
     signature: Signature,
 }
 
-impl Target {
+impl RequestSigner {
     /// Only scheme, host and port of `endpoint` count.
     pub(super) fn new(mut endpoint: Url, version: &'static str, signature: Signature) -> Self {
         endpoint.set_path("/");
@@ -76,7 +76,7 @@ impl Target {
         &self,
         action: &'static str,
         params: Vec<(&str, &str)>,
-        credentials: &Credentials,
+        credentials: &AccessKey,
         stamp: Stamp<'_>,
     ) -> Result<Request, InvalidHeaderValue> {
         let mut headers = HeaderMap::with_capacity(12);
@@ -101,7 +101,7 @@ impl Target {
         &self,
         action: &'static str,
         params: Vec<(&str, &str)>,
-        credentials: &Credentials,
+        credentials: &AccessKey,
         stamp: Stamp<'_>,
         headers: &mut HeaderMap,
     ) -> Result<String, InvalidHeaderValue> {
@@ -115,7 +115,7 @@ impl Target {
             ("x-acs-version", self.version),
         ]);
         if let Some(token) = credentials.security_token() {
-            signed.push(("x-acs-accesskey-id", credentials.access_key_id()));
+            signed.push(("x-acs-accesskey-id", credentials.id()));
             signed.push((TOKEN, token.expose()));
         }
         for &(name, value) in &signed {
@@ -126,11 +126,8 @@ impl Target {
         signed.push(("host", &self.host));
         let signed = v3::SignedHeaders::new(signed);
         let request = v3::CanonicalRequest::new("POST", &query, &signed, v3::EMPTY_BODY_HASH);
-        let signature = request
-            .string_to_sign()
-            .sign(credentials.access_key_secret());
-        let authorization =
-            v3::Authorization::header(credentials.access_key_id(), &signed, &signature);
+        let signature = request.string_to_sign().sign(credentials.secret());
+        let authorization = v3::AuthorizationHeader::header(credentials.id(), &signed, &signature);
         let mut authorization = HeaderValue::try_from(authorization)?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
@@ -143,12 +140,12 @@ fn sign_v2<'a>(
     version: &'a str,
     action: &'static str,
     mut params: Vec<(&'a str, &'a str)>,
-    credentials: &'a Credentials,
+    credentials: &'a AccessKey,
     stamp: Stamp<'a>,
 ) -> String {
     params.reserve(9);
     params.extend([
-        ("AccessKeyId", credentials.access_key_id()),
+        ("AccessKeyId", credentials.id()),
         ("Action", action),
         ("Format", "JSON"),
         ("SignatureMethod", v2::METHOD),
@@ -163,7 +160,7 @@ fn sign_v2<'a>(
             .map(|token| ("SecurityToken", token.expose())),
     );
     let query = CanonicalQuery::new(params);
-    let signature = v2::StringToSign::new("POST", &query).sign(credentials.access_key_secret());
+    let signature = v2::StringToSign::new("POST", &query).sign(credentials.secret());
     let mut query = query.into_string();
     query.push_str("&Signature=");
     percent_encode_into(&mut query, signature.as_str());
@@ -176,10 +173,10 @@ mod tests {
     use crate::aliyun::sign::vectors::{self, Vector, Vectors};
     use crate::secret::Secret;
 
-    /// The request that `Target` makes of a vector's client IDs.
+    /// The request that `RequestSigner` makes of a vector's client IDs.
     fn request(signature: Signature, all: &Vectors, vector: &Vector) -> Request {
         let token = vector.token.as_deref().map(Secret::new);
-        let credentials = Credentials::new(
+        let credentials = AccessKey::new(
             &all.access_key_id,
             &Secret::new(all.secret.as_str()),
             token.as_ref(),
@@ -204,7 +201,7 @@ mod tests {
             date: &all.date,
             nonce: &all.nonce,
         };
-        Target::new(endpoint, API_VERSION, signature)
+        RequestSigner::new(endpoint, API_VERSION, signature)
             .request(action, params, &credentials, stamp)
             .unwrap()
     }
@@ -283,7 +280,8 @@ mod tests {
 
     #[test]
     fn a_port_that_is_not_the_schemes_own_is_signed_and_sent() {
-        let host = |url| Target::new(Url::parse(url).unwrap(), API_VERSION, Signature::V3).host;
+        let host =
+            |url| RequestSigner::new(Url::parse(url).unwrap(), API_VERSION, Signature::V3).host;
         assert_eq!(host("http://127.0.0.1:8080/"), "127.0.0.1:8080");
         assert_eq!(host("http://[::1]:80/"), "[::1]");
         assert_eq!(host("https://example.org:443"), "example.org");

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap};
 
-use super::failure::{Failure, label};
+use super::failure::{CallFailure, label};
 use crate::clock::Timestamp;
 use crate::net::client::{causes, tls_error};
 use crate::presence::ErrorClass;
@@ -22,7 +22,7 @@ const LARGEST_BODY: usize = 1 << 20;
 const ENDPOINT: &str = "check `region`, `endpoint`, the proxy and the network";
 
 /// No head of an answer came.
-pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
+pub(super) fn no_answer(error: &reqwest::Error) -> CallFailure {
     let message = innermost(error);
     if let Some(tls) = tls_error(error) {
         let class = if error.is_connect() {
@@ -36,7 +36,7 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
             }
             _ => "check that `endpoint` speaks TLS, and that no proxy breaks it",
         };
-        return Failure::new(class, label::TLS, "tls", message, advice);
+        return CallFailure::new(class, label::TLS, "tls", message, advice);
     }
     if error.is_connect() {
         let message = if error.is_timeout() {
@@ -44,7 +44,7 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
         } else {
             message
         };
-        return Failure::new(
+        return CallFailure::new(
             ErrorClass::Connect,
             label::CONNECT,
             "connect",
@@ -56,7 +56,7 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
         Some(End::Closed | End::Reset) => {
             // The library does not tell whether a part of the head had come; nothing was answered.
             let advice = "check what ends connections between here and the API, if this goes on";
-            Failure::new(
+            CallFailure::new(
                 ErrorClass::Closed,
                 label::RESET,
                 "reset",
@@ -65,9 +65,9 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
             )
         }
         None if causes(error).any(|cause| hyper(cause).is_some_and(hyper::Error::is_parse)) => {
-            Failure::undecodable("the answer is not HTTP")
+            CallFailure::undecodable("the answer is not HTTP")
         }
-        None => Failure::new(
+        None => CallFailure::new(
             ErrorClass::Transient,
             label::OTHER,
             "transport",
@@ -78,11 +78,11 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Failure {
 }
 
 /// The head of an answer came, but not the whole body.
-fn half_an_answer(error: &reqwest::Error) -> Failure {
+fn half_an_answer(error: &reqwest::Error) -> CallFailure {
     match ended(error) {
         Some(End::Reset) => {
             let advice = "check what resets connections between here and the API, if this goes on";
-            Failure::new(
+            CallFailure::new(
                 ErrorClass::Transient,
                 label::RESET,
                 "reset",
@@ -90,13 +90,13 @@ fn half_an_answer(error: &reqwest::Error) -> Failure {
                 advice,
             )
         }
-        Some(End::Closed) => Failure::undecodable("the answer ended early"),
-        None => Failure::undecodable(innermost(error)),
+        Some(End::Closed) => CallFailure::undecodable("the answer ended early"),
+        None => CallFailure::undecodable(innermost(error)),
     }
 }
 
 /// The whole body, as far as it is one of a size to be expected.
-pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
+pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, CallFailure> {
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()
@@ -104,7 +104,7 @@ pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
         .map_err(|error| half_an_answer(&error))?
     {
         if body.len() + chunk.len() > LARGEST_BODY {
-            return Err(Failure::undecodable(format!(
+            return Err(CallFailure::undecodable(format!(
                 "the answer is larger than {LARGEST_BODY} bytes"
             )));
         }

@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::aliyun::credentials::{Provider, Tools};
+use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
 use crate::config::{self, Api, Config, Credentials, Instance};
 
 /// The providers in use.
 #[derive(Debug)]
 pub(super) struct Providers {
-    tools: Tools,
+    tools: ProviderDeps,
     made: Vec<Made>,
 }
 
 #[derive(Debug)]
 struct Made {
     config: config::Provider,
-    provider: Arc<Provider>,
+    provider: Arc<CredentialProvider>,
 }
 
 impl Providers {
-    pub(super) fn new(tools: Tools) -> Self {
+    pub(super) fn new(tools: ProviderDeps) -> Self {
         Self {
             tools,
             made: Vec::new(),
@@ -30,7 +30,7 @@ impl Providers {
     ///
     /// Providers that were in use before and still are stay, with what they have fetched, and read
     /// their files anew; the others leave with their series.
-    pub(super) fn of(&mut self, config: &Config) -> Vec<Arc<Provider>> {
+    pub(super) fn of(&mut self, config: &Config) -> Vec<Arc<CredentialProvider>> {
         let before = std::mem::take(&mut self.made);
         let Config {
             api: Api {
@@ -51,7 +51,7 @@ impl Providers {
                     made.provider.reread();
                     Arc::clone(&made.provider)
                 }
-                None => Arc::new(Provider::new(name, config, &self.tools)),
+                None => Arc::new(CredentialProvider::new(name, config, &self.tools)),
             };
             self.made.push(Made {
                 config: config.clone(),
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn providers_stay_as_long_as_they_are_used_and_leave_with_their_series() {
         let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
-        let mut providers = Providers::new(Tools {
+        let mut providers = Providers::new(ProviderDeps {
             env: Env::default(),
             clock: Clock::system(),
             random: Random::new(|| 0),

@@ -121,7 +121,7 @@ impl Exporter {
             transports,
         } = prepared;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
-        let mut sources = Sources::new(credentials::Tools {
+        let mut sources = Sources::new(credentials::ProviderDeps {
             env: world.env.clone(),
             clock: world.clock,
             random: world.random.clone(),

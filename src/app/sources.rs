@@ -9,8 +9,8 @@ use reqwest::Url;
 
 use super::Failure;
 use super::credentials::Providers;
-use crate::aliyun::credentials::{Provider, Tools};
-use crate::aliyun::{self, Client, ClientOptions};
+use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
+use crate::aliyun::{self, ApiClient, ApiClientOptions};
 use crate::clock::Clock;
 use crate::config::{Address, Config, Instance, Signature};
 use crate::net;
@@ -91,7 +91,7 @@ fn connect(
 struct Recipe {
     instance: InstanceId,
     route: Route,
-    credentials: Arc<Provider>,
+    credentials: Arc<CredentialProvider>,
     signature: Signature,
     call_timeout: Duration,
 }
@@ -110,12 +110,12 @@ pub(super) struct Sources {
     clock: Clock,
     transports: Transports,
     providers: Providers,
-    clients: Vec<(Recipe, Arc<Client>)>,
+    clients: Vec<(Recipe, Arc<ApiClient>)>,
 }
 
 impl Sources {
     /// No sources yet.
-    pub(super) fn new(tools: Tools) -> Self {
+    pub(super) fn new(tools: ProviderDeps) -> Self {
         let clock = tools.clock;
         Self {
             clock,
@@ -164,12 +164,12 @@ impl Sources {
     }
 }
 
-fn client(recipe: &Recipe, http: reqwest::Client, clock: Clock) -> Client {
-    let options = ClientOptions {
+fn client(recipe: &Recipe, http: reqwest::Client, clock: Clock) -> ApiClient {
+    let options = ApiClientOptions {
         instance: recipe.instance.clone(),
         endpoint: recipe.route.endpoint.clone(),
         signature: recipe.signature,
         call_timeout: recipe.call_timeout,
     };
-    Client::new(http, Arc::clone(&recipe.credentials), clock, options)
+    ApiClient::new(http, Arc::clone(&recipe.credentials), clock, options)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::lines::{Lines, Opening};
+use super::samples::{Opening, SampleWriter};
 use crate::presence::{FrozenInstance, InstanceFacts, Status, StatusCounts, SweepResult, escape};
 use crate::telemetry::{Metric, table};
 
@@ -17,7 +17,7 @@ pub(super) struct Family {
 enum Samples {
     /// Each client. They are many, so that the function writes as many as fit; see
     /// [`Family::write`].
-    Clients(fn(&FrozenInstance, usize, &mut Lines<'_>) -> Option<usize>),
+    Clients(fn(&FrozenInstance, usize, &mut SampleWriter<'_>) -> Option<usize>),
     /// Each status of each group.
     Statuses,
     /// Each group.
@@ -97,8 +97,8 @@ impl Family {
         begun: &'a mut bool,
         buf: &'a mut Vec<u8>,
         full: usize,
-    ) -> Lines<'a> {
-        Lines::new(self.metric, &self.opening, begun, buf, full)
+    ) -> SampleWriter<'a> {
+        SampleWriter::new(self.metric, &self.opening, begun, buf, full)
     }
 
     /// Writes the samples of `instance` from its item `from` on, until `lines` is full. Gives
@@ -107,7 +107,7 @@ impl Family {
         &self,
         instance: &FrozenInstance,
         from: usize,
-        lines: &mut Lines<'_>,
+        lines: &mut SampleWriter<'_>,
     ) -> Option<usize> {
         match self.samples {
             Samples::Clients(write) => write(instance, from, lines),
@@ -157,8 +157,8 @@ fn seconds(duration: Duration) -> f64 {
 fn each(
     count: usize,
     from: usize,
-    lines: &mut Lines<'_>,
-    write: impl Fn(usize, &mut Lines<'_>),
+    lines: &mut SampleWriter<'_>,
+    write: impl Fn(usize, &mut SampleWriter<'_>),
 ) -> Option<usize> {
     for item in from..count {
         if lines.is_full() {
@@ -169,14 +169,22 @@ fn each(
     None
 }
 
-fn client_info(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+fn client_info(
+    instance: &FrozenInstance,
+    from: usize,
+    lines: &mut SampleWriter<'_>,
+) -> Option<usize> {
     let fleet = instance.fleet();
     each(fleet.len(), from, lines, |client, lines| {
         lines.client_flag(fleet.label_text(client), true);
     })
 }
 
-fn client_online(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) -> Option<usize> {
+fn client_online(
+    instance: &FrozenInstance,
+    from: usize,
+    lines: &mut SampleWriter<'_>,
+) -> Option<usize> {
     let fleet = instance.fleet();
     each(fleet.len(), from, lines, |client, lines| {
         if let Some((seen, _)) = instance.client(client) {
@@ -188,7 +196,7 @@ fn client_online(instance: &FrozenInstance, from: usize, lines: &mut Lines<'_>) 
 fn client_last_observation(
     instance: &FrozenInstance,
     from: usize,
-    lines: &mut Lines<'_>,
+    lines: &mut SampleWriter<'_>,
 ) -> Option<usize> {
     let fleet = instance.fleet();
     each(fleet.len(), from, lines, |client, lines| {
@@ -201,7 +209,7 @@ fn client_last_observation(
 fn client_status_since(
     instance: &FrozenInstance,
     from: usize,
-    lines: &mut Lines<'_>,
+    lines: &mut SampleWriter<'_>,
 ) -> Option<usize> {
     let fleet = instance.fleet();
     each(fleet.len(), from, lines, |client, lines| {

@@ -8,7 +8,7 @@ use crate::telemetry::table;
 
 /// What a probe found out.
 #[derive(Clone, Debug)]
-pub struct Probe<'a> {
+pub struct ProbeResult<'a> {
     /// Whether the client is online, or why that could not be found out.
     pub online: Result<bool, String>,
     /// How long it took.
@@ -22,7 +22,7 @@ pub struct Probe<'a> {
 /// The text of `probe` in the text format 0.0.4. Why a probe failed stands in a comment, which
 /// Prometheus passes over and a person reads.
 #[must_use]
-pub fn probe_text(probe: &Probe<'_>) -> String {
+pub fn probe_text(probe: &ProbeResult<'_>) -> String {
     let mut text = String::new();
     if let Err(why) = &probe.online {
         // On one line, or the rest would be read as samples.

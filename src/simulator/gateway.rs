@@ -43,7 +43,7 @@ impl Keys {
             .as_deref()
             .filter(|header| header.starts_with(v3::ALGORITHM))
         {
-            let authorization = v3::Authorization::parse(header)
+            let authorization = v3::AuthorizationHeader::parse(header)
                 .ok_or_else(|| Refusal::invalid("Authorization"))?;
             let claims = v3_claims(call, authorization)?;
             self.check(&claims, now, |secret| {
@@ -97,7 +97,7 @@ impl Keys {
 
 fn v3_claims<'a>(
     call: &'a Call,
-    authorization: v3::Authorization<'a>,
+    authorization: v3::AuthorizationHeader<'a>,
 ) -> Result<Claims<'a>, Refusal> {
     let header = |name: &str, stands_for: &str| {
         call.header(name)

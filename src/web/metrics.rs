@@ -19,7 +19,7 @@ use super::encoding::Encoding;
 use super::places::Places;
 use super::{Options, deadline};
 use crate::config::Config;
-use crate::exposition::Exposition;
+use crate::exposition::ScrapeText;
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
 use body::ExpositionBody;
@@ -76,7 +76,7 @@ impl Scrapes {
 
         let started = Instant::now();
         let per_client = self.config.load().exposition.per_client;
-        let exposition = Exposition::new(frozen, self.metrics.gather_text(), per_client);
+        let exposition = ScrapeText::new(frozen, self.metrics.gather_text(), per_client);
         let encoding = Encoding::of(&headers);
         let body = ExpositionBody::new(
             exposition,

@@ -17,7 +17,7 @@ use super::metrics::TEXT_FORMAT;
 use super::places::Places;
 use super::{Options, deadline};
 use crate::config::Config;
-use crate::exposition::{Probe, probe_text};
+use crate::exposition::{ProbeResult, probe_text};
 use crate::sweep::{Prober, Sweeps};
 
 /// `GET` probes; `HEAD` shows the headers and asks nobody.
@@ -81,7 +81,7 @@ impl Probes {
         let (client, prober) = self.question(query)?;
         let _place = self.places.take().map_err(Refusal::TooMany)?;
         let answer = prober.probe(&client, begun + wait).await;
-        let probe = Probe {
+        let probe = ProbeResult {
             online: answer
                 .map(|seen| seen.online)
                 .map_err(|why| why.to_string()),

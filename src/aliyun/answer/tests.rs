@@ -6,8 +6,8 @@ use super::*;
 use crate::aliyun::ERROR_LABELS;
 use crate::presence::{ErrorClass, ThrottledLayer};
 
-fn reply(status: u16, body: &str) -> Reply<'_> {
-    Reply {
+fn reply(status: u16, body: &str) -> HttpResponse<'_> {
+    HttpResponse {
         status,
         retry_after: None,
         body: body.as_bytes(),
@@ -165,7 +165,7 @@ fn what_is_no_error_of_the_apis_is_judged_by_its_status() {
     );
 
     let wait = Some(Duration::from_millis(1500));
-    let failure = decode_single(Reply {
+    let failure = decode_single(HttpResponse {
         status: 429,
         retry_after: wait,
         body: b"",
@@ -189,7 +189,7 @@ proptest! {
                 .prop_map(String::into_bytes),
         ],
     ) {
-        let reply = Reply { status, retry_after: None, body: &body };
+        let reply = HttpResponse { status, retry_after: None, body: &body };
         let single = decode_single(reply).map(|_| ());
         let batch = decode_batch(reply, &["a"]).map(|_| ());
         for failure in [single, batch].into_iter().filter_map(Result::err) {

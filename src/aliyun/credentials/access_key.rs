@@ -1,63 +1,63 @@
-//! An access key that stands in the configuration, its secret perhaps in a file.
+//! An access key, checked to be one that can be sent.
 
-use std::path::PathBuf;
+use std::fmt;
 
-use secrecy::zeroize::Zeroizing;
-
-use super::{Credentials, Fetch, FetchError, Fetched};
-use crate::config::SecretSource;
-use crate::presence::BoxFuture;
+use super::FetchError;
 use crate::secret::Secret;
 
-#[derive(Debug)]
-pub(super) struct AccessKey {
+/// An access key, checked to be one that can be sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
     id: String,
-    secret: SecretSource,
+    secret: Secret,
+    security_token: Option<Secret>,
 }
 
 impl AccessKey {
-    pub(super) fn new(id: &str, secret: &SecretSource) -> Self {
-        Self {
-            id: id.to_owned(),
-            secret: secret.clone(),
-        }
+    /// Takes the three texts without the white space around them, which no key has and every
+    /// editor adds. An empty token counts as none.
+    pub fn new(id: &str, secret: &Secret, token: Option<&Secret>) -> Result<Self, FetchError> {
+        let checked = |what: &str, text: &str| match text.trim() {
+            "" => Err(FetchError::Failed(format!("the {what} is empty"))),
+            text if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
+            _ => Err(FetchError::Failed(format!(
+                "the {what} has a character that no access key has"
+            ))),
+        };
+        let token = token.filter(|token| !token.expose().trim().is_empty());
+        Ok(Self {
+            id: checked("access key ID", id)?,
+            secret: Secret::new(checked("access key secret", secret.expose())?),
+            security_token: token
+                .map(|token| checked("security token", token.expose()).map(Secret::new))
+                .transpose()?,
+        })
     }
 
-    async fn secret(&self) -> Result<Secret, FetchError> {
-        match &self.secret {
-            SecretSource::Inline(secret) => Ok(secret.clone()),
-            SecretSource::File(path) => {
-                let text = tokio::fs::read_to_string(path)
-                    .await
-                    .map(Zeroizing::new)
-                    .map_err(|error| {
-                        FetchError::Failed(format!(
-                            "cannot read the access key secret in {}: {error}",
-                            path.display()
-                        ))
-                    })?;
-                if text.trim().is_empty() {
-                    return Err(FetchError::Failed(format!("{} is empty", path.display())));
-                }
-                Ok(Secret::new(text.as_str()))
-            }
-        }
+    /// The name of the access key.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The secret that requests are signed with.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// What a temporary access key needs beside it.
+    #[must_use]
+    pub const fn security_token(&self) -> Option<&Secret> {
+        self.security_token.as_ref()
     }
 }
 
-impl Fetch for AccessKey {
-    fn kind(&self) -> &'static str {
-        "access_key"
-    }
-
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
-        Box::pin(async move { Ok(Credentials::new(&self.id, &self.secret().await?, None)?.into()) })
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        match &self.secret {
-            SecretSource::Inline(_) => Vec::new(),
-            SecretSource::File(path) => vec![path.clone()],
-        }
+impl fmt::Debug for AccessKey {
+    /// Says only whether they are temporary.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("temporary", &self.security_token.is_some())
+            .finish_non_exhaustive()
     }
 }

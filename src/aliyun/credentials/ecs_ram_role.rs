@@ -4,8 +4,8 @@
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 
-use super::exchange::{Patience, Reply, Route, Service, Trouble};
-use super::{Fetch, FetchError, Fetched, Tools, issued};
+use super::http::{HttpError, HttpReply, HttpService, Patience, Route};
+use super::{Fetch, FetchError, Fetched, ProviderDeps, sts_response};
 use crate::presence::BoxFuture;
 
 /// Where the service is on every instance.
@@ -24,17 +24,16 @@ pub(super) struct EcsRamRole {
     disabled: bool,
     /// Whether the service may be asked without a token.
     without_token: bool,
-    service: Service,
+    service: HttpService,
 }
 
 impl EcsRamRole {
-    pub(super) fn new(role: Option<&str>, endpoint: Option<&Url>, tools: &Tools) -> Self {
+    pub(super) fn new(role: Option<&str>, endpoint: Option<&Url>, deps: &ProviderDeps) -> Self {
         let role = role
-            .or_else(|| tools.env.get("ALIBABA_CLOUD_ECS_METADATA"))
+            .or_else(|| deps.env.get("ALIBABA_CLOUD_ECS_METADATA"))
             .map(str::to_owned);
         let is_true = |name| {
-            tools
-                .env
+            deps.env
                 .get(name)
                 .is_some_and(|value| value.eq_ignore_ascii_case("true"))
         };
@@ -46,7 +45,7 @@ impl EcsRamRole {
                 .unwrap_or_else(|| Url::parse(ENDPOINT).expect("a URL")),
             disabled: is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED"),
             without_token: !is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
-            service: Service::new("the metadata service", Route::Link, Patience::LINK, tools),
+            service: HttpService::new("the metadata service", Route::Link, Patience::LINK, deps),
         }
     }
 
@@ -68,7 +67,7 @@ impl EcsRamRole {
                 reply.status
             )));
         }
-        let issued = issued::from_service(&reply.body).map_err(|why| self.failed(&why))?;
+        let issued = sts_response::from_service(&reply.body).map_err(|why| self.failed(&why))?;
         Ok(Fetched {
             credentials: issued.credentials,
             expires: Some(reply.by_our_clock(issued.expires)),
@@ -83,7 +82,7 @@ impl EcsRamRole {
             .headers_mut()
             .insert(TOKEN_TTL, HeaderValue::from_static("21600"));
         let why = match self.service.exchange(request).await {
-            Ok(Reply {
+            Ok(HttpReply {
                 status: 200, body, ..
             }) => match HeaderValue::from_bytes(body.trim_ascii()) {
                 Ok(mut token) if !token.is_empty() => {
@@ -93,9 +92,9 @@ impl EcsRamRole {
                 _ => self.failed("what came is no token"),
             },
             Ok(reply) => self.failed(&format!("HTTP status {} instead of a token", reply.status)),
-            Err(Trouble::Unreachable(why)) if self.named => return Err(FetchError::Failed(why)),
+            Err(HttpError::Unreachable(why)) if self.named => return Err(FetchError::Failed(why)),
             // Nobody said that this is an ECS instance, and so it is none.
-            Err(Trouble::Unreachable(why)) => return Err(FetchError::NotConfigured(why)),
+            Err(HttpError::Unreachable(why)) => return Err(FetchError::NotConfigured(why)),
             Err(trouble) => trouble.into(),
         };
         if self.without_token {
@@ -132,7 +131,7 @@ impl EcsRamRole {
         }
     }
 
-    async fn get(&self, role: &str, token: Option<&HeaderValue>) -> Result<Reply, FetchError> {
+    async fn get(&self, role: &str, token: Option<&HeaderValue>) -> Result<HttpReply, FetchError> {
         let url = self.url(&["latest", "meta-data", "ram", "security-credentials", role]);
         let mut request = Request::new(Method::GET, url);
         request

@@ -1,6 +1,6 @@
 //! The vendor's environment variables.
 
-use super::{Credentials, Fetch, FetchError, Fetched};
+use super::{AccessKey, Fetch, FetchError, Fetched};
 use crate::config::Env;
 use crate::presence::BoxFuture;
 use crate::secret::Secret;
@@ -40,7 +40,7 @@ impl Fetch for EnvVariables {
             )))
         };
         let fetched = match (&self.id, &self.secret) {
-            (Some(id), Some(secret)) => Credentials::new(id, secret, self.token.as_ref()),
+            (Some(id), Some(secret)) => AccessKey::new(id, secret, self.token.as_ref()),
             (Some(_), None) => half(ID, SECRET),
             (None, Some(_)) => half(SECRET, ID),
             (None, None) => Err(FetchError::NotConfigured(format!(

@@ -1,4 +1,4 @@
-//! A profile in one of the files that the vendor's tools write: the CLI's `config.json`, or the
+//! A profile in one of the files that the vendor's deps write: the CLI's `config.json`, or the
 //! SDKs' `credentials.ini`.
 //!
 //! A profile holds an access key, or says how to get one: then it leads to another kind of source.
@@ -15,7 +15,7 @@ use super::assume_role::AssumeRole;
 use super::ecs_ram_role::EcsRamRole;
 use super::oidc::{self, Oidc};
 use super::sts::{Place, Role, Sts};
-use super::{Credentials, Fetch, FetchError, Fetched, Tools};
+use super::{AccessKey, Fetch, FetchError, Fetched, ProviderDeps};
 use crate::aliyun::failure::text::presentable;
 use crate::config::{Endpoints, Session};
 use crate::presence::BoxFuture;
@@ -27,7 +27,7 @@ pub(super) struct Profile {
     name: Option<String>,
     files: Vec<File>,
     endpoints: Endpoints,
-    tools: Tools,
+    deps: ProviderDeps,
 }
 
 /// A file that may have the profile.
@@ -42,12 +42,12 @@ struct File {
 #[derive(Debug)]
 pub struct Found {
     name: String,
-    way: Way,
+    way: ProfileKind,
 }
 
 /// How a profile leads to an access key.
 #[derive(Debug)]
-enum Way {
+enum ProfileKind {
     Key {
         id: String,
         secret: Secret,
@@ -62,7 +62,7 @@ enum Way {
         place: Place,
     },
     AssumeRole {
-        caller: Box<Way>,
+        caller: Box<ProfileKind>,
         role_arn: Option<String>,
         external_id: Option<String>,
         session: Session,
@@ -76,9 +76,9 @@ impl Profile {
         name: Option<&str>,
         file: Option<&Path>,
         endpoints: &Endpoints,
-        tools: &Tools,
+        deps: &ProviderDeps,
     ) -> Self {
-        let env = &tools.env;
+        let env = &deps.env;
         let named = |path: PathBuf| File { path, named: true };
         let files = if let Some(file) = file {
             vec![named(file.to_owned())]
@@ -114,7 +114,7 @@ impl Profile {
             name,
             files,
             endpoints: endpoints.clone(),
-            tools: tools.clone(),
+            deps: deps.clone(),
         }
     }
 
@@ -161,42 +161,42 @@ impl Profile {
         })
     }
 
-    async fn go(&self, way: Way) -> Result<Fetched, FetchError> {
+    async fn go(&self, way: ProfileKind) -> Result<Fetched, FetchError> {
         self.source(way)?.fetch().await
     }
 
     /// The kind of source that a profile leads to.
-    fn source(&self, way: Way) -> Result<Box<dyn Fetch>, FetchError> {
+    fn source(&self, way: ProfileKind) -> Result<Box<dyn Fetch>, FetchError> {
         let sts = |place: Place| {
             let endpoint = self.endpoints.sts.clone().or(place.endpoint);
-            Sts::new(Place { endpoint, ..place }, &self.tools)
+            Sts::new(Place { endpoint, ..place }, &self.deps)
         };
         Ok(match way {
-            Way::Key { id, secret, token } => {
-                Box::new(Fixed(Credentials::new(&id, &secret, token.as_ref())?))
+            ProfileKind::Key { id, secret, token } => {
+                Box::new(Fixed(AccessKey::new(&id, &secret, token.as_ref())?))
             }
-            Way::EcsRamRole { role } => Box::new(EcsRamRole::new(
+            ProfileKind::EcsRamRole { role } => Box::new(EcsRamRole::new(
                 role.as_deref(),
                 self.endpoints.metadata.as_ref(),
-                &self.tools,
+                &self.deps,
             )),
-            Way::Oidc {
+            ProfileKind::Oidc {
                 identity,
                 session,
                 place,
-            } => Box::new(Oidc::new(identity, &session, sts(place), &self.tools.env)),
-            Way::AssumeRole {
+            } => Box::new(Oidc::new(identity, &session, sts(place), &self.deps.env)),
+            ProfileKind::AssumeRole {
                 caller,
                 role_arn,
                 external_id,
                 session,
                 place,
             } => {
-                let in_env = || self.tools.env.get(oidc::ROLE).map(str::to_owned);
+                let in_env = || self.deps.env.get(oidc::ROLE).map(str::to_owned);
                 let role_arn = role_arn
                     .or_else(in_env)
                     .ok_or_else(|| FetchError::Failed("it names no role".to_owned()))?;
-                let role = Role::new(&role_arn, &session, &self.tools.env)
+                let role = Role::new(&role_arn, &session, &self.deps.env)
                     .external_id(external_id.as_deref());
                 Box::new(AssumeRole::new(self.source(*caller)?, role, sts(place)))
             }
@@ -220,7 +220,7 @@ impl Fetch for Profile {
 
 /// An access key that stands in the profile itself.
 #[derive(Debug)]
-struct Fixed(Credentials);
+struct Fixed(AccessKey);
 
 impl Fetch for Fixed {
     fn kind(&self) -> &'static str {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::watch::{self, Watch};
-use super::{Credentials, Fetch, FetchError, Fetched, Tools, schedule, source};
+use super::{AccessKey, Fetch, FetchError, Fetched, ProviderDeps, schedule, source};
 use crate::aliyun::sign::format_date;
 use crate::clock::Timestamp;
 use crate::config;
@@ -32,7 +32,7 @@ const LEAST: Duration = Duration::from_secs(1);
 /// own, which all who need its outcome wait for, and which nobody's impatience ends. While valid
 /// credentials are at hand nobody waits, and a failure to renew them changes nothing. After a
 /// failure nothing is fetched for a while that grows from one failure to the next.
-pub struct Provider {
+pub struct CredentialProvider {
     shared: Arc<Shared>,
     /// Ends with the provider.
     _watcher: Option<AbortOnDropHandle<()>>,
@@ -41,7 +41,7 @@ pub struct Provider {
 struct Shared {
     name: String,
     source: Box<dyn Fetch>,
-    tools: Tools,
+    deps: ProviderDeps,
     state: Mutex<State>,
     /// Wakes the one who looks after the files.
     asked: Notify,
@@ -51,7 +51,7 @@ struct Shared {
 struct State {
     kept: Option<Kept>,
     /// The newest fetch, if it failed.
-    failure: Option<Failure>,
+    failure: Option<FetchFailure>,
     /// The fetch that is under way.
     running: Option<CancellationToken>,
     /// Something changed while it was under way, so that it has to be followed by another one.
@@ -66,31 +66,31 @@ struct State {
 /// What was fetched last.
 #[derive(Clone)]
 struct Kept {
-    credentials: Arc<Credentials>,
+    credentials: Arc<AccessKey>,
     /// When they expire, and when they are to be renewed.
     times: Option<(Timestamp, Timestamp)>,
 }
 
-struct Failure {
+struct FetchFailure {
     why: FetchError,
     in_a_row: u32,
     /// Until when nothing is fetched.
     until: Instant,
 }
 
-impl Provider {
+impl CredentialProvider {
     /// The provider that `config` describes, called `name` in logs and metrics. Looks after the
     /// files it reads, in a task of the current runtime.
     #[must_use]
-    pub fn new(name: impl Into<String>, config: &config::Provider, tools: &Tools) -> Self {
+    pub fn new(name: impl Into<String>, config: &config::Provider, deps: &ProviderDeps) -> Self {
         let name = name.into();
-        tools.metrics.touch_credentials(&name);
-        let source = source(config, tools);
+        deps.metrics.touch_credentials(&name);
+        let source = source(config, deps);
         let files = source.files();
         let shared = Arc::new(Shared {
             name,
             source,
-            tools: tools.clone(),
+            deps: deps.clone(),
             state: Mutex::default(),
             asked: Notify::new(),
         });
@@ -111,11 +111,11 @@ impl Provider {
     }
 
     /// The credentials to sign with.
-    pub async fn get(&self) -> Result<Arc<Credentials>, FetchError> {
+    pub async fn get(&self) -> Result<Arc<AccessKey>, FetchError> {
         loop {
             let fetch = {
                 let mut state = self.shared.lock();
-                let now = self.shared.tools.clock.now();
+                let now = self.shared.deps.clock.now();
                 if let Some(kept) = state.valid(now) {
                     let credentials = Arc::clone(&kept.credentials);
                     if kept.is_due(now) && state.paused().is_none() {
@@ -138,9 +138,9 @@ impl Provider {
     ///
     /// If somebody else has refreshed since, the ones at hand are other ones already and nothing
     /// is fetched. When the fetch fails the ones at hand are kept: who refused them may be wrong.
-    pub async fn refresh(&self, refused: Option<&Credentials>) -> bool {
+    pub async fn refresh(&self, refused: Option<&AccessKey>) -> bool {
         let others = |state: &State| {
-            let kept = state.valid(self.shared.tools.clock.now());
+            let kept = state.valid(self.shared.deps.clock.now());
             kept.is_some_and(|kept| refused.is_none_or(|refused| *kept.credentials != *refused))
         };
         let fetch = {
@@ -167,15 +167,15 @@ impl Provider {
     }
 }
 
-impl Drop for Provider {
+impl Drop for CredentialProvider {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
     }
 }
 
-impl fmt::Debug for Provider {
+impl fmt::Debug for CredentialProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider")
+        f.debug_struct("CredentialProvider")
             .field("name", &self.shared.name)
             .field("source", &self.shared.source)
             .finish_non_exhaustive()
@@ -247,7 +247,7 @@ impl Shared {
     }
 
     fn finish(self: &Arc<Self>, fetched: Result<Fetched, FetchError>, replacing: bool) {
-        let now = self.tools.clock.now();
+        let now = self.deps.clock.now();
         let dead = |expires: &Timestamp| expires.since(now) < LEAST;
         let fetched = fetched.and_then(|fetched| match fetched.expires.filter(dead) {
             Some(expires) => Err(FetchError::Failed(format!(
@@ -281,7 +281,7 @@ impl Shared {
         now: Timestamp,
     ) {
         let name = self.name.as_str();
-        let metrics = &self.tools.metrics;
+        let metrics = &self.deps.metrics;
         metrics
             .credential_refreshes
             .with_label_values(&[name, "success"])
@@ -309,7 +309,7 @@ impl Shared {
             "fetched credentials"
         );
         let times =
-            expires.map(|expires| (expires, schedule::renewal(now, expires, &self.tools.random)));
+            expires.map(|expires| (expires, schedule::renewal(now, expires, &self.deps.random)));
         state.kept = Some(Kept {
             credentials: Arc::new(credentials),
             times,
@@ -318,7 +318,7 @@ impl Shared {
 
     fn fail(&self, state: &mut State, why: FetchError, now: Timestamp) {
         let name = self.name.as_str();
-        self.tools
+        self.deps
             .metrics
             .credential_refreshes
             .with_label_values(&[name, "failure"])
@@ -338,8 +338,8 @@ impl Shared {
             }
         }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
-        let until = Instant::now() + schedule::pause(in_a_row, &self.tools.random);
-        state.failure = Some(Failure {
+        let until = Instant::now() + schedule::pause(in_a_row, &self.deps.random);
+        state.failure = Some(FetchFailure {
             why,
             in_a_row,
             until,

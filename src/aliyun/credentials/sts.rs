@@ -4,13 +4,13 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request, Url};
 
-use super::exchange::{Patience, Reply, Route, Service};
-use super::{Credentials, FetchError, Fetched, Tools, issued};
+use super::http::{HttpReply, HttpService, Patience, Route};
+use super::{AccessKey, FetchError, Fetched, ProviderDeps, sts_response};
 use crate::aliyun::answer::error_body::{self, ErrorBody};
 use crate::aliyun::endpoint::endpoint_of;
 use crate::aliyun::failure::text;
 use crate::aliyun::nonce::{Nonces as _, RandomNonces};
-use crate::aliyun::request::{AGENT, Stamp, Target};
+use crate::aliyun::request::{AGENT, RequestSigner, Stamp};
 use crate::aliyun::sign::format_date;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Env, Session, Signature};
@@ -46,7 +46,7 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 pub(super) struct Sts {
     endpoint: Result<Url, FetchError>,
-    service: Service,
+    service: HttpService,
     clock: Clock,
     signature: Signature,
 }
@@ -119,17 +119,17 @@ impl Place {
 }
 
 impl Sts {
-    pub(super) fn new(place: Place, tools: &Tools) -> Self {
+    pub(super) fn new(place: Place, deps: &ProviderDeps) -> Self {
         Self {
-            endpoint: place.find(&tools.env),
-            service: Service::new(
+            endpoint: place.find(&deps.env),
+            service: HttpService::new(
                 "the security token service",
                 Route::Usual,
                 Patience::NETWORK,
-                tools,
+                deps,
             ),
-            clock: tools.clock,
-            signature: tools.signature,
+            clock: deps.clock,
+            signature: deps.signature,
         }
     }
 
@@ -138,10 +138,10 @@ impl Sts {
     pub(super) async fn assume(
         &self,
         role: &Role,
-        caller: &Credentials,
+        caller: &AccessKey,
     ) -> Result<Fetched, FetchError> {
         let endpoint = self.endpoint.clone()?;
-        let target = Target::new(endpoint.clone(), VERSION, self.signature);
+        let target = RequestSigner::new(endpoint.clone(), VERSION, self.signature);
         let request = |now: Timestamp| {
             let (date, nonce) = (format_date(now), RandomNonces.fresh());
             let stamp = Stamp {
@@ -203,7 +203,7 @@ impl Sts {
     fn understand(
         &self,
         endpoint: &Url,
-        reply: &Reply,
+        reply: &HttpReply,
         redacted: impl Fn(&str) -> String,
     ) -> Result<Fetched, FetchError> {
         let failed =
@@ -232,7 +232,7 @@ impl Sts {
                 reply.status
             )));
         }
-        let issued = issued::from_sts(&reply.body).map_err(failed)?;
+        let issued = sts_response::from_sts(&reply.body).map_err(failed)?;
         Ok(Fetched {
             credentials: issued.credentials,
             expires: Some(reply.by_our_clock(issued.expires)),

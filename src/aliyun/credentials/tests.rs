@@ -76,8 +76,8 @@ fn chain() -> Config {
 /// ID, secret and token.
 type Key = (String, String, Option<String>);
 
-fn tools(env: &Env) -> Tools {
-    Tools {
+fn deps(env: &Env) -> ProviderDeps {
+    ProviderDeps {
         env: env.clone(),
         clock: Clock::system(),
         random: Random::new(|| 0),
@@ -88,13 +88,11 @@ fn tools(env: &Env) -> Tools {
 }
 
 async fn fetch(config: &Config, env: &Env) -> Result<Key, FetchError> {
-    let got = Provider::new("test", config, &tools(env)).get().await?;
+    let got = CredentialProvider::new("test", config, &deps(env))
+        .get()
+        .await?;
     let token = got.security_token().map(|token| token.expose().to_owned());
-    Ok((
-        got.access_key_id().to_owned(),
-        got.access_key_secret().expose().to_owned(),
-        token,
-    ))
+    Ok((got.id().to_owned(), got.secret().expose().to_owned(), token))
 }
 
 fn key(id: &str, secret: &str) -> Key {
@@ -362,15 +360,15 @@ async fn a_chain_goes_on_only_where_nothing_is_configured() {
 }
 
 /// A provider whose secret is in `file`.
-fn in_file(file: &Path) -> Provider {
+fn in_file(file: &Path) -> CredentialProvider {
     let secret = SecretSource::File(file.to_owned());
-    Provider::new(
+    CredentialProvider::new(
         "test",
         &Config::AccessKey {
             id: "id".to_owned(),
             secret,
         },
-        &tools(&Env::default()),
+        &deps(&Env::default()),
     )
 }
 
@@ -385,7 +383,7 @@ async fn credentials_are_kept_until_they_are_refreshed() {
 
     assert!(provider.refresh(Some(&old)).await, "there are other ones");
     let new = provider.get().await.expect("there");
-    assert_eq!(new.access_key_secret().expose(), "new");
+    assert_eq!(new.secret().expose(), "new");
     assert!(
         !provider.refresh(Some(&new)).await,
         "there are no other ones"
@@ -412,7 +410,7 @@ async fn credentials_are_kept_until_they_are_refreshed() {
 proptest! {
     #[test]
     fn credentials_do_not_print_what_they_hold(id in "[a-z]{12}", secret in "[0-9]{12}", token in "[A-Z]{12}") {
-        let made = Credentials::new(&id, &Secret::new(secret.as_str()), Some(&Secret::new(token.as_str())));
+        let made = AccessKey::new(&id, &Secret::new(secret.as_str()), Some(&Secret::new(token.as_str())));
         let printed = format!("{made:?}");
         prop_assert!(!printed.contains(&id) && !printed.contains(&secret) && !printed.contains(&token));
     }

@@ -3,8 +3,8 @@
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Url};
 
-use super::exchange::{Patience, Route, Service};
-use super::{Fetch, FetchError, Fetched, Tools, issued};
+use super::http::{HttpService, Patience, Route};
+use super::{Fetch, FetchError, Fetched, ProviderDeps, sts_response};
 use crate::config::HiddenUrl;
 use crate::presence::BoxFuture;
 
@@ -13,12 +13,12 @@ const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
 #[derive(Debug)]
 pub(super) struct Uri {
     uri: Result<HiddenUrl, FetchError>,
-    service: Service,
+    service: HttpService,
 }
 
 impl Uri {
-    pub(super) fn new(uri: Option<&HiddenUrl>, tools: &Tools) -> Self {
-        let in_env = || match tools.env.get(VARIABLE) {
+    pub(super) fn new(uri: Option<&HiddenUrl>, deps: &ProviderDeps) -> Self {
+        let in_env = || match deps.env.get(VARIABLE) {
             None => Err(FetchError::NotConfigured(format!("{VARIABLE} is not set"))),
             Some(text) => match Url::parse(text) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(HiddenUrl::new(url)),
@@ -27,12 +27,8 @@ impl Uri {
                 ))),
             },
         };
-        let service = Service::new(
-            "the credentials URI",
-            Route::Usual,
-            Patience::NETWORK,
-            tools,
-        );
+        let service =
+            HttpService::new("the credentials URI", Route::Usual, Patience::NETWORK, deps);
         Self {
             uri: uri.cloned().map_or_else(in_env, Ok),
             service,
@@ -50,7 +46,7 @@ impl Uri {
         if reply.status != 200 {
             return Err(failed(format!("HTTP status {}", reply.status)));
         }
-        let issued = issued::from_service(&reply.body).map_err(failed)?;
+        let issued = sts_response::from_service(&reply.body).map_err(failed)?;
         Ok(Fetched {
             credentials: issued.credentials,
             expires: Some(reply.by_our_clock(issued.expires)),

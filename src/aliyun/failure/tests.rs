@@ -14,9 +14,9 @@ const INSTANCE: ErrorClass = ErrorClass::Throttled {
     retry_after: None,
 };
 
-fn api_error(status: u16, code: &str, message: &str) -> Failure {
+fn api_error(status: u16, code: &str, message: &str) -> CallFailure {
     let (code, message) = (code.to_owned(), message.to_owned());
-    Failure::of_api(ApiError {
+    CallFailure::of_api(ApiError {
         status,
         code,
         message,
@@ -25,12 +25,12 @@ fn api_error(status: u16, code: &str, message: &str) -> Failure {
     })
 }
 
-fn credentials() -> Credentials {
+fn credentials() -> AccessKey {
     let (secret, token) = (Secret::new("secret-text"), Secret::new("token-text"));
-    Credentials::new("key-id-text", &secret, Some(&token)).expect("fit to be sent")
+    AccessKey::new("key-id-text", &secret, Some(&token)).expect("fit to be sent")
 }
 
-fn seen(failure: Failure, operation: Operation) -> CallError {
+fn seen(failure: CallFailure, operation: Operation) -> CallError {
     let instance = InstanceId::new("post-cn-example").expect("not empty");
     failure.into_call_error(operation, &instance, Some(&credentials()))
 }
@@ -181,7 +181,7 @@ fn labels_are_a_closed_set_without_repetition() {
 #[test]
 fn a_throttle_keeps_what_the_api_asked_for() {
     let wait = Some(Duration::from_millis(700));
-    let failure = Failure::of_api(ApiError {
+    let failure = CallFailure::of_api(ApiError {
         status: 400,
         code: "Throttling.User".to_owned(),
         message: String::new(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::aliyun::credentials::Credentials;
+use crate::aliyun::credentials::AccessKey;
 use crate::secret::REDACTED;
 
 /// The longest code or request ID, in characters; documented ones have half of it.
@@ -31,7 +31,7 @@ pub(in crate::aliyun) fn without_string_to_sign(mut message: String, code: &str)
 /// `text` without anything that `credentials` hold, should it turn up there.
 pub(in crate::aliyun) fn redacted<'a>(
     text: &'a str,
-    credentials: Option<&Credentials>,
+    credentials: Option<&AccessKey>,
 ) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(text);
     let Some(credentials) = credentials else {
@@ -40,10 +40,10 @@ pub(in crate::aliyun) fn redacted<'a>(
     let token = credentials
         .security_token()
         .map(|token| (token.expose(), REDACTED));
-    let secret = (credentials.access_key_secret().expose(), REDACTED);
+    let secret = (credentials.secret().expose(), REDACTED);
     for (held, shown) in token
         .into_iter()
-        .chain([secret, (credentials.access_key_id(), "<access key ID>")])
+        .chain([secret, (credentials.id(), "<access key ID>")])
     {
         if text.contains(held) {
             text = Cow::Owned(text.replace(held, shown));

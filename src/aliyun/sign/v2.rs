@@ -41,9 +41,9 @@ impl StringToSign {
 
     /// The last stage. The key is the access key secret with a `&` behind it.
     #[must_use]
-    pub fn sign(&self, access_key_secret: &Secret) -> Signature {
+    pub fn sign(&self, access_key_secret: &Secret) -> RequestSignature {
         let key = Zeroizing::new([access_key_secret.expose(), "&"].concat());
-        Signature(STANDARD.encode(hmac_sha1(key.as_bytes(), self.0.as_bytes())))
+        RequestSignature(STANDARD.encode(hmac_sha1(key.as_bytes(), self.0.as_bytes())))
     }
 }
 
@@ -56,9 +56,9 @@ impl std::fmt::Debug for StringToSign {
 
 /// The signature of a request.
 #[derive(Clone, Debug)]
-pub struct Signature(String);
+pub struct RequestSignature(String);
 
-impl Signature {
+impl RequestSignature {
     /// The signature as the parameter `Signature` carries it, not yet encoded.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -138,21 +138,21 @@ impl StringToSign {
 
     /// The last stage. The key is the access key secret itself.
     #[must_use]
-    pub fn sign(&self, access_key_secret: &Secret) -> Signature {
+    pub fn sign(&self, access_key_secret: &Secret) -> RequestSignature {
         let mut text = String::with_capacity(64);
         push_hex(
             &mut text,
             &hmac_sha256(access_key_secret.expose().as_bytes(), self.0.as_bytes()),
         );
-        Signature(text)
+        RequestSignature(text)
     }
 }
 
 /// The signature of a request.
 #[derive(Clone, Debug)]
-pub struct Signature(String);
+pub struct RequestSignature(String);
 
-impl Signature {
+impl RequestSignature {
     /// The signature as it travels.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -168,7 +168,7 @@ impl Signature {
 
 /// What the `Authorization` header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Authorization<'a> {
+pub struct AuthorizationHeader<'a> {
     /// The access key ID.
     pub access_key_id: &'a str,
     /// The names of the signed headers, joined by `;`.
@@ -177,13 +177,13 @@ pub struct Authorization<'a> {
     pub signature: &'a str,
 }
 
-impl<'a> Authorization<'a> {
+impl<'a> AuthorizationHeader<'a> {
     /// The header's value for a request signed by `access_key_id`.
     #[must_use]
     pub fn header(
         access_key_id: &str,
         headers: &SignedHeaders<'_>,
-        signature: &Signature,
+        signature: &RequestSignature,
     ) -> String {
         format!(
             "{ALGORITHM} Credential={access_key_id},SignedHeaders={headers},Signature={}",

@@ -110,9 +110,9 @@ fn every_v3_stage_is_that_of_the_vendors_code() {
         let signature = string_to_sign.sign(&Secret::new(vectors.secret.as_str()));
         assert_eq!(signature.as_str(), vector.v3.signature);
 
-        let header = v3::Authorization::header(&vectors.access_key_id, &headers, &signature);
+        let header = v3::AuthorizationHeader::header(&vectors.access_key_id, &headers, &signature);
         assert_eq!(header, vector.v3.authorization);
-        let parsed = v3::Authorization::parse(&header).expect("our own form");
+        let parsed = v3::AuthorizationHeader::parse(&header).expect("our own form");
         assert_eq!(parsed.access_key_id, vectors.access_key_id);
         assert_eq!(parsed.signed_headers, headers.to_string());
         assert!(signature.matches(parsed.signature));
@@ -222,13 +222,14 @@ fn other_forms_of_authorization_are_not_read() {
         "Bearer x",
         "ACS3-HMAC-SM3 Credential=a,SignedHeaders=b,Signature=c",
     ] {
-        assert_eq!(v3::Authorization::parse(header), None, "{header}");
+        assert_eq!(v3::AuthorizationHeader::parse(header), None, "{header}");
     }
-    let spaced =
-        v3::Authorization::parse("ACS3-HMAC-SHA256 Credential=a, SignedHeaders=b;c, Signature=d");
+    let spaced = v3::AuthorizationHeader::parse(
+        "ACS3-HMAC-SHA256 Credential=a, SignedHeaders=b;c, Signature=d",
+    );
     assert_eq!(
         spaced,
-        Some(v3::Authorization {
+        Some(v3::AuthorizationHeader {
             access_key_id: "a",
             signed_headers: "b;c",
             signature: "d"

@@ -11,7 +11,7 @@ use hyper::body::Frame;
 use tokio::time::Instant;
 
 use super::InFlight;
-use crate::exposition::Exposition;
+use crate::exposition::ScrapeText;
 use crate::web::encoding::Encoding;
 use crate::web::gzip::Gzip;
 
@@ -23,7 +23,7 @@ const CHUNKS_IN_A_ROW: u32 = 16;
 /// The rest of the text of a scrape. One chunk exists at a time, and the next one is made when
 /// the client has taken it.
 pub(super) struct ExpositionBody {
-    exposition: Exposition,
+    exposition: ScrapeText,
     /// `None` once everything was taken from the exposition.
     coding: Option<Coding>,
     spent: Duration,
@@ -39,7 +39,7 @@ enum Coding {
 impl ExpositionBody {
     /// The whole text. Making it began at `started`.
     pub(super) fn new(
-        exposition: Exposition,
+        exposition: ScrapeText,
         encoding: Encoding,
         started: Instant,
         in_flight: InFlight,

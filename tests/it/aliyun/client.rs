@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mqtt_presence_exporter::aliyun::credentials::Provider;
+use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
 use mqtt_presence_exporter::aliyun::sign::{format_date, parse_date, v3};
-use mqtt_presence_exporter::aliyun::{Client, ClientOptions, ERROR_LABELS, Nonces};
+use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions, ERROR_LABELS, Nonces};
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Env, Provider as ProviderConfig, SecretSource, Signature};
 use mqtt_presence_exporter::net;
@@ -40,7 +40,7 @@ fn inline() -> SecretSource {
     SecretSource::Inline(Secret::new(SECRET))
 }
 
-fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> Client {
+fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> ApiClient {
     let endpoint = endpoint.parse().expect("a URL");
     let http = net::client::client([&endpoint], None, TIMEOUT).expect("plain HTTP needs nothing");
     let provider = ProviderConfig::AccessKey {
@@ -48,22 +48,22 @@ fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> Cl
         secret,
     };
     let instance = InstanceId::new("post-cn-example").expect("not empty");
-    let options = ClientOptions {
+    let options = ApiClientOptions {
         instance,
         endpoint,
         signature,
         call_timeout: TIMEOUT,
     };
     let clock = Clock::steered(NOW);
-    let provider = Arc::new(Provider::new(
+    let provider = Arc::new(CredentialProvider::new(
         "test",
         &provider,
         &tools(clock, &Env::default()),
     ));
-    Client::new(http, provider, clock, options).with_nonces(Arc::new(Counted::default()))
+    ApiClient::new(http, provider, clock, options).with_nonces(Arc::new(Counted::default()))
 }
 
-fn client(server: &Server) -> Client {
+fn client(server: &Server) -> ApiClient {
     client_with(
         &format!("http://{}", server.address),
         Signature::V3,
@@ -161,7 +161,7 @@ async fn a_single_call_is_sent_as_the_vendors_sdk_sends_it() {
     assert!(date >= NOW && date.since(NOW) < TIMEOUT);
     let authorization = request
         .header("authorization")
-        .and_then(v3::Authorization::parse)
+        .and_then(v3::AuthorizationHeader::parse)
         .expect("its form");
     assert_eq!(authorization.access_key_id, ID);
     let signed =

@@ -243,7 +243,7 @@ async fn a_secret_that_is_rotated_is_used_without_a_refusal() {
             .get()
             .await
             .expect("there")
-            .access_key_secret()
+            .secret()
             .expose()
             .to_owned()
     };

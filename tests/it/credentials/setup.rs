@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mqtt_presence_exporter::aliyun::credentials::Provider;
+use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::simulator::{Faults, Identity, Options, Probability, Roster};
 use tempfile::TempDir;
@@ -90,13 +90,13 @@ impl Place {
     }
 
     /// The provider of these credentials, which read as in a configuration.
-    pub(super) fn provider(&self, rig: &Rig, credentials: &str, env: &Env) -> Provider {
+    pub(super) fn provider(&self, rig: &Rig, credentials: &str, env: &Env) -> CredentialProvider {
         let text =
             rig.configuration_with(&format!("credentials: {}", self.fill(credentials)), "", "");
         let config = Config::parse(&text, Path::new("rig.yaml"))
             .expect("a valid configuration")
             .config;
-        Provider::new(
+        CredentialProvider::new(
             "test",
             &config.instances[0].credentials.provider,
             &tools(rig.clock, env),

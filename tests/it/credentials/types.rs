@@ -200,7 +200,7 @@ async fn a_role_is_asked_for_as_the_configuration_says() {
         &place.env(&[]),
     );
     let got = provider.get().await.expect("credentials");
-    assert!(got.access_key_id().starts_with("STS.presence-reader."));
+    assert!(got.id().starts_with("STS.presence-reader."));
     let request = rig.simulator.requests().pop().expect("a request");
     let query = request
         .target
@@ -320,7 +320,7 @@ async fn a_chain_takes_the_first_that_is_configured_and_lists_what_it_tried() {
             .get()
             .await
             .expect("credentials")
-            .access_key_id()
+            .id()
             .starts_with("STS.")
     );
     assert_eq!(

@@ -223,7 +223,7 @@ impl Request {
             v3::CanonicalRequest::new(self.method, query, &signed, hash.as_str()).string_to_sign();
         let signature = string_to_sign.sign(&Secret::new(self.secret.clone()));
         let authorization =
-            v3::Authorization::header(&self.common["AccessKeyId"], &signed, &signature);
+            v3::AuthorizationHeader::header(&self.common["AccessKeyId"], &signed, &signature);
         let mut headers: Vec<_> = headers
             .drain(1..)
             .map(|(name, value)| (name.to_owned(), value))

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_presence_exporter::aliyun::credentials::Tools;
+use mqtt_presence_exporter::aliyun::credentials::ProviderDeps;
 use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::config::{Env, Signature};
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::telemetry::Metrics;
 
-/// Tools without chance, which find these environment variables.
-pub(crate) fn tools(clock: Clock, env: &Env) -> Tools {
-    Tools {
+/// Deterministic dependencies of a credential provider, with `env` as its environment.
+pub(crate) fn tools(clock: Clock, env: &Env) -> ProviderDeps {
+    ProviderDeps {
         env: env.clone(),
         clock,
         random: Random::new(|| 0),

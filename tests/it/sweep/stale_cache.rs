@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_presence_exporter::aliyun::credentials::Provider;
-use mqtt_presence_exporter::aliyun::{Client, ClientOptions};
+use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
+use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions};
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::config::{
     self, Collect, Config, Env, Mode, Query, SecretSource, Signature,
@@ -109,15 +109,15 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
     let mut fleet = FleetBuilder::new(instance.clone());
     (0..CLIENTS).for_each(|n| fleet.push(&client(n), []).expect("new"));
     let state = Arc::new(InstanceState::new(fleet.build(), Duration::from_secs(300)));
-    let options = ClientOptions {
+    let options = ApiClientOptions {
         instance,
         endpoint,
         signature: Signature::V3,
         call_timeout: Duration::from_secs(5),
     };
-    let source = Client::new(
+    let source = ApiClient::new(
         http,
-        Arc::new(Provider::new(
+        Arc::new(CredentialProvider::new(
             "test",
             &provider,
             &tools(rig.clock, &Env::default()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_presence_exporter::clock::Timestamp;
-use mqtt_presence_exporter::exposition::Exposition;
+use mqtt_presence_exporter::exposition::ScrapeText;
 use mqtt_presence_exporter::presence::{
     ClientId, FleetBuilder, Frozen, InstanceId, InstanceState, LabelName, Observation, Operation,
     SweepSummary,
@@ -86,7 +86,7 @@ fn text(instances: &[Instance], own: String, per_client: bool) -> String {
         .iter()
         .map(|instance| instance.state().freeze(at))
         .collect();
-    let mut exposition = Exposition::new(Arc::new(Frozen { at, instances }), own, per_client);
+    let mut exposition = ScrapeText::new(Arc::new(Frozen { at, instances }), own, per_client);
     let mut text = Vec::new();
     while exposition.fill(&mut text) {}
     String::from_utf8(text).expect("text")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Found, Place, Way, oidc, shown, unsupported};
+use super::{Found, Place, ProfileKind, oidc, shown, unsupported};
 use crate::config::Session;
 use crate::secret::Secret;
 
@@ -78,7 +78,7 @@ impl File {
     }
 
     /// How `entry` leads to an access key; `path` has the names of the profiles that led to it.
-    fn way<'a>(&'a self, entry: &'a Entry, path: &mut Vec<&'a str>) -> Result<Way, String> {
+    fn way<'a>(&'a self, entry: &'a Entry, path: &mut Vec<&'a str>) -> Result<ProfileKind, String> {
         let name = entry.name.as_deref().unwrap_or_default();
         match entry.mode.as_deref().unwrap_or_default() {
             "AK" => Ok(entry.key(None)),
@@ -89,7 +89,7 @@ impl File {
                     shown(name)
                 )),
             },
-            "EcsRamRole" => Ok(Way::EcsRamRole {
+            "EcsRamRole" => Ok(ProfileKind::EcsRamRole {
                 role: filled(entry.ram_role_name.as_ref()),
             }),
             "RamRoleArn" => entry.assume_role(entry.key(None)),
@@ -106,7 +106,7 @@ impl File {
                 path.push(source);
                 entry.assume_role(self.way(caller, path)?)
             }
-            "OIDC" => Ok(Way::Oidc {
+            "OIDC" => Ok(ProfileKind::Oidc {
                 identity: oidc::Given {
                     role_arn: filled(entry.ram_role_arn.as_ref()),
                     provider_arn: filled(entry.oidc_provider_arn.as_ref()),
@@ -126,16 +126,16 @@ impl File {
 }
 
 impl Entry {
-    fn key(&self, token: Option<Secret>) -> Way {
-        Way::Key {
+    fn key(&self, token: Option<Secret>) -> ProfileKind {
+        ProfileKind::Key {
             id: self.access_key_id.clone().unwrap_or_default(),
             secret: Secret::new(self.access_key_secret.clone().unwrap_or_default()),
             token,
         }
     }
 
-    fn assume_role(&self, caller: Way) -> Result<Way, String> {
-        Ok(Way::AssumeRole {
+    fn assume_role(&self, caller: ProfileKind) -> Result<ProfileKind, String> {
+        Ok(ProfileKind::AssumeRole {
             caller: Box::new(caller),
             role_arn: filled(self.ram_role_arn.as_ref()),
             external_id: filled(self.external_id.as_ref()),

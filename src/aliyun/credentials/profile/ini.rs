@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Found, Place, Way, oidc, shown, unsupported};
+use super::{Found, Place, ProfileKind, oidc, shown, unsupported};
 use crate::config::Session;
 use crate::secret::Secret;
 
@@ -65,14 +65,14 @@ impl Section<'_> {
     fn found(&self, name: &str) -> Result<Found, String> {
         let way = match self.get("type").unwrap_or_default().as_str() {
             "access_key" => self.key(),
-            "ram_role_arn" => Way::AssumeRole {
+            "ram_role_arn" => ProfileKind::AssumeRole {
                 caller: Box::new(self.key()),
                 role_arn: self.get("role_arn"),
                 external_id: None,
                 session: self.session(),
                 place: Place::default(),
             },
-            "oidc_role_arn" => Way::Oidc {
+            "oidc_role_arn" => ProfileKind::Oidc {
                 identity: oidc::Given {
                     role_arn: self.get("role_arn"),
                     provider_arn: self.get("oidc_provider_arn"),
@@ -81,7 +81,7 @@ impl Section<'_> {
                 session: self.session(),
                 place: Place::default(),
             },
-            "ecs_ram_role" => Way::EcsRamRole {
+            "ecs_ram_role" => ProfileKind::EcsRamRole {
                 role: self.get("role_name"),
             },
             kind => return Err(unsupported(name, "type", kind, SUPPORTED)),
@@ -92,8 +92,8 @@ impl Section<'_> {
         })
     }
 
-    fn key(&self) -> Way {
-        Way::Key {
+    fn key(&self) -> ProfileKind {
+        ProfileKind::Key {
             id: self.get("access_key_id").unwrap_or_default(),
             secret: Secret::new(self.get("access_key_secret").unwrap_or_default()),
             token: None,

@@ -6,16 +6,16 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Credentials;
+use super::AccessKey;
 use crate::aliyun::sign::parse_date;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 /// Temporary credentials, as a service gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued {
+pub struct TemporaryKey {
     /// The access key and its token.
-    pub credentials: Credentials,
+    pub credentials: AccessKey,
     /// When they expire, by the service's clock.
     pub expires: Timestamp,
 }
@@ -48,7 +48,7 @@ struct Keys {
 
 /// Understands an answer of the security token service (pages "`AssumeRole`" and
 /// "`AssumeRoleWithOIDC`"). An error says what is wrong, and nothing of what stands there.
-pub fn from_sts(body: &[u8]) -> Result<Issued, String> {
+pub fn from_sts(body: &[u8]) -> Result<TemporaryKey, String> {
     let FromSts { credentials } = parse(body)?;
     credentials
         .ok_or("the answer has no `Credentials`")?
@@ -57,7 +57,7 @@ pub fn from_sts(body: &[u8]) -> Result<Issued, String> {
 
 /// Understands an answer of a metadata service or a credentials URI. An error says what is wrong,
 /// and nothing of what stands there but its code.
-pub fn from_service(body: &[u8]) -> Result<Issued, String> {
+pub fn from_service(body: &[u8]) -> Result<TemporaryKey, String> {
     let FromService { code, keys } = parse(body)?;
     match code.as_deref() {
         Some("Success") => keys.check(),
@@ -83,7 +83,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 }
 
 impl Keys {
-    fn check(self) -> Result<Issued, String> {
+    fn check(self) -> Result<TemporaryKey, String> {
         let there = |value: Option<String>, name: &str| {
             value
                 .filter(|value| !value.is_empty())
@@ -95,8 +95,8 @@ impl Keys {
         let expires = parse_date(&there(self.expiration, "Expiration")?)
             .ok_or("the answer's `Expiration` is no time of the form `YYYY-MM-DDThh:mm:ssZ`")?;
         let credentials =
-            Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
-        Ok(Issued {
+            AccessKey::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
+        Ok(TemporaryKey {
             credentials,
             expires,
         })
@@ -115,7 +115,7 @@ mod tests {
     fn both_shapes_are_understood() {
         let sts = from_sts(format!(r#"{{"RequestId":"R","Credentials":{{{KEYS}}}}}"#).as_bytes())
             .expect("complete");
-        assert_eq!(sts.credentials.access_key_id(), "STS.id");
+        assert_eq!(sts.credentials.id(), "STS.id");
         assert_eq!(
             sts.credentials.security_token().map(Secret::expose),
             Some("hidden-2")

@@ -8,11 +8,11 @@ use arc_swap::ArcSwapOption;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
-use super::answer::{Reply, decode_batch, decode_single};
-use super::credentials::{Credentials, Provider};
-use super::failure::Failure;
+use super::answer::{HttpResponse, decode_batch, decode_single};
+use super::credentials::{AccessKey, CredentialProvider};
+use super::failure::CallFailure;
 use super::nonce::{Nonces, RandomNonces};
-use super::request::{API_VERSION, CLIENT_ID_LIST, Stamp, Target};
+use super::request::{API_VERSION, CLIENT_ID_LIST, RequestSigner, Stamp};
 use super::sign::format_date;
 use super::{operation_name, transport};
 use crate::clock::{Clock, Timestamp};
@@ -21,9 +21,9 @@ use crate::presence::{
     Answer, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, Operation, PresenceSource,
 };
 
-/// What a [`Client`] is bound to.
+/// What a [`ApiClient`] is bound to.
 #[derive(Clone, Debug)]
-pub struct ClientOptions {
+pub struct ApiClientOptions {
     /// The instance that is asked.
     pub instance: InstanceId,
     /// Where the API is; see [`endpoint`](super::endpoint()).
@@ -39,35 +39,35 @@ pub struct ClientOptions {
 /// It keeps nothing of a call but what the server's complaints taught it: by how much the clocks
 /// differ, and which credentials were refused.
 #[derive(Debug)]
-pub struct Client {
+pub struct ApiClient {
     http: reqwest::Client,
-    credentials: Arc<Provider>,
+    credentials: Arc<CredentialProvider>,
     clock: Clock,
     nonces: Arc<dyn Nonces>,
-    target: Target,
+    target: RequestSigner,
     instance: InstanceId,
     call_timeout: Duration,
     /// The server's clock minus ours, in milliseconds.
     offset: AtomicI64,
-    refused: ArcSwapOption<Credentials>,
+    refused: ArcSwapOption<AccessKey>,
 }
 
-impl Client {
+impl ApiClient {
     /// A client that sends through `http` (see [`net::client`](crate::net::client)), which is
     /// shared between instances, as are the `credentials` of those configured alike.
     #[must_use]
     pub fn new(
         http: reqwest::Client,
-        credentials: Arc<Provider>,
+        credentials: Arc<CredentialProvider>,
         clock: Clock,
-        options: ClientOptions,
+        options: ApiClientOptions,
     ) -> Self {
         Self {
             http,
             credentials,
             clock,
             nonces: Arc::new(RandomNonces),
-            target: Target::new(options.endpoint, API_VERSION, options.signature),
+            target: RequestSigner::new(options.endpoint, API_VERSION, options.signature),
             instance: options.instance,
             call_timeout: options.call_timeout,
             offset: AtomicI64::new(0),
@@ -87,15 +87,15 @@ impl Client {
         &'a self,
         operation: Operation,
         params: Vec<(&'a str, &'a str)>,
-        decode: impl FnOnce(Reply<'_>) -> Result<T, Failure> + Send,
+        decode: impl FnOnce(HttpResponse<'_>) -> Result<T, CallFailure> + Send,
     ) -> Result<T, CallError> {
         // Known outside of the attempt, so that also a timeout can be cleaned of them.
         let mut used = None;
         let attempt = self.attempt(operation, params, decode, &mut used);
         let result = match tokio::time::timeout(self.call_timeout, attempt).await {
             Ok(result) => result,
-            Err(_) if used.is_none() => Err(Failure::late_credentials(self.call_timeout)),
-            Err(_) => Err(Failure::timeout(self.call_timeout)),
+            Err(_) if used.is_none() => Err(CallFailure::late_credentials(self.call_timeout)),
+            Err(_) => Err(CallFailure::timeout(self.call_timeout)),
         };
         result
             .map_err(|failure| failure.into_call_error(operation, &self.instance, used.as_deref()))
@@ -105,14 +105,14 @@ impl Client {
         &'a self,
         operation: Operation,
         mut params: Vec<(&'a str, &'a str)>,
-        decode: impl FnOnce(Reply<'_>) -> Result<T, Failure>,
-        used: &mut Option<Arc<Credentials>>,
-    ) -> Result<T, Failure> {
+        decode: impl FnOnce(HttpResponse<'_>) -> Result<T, CallFailure>,
+        used: &mut Option<Arc<AccessKey>>,
+    ) -> Result<T, CallFailure> {
         let credentials = self
             .credentials
             .get()
             .await
-            .map_err(|error| Failure::no_credentials(error.to_string()))?;
+            .map_err(|error| CallFailure::no_credentials(error.to_string()))?;
         let credentials = &*used.insert(credentials);
 
         params.push(("InstanceId", self.instance.as_str()));
@@ -124,7 +124,7 @@ impl Client {
         let request = self
             .target
             .request(operation_name(operation), params, credentials, stamp)
-            .map_err(|error| Failure::no_credentials(error.to_string()))?;
+            .map_err(|error| CallFailure::no_credentials(error.to_string()))?;
 
         let response = self
             .http
@@ -136,7 +136,7 @@ impl Client {
         let retry_after = retry_after(response.headers());
         let date = transport::server_date(response.headers());
         let body = transport::body(response).await?;
-        decode(Reply {
+        decode(HttpResponse {
             status,
             retry_after,
             body: &body,
@@ -170,7 +170,7 @@ impl Client {
     }
 }
 
-impl PresenceSource for Client {
+impl PresenceSource for ApiClient {
     fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
         Box::pin(self.call(Operation::Single, vec![("ClientId", client)], decode_single))
     }

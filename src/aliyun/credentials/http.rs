@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Request, Url};
 use secrecy::zeroize::Zeroizing;
 
-use super::{FetchError, Tools};
+use super::{FetchError, ProviderDeps};
 use crate::aliyun::transport;
 use crate::clock::{Clock, Timestamp};
 use crate::net::client::{ClientError, causes, client, direct_client};
@@ -43,7 +43,7 @@ impl Patience {
 
 /// A service, and what is needed to ask it.
 #[derive(Clone, Debug)]
-pub(super) struct Service {
+pub(super) struct HttpService {
     /// What it is called in messages.
     name: &'static str,
     route: Route,
@@ -53,7 +53,7 @@ pub(super) struct Service {
 }
 
 /// An answer, whatever its status.
-pub(super) struct Reply {
+pub(super) struct HttpReply {
     pub(super) status: u16,
     /// The server's clock, and ours at the same time.
     pub(super) clocks: Option<(Timestamp, Timestamp)>,
@@ -62,7 +62,7 @@ pub(super) struct Reply {
 
 /// No answer, or a part of one.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum HttpError {
     /// Nobody took the connection: perhaps there is no such service here.
     #[error("{0}")]
     Unreachable(String),
@@ -71,20 +71,25 @@ pub(super) enum Trouble {
     Broken(String),
 }
 
-impl From<Trouble> for FetchError {
-    fn from(trouble: Trouble) -> Self {
+impl From<HttpError> for FetchError {
+    fn from(trouble: HttpError) -> Self {
         Self::Failed(trouble.to_string())
     }
 }
 
-impl Service {
-    pub(super) fn new(name: &'static str, route: Route, patience: Patience, tools: &Tools) -> Self {
+impl HttpService {
+    pub(super) fn new(
+        name: &'static str,
+        route: Route,
+        patience: Patience,
+        deps: &ProviderDeps,
+    ) -> Self {
         Self {
             name,
             route,
             patience,
-            clock: tools.clock,
-            ca_file: tools.ca_file.clone(),
+            clock: deps.clock,
+            ca_file: deps.ca_file.clone(),
         }
     }
 
@@ -95,9 +100,9 @@ impl Service {
 
     /// Sends `request`, once. The connection is one of its own: the next request comes long after
     /// any idle connection has been closed.
-    pub(super) async fn exchange(&self, request: Request) -> Result<Reply, Trouble> {
+    pub(super) async fn exchange(&self, request: Request) -> Result<HttpReply, HttpError> {
         let who = self.at(request.url());
-        let broken = |why: &dyn std::fmt::Display| Trouble::Broken(format!("{who}: {why}"));
+        let broken = |why: &dyn std::fmt::Display| HttpError::Broken(format!("{who}: {why}"));
         let client = self
             .client(request.url().clone())
             .await
@@ -106,9 +111,9 @@ impl Service {
             let response = client.execute(request).await.map_err(|error| {
                 let why = format!("{who}: {}", transport::no_answer(&error).message());
                 if error.is_connect() {
-                    Trouble::Unreachable(why)
+                    HttpError::Unreachable(why)
                 } else {
-                    Trouble::Broken(why)
+                    HttpError::Broken(why)
                 }
             })?;
             let received = self.clock.now();
@@ -118,7 +123,7 @@ impl Service {
             let body = transport::body(response)
                 .await
                 .map_err(|failure| broken(&failure.message()))?;
-            Ok(Reply {
+            Ok(HttpReply {
                 status,
                 clocks,
                 body: Zeroizing::new(body),
@@ -158,7 +163,7 @@ impl Service {
     }
 }
 
-impl Reply {
+impl HttpReply {
     /// `expires`, which is a time of the server's clock, by ours. Dates count whole seconds, so
     /// that clocks which are less than a minute apart count as the same.
     pub(super) fn by_our_clock(&self, expires: Timestamp) -> Timestamp {

@@ -30,7 +30,7 @@ impl Opening {
 }
 
 /// The end of a chunk, to which the samples of one family are appended.
-pub(super) struct Lines<'a> {
+pub(super) struct SampleWriter<'a> {
     metric: &'static Metric,
     opening: &'static Opening,
     begun: &'a mut bool,
@@ -38,7 +38,7 @@ pub(super) struct Lines<'a> {
     full: usize,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> SampleWriter<'a> {
     /// Samples of `metric`, whose header is written unless it has `begun`, appended to `buf` until
     /// that holds `full` bytes.
     pub(super) fn new(
@@ -152,7 +152,7 @@ mod tests {
     fn line(time: Timestamp) -> String {
         static OPENING: Opening = Opening::new(table::CLIENT_ONLINE.name);
         let (mut begun, mut buf) = (true, Vec::new());
-        let mut lines = Lines::new(
+        let mut lines = SampleWriter::new(
             &table::CLIENT_ONLINE,
             &OPENING,
             &mut begun,
