@@ -11,25 +11,25 @@
 mod admin;
 mod announcement;
 mod body;
-mod call;
 mod connection;
-mod dice;
+mod devices;
 mod faults;
+mod fleet;
 mod gateway;
 mod issuer;
 mod keys;
-mod ledger;
 mod nonces;
 mod operation;
-mod refusal;
 mod reply;
-mod roster;
+mod request;
 mod script;
+mod seeded_random;
 mod service;
+mod stalling_stream;
+mod stats;
 mod traffic;
+mod vendor_error;
 mod window;
-mod wire;
-mod world;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -43,29 +43,29 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use announcement::Announcement;
-pub use call::Captured;
-pub use faults::{Faults, NotAProbability, Probability, Span};
-pub use issuer::{Identity, MetadataTokens};
-pub use ledger::Stats;
+pub use faults::{DurationSetting, Faults, InvalidProbability, Probability};
+pub use fleet::{DuplicateId, SimulatedFleet};
+pub use issuer::{IdentityInfo, MetadataTokens};
 pub use operation::PerOperation;
-pub use roster::{Roster, RosterError};
+pub use request::CapturedRequest;
+pub use stats::Stats;
 
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
-use issuer::Issuer;
-use keys::{AccessKey, Keys};
-use ledger::Ledger;
-use service::Service;
+use devices::Devices;
+use issuer::CredentialIssuer;
+use keys::{KeyStore, SimulatedKey};
+use service::ApiService;
+use stats::Recorder;
 use traffic::Traffic;
-use world::World;
 
 /// What the stand-in is like.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SimulatorOptions {
     /// Decides everything that is left to chance, the access key included.
     pub seed: u64,
     /// The instances and their clients.
-    pub roster: Roster,
+    pub fleet: SimulatedFleet,
     /// Whether the vendor's quotas are enforced.
     pub quotas: bool,
     /// How long an address is blocked that passed its quota. The vendor does not say.
@@ -82,12 +82,12 @@ pub struct Options {
     pub faults: Faults,
 }
 
-impl Default for Options {
+impl Default for SimulatorOptions {
     /// Two instances with three groups of a hundred devices each, quotas, and no faults.
     fn default() -> Self {
         Self {
             seed: 1,
-            roster: Roster::made_up(2, 300),
+            fleet: SimulatedFleet::generate(2, 300),
             quotas: true,
             block_for: Duration::from_secs(60),
             cache_refresh: Duration::from_secs(2),
@@ -101,7 +101,7 @@ impl Default for Options {
 
 /// A running stand-in. It serves until its shutdown token is cancelled, also if this is dropped.
 pub struct Simulator {
-    service: Arc<Service>,
+    service: Arc<ApiService>,
     address: SocketAddr,
     tasks: TaskTracker,
 }
@@ -111,15 +111,15 @@ impl Simulator {
     ///
     /// Fails only if the listener does not know its own address.
     pub fn start(
-        options: Options,
+        options: SimulatorOptions,
         listener: TcpListener,
         clock: Clock,
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let Options {
+        let SimulatorOptions {
             seed,
-            roster,
+            fleet,
             quotas,
             block_for,
             cache_refresh,
@@ -128,21 +128,21 @@ impl Simulator {
             metadata_tokens,
             faults,
         } = options;
-        let service = Arc::new(Service {
+        let service = Arc::new(ApiService {
             seed,
             clock,
             endpoint: format!("http://{}", reachable(address)),
-            keys: Keys::new(seed, security_token),
-            issuer: Issuer {
+            keys: KeyStore::new(seed, security_token),
+            issuer: CredentialIssuer {
                 seed,
                 tokens: metadata_tokens,
                 lifetime: credential_lifetime,
             },
             rotated: AtomicU64::new(0),
-            world: World::new(seed, roster, cache_refresh),
+            devices: Devices::new(seed, fleet, cache_refresh),
             faults: ArcSwap::from_pointee(faults),
             credential_faults: ArcSwap::default(),
-            ledger: Ledger::new(Traffic::new(quotas, block_for)),
+            recorder: Recorder::new(Traffic::new(quotas, block_for)),
         });
         let tasks = TaskTracker::new();
         tasks.spawn(connection::accept(
@@ -162,32 +162,32 @@ impl Simulator {
     /// Everything that a client needs to know.
     #[must_use]
     pub fn announcement(&self) -> Announcement {
-        let AccessKey { id, secret, .. } = &self.service.keys.root;
+        let SimulatedKey { id, secret, .. } = &self.service.keys.root;
         Announcement::new(
             &self.service.endpoint,
             id,
             secret,
-            self.service.world.roster(),
+            self.service.devices.fleet(),
         )
     }
 
     /// What arrived so far, and what became of it.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.service.ledger.stats()
+        self.service.recorder.stats()
     }
 
     /// The last 100 requests, oldest first.
     #[must_use]
-    pub fn requests(&self) -> Vec<Captured> {
-        self.service.ledger.captured()
+    pub fn requests(&self) -> Vec<CapturedRequest> {
+        self.service.recorder.captured()
     }
 
     /// Whether `client` was, is or will be connected to `instance` at `at`, if nobody interferes
     /// from now on. Of each client the last 256 interferences are remembered.
     #[must_use]
     pub fn truth(&self, instance: &str, client: &str, at: Timestamp) -> bool {
-        self.service.world.online_at(instance, client, at)
+        self.service.devices.online_at(instance, client, at)
     }
 
     /// The faults in force.
@@ -203,7 +203,7 @@ impl Simulator {
 
     /// How to get temporary credentials.
     #[must_use]
-    pub fn identity(&self) -> Identity {
+    pub fn identity(&self) -> IdentityInfo {
         self.service.identity()
     }
 
@@ -227,9 +227,9 @@ impl Simulator {
     /// the tokens.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
-        let Service { keys, issuer, .. } = &*self.service;
+        let ApiService { keys, issuer, .. } = &*self.service;
         let issued = keys.issued().into_iter().map(|issued| issued.key);
-        let of = |key: AccessKey| [Some(key.secret), key.security_token];
+        let of = |key: SimulatedKey| [Some(key.secret), key.security_token];
         let held = std::iter::once(keys.root.clone())
             .chain(issued)
             .flat_map(of)
@@ -243,8 +243,8 @@ impl Simulator {
     /// `false` if there is no such client.
     pub fn set_online(&self, client: &str, online: impl Into<Option<bool>>) -> bool {
         self.service
-            .world
-            .impose(client, online.into(), self.service.clock.now())
+            .devices
+            .override_status(client, online.into(), self.service.clock.now())
     }
 
     /// Waits until the shutdown has ended the last connection, at most a second after it began.

@@ -4,15 +4,15 @@
 //! Facts about devices do not pass through here; they are rendered by `exposition` straight from
 //! the state. Both take names and help texts from the one [`table`].
 
+mod log_throttle;
 mod logging;
 mod metric;
-mod own;
 #[cfg(target_os = "linux")]
 mod process;
-mod repeats;
+mod registry;
 pub mod table;
 
+pub use log_throttle::{LogThrottle, Suppressed};
 pub use logging::{LogFormat, LogLevel, init_logging};
-pub use metric::{Kind, Metric};
-pub use own::{CONFIRMATION_RESULTS, Metrics, REVISION, VERSION};
-pub use repeats::{Count, Repeat, Repeats};
+pub use metric::{Metric, MetricKind};
+pub use registry::{CONFIRMATION_RESULTS, Metrics, REVISION, VERSION};

@@ -10,7 +10,7 @@ use super::exporter::{Exporter, World};
 use super::{Failure, listen};
 use crate::config::Config;
 use crate::discovery;
-use crate::simulator::{Announcement, Options, Simulator};
+use crate::simulator::{Announcement, Simulator, SimulatorOptions};
 use crate::web;
 
 /// The flags of `demo`.
@@ -35,9 +35,9 @@ pub async fn demo(
     shutdown: CancellationToken,
     out: &mut (dyn Write + Send),
 ) -> Result<(), Failure> {
-    let options = Options {
+    let options = SimulatorOptions {
         seed: args.seed,
-        ..Options::default()
+        ..SimulatorOptions::default()
     };
     let simulated = listen(&["127.0.0.1:0".to_owned()]).await?.remove(0);
     let simulator_stop = CancellationToken::new();

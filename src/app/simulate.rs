@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::net;
-use crate::simulator::{Faults, Options, Roster, Simulator, Span};
+use crate::simulator::{DurationSetting, Faults, SimulatedFleet, Simulator, SimulatorOptions};
 
 /// The flags of `simulate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,10 +34,10 @@ pub struct SimulateArgs {
     pub no_quotas: bool,
     /// How long an address is blocked that makes more than 300 calls of an operation in a second.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub block_for: Span,
+    pub block_for: DurationSetting,
     /// How long temporary credentials live, whatever is asked for.
     #[arg(long, value_name = "DURATION")]
-    pub credential_lifetime: Option<Span>,
+    pub credential_lifetime: Option<DurationSetting>,
     /// What goes wrong.
     #[command(flatten)]
     pub faults: Faults,
@@ -52,14 +52,14 @@ pub async fn simulate(
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<()> {
     let listener = net::listen(&args.listen_address).await?;
-    let options = Options {
+    let options = SimulatorOptions {
         seed: args.seed,
-        roster: Roster::made_up(args.instances.get(), args.clients),
+        fleet: SimulatedFleet::generate(args.instances.get(), args.clients),
         quotas: !args.no_quotas,
         block_for: args.block_for.get(),
-        credential_lifetime: args.credential_lifetime.map(Span::get),
+        credential_lifetime: args.credential_lifetime.map(DurationSetting::get),
         faults: args.faults,
-        ..Options::default()
+        ..SimulatorOptions::default()
     };
     let simulator = Simulator::start(options, listener, clock, shutdown)
         .context("cannot start the simulator")?;

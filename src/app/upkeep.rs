@@ -23,7 +23,7 @@ use crate::net::Watch;
 use crate::presence::{Fleet, InstanceState};
 use crate::sweep::plan::Plan;
 use crate::sweep::{Gate, Quotas, Subject, Sweeps};
-use crate::telemetry::{Metrics, Repeat, Repeats};
+use crate::telemetry::{LogThrottle, Metrics};
 use crate::web::{ReloadOutcome, ReloadRequest};
 
 /// How often client files are looked at though nothing told of a change.
@@ -45,7 +45,7 @@ pub(super) struct Upkeep {
     directories: BTreeSet<PathBuf>,
     source_metrics: SourceMetrics,
     /// Failures of sources that were spoken of, by the name of the source and what was said.
-    failures: Repeats<(Arc<str>, String)>,
+    failures: LogThrottle<(Arc<str>, String)>,
     /// The names of the sources that failed last.
     bad: BTreeSet<Arc<str>>,
     /// Warnings that were given since the configuration was loaded.
@@ -85,7 +85,7 @@ impl Upkeep {
             states,
             texts: Texts::default(),
             directories: BTreeSet::new(),
-            failures: Repeats::default(),
+            failures: LogThrottle::default(),
             bad: BTreeSet::new(),
             warned: HashSet::new(),
         };
@@ -356,21 +356,16 @@ impl Upkeep {
         for Failure { name, problems } in failures {
             self.bad.insert(Arc::clone(name));
             let problems = problems.to_string();
-            let again = match self
-                .failures
-                .happened((Arc::clone(name), problems.clone()), Instant::now())
-            {
-                None => continue,
-                Some(Repeat::First) => String::new(),
-                Some(Repeat::Again(count)) => format!(" ({count})"),
-            };
-            tracing::error!(source = %name, "{problems}; what it said before stays in use{again}");
+            let key = (Arc::clone(name), problems.clone());
+            if let Some(suppressed) = self.failures.record(key, Instant::now()) {
+                tracing::error!(source = %name, "{problems}; the previous content stays in use{suppressed}");
+            }
         }
     }
 
     /// Those sources are as they should be, or are no sources any more.
     fn in_order(&mut self, good: impl Fn(&Arc<str>) -> bool) {
-        self.failures.ended(Instant::now(), |(name, _)| good(name));
+        self.failures.clear(Instant::now(), |(name, _)| good(name));
         for source in self.bad.iter().filter(|name| good(name)) {
             tracing::info!(%source, "the source of clients fails no more");
         }

@@ -20,17 +20,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::body::{Body, response};
-use super::call::Call;
 use super::faults::Faults;
 use super::reply;
-use super::service::Service;
+use super::request::ApiRequest;
+use super::service::ApiService;
 
 /// Where it is.
 pub(super) const PREFIX: &str = "/_simulator/";
 
 /// A client, as `GET clients` shows it.
 #[derive(Serialize)]
-struct Client<'a> {
+struct ClientView<'a> {
     #[serde(rename = "client_id")]
     id: &'a str,
     instance_id: &'a str,
@@ -40,31 +40,31 @@ struct Client<'a> {
 /// What `PUT clients` takes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Imposition {
+struct StatusOverride {
     client_id: String,
     online: Option<bool>,
 }
 
 #[derive(Serialize)]
-struct Failure {
+struct ErrorBody {
     error: String,
 }
 
 /// Answers a request for `resource`.
-pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response<Body> {
+pub(super) fn answer(service: &ApiService, resource: &str, call: &ApiRequest) -> Response<Body> {
     let method = call.method();
     match resource {
         "faults" => faults(&service.faults, call),
         "credential-faults" => faults(&service.credential_faults, call),
         "identity" if method == Method::GET => ok(&service.identity()),
-        "stats" if method == Method::GET => ok(&service.ledger.stats()),
+        "stats" if method == Method::GET => ok(&service.recorder.stats()),
         "clients" if method == Method::GET => ok(&clients(service)),
         "clients" if method == Method::PUT => {
-            match serde_json::from_slice::<Imposition>(call.body()) {
-                Ok(Imposition { client_id, online }) => {
+            match serde_json::from_slice::<StatusOverride>(call.body()) {
+                Ok(StatusOverride { client_id, online }) => {
                     if service
-                        .world
-                        .impose(&client_id, online, service.clock.now())
+                        .devices
+                        .override_status(&client_id, online, service.clock.now())
                     {
                         response(204, reply::JSON, "")
                     } else {
@@ -74,7 +74,7 @@ pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response
                 Err(error) => failed(400, error.to_string()),
             }
         }
-        "requests" if method == Method::GET => ok(&service.ledger.captured()),
+        "requests" if method == Method::GET => ok(&service.recorder.captured()),
         "identity" | "stats" | "clients" | "requests" => {
             failed(405, format!("{method} is not for {resource}"))
         }
@@ -82,7 +82,7 @@ pub(super) fn answer(service: &Service, resource: &str, call: &Call) -> Response
     }
 }
 
-fn faults(faults: &ArcSwap<Faults>, call: &Call) -> Response<Body> {
+fn faults(faults: &ArcSwap<Faults>, call: &ApiRequest) -> Response<Body> {
     match call.method() {
         "GET" => ok(&**faults.load()),
         // Read as a map first: a derived `Deserialize` also takes a list.
@@ -99,16 +99,16 @@ fn faults(faults: &ArcSwap<Faults>, call: &Call) -> Response<Body> {
     }
 }
 
-fn clients(service: &Service) -> Vec<Client<'_>> {
-    let (world, now) = (&service.world, service.clock.now());
-    let instances = world.roster().instances().iter();
+fn clients(service: &ApiService) -> Vec<ClientView<'_>> {
+    let (devices, now) = (&service.devices, service.clock.now());
+    let instances = devices.fleet().instances().iter();
     let pairs = instances
         .flat_map(|(instance, clients)| clients.iter().map(move |client| (instance, client)));
     pairs
-        .map(|(instance, client)| Client {
+        .map(|(instance, client)| ClientView {
             id: client.as_str(),
             instance_id: instance.as_str(),
-            online: world.online_at(instance.as_str(), client.as_str(), now),
+            online: devices.online_at(instance.as_str(), client.as_str(), now),
         })
         .collect()
 }
@@ -118,7 +118,7 @@ fn ok(value: &impl Serialize) -> Response<Body> {
 }
 
 fn failed(status: u16, error: String) -> Response<Body> {
-    json(status, &Failure { error })
+    json(status, &ErrorBody { error })
 }
 
 fn json(status: u16, value: &impl Serialize) -> Response<Body> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::roster::Roster;
+use super::fleet::SimulatedFleet;
 use crate::secret::Secret;
 
 /// The region that the stand-in says it is in: a real one, so that nobody warns about it.
@@ -45,9 +45,9 @@ impl Announcement {
         endpoint: &str,
         access_key_id: &str,
         access_key_secret: &Secret,
-        roster: &Roster,
+        fleet: &SimulatedFleet,
     ) -> Self {
-        let clients = roster.instances().iter().map(|(instance, clients)| {
+        let clients = fleet.instances().iter().map(|(instance, clients)| {
             (
                 instance.to_string(),
                 clients.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -58,7 +58,7 @@ impl Announcement {
             region: REGION.to_owned(),
             access_key_id: access_key_id.to_owned(),
             access_key_secret: access_key_secret.expose().to_owned(),
-            instance_ids: roster
+            instance_ids: fleet
                 .instances()
                 .iter()
                 .map(|(instance, _)| instance.to_string())

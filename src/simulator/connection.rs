@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::service::{Reset, Service};
-use super::wire::Wire;
+use super::service::{ApiService, Reset};
+use super::stalling_stream::StallingStream;
 
 /// The vendor's gateway closes a connection that was idle for this long.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(25);
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Serves the connections of `listener` as `tasks` until `shutdown`.
 pub(super) async fn accept(
     listener: TcpListener,
-    service: Arc<Service>,
+    service: Arc<ApiService>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 ) {
@@ -53,12 +53,12 @@ pub(super) async fn accept(
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    service: Arc<Service>,
+    service: Arc<ApiService>,
     shutdown: CancellationToken,
 ) {
     // Worth a few milliseconds at most.
     let _ = stream.set_nodelay(true);
-    let wire = Wire::new(stream, Arc::clone(&service));
+    let stream = StallingStream::new(stream, Arc::clone(&service));
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
         Box::pin(async move { service.answer(peer.ip().to_canonical(), request).await })
@@ -66,7 +66,7 @@ async fn serve(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(KEEP_ALIVE)
-        .serve_connection(TokioIo::new(wire), answer);
+        .serve_connection(TokioIo::new(stream), answer);
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = shutdown.cancelled() => {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use setting::{NotAProbability, Probability, Span};
+pub use setting::{DurationSetting, InvalidProbability, Probability};
 
-use super::dice::Dice;
-use super::refusal::Refusal;
+use super::seeded_random::SeededRandom;
+use super::vendor_error::VendorError;
 
 /// The faults of the stand-in; none by default.
 ///
@@ -19,21 +19,21 @@ use super::refusal::Refusal;
 /// repeated.
 ///
 /// Of the faults that decide a call's outcome (from `internal_error` to `hang`) a call meets one
-/// at most: they share one throw of the dice, in the order in which they stand here, and what
+/// at most: they share one throw of the random, in the order in which they stand here, and what
 /// goes past a sum of 1 never happens.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// Time between a request and its answer.
     #[arg(long = "fault.latency", value_name = "DURATION", default_value_t)]
-    pub latency: Span,
+    pub latency: DurationSetting,
     /// Up to so much more time, differently for each request.
     #[arg(
         long = "fault.latency-jitter",
         value_name = "DURATION",
         default_value_t
     )]
-    pub latency_jitter: Span,
+    pub latency_jitter: DurationSetting,
     /// `InternalError` with HTTP status 500, as older gateways say it.
     #[arg(
         long = "fault.internal-error",
@@ -90,7 +90,7 @@ pub struct Faults {
     pub hang: Probability,
     /// What `x-acs-retry-after` says with a throttling answer.
     #[arg(long = "fault.retry-after", value_name = "DURATION")]
-    pub retry_after: Option<Span>,
+    pub retry_after: Option<DurationSetting>,
     /// How far the server's clock is ahead, in seconds; behind if negative.
     #[arg(
         long = "fault.clock-skew",
@@ -105,7 +105,7 @@ pub struct Faults {
         value_name = "DURATION",
         default_value_t
     )]
-    pub batch_staleness: Span,
+    pub batch_staleness: DurationSetting,
     /// A client of a batch that its answer lacks.
     #[arg(long = "fault.omission", value_name = "PROBABILITY", default_value_t)]
     pub omission: Probability,
@@ -115,7 +115,7 @@ pub struct Faults {
     pub stall: Probability,
     /// How long a stall is.
     #[arg(long = "fault.stall-hold", value_name = "DURATION", default_value_t)]
-    pub stall_hold: Span,
+    pub stall_hold: DurationSetting,
     /// A client ID that is refused with `ParameterCheckFailed`; repeatable.
     #[arg(long = "fault.poison", value_name = "CLIENT_ID")]
     pub poison: Vec<String>,
@@ -123,26 +123,26 @@ pub struct Faults {
 
 /// What happens to one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Decision {
+pub(super) struct FaultDecision {
     /// How long the answer takes.
     pub(super) delay: Duration,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: FaultOutcome,
 }
 
 /// Whether one call is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Answered(Form),
+pub(super) enum FaultOutcome {
+    Answered(AnswerForm),
     Reset,
     Hang,
 }
 
 /// In which form an answer is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum AnswerForm {
     Whole,
     /// A success becomes this; a refusal stays, so that no fault hides the caller's mistake.
-    Refused(Refusal),
+    Refused(VendorError),
     BadGateway,
     Truncated,
     Undecodable,
@@ -150,57 +150,60 @@ pub(super) enum Form {
 
 impl Faults {
     /// What happens to the `request`th call.
-    pub(super) fn decide(&self, seed: u64, request: u64) -> Decision {
-        let dice = Dice::new(seed).ask("request").nth(request);
-        let jitter = self.latency_jitter.get().mul_f64(dice.ask("jitter").unit());
-        Decision {
+    pub(super) fn decide(&self, seed: u64, request: u64) -> FaultDecision {
+        let random = SeededRandom::new(seed).derive("request").nth(request);
+        let jitter = self
+            .latency_jitter
+            .get()
+            .mul_f64(random.derive("jitter").unit());
+        FaultDecision {
             delay: self.latency.get() + jitter,
-            outcome: self.outcome(dice.ask("outcome").unit()),
+            outcome: self.outcome(random.derive("outcome").unit()),
         }
     }
 
-    fn outcome(&self, mut throw: f64) -> Outcome {
+    fn outcome(&self, mut throw: f64) -> FaultOutcome {
         let mut falls_to = |share: Probability| {
             throw -= share.get();
             throw < 0.0
         };
         let form = if falls_to(self.internal_error) {
-            Form::Refused(Refusal::internal_error(500))
+            AnswerForm::Refused(VendorError::internal_error(500))
         } else if falls_to(self.internal_error_417) {
-            Form::Refused(Refusal::internal_error(417))
+            AnswerForm::Refused(VendorError::internal_error(417))
         } else if falls_to(self.throttling) {
-            Form::Refused(Refusal::throttled())
+            AnswerForm::Refused(VendorError::throttled())
         } else if falls_to(self.system_overflow) {
-            Form::Refused(Refusal::system_overflow())
+            AnswerForm::Refused(VendorError::system_overflow())
         } else if falls_to(self.service_unavailable) {
-            Form::Refused(Refusal::service_unavailable())
+            AnswerForm::Refused(VendorError::service_unavailable())
         } else if falls_to(self.bad_gateway) {
-            Form::BadGateway
+            AnswerForm::BadGateway
         } else if falls_to(self.truncated) {
-            Form::Truncated
+            AnswerForm::Truncated
         } else if falls_to(self.undecodable) {
-            Form::Undecodable
+            AnswerForm::Undecodable
         } else if falls_to(self.reset) {
-            return Outcome::Reset;
+            return FaultOutcome::Reset;
         } else if falls_to(self.hang) {
-            return Outcome::Hang;
+            return FaultOutcome::Hang;
         } else {
-            Form::Whole
+            AnswerForm::Whole
         };
-        Outcome::Answered(form)
+        FaultOutcome::Answered(form)
     }
 
     /// Whether the answer to the `request`th call lacks `client`.
     pub(super) fn omits(&self, seed: u64, request: u64, client: &str) -> bool {
-        let dice = Dice::new(seed).ask("omission").nth(request);
-        dice.ask(client).unit() < self.omission.get()
+        let random = SeededRandom::new(seed).derive("omission").nth(request);
+        random.derive(client).unit() < self.omission.get()
     }
 
     /// If connections stall now, when they go on. Both times count from the simulator's start.
     pub(super) fn stalled_until(&self, seed: u64, now: Duration) -> Option<Duration> {
         let hold = self.stall_hold.get().as_millis();
         let span = u64::try_from(now.as_millis().checked_div(hold)?).ok()?;
-        let stalls = Dice::new(seed).ask("stall").nth(span).unit() < self.stall.get();
+        let stalls = SeededRandom::new(seed).derive("stall").nth(span).unit() < self.stall.get();
         stalls.then(|| {
             self.stall_hold
                 .get()
@@ -222,9 +225,9 @@ mod tests {
     #[test]
     fn nothing_goes_wrong_by_default() {
         let faults = Faults::default();
-        let fine = Decision {
+        let fine = FaultDecision {
             delay: Duration::ZERO,
-            outcome: Outcome::Answered(Form::Whole),
+            outcome: FaultOutcome::Answered(AnswerForm::Whole),
         };
         assert!((0..1000).all(|request| faults.decide(7, request) == fine));
         assert!((0..1000).all(|request| !faults.omits(7, request, "GID_test@@@a")));
@@ -247,19 +250,19 @@ mod tests {
             truncated: tenth,
             ..Faults::default()
         };
-        let outcomes: Vec<Outcome> = (0..10_000)
+        let outcomes: Vec<FaultOutcome> = (0..10_000)
             .map(|request| faults.decide(1, request).outcome)
             .collect();
-        let share = |wanted: &Outcome| {
+        let share = |wanted: &FaultOutcome| {
             outcomes.iter().filter(|outcome| *outcome == wanted).count() as f64 / 10_000.0
         };
         for wanted in [
-            Outcome::Answered(Form::Refused(Refusal::internal_error(500))),
-            Outcome::Answered(Form::Refused(Refusal::internal_error(417))),
-            Outcome::Answered(Form::Refused(Refusal::throttled())),
-            Outcome::Answered(Form::Truncated),
-            Outcome::Reset,
-            Outcome::Hang,
+            FaultOutcome::Answered(AnswerForm::Refused(VendorError::internal_error(500))),
+            FaultOutcome::Answered(AnswerForm::Refused(VendorError::internal_error(417))),
+            FaultOutcome::Answered(AnswerForm::Refused(VendorError::throttled())),
+            FaultOutcome::Answered(AnswerForm::Truncated),
+            FaultOutcome::Reset,
+            FaultOutcome::Hang,
         ] {
             assert!(
                 (share(&wanted) - 0.1).abs() < 0.01,
@@ -267,7 +270,7 @@ mod tests {
                 share(&wanted)
             );
         }
-        assert!((share(&Outcome::Answered(Form::Whole)) - 0.4).abs() < 0.015);
+        assert!((share(&FaultOutcome::Answered(AnswerForm::Whole)) - 0.4).abs() < 0.015);
     }
 
     #[test]
@@ -277,12 +280,12 @@ mod tests {
             hang: probability(1.0),
             ..Faults::default()
         };
-        assert!((0..1000).all(|request| faults.decide(1, request).outcome == Outcome::Reset));
+        assert!((0..1000).all(|request| faults.decide(1, request).outcome == FaultOutcome::Reset));
     }
 
     #[test]
     fn jitter_stays_within_its_bounds() {
-        let span = |text: &str| text.parse::<Span>().unwrap();
+        let span = |text: &str| text.parse::<DurationSetting>().unwrap();
         let faults = Faults {
             latency: span("20ms"),
             latency_jitter: span("10ms"),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hyper::header::HeaderName;
 
-use super::call::Call;
-use super::keys::Keys;
-use super::refusal::Refusal;
+use super::keys::KeyStore;
+use super::request::ApiRequest;
+use super::vendor_error::VendorError;
 use crate::aliyun::sign::{self, CanonicalQuery, v2, v3};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -35,16 +35,20 @@ pub(super) struct Verified {
     pub(super) nonce_until: Timestamp,
 }
 
-impl Keys {
+impl KeyStore {
     /// Checks everything about `call` but what needs memory.
-    pub(super) fn verify(&self, call: &Call, now: Timestamp) -> Result<Verified, Refusal> {
+    pub(super) fn verify(
+        &self,
+        call: &ApiRequest,
+        now: Timestamp,
+    ) -> Result<Verified, VendorError> {
         let authorization = call.header("authorization");
         if let Some(header) = authorization
             .as_deref()
             .filter(|header| header.starts_with(v3::ALGORITHM))
         {
             let authorization = v3::AuthorizationHeader::parse(header)
-                .ok_or_else(|| Refusal::invalid("Authorization"))?;
+                .ok_or_else(|| VendorError::invalid("Authorization"))?;
             let claims = v3_claims(call, authorization)?;
             self.check(&claims, now, |secret| {
                 let string_to_sign = v3_string_to_sign(call, authorization.signed_headers);
@@ -52,7 +56,7 @@ impl Keys {
                 if right {
                     Ok(())
                 } else {
-                    Err(Refusal::signature(string_to_sign.as_str()))
+                    Err(VendorError::signature(string_to_sign.as_str()))
                 }
             })
         } else {
@@ -68,7 +72,7 @@ impl Keys {
                 if right {
                     Ok(())
                 } else {
-                    Err(Refusal::signature(string_to_sign.as_str()))
+                    Err(VendorError::signature(string_to_sign.as_str()))
                 }
             })
         }
@@ -78,11 +82,12 @@ impl Keys {
         &self,
         claims: &Claims<'_>,
         now: Timestamp,
-        signature: impl FnOnce(&Secret) -> Result<(), Refusal>,
-    ) -> Result<Verified, Refusal> {
-        let stamped = sign::parse_date(&claims.timestamp).ok_or_else(Refusal::timestamp_format)?;
+        signature: impl FnOnce(&Secret) -> Result<(), VendorError>,
+    ) -> Result<Verified, VendorError> {
+        let stamped =
+            sign::parse_date(&claims.timestamp).ok_or_else(VendorError::timestamp_format)?;
         if stamped.since(now).max(now.since(stamped)) > TOLERANCE {
-            return Err(Refusal::timestamp_expired());
+            return Err(VendorError::timestamp_expired());
         }
         let token = claims.security_token.as_deref().map(Secret::new);
         let key = self.admit(claims.access_key_id, token, now)?;
@@ -96,12 +101,12 @@ impl Keys {
 }
 
 fn v3_claims<'a>(
-    call: &'a Call,
+    call: &'a ApiRequest,
     authorization: v3::AuthorizationHeader<'a>,
-) -> Result<Claims<'a>, Refusal> {
+) -> Result<Claims<'a>, VendorError> {
     let header = |name: &str, stands_for: &str| {
         call.header(name)
-            .ok_or_else(|| Refusal::missing(stands_for))
+            .ok_or_else(|| VendorError::missing(stands_for))
     };
     header("x-acs-content-sha256", "ContentSha256")?;
     Ok(Claims {
@@ -116,7 +121,7 @@ fn v3_claims<'a>(
 
 /// The text that a V3 request has to be signed by. Host and vendor headers are covered whether or
 /// not the caller listed them, so that leaving one out is a wrong signature.
-fn v3_string_to_sign(call: &Call, listed: &str) -> v3::StringToSign {
+fn v3_string_to_sign(call: &ApiRequest, listed: &str) -> v3::StringToSign {
     let mut names: Vec<&str> = call.headers().keys().map(HeaderName::as_str).collect();
     names.retain(|name| {
         *name == "host"
@@ -138,14 +143,14 @@ fn v3_string_to_sign(call: &Call, listed: &str) -> v3::StringToSign {
     v3::CanonicalRequest::new(call.method(), &query, &headers, body_hash.as_str()).string_to_sign()
 }
 
-fn v2_claims(call: &Call) -> Result<Claims<'_>, Refusal> {
-    let param = |name: &str| call.param(name).ok_or_else(|| Refusal::missing(name));
+fn v2_claims(call: &ApiRequest) -> Result<Claims<'_>, VendorError> {
+    let param = |name: &str| call.param(name).ok_or_else(|| VendorError::missing(name));
     for (name, value) in [
         ("SignatureMethod", v2::METHOD),
         ("SignatureVersion", v2::VERSION),
     ] {
         if param(name)? != value {
-            return Err(Refusal::invalid(name));
+            return Err(VendorError::invalid(name));
         }
     }
     Ok(Claims {

@@ -14,12 +14,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::dice::Dice;
-use super::keys::{Issued, Keys};
-use super::ledger::Ledger;
-use super::refusal::Refusal;
+use super::keys::{IssuedKey, KeyStore};
 use super::reply::{self, Origin};
+use super::request::ApiRequest;
+use super::seeded_random::SeededRandom;
+use super::stats::Recorder;
+use super::vendor_error::VendorError;
 use crate::aliyun::sign::format_date;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -49,7 +49,7 @@ pub enum MetadataTokens {
 
 /// What one has to know to get temporary credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Identity {
+pub struct IdentityInfo {
     /// The roles that may be assumed.
     pub role_arns: Vec<String>,
     /// The identity provider that they trust.
@@ -62,7 +62,7 @@ pub struct Identity {
 
 /// The settings of the services.
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(super) struct CredentialIssuer {
     pub(super) seed: u64,
     pub(super) tokens: MetadataTokens,
     /// How long credentials live, whatever is asked for.
@@ -71,7 +71,7 @@ pub(super) struct Issuer {
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum CredentialEndpoint {
     Sts,
     MetadataToken,
     Metadata,
@@ -79,13 +79,13 @@ pub(super) enum Asked {
 }
 
 /// An answer: HTTP status, media type, text.
-pub(super) type Answer = (u16, &'static str, String);
+pub(super) type CredentialAnswer = (u16, &'static str, String);
 
 const TEXT: &str = "text/plain";
 
-impl Asked {
+impl CredentialEndpoint {
     /// Who `call` is for, if it is for one of these.
-    pub(super) fn of(call: &Call) -> Option<Self> {
+    pub(super) fn of(call: &ApiRequest) -> Option<Self> {
         match call.path() {
             URI => Some(Self::Uri),
             TOKEN => Some(Self::MetadataToken),
@@ -97,18 +97,18 @@ impl Asked {
 }
 
 /// How one is known to the services at a time.
-pub(super) struct At<'a> {
-    pub(super) keys: &'a Keys,
-    pub(super) ledger: &'a Ledger,
+pub(super) struct IssueContext<'a> {
+    pub(super) keys: &'a KeyStore,
+    pub(super) recorder: &'a Recorder,
     pub(super) now: Timestamp,
     pub(super) origin: Origin<'a>,
     /// How often the token of the identity provider was rotated.
     pub(super) rotated: u64,
 }
 
-impl Issuer {
-    pub(super) fn identity(&self, endpoint: &str, rotated: u64) -> Identity {
-        Identity {
+impl CredentialIssuer {
+    pub(super) fn identity(&self, endpoint: &str, rotated: u64) -> IdentityInfo {
+        IdentityInfo {
             role_arns: ROLE_NAMES
                 .map(|name| format!("acs:ram::{ACCOUNT}:role/{name}"))
                 .into(),
@@ -121,7 +121,10 @@ impl Issuer {
     fn oidc_token(&self, rotated: u64) -> String {
         format!(
             "oidc.token.{:016x}",
-            Dice::new(self.seed).ask("OIDC token").nth(rotated).bits()
+            SeededRandom::new(self.seed)
+                .derive("OIDC token")
+                .nth(rotated)
+                .bits()
         )
     }
 
@@ -129,20 +132,25 @@ impl Issuer {
     pub(super) fn metadata_token(&self) -> String {
         format!(
             "metadata-token-{:016x}",
-            Dice::new(self.seed).ask("metadata token").bits()
+            SeededRandom::new(self.seed).derive("metadata token").bits()
         )
     }
 
     /// What the one who is asked says, if nothing goes wrong.
-    pub(super) fn answer(&self, asked: Asked, call: &Call, at: &At<'_>) -> Answer {
+    pub(super) fn answer(
+        &self,
+        asked: CredentialEndpoint,
+        call: &ApiRequest,
+        at: &IssueContext<'_>,
+    ) -> CredentialAnswer {
         match asked {
-            Asked::Sts => match self.assume(call, at) {
+            CredentialEndpoint::Sts => match self.assume(call, at) {
                 Ok(value) => (200, reply::JSON, value.to_string()),
                 Err(refusal) => refused(refusal, &at.origin),
             },
-            Asked::MetadataToken => self.token(call),
-            Asked::Metadata => self.metadata(call, at),
-            Asked::Uri => (
+            CredentialEndpoint::MetadataToken => self.token(call),
+            CredentialEndpoint::Metadata => self.metadata(call, at),
+            CredentialEndpoint::Uri => (
                 200,
                 reply::JSON,
                 self.credentials(ROLE_NAMES[0], Duration::from_secs(3600), at, true),
@@ -150,36 +158,36 @@ impl Issuer {
         }
     }
 
-    fn assume(&self, call: &Call, at: &At<'_>) -> Result<Value, Refusal> {
+    fn assume(&self, call: &ApiRequest, at: &IssueContext<'_>) -> Result<Value, VendorError> {
         let with_oidc = call.action().as_deref() == Some("AssumeRoleWithOIDC");
         if with_oidc {
             if call.param("Version") != Some(STS_VERSION) {
-                return Err(Refusal::no_such_api());
+                return Err(VendorError::no_such_api());
             }
-            let there = |name| call.param(name).ok_or_else(|| Refusal::missing(name));
+            let there = |name| call.param(name).ok_or_else(|| VendorError::missing(name));
             let identity = self.identity("", at.rotated);
             if there("OIDCProviderArn")? != identity.oidc_provider_arn
                 || there("OIDCToken")? != identity.oidc_token
             {
-                return Err(Refusal::oidc_token());
+                return Err(VendorError::oidc_token());
             }
         } else {
             let verified = at.keys.verify(call, at.now)?;
             if verified.version != STS_VERSION {
-                return Err(Refusal::no_such_api());
+                return Err(VendorError::no_such_api());
             }
-            at.ledger
+            at.recorder
                 .use_nonce(&verified.nonce, at.now, verified.nonce_until)?;
         }
         let role = role(call)?;
         let session = call
             .param("RoleSessionName")
-            .ok_or_else(|| Refusal::missing("RoleSessionName"))?;
+            .ok_or_else(|| VendorError::missing("RoleSessionName"))?;
         let seconds = call
             .param("DurationSeconds")
             .map_or(Some(3600), |text| text.parse::<u64>().ok());
         let Some(seconds @ 900..=43_200) = seconds else {
-            return Err(Refusal::invalid("DurationSeconds"));
+            return Err(VendorError::invalid("DurationSeconds"));
         };
         let credentials: Value =
             serde_json::from_str(&self.credentials(role, Duration::from_secs(seconds), at, false))
@@ -194,7 +202,7 @@ impl Issuer {
         }))
     }
 
-    fn token(&self, call: &Call) -> Answer {
+    fn token(&self, call: &ApiRequest) -> CredentialAnswer {
         if self.tokens == MetadataTokens::Unknown || call.method() != "PUT" {
             return (404, TEXT, String::new());
         }
@@ -207,7 +215,7 @@ impl Issuer {
         }
     }
 
-    fn metadata(&self, call: &Call, at: &At<'_>) -> Answer {
+    fn metadata(&self, call: &ApiRequest, at: &IssueContext<'_>) -> CredentialAnswer {
         let admitted = match call.header("x-aliyun-ecs-metadata-token") {
             Some(token) => *token == self.metadata_token(),
             None => self.tokens != MetadataTokens::Required,
@@ -226,8 +234,14 @@ impl Issuer {
     }
 
     /// New credentials as JSON, with or without the `Code` that says that they are some.
-    fn credentials(&self, role: &str, lifetime: Duration, at: &At<'_>, code: bool) -> String {
-        let Issued { key, expires } =
+    fn credentials(
+        &self,
+        role: &str,
+        lifetime: Duration,
+        at: &IssueContext<'_>,
+        code: bool,
+    ) -> String {
+        let IssuedKey { key, expires } =
             at.keys
                 .issue(role, at.now, self.lifetime.unwrap_or(lifetime));
         let mut value = json!({
@@ -245,25 +259,25 @@ impl Issuer {
 }
 
 /// The role that is asked for, if the account has it.
-fn role(call: &Call) -> Result<&'static str, Refusal> {
+fn role(call: &ApiRequest) -> Result<&'static str, VendorError> {
     let arn = call
         .param("RoleArn")
-        .ok_or_else(|| Refusal::missing("RoleArn"))?;
+        .ok_or_else(|| VendorError::missing("RoleArn"))?;
     let ours = arn
         .strip_prefix("acs:ram::")
         .and_then(|rest| rest.split_once(":role/"));
-    let (account, name) = ours.ok_or_else(|| Refusal::invalid("RoleArn"))?;
+    let (account, name) = ours.ok_or_else(|| VendorError::invalid("RoleArn"))?;
     if account != ACCOUNT {
-        return Err(Refusal::role_denied());
+        return Err(VendorError::role_denied());
     }
     ROLE_NAMES
         .into_iter()
         .find(|known| *known == name)
-        .ok_or_else(Refusal::no_such_role)
+        .ok_or_else(VendorError::no_such_role)
 }
 
 /// An error of the security token service.
-pub(super) fn refused(refusal: Refusal, origin: &Origin<'_>) -> Answer {
+pub(super) fn refused(refusal: VendorError, origin: &Origin<'_>) -> CredentialAnswer {
     let status = refusal.status;
     (status, reply::JSON, reply::json(&Err(refusal), origin))
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::dice::Dice;
-use super::refusal::Refusal;
+use super::seeded_random::SeededRandom;
+use super::vendor_error::VendorError;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
@@ -14,7 +14,7 @@ const ISSUED: usize = 1000;
 
 /// An access key, and what every request has to carry beside it, if there is such a thing.
 #[derive(Clone, Debug)]
-pub(super) struct AccessKey {
+pub(super) struct SimulatedKey {
     pub(super) id: String,
     pub(super) secret: Secret,
     pub(super) security_token: Option<Secret>,
@@ -22,28 +22,28 @@ pub(super) struct AccessKey {
 
 /// A temporary one.
 #[derive(Clone, Debug)]
-pub(super) struct Issued {
-    pub(super) key: AccessKey,
+pub(super) struct IssuedKey {
+    pub(super) key: SimulatedKey,
     pub(super) expires: Timestamp,
 }
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct KeyStore {
     seed: u64,
-    pub(super) root: AccessKey,
-    issued: Mutex<BTreeMap<u64, Issued>>,
+    pub(super) root: SimulatedKey,
+    issued: Mutex<BTreeMap<u64, IssuedKey>>,
 }
 
-impl Keys {
+impl KeyStore {
     /// The keys that belong to `seed`.
     pub(super) fn new(seed: u64, security_token: Option<Secret>) -> Self {
-        let dice = Dice::new(seed).ask("access key");
-        let root = AccessKey {
-            id: format!("simulator-key-{:08x}", dice.ask("ID").bits() >> 32),
+        let random = SeededRandom::new(seed).derive("access key");
+        let root = SimulatedKey {
+            id: format!("simulator-key-{:08x}", random.derive("ID").bits() >> 32),
             secret: Secret::new(format!(
                 "simulator-secret-{:08x}",
-                dice.ask("secret").bits() >> 32
+                random.derive("secret").bits() >> 32
             )),
             security_token,
         };
@@ -55,19 +55,24 @@ impl Keys {
     }
 
     /// A new key for `role`.
-    pub(super) fn issue(&self, role: &str, now: Timestamp, lifetime: Duration) -> Issued {
+    pub(super) fn issue(&self, role: &str, now: Timestamp, lifetime: Duration) -> IssuedKey {
         let mut issued = self.lock();
         let number = issued.last_key_value().map_or(1, |(last, _)| last + 1);
-        let dice = Dice::new(self.seed).ask("issued key").nth(number);
-        let key = AccessKey {
+        let random = SeededRandom::new(self.seed)
+            .derive("issued key")
+            .nth(number);
+        let key = SimulatedKey {
             id: format!("STS.{role}.{number}"),
-            secret: Secret::new(format!("issued-secret-{:016x}", dice.ask("secret").bits())),
+            secret: Secret::new(format!(
+                "issued-secret-{:016x}",
+                random.derive("secret").bits()
+            )),
             security_token: Some(Secret::new(format!(
                 "issued-token-{:016x}",
-                dice.ask("token").bits()
+                random.derive("token").bits()
             ))),
         };
-        let new = Issued {
+        let new = IssuedKey {
             key,
             expires: now + lifetime,
         };
@@ -86,7 +91,7 @@ impl Keys {
     }
 
     /// All that were issued, for the one who looks for their traces.
-    pub(super) fn issued(&self) -> Vec<Issued> {
+    pub(super) fn issued(&self) -> Vec<IssuedKey> {
         self.lock().values().cloned().collect()
     }
 
@@ -96,26 +101,26 @@ impl Keys {
         id: &str,
         token: Option<Secret>,
         now: Timestamp,
-    ) -> Result<AccessKey, Refusal> {
+    ) -> Result<SimulatedKey, VendorError> {
         let issued = self
             .lock()
             .values()
             .find(|issued| issued.key.id == id)
             .cloned();
         let (key, expires) = match issued {
-            Some(Issued { key, expires }) => (key, Some(expires)),
+            Some(IssuedKey { key, expires }) => (key, Some(expires)),
             None if self.root.id == id => (self.root.clone(), None),
-            None => return Err(Refusal::no_such_key()),
+            None => return Err(VendorError::no_such_key()),
         };
         match (&key.security_token, token) {
-            (Some(_), None) => Err(Refusal::missing("SecurityToken")),
-            (expected, claimed) if *expected != claimed => Err(Refusal::security_token()),
-            _ if expires.is_some_and(|expires| now >= expires) => Err(Refusal::expired_token()),
+            (Some(_), None) => Err(VendorError::missing("SecurityToken")),
+            (expected, claimed) if *expected != claimed => Err(VendorError::security_token()),
+            _ if expires.is_some_and(|expires| now >= expires) => Err(VendorError::expired_token()),
             _ => Ok(key),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Issued>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, IssuedKey>> {
         self.issued
             .lock()
             .expect("nobody panics while holding this lock")

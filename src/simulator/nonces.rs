@@ -12,15 +12,15 @@ type Mark = [u8; 16];
 /// The nonces that would be refused a second time.
 ///
 /// A nonce is remembered for as long as its request's timestamp could be accepted, and no more
-/// than [`Nonces::CAPACITY`] are: past that, the oldest are forgotten first.
+/// than [`UsedNonces::CAPACITY`] are: past that, the oldest are forgotten first.
 #[derive(Debug, Default)]
-pub(super) struct Nonces {
+pub(super) struct UsedNonces {
     seen: HashSet<Mark>,
     /// The same, in the order of their arrival, with the time after which they do not matter.
     order: VecDeque<(Timestamp, Mark)>,
 }
 
-impl Nonces {
+impl UsedNonces {
     /// More than both operations' quotas bring in the half hour for which a nonce matters at most.
     const CAPACITY: usize = 1_200_000;
 
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_nonce_is_remembered_until_its_timestamp_expires() {
         let at = Timestamp::from_millis;
-        let mut nonces = Nonces::default();
+        let mut nonces = UsedNonces::default();
         assert!(nonces.insert("a", at(0), at(10)));
         assert!(!nonces.insert("a", at(10), at(20)));
         assert!(nonces.insert("b", at(10), at(20)));

@@ -1,11 +1,11 @@
-//! The operations that are answered: their names and their parameters, as the vendor's pages of
+//! The operations that are answered: their names and their parameters, as the vendor's records of
 //! the same names have them.
 
 use serde::Serialize;
 
-use super::call::Call;
 use super::faults::Faults;
-use super::refusal::Refusal;
+use super::request::ApiRequest;
+use super::vendor_error::VendorError;
 use crate::presence::Operation;
 
 /// The version of the product's API that has them.
@@ -47,7 +47,7 @@ const MAX_BATCH: usize = 10;
 const MAX_CLIENT_ID: usize = 64;
 
 /// The clients that a batch asks for: the parameters `ClientIdList.1` and so on.
-pub(super) fn client_list(call: &Call) -> Result<Vec<&str>, Refusal> {
+pub(super) fn client_list(call: &ApiRequest) -> Result<Vec<&str>, VendorError> {
     let numbered = |name: &str| {
         name.strip_prefix("ClientIdList.")
             .is_some_and(|number| number.parse::<u32>().is_ok())
@@ -58,9 +58,9 @@ pub(super) fn client_list(call: &Call) -> Result<Vec<&str>, Refusal> {
         .map(|(_, client)| client)
         .collect();
     match clients.len() {
-        0 => Err(Refusal::missing("ClientIdList")),
+        0 => Err(VendorError::missing("ClientIdList")),
         1..=MAX_BATCH => Ok(clients),
-        _ => Err(Refusal::parameter_check(
+        _ => Err(VendorError::parameter_check(
             "A batch has at most 10 client IDs.",
         )),
     }
@@ -68,12 +68,12 @@ pub(super) fn client_list(call: &Call) -> Result<Vec<&str>, Refusal> {
 
 /// Refuses what cannot be a client ID, and what `faults` poisoned. IDs of other forms than the
 /// documented one pass: the vendor's own examples have them.
-pub(super) fn check_client(client: &str, faults: &Faults) -> Result<(), Refusal> {
+pub(super) fn check_client(client: &str, faults: &Faults) -> Result<(), VendorError> {
     let possible = (1..=MAX_CLIENT_ID).contains(&client.chars().count())
         && !client.chars().any(|c| c.is_whitespace() || c.is_control());
     if possible && !faults.poison.iter().any(|poison| poison == client) {
         Ok(())
     } else {
-        Err(Refusal::parameter_check("The client ID is not valid."))
+        Err(VendorError::parameter_check("The client ID is not valid."))
     }
 }

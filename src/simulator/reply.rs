@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::refusal::Refusal;
+use super::vendor_error::VendorError;
 
 /// A successful answer.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum ApiAnswer {
     /// Of `QuerySessionByClientId`.
     Single(bool),
     /// Of `BatchQuerySessionByClientIds`.
@@ -35,12 +35,12 @@ pub(super) const HTML: &str = "text/html";
 pub(super) const UNDECODABLE: &str = r#"{"OnlineStatus": maybe"#;
 
 /// The body of an answer in JSON.
-pub(super) fn json(answer: &Result<Reply, Refusal>, origin: &Origin<'_>) -> String {
+pub(super) fn json(answer: &Result<ApiAnswer, VendorError>, origin: &Origin<'_>) -> String {
     let value = match answer {
-        Ok(Reply::Single(online)) => {
+        Ok(ApiAnswer::Single(online)) => {
             json!({"OnlineStatus": online, "RequestId": origin.request_id})
         }
-        Ok(Reply::Batch(clients)) => {
+        Ok(ApiAnswer::Batch(clients)) => {
             let entry = |(client, online): &(String, bool)| json!({"ClientId": client, "OnlineStatus": online});
             let entries: Vec<Value> = clients.iter().map(entry).collect();
             json!({"RequestId": origin.request_id, "OnlineStatusList": entries})
@@ -57,14 +57,18 @@ pub(super) fn json(answer: &Result<Reply, Refusal>, origin: &Origin<'_>) -> Stri
 }
 
 /// The body of an answer to `action` in XML.
-pub(super) fn xml(answer: &Result<Reply, Refusal>, action: &str, origin: &Origin<'_>) -> String {
+pub(super) fn xml(
+    answer: &Result<ApiAnswer, VendorError>,
+    action: &str,
+    origin: &Origin<'_>,
+) -> String {
     let mut content = element("RequestId", origin.request_id);
     let root = match answer {
-        Ok(Reply::Single(online)) => {
+        Ok(ApiAnswer::Single(online)) => {
             content += &element("OnlineStatus", &online.to_string());
             format!("{action}Response")
         }
-        Ok(Reply::Batch(clients)) => {
+        Ok(ApiAnswer::Batch(clients)) => {
             content += "<OnlineStatusList>";
             for (client, online) in clients {
                 let fields =
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn answers_have_the_vendors_shapes() {
-        let batch = Ok(Reply::Batch(vec![
+        let batch = Ok(ApiAnswer::Batch(vec![
             ("a<&>".to_owned(), true),
             ("b".to_owned(), false),
         ]));
@@ -118,7 +122,7 @@ mod tests {
             xml(&batch, "Batch", &ORIGIN)
                 .contains("<ClientId>a&lt;&amp;&gt;</ClientId><OnlineStatus>true<")
         );
-        let refusal = Err(Refusal::no_such_api());
+        let refusal = Err(VendorError::no_such_api());
         let body: Value = serde_json::from_str(&json(&refusal, &ORIGIN)).unwrap();
         assert_eq!(
             (&body["Code"], &body["HostId"]),

@@ -1,6 +1,6 @@
 //! The life of the devices, as a pure function of the seed, the client and the time.
 
-use super::dice::Dice;
+use super::seeded_random::SeededRandom;
 use crate::clock::Timestamp;
 use crate::presence::ClientId;
 
@@ -10,8 +10,8 @@ const HOUR: u64 = 60 * MINUTE;
 
 /// Who is online when, if nobody interferes.
 #[derive(Debug)]
-pub(super) struct Script {
-    dice: Dice,
+pub(super) struct DeviceScript {
+    random: SeededRandom,
     /// The group whose devices share one uplink, and drop together when it fails.
     shared_uplink: Option<Box<str>>,
 }
@@ -26,52 +26,52 @@ enum Habit {
     Steady,
 }
 
-impl Script {
+impl DeviceScript {
     /// A script for devices of `groups`, one of which drops together now and then.
     pub(super) fn new(seed: u64, groups: &[&str]) -> Self {
-        let dice = Dice::new(seed).ask("script");
+        let random = SeededRandom::new(seed).derive("script");
         let index = (groups.len() as u64)
             .checked_sub(1)
-            .map(|last| dice.ask("uplink").within(0..last + 1));
+            .map(|last| random.derive("uplink").within(0..last + 1));
         let shared_uplink = index
             .and_then(|index| groups.get(usize::try_from(index).ok()?))
             .map(|group| (*group).into());
         Self {
-            dice,
+            random,
             shared_uplink,
         }
     }
 
     /// Whether `client` is online at `at`.
     pub(super) fn online_at(&self, client: &str, at: Timestamp) -> bool {
-        let dice = self.dice.ask(client);
+        let random = self.random.derive(client);
         let now = at.as_millis();
         if self.shared_uplink.as_deref() == Some(ClientId::group_of(client))
-            && self.uplink_is_down(dice, now)
+            && self.uplink_is_down(random, now)
         {
             return false;
         }
-        match habit(dice) {
+        match habit(random) {
             Habit::Spare => false,
-            Habit::Flapping => flap(dice, now),
-            Habit::Steady => !outage(dice, now),
+            Habit::Flapping => flap(random, now),
+            Habit::Steady => !outage(random, now),
         }
     }
 
     /// Once in six minutes the uplink is gone for 40 to 80 seconds; all devices drop at once, and
     /// each needs up to 15 seconds to come back.
-    fn uplink_is_down(&self, device: Dice, now: u64) -> bool {
+    fn uplink_is_down(&self, device: SeededRandom, now: u64) -> bool {
         const CYCLE: u64 = 6 * MINUTE;
-        let dice = self.dice.ask("uplink").nth(now / CYCLE);
-        let start = dice.ask("start").within(MINUTE..4 * MINUTE);
-        let length = dice.ask("length").within(40 * SECOND..80 * SECOND);
+        let random = self.random.derive("uplink").nth(now / CYCLE);
+        let start = random.derive("start").within(MINUTE..4 * MINUTE);
+        let length = random.derive("length").within(40 * SECOND..80 * SECOND);
         let back = device.nth(now / CYCLE).within(0..15 * SECOND);
         (start..start + length + back).contains(&(now % CYCLE))
     }
 }
 
-fn habit(device: Dice) -> Habit {
-    let share = device.ask("habit").unit();
+fn habit(device: SeededRandom) -> Habit {
+    let share = device.derive("habit").unit();
     if share < 0.04 {
         Habit::Spare
     } else if share < 0.2 {
@@ -82,19 +82,19 @@ fn habit(device: Dice) -> Habit {
 }
 
 /// Periods of 1 to 10 minutes, of which 60 % to 95 % are online.
-fn flap(device: Dice, now: u64) -> bool {
-    let period = device.ask("period").within(MINUTE..10 * MINUTE);
-    let online = period * device.ask("online").within(60..95) / 100;
-    let phase = device.ask("phase").within(0..period);
+fn flap(device: SeededRandom, now: u64) -> bool {
+    let period = device.derive("period").within(MINUTE..10 * MINUTE);
+    let online = period * device.derive("online").within(60..95) / 100;
+    let phase = device.derive("phase").within(0..period);
     (now + phase) % period < online
 }
 
 /// In a tenth of the hours, one outage of 1 to 5 minutes.
-fn outage(device: Dice, now: u64) -> bool {
-    let dice = device.ask("outage").nth(now / HOUR);
-    let start = dice.ask("start").within(0..55 * MINUTE);
-    let length = dice.ask("length").within(MINUTE..5 * MINUTE);
-    dice.unit() < 0.1 && (start..start + length).contains(&(now % HOUR))
+fn outage(device: SeededRandom, now: u64) -> bool {
+    let random = device.derive("outage").nth(now / HOUR);
+    let start = random.derive("start").within(0..55 * MINUTE);
+    let length = random.derive("length").within(MINUTE..5 * MINUTE);
+    random.unit() < 0.1 && (start..start + length).contains(&(now % HOUR))
 }
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
     }
 
     /// Which clients are online, every four seconds of an hour.
-    fn hour(script: &Script) -> Vec<Vec<bool>> {
+    fn hour(script: &DeviceScript) -> Vec<Vec<bool>> {
         let start = 1_700_000_000_000;
         (0..900)
             .map(|step| Timestamp::from_millis(start + step * 4 * SECOND))
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn most_devices_are_online_most_of_the_time_and_some_change() {
         for seed in [1, 2, 3] {
-            let hour = hour(&Script::new(seed, &GROUPS));
+            let hour = hour(&DeviceScript::new(seed, &GROUPS));
             let online =
                 hour.iter().flatten().filter(|online| **online).count() as f64 / (900.0 * 300.0);
             assert!((0.75..0.98).contains(&online), "{online}");
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn one_group_drops_together_and_the_others_do_not() {
-        let hour = hour(&Script::new(1, &GROUPS));
+        let hour = hour(&DeviceScript::new(1, &GROUPS));
         let dark = |group: usize| {
             hour.iter()
                 .filter(|online| {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_script_without_groups_is_one_all_the_same() {
-        let script = Script::new(1, &[]);
+        let script = DeviceScript::new(1, &[]);
         assert!(
             clients()
                 .iter()

@@ -13,18 +13,18 @@ use hyper::{Request, Response};
 use tokio::time::{Instant, sleep};
 
 use super::body::{Body, response, truncated};
-use super::call::Call;
-use super::dice::Dice;
-use super::faults::{Faults, Form, Outcome};
-use super::issuer::{self, Asked, Identity, Issuer};
-use super::keys::Keys;
-use super::ledger::Ledger;
+use super::devices::Devices;
+use super::faults::{AnswerForm, FaultOutcome, Faults};
+use super::issuer::{self, CredentialEndpoint, CredentialIssuer, IdentityInfo};
+use super::keys::KeyStore;
 use super::operation;
-use super::refusal::Refusal;
-use super::reply::{self, Origin, Reply};
+use super::reply::{self, ApiAnswer, Origin};
+use super::request::ApiRequest;
+use super::seeded_random::SeededRandom;
+use super::stalling_stream::Stalls;
+use super::stats::Recorder;
 use super::traffic::Arrival;
-use super::wire::Stalls;
-use super::world::World;
+use super::vendor_error::VendorError;
 use super::{admin, connection};
 use crate::clock::{Clock, Timestamp};
 use crate::presence::Operation;
@@ -38,23 +38,23 @@ pub(super) struct Reset;
 const MAX_BODY: usize = 1 << 20;
 
 /// The stand-in, without its socket.
-pub(super) struct Service {
+pub(super) struct ApiService {
     pub(super) seed: u64,
     pub(super) clock: Clock,
     /// The URL of the API.
     pub(super) endpoint: String,
-    pub(super) keys: Keys,
-    pub(super) issuer: Issuer,
+    pub(super) keys: KeyStore,
+    pub(super) issuer: CredentialIssuer,
     /// How often the token of the identity provider was rotated.
     pub(super) rotated: AtomicU64,
-    pub(super) world: World,
+    pub(super) devices: Devices,
     pub(super) faults: ArcSwap<Faults>,
     /// What goes wrong with the services that give credentials.
     pub(super) credential_faults: ArcSwap<Faults>,
-    pub(super) ledger: Ledger,
+    pub(super) recorder: Recorder,
 }
 
-impl Service {
+impl ApiService {
     /// Answers one request from `address`, or says that its connection is to be reset.
     pub(super) async fn answer(
         &self,
@@ -67,31 +67,35 @@ impl Service {
             .await
             .map_err(|_| Reset)?
             .to_bytes();
-        let call = Call::new(head, body);
+        let call = ApiRequest::new(head, body);
         match call.path().strip_prefix(admin::PREFIX) {
             Some(resource) => Ok(admin::answer(self, resource, &call)),
-            None => match Asked::of(&call) {
+            None => match CredentialEndpoint::of(&call) {
                 Some(asked) => self.issue(asked, &call).await,
                 None => self.answer_call(address, &call).await,
             },
         }
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> IdentityInfo {
         self.issuer
             .identity(&self.endpoint, self.rotated.load(Ordering::Relaxed))
     }
 
     /// Answers one request for credentials. Neither quotas nor their block are for these services.
-    async fn issue(&self, asked: Asked, call: &Call) -> Result<Response<Body>, Reset> {
-        let number = self.ledger.capture(call);
+    async fn issue(
+        &self,
+        asked: CredentialEndpoint,
+        call: &ApiRequest,
+    ) -> Result<Response<Body>, Reset> {
+        let number = self.recorder.capture(call);
         let faults = self.credential_faults.load_full();
         let decision = faults.decide(self.seed, number);
         sleep(decision.delay).await;
         let form = match decision.outcome {
-            Outcome::Answered(form) => form,
-            Outcome::Reset => return Err(Reset),
-            Outcome::Hang => std::future::pending().await,
+            FaultOutcome::Answered(form) => form,
+            FaultOutcome::Reset => return Err(Reset),
+            FaultOutcome::Hang => std::future::pending().await,
         };
         let server_time = skewed(self.clock.now(), faults.clock_skew);
         let request_id = self.request_id(number);
@@ -101,23 +105,23 @@ impl Service {
             host: &host,
         };
         let rotated = self.rotated.load(Ordering::Relaxed);
-        let at = issuer::At {
+        let at = issuer::IssueContext {
             keys: &self.keys,
-            ledger: &self.ledger,
+            recorder: &self.recorder,
             now: server_time,
             origin,
             rotated,
         };
         let mut answer = self.issuer.answer(asked, call, &at);
-        if let (200, Form::Refused(refusal)) = (answer.0, &form) {
+        if let (200, AnswerForm::Refused(refusal)) = (answer.0, &form) {
             answer = issuer::refused(refusal.clone(), &at.origin);
         }
         let (status, kind, text) = answer;
         let mut response = match form {
-            Form::Whole | Form::Refused(_) => response(status, kind, text),
-            Form::Truncated => truncated(status, kind, &text),
-            Form::Undecodable => response(200, kind, reply::UNDECODABLE),
-            Form::BadGateway => response(502, reply::HTML, reply::BAD_GATEWAY),
+            AnswerForm::Whole | AnswerForm::Refused(_) => response(status, kind, text),
+            AnswerForm::Truncated => truncated(status, kind, &text),
+            AnswerForm::Undecodable => response(200, kind, reply::UNDECODABLE),
+            AnswerForm::BadGateway => response(502, reply::HTML, reply::BAD_GATEWAY),
         };
         let date = httpdate::fmt_http_date(server_time.to_system_time());
         response
@@ -126,22 +130,26 @@ impl Service {
         Ok(response)
     }
 
-    async fn answer_call(&self, address: IpAddr, call: &Call) -> Result<Response<Body>, Reset> {
-        let (number, arrival) = self.ledger.arrive(address, call);
+    async fn answer_call(
+        &self,
+        address: IpAddr,
+        call: &ApiRequest,
+    ) -> Result<Response<Body>, Reset> {
+        let (number, arrival) = self.recorder.arrive(address, call);
         let Arrival::Admitted(line) = arrival else {
-            self.ledger.tally("blocked");
+            self.recorder.count_answer("blocked");
             return Err(Reset);
         };
         let faults = self.faults.load_full();
         let decision = faults.decide(self.seed, number);
         let form = match decision.outcome {
-            Outcome::Answered(form) => form,
-            Outcome::Reset => {
-                self.ledger.tally("reset");
+            FaultOutcome::Answered(form) => form,
+            FaultOutcome::Reset => {
+                self.recorder.count_answer("reset");
                 return Err(Reset);
             }
-            Outcome::Hang => {
-                self.ledger.tally("hang");
+            FaultOutcome::Hang => {
+                self.recorder.count_answer("hang");
                 line.cancelled().await;
                 return Err(Reset);
             }
@@ -151,27 +159,27 @@ impl Service {
             tokio::select! {
                 biased;
                 () = line.cancelled() => {
-                    self.ledger.tally("blocked");
+                    self.recorder.count_answer("blocked");
                     return Err(Reset);
                 }
                 () = sleep(decision.delay) => {}
             }
         }
-        self.ledger.tally(ending);
+        self.recorder.count_answer(ending);
         Ok(response)
     }
 
     /// How the call ends, in a word, and what its caller gets.
     fn respond(
         &self,
-        call: &Call,
+        call: &ApiRequest,
         number: u64,
         faults: &Faults,
-        form: &Form,
+        form: &AnswerForm,
     ) -> (Cow<'static, str>, Response<Body>) {
         let server_time = skewed(self.clock.now(), faults.clock_skew);
         let mut answer = self.reply(call, number, faults, server_time);
-        if let (Ok(_), Form::Refused(refusal)) = (&answer, form) {
+        if let (Ok(_), AnswerForm::Refused(refusal)) = (&answer, form) {
             answer = Err(refusal.clone());
         }
         let request_id = self.request_id(number);
@@ -193,13 +201,13 @@ impl Service {
             Err(refusal) => (refusal.status, refusal.code.clone()),
         };
         let (ending, mut response) = match form {
-            Form::Whole | Form::Refused(_) => (ending, response(status, kind, text)),
-            Form::Truncated => ("truncated".into(), truncated(status, kind, &text)),
-            Form::Undecodable => (
+            AnswerForm::Whole | AnswerForm::Refused(_) => (ending, response(status, kind, text)),
+            AnswerForm::Truncated => ("truncated".into(), truncated(status, kind, &text)),
+            AnswerForm::Undecodable => (
                 "undecodable".into(),
                 response(200, kind, reply::UNDECODABLE),
             ),
-            Form::BadGateway => (
+            AnswerForm::BadGateway => (
                 "bad_gateway".into(),
                 response(502, reply::HTML, reply::BAD_GATEWAY),
             ),
@@ -229,38 +237,40 @@ impl Service {
     /// What the vendor would say.
     fn reply(
         &self,
-        call: &Call,
+        call: &ApiRequest,
         number: u64,
         faults: &Faults,
         server_time: Timestamp,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<ApiAnswer, VendorError> {
         if !matches!(call.method(), "GET" | "POST") {
-            return Err(Refusal::method());
+            return Err(VendorError::method());
         }
         if call.path() != "/" {
-            return Err(Refusal::no_such_api());
+            return Err(VendorError::no_such_api());
         }
-        let action = call.action().ok_or_else(|| Refusal::missing("Action"))?;
+        let action = call
+            .action()
+            .ok_or_else(|| VendorError::missing("Action"))?;
         let verified = self.keys.verify(call, server_time)?;
-        self.ledger
+        self.recorder
             .use_nonce(&verified.nonce, server_time, verified.nonce_until)?;
         let operation = operation::named(&action)
             .filter(|_| verified.version == operation::VERSION)
-            .ok_or_else(Refusal::no_such_api)?;
-        self.ledger.charge(operation)?;
+            .ok_or_else(VendorError::no_such_api)?;
+        self.recorder.charge(operation)?;
         let instance = call
             .param("InstanceId")
-            .ok_or_else(|| Refusal::missing("InstanceId"))?;
-        if !self.world.roster().has_instance(instance) {
-            return Err(Refusal::foreign_instance());
+            .ok_or_else(|| VendorError::missing("InstanceId"))?;
+        if !self.devices.fleet().has_instance(instance) {
+            return Err(VendorError::foreign_instance());
         }
         match operation {
             Operation::Single => {
                 let client = call
                     .param("ClientId")
-                    .ok_or_else(|| Refusal::missing("ClientId"))?;
+                    .ok_or_else(|| VendorError::missing("ClientId"))?;
                 operation::check_client(client, faults)?;
-                Ok(Reply::Single(self.world.online_at(
+                Ok(ApiAnswer::Single(self.devices.online_at(
                     instance,
                     client,
                     self.clock.now(),
@@ -268,7 +278,7 @@ impl Service {
             }
             Operation::Batch => {
                 let as_of = self
-                    .world
+                    .devices
                     .cached_as_of(self.clock.now(), faults.batch_staleness.get());
                 let mut clients = operation::client_list(call)?;
                 clients
@@ -276,23 +286,25 @@ impl Service {
                     .try_for_each(|client| operation::check_client(client, faults))?;
                 clients.retain(|client| !faults.omits(self.seed, number, client));
                 // In any order, as the vendor's cache has them.
-                let order = Dice::new(self.seed).ask("order").nth(number);
-                clients.sort_by_key(|client| order.ask(client).bits());
+                let order = SeededRandom::new(self.seed).derive("order").nth(number);
+                clients.sort_by_key(|client| order.derive(client).bits());
                 let entry = |client: &str| {
                     (
                         client.to_owned(),
-                        self.world.online_at(instance, client, as_of),
+                        self.devices.online_at(instance, client, as_of),
                     )
                 };
-                Ok(Reply::Batch(clients.into_iter().map(entry).collect()))
+                Ok(ApiAnswer::Batch(clients.into_iter().map(entry).collect()))
             }
         }
     }
 
     /// An ID in the form of the vendor's; in each run the same for the same request.
     fn request_id(&self, number: u64) -> String {
-        let dice = Dice::new(self.seed).ask("request ID").nth(number);
-        let (high, low) = (dice.ask("high").bits(), dice.ask("low").bits());
+        let random = SeededRandom::new(self.seed)
+            .derive("request ID")
+            .nth(number);
+        let (high, low) = (random.derive("high").bits(), random.derive("low").bits());
         let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
         format!(
             "{a:08X}-{b:04X}-{c:04X}-{:04X}-{:012X}",
@@ -302,9 +314,9 @@ impl Service {
     }
 }
 
-impl Stalls for Arc<Service> {
+impl Stalls for Arc<ApiService> {
     fn stalled_until(&self) -> Option<Instant> {
-        let started = self.ledger.started();
+        let started = self.recorder.started();
         let end = self
             .faults
             .load()

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::operation::PerOperation;
-use super::refusal::Refusal;
-use super::window::Window;
+use super::vendor_error::VendorError;
+use super::window::SlidingWindow;
 use crate::presence::Operation;
 
 /// Calls per second of an account.
@@ -41,9 +41,9 @@ pub(super) enum Arrival {
 pub(super) struct Traffic {
     quotas: bool,
     block_for: Duration,
-    addresses: HashMap<IpAddr, Address>,
-    account: PerOperation<Window>,
-    all: PerOperation<Window>,
+    addresses: HashMap<IpAddr, AddressState>,
+    account: PerOperation<SlidingWindow>,
+    all: PerOperation<SlidingWindow>,
     arrivals: PerOperation<u64>,
     peaks: PerOperation<u64>,
     blocks: u64,
@@ -53,8 +53,8 @@ pub(super) struct Traffic {
 
 /// What is known of an egress address.
 #[derive(Debug, Default)]
-struct Address {
-    windows: PerOperation<Window>,
+struct AddressState {
+    windows: PerOperation<SlidingWindow>,
     last: Duration,
     /// From when to when it is blocked.
     block: Option<(Duration, Duration)>,
@@ -103,9 +103,9 @@ impl Traffic {
                 return Arrival::Blocked;
             }
             self.blocked += until.saturating_sub(from);
-            *known = Address {
+            *known = AddressState {
                 last: now,
-                ..Address::default()
+                ..AddressState::default()
             };
         }
         let count = operation.map_or(0, |operation| known.windows.of(operation).arrive(now));
@@ -119,11 +119,15 @@ impl Traffic {
     }
 
     /// Counts a call that the account has to answer for, and throttles it if it is one too many.
-    pub(super) fn charge(&mut self, operation: Operation, now: Duration) -> Result<(), Refusal> {
+    pub(super) fn charge(
+        &mut self,
+        operation: Operation,
+        now: Duration,
+    ) -> Result<(), VendorError> {
         let mut quota = ACCOUNT;
         let count = self.account.of(operation).arrive(now);
         if self.quotas && count > *quota.of(operation) {
-            Err(Refusal::throttled())
+            Err(VendorError::throttled())
         } else {
             Ok(())
         }
@@ -232,7 +236,7 @@ mod tests {
             assert!((0..quota).all(|_| traffic.charge(operation, at(0)).is_ok()));
             assert_eq!(
                 traffic.charge(operation, at(999)),
-                Err(Refusal::throttled())
+                Err(VendorError::throttled())
             );
             assert_eq!(traffic.charge(operation, at(1000)), Ok(()));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Arrivals of the same microsecond share an entry, so that no load makes it longer than the
 /// microseconds of a second.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(super) struct SlidingWindow {
     /// When (in microseconds), and how many arrived then; oldest first.
     runs: VecDeque<(u128, u64)>,
     count: u64,
@@ -17,7 +17,7 @@ pub(super) struct Window {
 /// Arrivals so far apart share no second.
 const SECOND: u128 = 1_000_000;
 
-impl Window {
+impl SlidingWindow {
     /// Adds an arrival at `now`, which never goes backwards, and says how many arrivals there
     /// were in the second that ends with it, itself included.
     pub(super) fn arrive(&mut self, now: Duration) -> u64 {
@@ -46,7 +46,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_counts_as_one_does_who_remembers_everything(gaps in prop::collection::vec(0_u64..400_000, 1..60)) {
-            let mut window = Window::default();
+            let mut window = SlidingWindow::default();
             let mut all = Vec::new();
             let mut now = 0;
             for gap in gaps {
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn arrivals_of_one_moment_share_an_entry() {
-        let mut window = Window::default();
+        let mut window = SlidingWindow::default();
         let counts: Vec<u64> = (0..1000)
             .map(|_| window.arrive(Duration::from_secs(1)))
             .collect();

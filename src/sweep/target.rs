@@ -11,7 +11,7 @@ use crate::aliyun::operation_name;
 use crate::clock::Clock;
 use crate::presence::{CallError, ErrorClass, InstanceState, LastError, Operation, PresenceSource};
 use crate::random::Random;
-use crate::telemetry::{Metrics, Repeat, Repeats};
+use crate::telemetry::{LogThrottle, Metrics};
 
 /// Everything that a call about one instance needs.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Target {
     pub(super) lane: Lane,
     pub(super) metrics: Arc<Metrics>,
     /// Errors that were spoken of, by operation and label.
-    pub(super) errors: Mutex<Repeats<(&'static str, &'static str)>>,
+    pub(super) errors: Mutex<LogThrottle<(&'static str, &'static str)>>,
     pub(super) clock: Clock,
     pub(super) random: Random,
     /// How often a failed call is made again, at most.
@@ -102,29 +102,25 @@ impl Target {
             text: error.to_string(),
         });
         let key = (error.operation, error.label);
-        let Some(repeat) = self.complaints().happened(key, Instant::now()) else {
+        let Some(suppressed) = self.complaints().record(key, Instant::now()) else {
             return;
-        };
-        let again = match repeat {
-            Repeat::First => String::new(),
-            Repeat::Again(count) => format!(" ({count})"),
         };
         let (instance_id, code) = (self.state.id(), &error.code);
         if error.class == ErrorClass::Terminal {
-            tracing::error!(%instance_id, code, "{error}{again}");
+            tracing::error!(%instance_id, code, "{error}{suppressed}");
         } else {
-            tracing::warn!(%instance_id, code, "{error}{again}");
+            tracing::warn!(%instance_id, code, "{error}{suppressed}");
         }
     }
 
     /// A whole sweep had no error: whatever there was has ended.
     pub(super) fn calm_down(&self) {
-        for ((operation, code), count) in self.complaints().ended(Instant::now(), |_| true) {
-            tracing::info!(instance_id = %self.state.id(), operation, code, "no such error any more; before, it {count}");
+        for ((operation, code), suppressed) in self.complaints().clear(Instant::now(), |_| true) {
+            tracing::info!(instance_id = %self.state.id(), operation, code, "error cleared{suppressed}");
         }
     }
 
-    fn complaints(&self) -> MutexGuard<'_, Repeats<(&'static str, &'static str)>> {
+    fn complaints(&self) -> MutexGuard<'_, LogThrottle<(&'static str, &'static str)>> {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use format::Lines;
+use format::LineFormat;
 
 /// Which events are logged: those of this level and of the worse ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -89,8 +89,8 @@ where
         .with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        .fmt_fields(Lines(format))
-        .event_format(Lines(format))
+        .fmt_fields(LineFormat(format))
+        .event_format(LineFormat(format))
         .with_filter(targets);
     Registry::default().with(lines)
 }

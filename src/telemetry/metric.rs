@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The type of a metric, as Prometheus names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only ever goes up; its name ends in `_total`.
     Counter,
     /// Goes up and down.
@@ -13,7 +13,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MetricKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Counter => "counter",
@@ -31,7 +31,7 @@ pub struct Metric {
     /// What it means: one or more sentences, the last of which says when it is absent.
     pub help: &'static str,
     /// Its type.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The base unit that its name carries; empty where it counts things or says yes or no.
     pub unit: &'static str,
     /// The names of its labels, in the order in which values are given.
@@ -53,15 +53,15 @@ impl Metric {
     }
 
     pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self::new(Kind::Counter, name, help)
+        Self::new(MetricKind::Counter, name, help)
     }
 
     pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self::new(Kind::Gauge, name, help)
+        Self::new(MetricKind::Gauge, name, help)
     }
 
     pub(super) const fn histogram(name: &'static str, help: &'static str) -> Self {
-        Self::new(Kind::Histogram, name, help)
+        Self::new(MetricKind::Histogram, name, help)
     }
 
     pub(super) const fn unit(self, unit: &'static str) -> Self {
@@ -79,7 +79,7 @@ impl Metric {
         }
     }
 
-    const fn new(kind: Kind, name: &'static str, help: &'static str) -> Self {
+    const fn new(kind: MetricKind, name: &'static str, help: &'static str) -> Self {
         Self {
             name,
             help,

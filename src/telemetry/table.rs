@@ -416,7 +416,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::telemetry::Kind;
+    use crate::telemetry::MetricKind;
 
     #[test]
     fn names_follow_the_conventions_and_each_is_declared_once() {
@@ -432,7 +432,11 @@ mod tests {
                     .any(|prefix| name.starts_with(prefix)),
                 "{name}"
             );
-            assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert_eq!(
+                *kind == MetricKind::Counter,
+                name.ends_with("_total"),
+                "{name}"
+            );
             assert!(
                 name.trim_end_matches("_total").ends_with(unit),
                 "{name} does not carry its unit"

@@ -15,7 +15,7 @@ use super::{AccessKey, Fetch, FetchError, Fetched, ProviderDeps, schedule, sourc
 use crate::aliyun::sign::format_date;
 use crate::clock::Timestamp;
 use crate::config;
-use crate::telemetry::{Repeat, Repeats};
+use crate::telemetry::LogThrottle;
 
 /// Whatever a fetch waits for, it is given up after this.
 const LONGEST_FETCH: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ struct State {
     outdated: bool,
     /// How often somebody replaced the credentials, in a file or in the configuration.
     replaced: u64,
-    failures: Repeats<()>,
+    failures: LogThrottle<()>,
     /// The provider is gone: what is still under way is nobody's concern.
     closed: bool,
 }
@@ -295,7 +295,7 @@ impl Shared {
         if state.failure.take().is_some() {
             tracing::info!(credentials = name, "there are credentials again");
         }
-        state.failures.ended(Instant::now(), |()| true);
+        state.failures.clear(Instant::now(), |()| true);
         let changed = state
             .kept
             .as_ref()
@@ -323,18 +323,17 @@ impl Shared {
             .credential_refreshes
             .with_label_values(&[name, "failure"])
             .inc();
-        if let Some(repeat) = state.failures.happened((), Instant::now()) {
-            let again = match repeat {
-                Repeat::First => String::new(),
-                Repeat::Again(count) => format!(" ({count})"),
-            };
+        if let Some(suppressed) = state.failures.record((), Instant::now()) {
             if state.valid(now).is_some() {
                 tracing::warn!(
                     credentials = name,
-                    "cannot refresh the credentials, those at hand stay in use: {why}{again}"
+                    "cannot refresh the credentials, those at hand stay in use: {why}{suppressed}"
                 );
             } else {
-                tracing::warn!(credentials = name, "cannot get credentials: {why}{again}");
+                tracing::warn!(
+                    credentials = name,
+                    "cannot get credentials: {why}{suppressed}"
+                );
             }
         }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;

@@ -11,7 +11,7 @@ use crate::config::duration::{self, DurationError};
 /// A number is no probability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a probability is a number from 0 to 1")]
-pub struct NotAProbability;
+pub struct InvalidProbability;
 
 /// How likely something is; from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,11 +20,11 @@ pub struct Probability(f64);
 
 impl Probability {
     /// Takes a number from 0 to 1.
-    pub fn new(value: f64) -> Result<Self, NotAProbability> {
+    pub fn new(value: f64) -> Result<Self, InvalidProbability> {
         if (0.0..=1.0).contains(&value) {
             Ok(Self(value))
         } else {
-            Err(NotAProbability)
+            Err(InvalidProbability)
         }
     }
 
@@ -36,9 +36,9 @@ impl Probability {
 }
 
 impl TryFrom<f64> for Probability {
-    type Error = NotAProbability;
+    type Error = InvalidProbability;
 
-    fn try_from(value: f64) -> Result<Self, NotAProbability> {
+    fn try_from(value: f64) -> Result<Self, InvalidProbability> {
         Self::new(value)
     }
 }
@@ -50,11 +50,11 @@ impl From<Probability> for f64 {
 }
 
 impl FromStr for Probability {
-    type Err = NotAProbability;
+    type Err = InvalidProbability;
 
-    fn from_str(text: &str) -> Result<Self, NotAProbability> {
+    fn from_str(text: &str) -> Result<Self, InvalidProbability> {
         text.parse()
-            .map_err(|_| NotAProbability)
+            .map_err(|_| InvalidProbability)
             .and_then(Self::new)
     }
 }
@@ -67,9 +67,9 @@ impl fmt::Display for Probability {
 
 /// A duration, written as Prometheus writes one: `20ms`, `1h30m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span(Duration);
+pub struct DurationSetting(Duration);
 
-impl Span {
+impl DurationSetting {
     /// The duration.
     #[must_use]
     pub const fn get(self) -> Duration {
@@ -77,13 +77,13 @@ impl Span {
     }
 }
 
-impl From<Duration> for Span {
+impl From<Duration> for DurationSetting {
     fn from(duration: Duration) -> Self {
         Self(duration)
     }
 }
 
-impl FromStr for Span {
+impl FromStr for DurationSetting {
     type Err = DurationError;
 
     fn from_str(text: &str) -> Result<Self, DurationError> {
@@ -91,19 +91,19 @@ impl FromStr for Span {
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for DurationSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         duration::display(self.0).fmt(f)
     }
 }
 
-impl Serialize for Span {
+impl Serialize for DurationSetting {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for DurationSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
             .parse()
@@ -118,7 +118,11 @@ mod tests {
     #[test]
     fn a_probability_is_a_number_from_0_to_1() {
         for text in ["", "-0.1", "1.01", "NaN", "inf", "x"] {
-            assert_eq!(text.parse::<Probability>(), Err(NotAProbability), "{text}");
+            assert_eq!(
+                text.parse::<Probability>(),
+                Err(InvalidProbability),
+                "{text}"
+            );
         }
         for (text, value) in [("0", 0.0), ("0.25", 0.25), ("1", 1.0)] {
             assert_eq!(text.parse::<Probability>().map(f64::from), Ok(value));

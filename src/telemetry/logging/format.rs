@@ -15,7 +15,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use super::LogFormat;
 
 /// Writes events, and the fields of spans, in one of the formats.
-pub(super) struct Lines(pub(super) LogFormat);
+pub(super) struct LineFormat(pub(super) LogFormat);
 
 /// The name of `level` in a line.
 pub(super) fn level(level: Level) -> &'static str {
@@ -28,7 +28,7 @@ pub(super) fn level(level: Level) -> &'static str {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -63,7 +63,7 @@ where
     }
 }
 
-impl<'w> FormatFields<'w> for Lines {
+impl<'w> FormatFields<'w> for LineFormat {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, record: R) -> fmt::Result {
         let mut fields = Fields::new(self.0, writer);
         record.record(&mut fields);

@@ -10,7 +10,8 @@ use std::time::Duration;
 use assert_cmd::cargo::CommandCargoExt as _;
 use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::simulator::{
-    Announcement, Captured, Faults, Identity, Options, Probability, Roster, Simulator,
+    Announcement, CapturedRequest, Faults, IdentityInfo, Probability, SimulatedFleet, Simulator,
+    SimulatorOptions,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -33,7 +34,7 @@ const WRONG: [&str; 6] = [
 struct Stage {
     simulator: Simulator,
     announced: Announcement,
-    identity: Identity,
+    identity: IdentityInfo,
     _stop: DropGuard,
 }
 
@@ -41,10 +42,10 @@ impl Stage {
     async fn new(instances: usize, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stop = CancellationToken::new();
-        let options = Options {
+        let options = SimulatorOptions {
             seed,
-            roster: Roster::made_up(instances, 2 * instances),
-            ..Options::default()
+            fleet: SimulatedFleet::generate(instances, 2 * instances),
+            ..SimulatorOptions::default()
         };
         let simulator =
             Simulator::start(options, listener, Clock::system(), stop.clone()).expect("it listens");
@@ -63,7 +64,7 @@ impl Stage {
 
     /// Credentials of the four types that ask a service, which is this one.
     fn services(&self, key: &Value, folder: &Path) -> [Value; 4] {
-        let Identity {
+        let IdentityInfo {
             role_arns,
             oidc_provider_arn,
             credentials_uri,
@@ -230,15 +231,15 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> String {
 }
 
 /// The signatures of requests, as they travel.
-fn signatures(requests: &[Captured]) -> BTreeSet<String> {
-    let of_v3 = |request: &Captured| {
+fn signatures(requests: &[CapturedRequest]) -> BTreeSet<String> {
+    let of_v3 = |request: &CapturedRequest| {
         let (_, value) = request
             .headers
             .iter()
             .find(|(name, _)| name == "authorization")?;
         Some(value.split_once("Signature=")?.1.to_owned())
     };
-    let of_v2 = |request: &Captured| {
+    let of_v2 = |request: &CapturedRequest| {
         let (_, rest) = request.target.split_once("&Signature=")?;
         let decoded = form_urlencoded::parse(format!("s={rest}").as_bytes())
             .next()?

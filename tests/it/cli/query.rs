@@ -5,7 +5,9 @@ use std::time::Duration;
 use mqtt_presence_exporter::app::{Failure, Output, QueryArgs, Verdict, World, query, read_ids};
 use mqtt_presence_exporter::config::Env;
 use mqtt_presence_exporter::presence::Shard;
-use mqtt_presence_exporter::simulator::{Faults, Options, Roster, Span};
+use mqtt_presence_exporter::simulator::{
+    DurationSetting, Faults, SimulatedFleet, SimulatorOptions,
+};
 use mqtt_presence_exporter::sweep::Random;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,14 +33,14 @@ struct Said {
 
 impl Stage {
     async fn new(clients: usize) -> Self {
-        Self::with(Options {
-            roster: Roster::made_up(1, clients),
-            ..Options::default()
+        Self::with(SimulatorOptions {
+            fleet: SimulatedFleet::generate(1, clients),
+            ..SimulatorOptions::default()
         })
         .await
     }
 
-    async fn with(options: Options) -> Self {
+    async fn with(options: SimulatorOptions) -> Self {
         let rig = Rig::with(options).await;
         let clients: Vec<_> = rig.clients().cloned().collect();
         for client in &clients {
@@ -364,7 +366,7 @@ async fn watching_shows_what_changes_until_it_is_interrupted() {
 async fn what_an_interruption_leaves_open_is_unknown() {
     let stage = Stage::new(30).await;
     stage.rig.simulator.set_faults(Faults {
-        latency: Span::from(Duration::from_millis(50)),
+        latency: DurationSetting::from(Duration::from_millis(50)),
         ..Faults::default()
     });
     let stop = CancellationToken::new();
@@ -391,9 +393,9 @@ async fn what_an_interruption_leaves_open_is_unknown() {
 
 #[tokio::test(start_paused = true)]
 async fn where_several_instances_are_configured_one_is_chosen() {
-    let stage = Stage::with(Options {
-        roster: Roster::made_up(2, 4),
-        ..Options::default()
+    let stage = Stage::with(SimulatorOptions {
+        fleet: SimulatedFleet::generate(2, 4),
+        ..SimulatorOptions::default()
     })
     .await;
     let (id, clients) = stage

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
 use mqtt_presence_exporter::config::{Config, Env};
-use mqtt_presence_exporter::simulator::{Faults, Identity, Options, Probability, Roster};
+use mqtt_presence_exporter::simulator::{
+    Faults, IdentityInfo, Probability, SimulatedFleet, SimulatorOptions,
+};
 use tempfile::TempDir;
 
 use crate::support::rig::Rig;
@@ -17,11 +19,11 @@ pub(super) fn always() -> Probability {
 
 /// A simulator of a few devices whose temporary credentials live so long.
 pub(super) async fn rig(clients: usize, lifetime: Duration) -> Rig {
-    let roster = Roster::made_up(1, clients);
-    Rig::with(Options {
-        roster,
+    let fleet = SimulatedFleet::generate(1, clients);
+    Rig::with(SimulatorOptions {
+        fleet,
         credential_lifetime: Some(lifetime),
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await
 }
@@ -29,7 +31,7 @@ pub(super) async fn rig(clients: usize, lifetime: Duration) -> Rig {
 /// What the files and variables of a configuration are filled in with.
 pub(super) struct Place {
     pub(super) folder: TempDir,
-    pub(super) identity: Identity,
+    pub(super) identity: IdentityInfo,
     endpoint: String,
     key: (String, String),
 }
@@ -50,7 +52,7 @@ impl Place {
 
     /// `text` with what stands in it for the simulator's address, key, roles and files.
     pub(super) fn fill(&self, text: &str) -> String {
-        let Identity {
+        let IdentityInfo {
             role_arns,
             oidc_provider_arn,
             credentials_uri,
@@ -107,7 +109,7 @@ impl Place {
 /// How many requests of this action, or to this path, have come.
 pub(super) fn requests(rig: &Rig, what: &str) -> usize {
     let asks = |text: &str| text.contains(what);
-    let of = |request: &mqtt_presence_exporter::simulator::Captured| {
+    let of = |request: &mqtt_presence_exporter::simulator::CapturedRequest| {
         asks(&request.target)
             || request
                 .headers

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mqtt_presence_exporter::config::Config;
-use mqtt_presence_exporter::simulator::{MetadataTokens, Options, Roster};
+use mqtt_presence_exporter::simulator::{MetadataTokens, SimulatedFleet, SimulatorOptions};
 use tokio::time::sleep;
 
 use super::setup::{Place, requests, rig};
@@ -250,11 +250,11 @@ async fn from_metadata(
     tokens: MetadataTokens,
     variables: &[(&str, &str)],
 ) -> Result<usize, String> {
-    let roster = Roster::made_up(1, 1);
-    let rig = Rig::with(Options {
-        roster,
+    let fleet = SimulatedFleet::generate(1, 1);
+    let rig = Rig::with(SimulatorOptions {
+        fleet,
         metadata_tokens: tokens,
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await;
     let place = Place::new(&rig);

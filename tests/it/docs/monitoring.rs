@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mqtt_presence_exporter::telemetry::{Kind, table};
+use mqtt_presence_exporter::telemetry::{MetricKind, table};
 use serde_json::Value;
 
 const THRESHOLD: &str = "mqtt_presence:threshold:";
@@ -109,7 +109,7 @@ fn metrics(query: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn rules_and_dashboards_use_only_metrics_that_are_there() {
     let exported = table::ALL.iter().flat_map(|metric| match metric.kind {
-        Kind::Histogram => ["_bucket", "_sum", "_count"]
+        MetricKind::Histogram => ["_bucket", "_sum", "_count"]
             .map(|suffix| format!("{}{suffix}", metric.name))
             .to_vec(),
         _ => vec![metric.name.to_owned()],

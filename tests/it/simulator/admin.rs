@@ -5,14 +5,14 @@ use std::time::Duration;
 use clap::Parser;
 use mqtt_presence_exporter::app::{SimulateArgs, simulate};
 use mqtt_presence_exporter::clock::Clock;
-use mqtt_presence_exporter::simulator::{Announcement, Options};
+use mqtt_presence_exporter::simulator::{Announcement, SimulatorOptions};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Stage;
 
 async fn stage() -> Stage {
-    Stage::new(Options::default()).await
+    Stage::new(SimulatorOptions::default()).await
 }
 
 #[tokio::test(start_paused = true)]

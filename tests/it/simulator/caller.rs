@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use mqtt_presence_exporter::aliyun::sign::{self, CanonicalQuery, v2, v3};
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::secret::Secret;
-use mqtt_presence_exporter::simulator::{Announcement, Options, Simulator};
+use mqtt_presence_exporter::simulator::{Announcement, Simulator, SimulatorOptions};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -26,7 +26,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) async fn new(options: Options) -> Self {
+    pub(super) async fn new(options: SimulatorOptions) -> Self {
         let pump = pump();
         let clock = Clock::steered(Timestamp::from_millis(1_700_000_000_000));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

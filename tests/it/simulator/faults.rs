@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use mqtt_presence_exporter::aliyun::sign;
-use mqtt_presence_exporter::simulator::{Faults, Options, Probability, Stats};
+use mqtt_presence_exporter::simulator::{Faults, Probability, SimulatorOptions, Stats};
 use tokio::time::{Instant, advance, sleep, timeout};
 
 use super::caller::{Answer, Request, Stage};
@@ -14,9 +14,9 @@ fn always() -> Probability {
 }
 
 async fn stage(faults: Faults) -> Stage {
-    Stage::new(Options {
+    Stage::new(SimulatorOptions {
         faults,
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await
 }
@@ -280,7 +280,7 @@ async fn a_batch_may_be_stale_and_lack_clients() {
 
 #[tokio::test(start_paused = true)]
 async fn a_poisoned_client_spoils_its_batch() {
-    let stage = Stage::new(Options::default()).await;
+    let stage = Stage::new(SimulatorOptions::default()).await;
     let clients = stage.clients();
     stage.simulator.set_faults(Faults {
         poison: vec![clients[1].clone()],

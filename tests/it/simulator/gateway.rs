@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use mqtt_presence_exporter::secret::Secret;
-use mqtt_presence_exporter::simulator::Options;
+use mqtt_presence_exporter::simulator::SimulatorOptions;
 use tokio::time::sleep;
 
 use super::caller::{Request, Stage, Version};
 
 async fn stage() -> Stage {
-    Stage::new(Options::default()).await
+    Stage::new(SimulatorOptions::default()).await
 }
 
 async fn error(request: Request) -> (u16, String) {
@@ -249,9 +249,9 @@ async fn what_is_no_operation_is_not_found() {
 #[tokio::test(start_paused = true)]
 async fn temporary_credentials_need_their_token() {
     let token = "a-token";
-    let stage = Stage::new(Options {
+    let stage = Stage::new(SimulatorOptions {
         security_token: Some(Secret::new(token)),
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await;
     let client = stage.clients()[0].clone();

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::presence::{ClientId, InstanceId};
-use mqtt_presence_exporter::simulator::{Options, Roster};
+use mqtt_presence_exporter::simulator::{SimulatedFleet, SimulatorOptions};
 use tokio::time::{advance, sleep};
 
 use super::caller::Stage;
 
 async fn stage() -> Stage {
-    Stage::new(Options::default()).await
+    Stage::new(SimulatorOptions::default()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,9 +102,9 @@ async fn a_batch_answers_for_ten_clients_in_any_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_reads_a_cache_that_lags() {
-    let options = Options {
+    let options = SimulatorOptions {
         cache_refresh: Duration::from_secs(10),
-        ..Options::default()
+        ..SimulatorOptions::default()
     };
     let stage = Stage::new(options).await;
     let client = &stage.clients()[..1];
@@ -164,10 +164,10 @@ async fn xml_is_spoken_where_it_is_asked_for() {
 async fn a_list_of_ones_own_can_be_served() {
     let instance = InstanceId::new("mqtt-cn-mine").unwrap();
     let clients = ["GID_mine@@@1", "odd one"].map(|id| ClientId::new(id).unwrap());
-    let roster = Roster::new(vec![(instance, clients.to_vec())]).unwrap();
-    let stage = Stage::new(Options {
-        roster,
-        ..Options::default()
+    let fleet = SimulatedFleet::new(vec![(instance, clients.to_vec())]).unwrap();
+    let stage = Stage::new(SimulatorOptions {
+        fleet,
+        ..SimulatorOptions::default()
     })
     .await;
     assert_eq!(stage.clients(), ["GID_mine@@@1", "odd one"]);
@@ -179,9 +179,9 @@ async fn a_list_of_ones_own_can_be_served() {
 async fn the_same_seed_gives_the_same_world() {
     let first = stage().await;
     let second = stage().await;
-    let other = Stage::new(Options {
+    let other = Stage::new(SimulatorOptions {
         seed: 2,
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await;
     let statuses = |stage: &Stage| -> Vec<bool> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use mqtt_presence_exporter::presence::Operation;
-use mqtt_presence_exporter::simulator::{Faults, Options, Probability};
+use mqtt_presence_exporter::simulator::{Faults, Probability, SimulatorOptions};
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{advance, sleep};
@@ -50,9 +50,9 @@ fn is_reset(result: &io::Result<u16>) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn an_address_that_calls_too_often_is_reset_for_a_while() {
-    let stage = Stage::new(Options {
+    let stage = Stage::new(SimulatorOptions {
         block_for: Duration::from_secs(20),
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await;
     let calls = volley(&stage, Operation::Single, host(1), 300).await;
@@ -97,7 +97,7 @@ async fn an_address_that_calls_too_often_is_reset_for_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn a_block_cuts_calls_in_flight() {
-    let stage = Stage::new(Options::default()).await;
+    let stage = Stage::new(SimulatorOptions::default()).await;
     volley(&stage, Operation::Single, host(1), 290).await;
     stage.simulator.set_faults(Faults {
         latency: Duration::from_secs(3).into(),
@@ -110,7 +110,7 @@ async fn a_block_cuts_calls_in_flight() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_is_throttled_past_its_quota() {
-    let stage = Stage::new(Options::default()).await;
+    let stage = Stage::new(SimulatorOptions::default()).await;
     let calls = volley(&stage, Operation::Batch, host(1), 150).await;
     let passed = calls.iter().filter(|call| matches!(call, Ok(200))).count();
     assert_eq!(passed, 100);
@@ -135,9 +135,9 @@ async fn an_account_is_throttled_past_its_quota() {
 
 #[tokio::test(start_paused = true)]
 async fn without_quotas_everybody_is_answered() {
-    let stage = Stage::new(Options {
+    let stage = Stage::new(SimulatorOptions {
         quotas: false,
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await;
     let calls = volley(&stage, Operation::Batch, host(1), 400).await;
@@ -146,7 +146,7 @@ async fn without_quotas_everybody_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_25_seconds() {
-    let stage = Stage::new(Options::default()).await;
+    let stage = Stage::new(SimulatorOptions::default()).await;
     let mut stream = connect(host(1), stage.address()).await.unwrap();
     for _ in 0..2 {
         stream
@@ -175,9 +175,9 @@ async fn a_shutdown_ends_every_connection() {
         hang: Probability::new(1.0).unwrap(),
         ..Faults::default()
     };
-    let stage = Stage::new(Options {
+    let stage = Stage::new(SimulatorOptions {
         faults,
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await;
     let mut idle = connect(host(1), stage.address()).await.unwrap();

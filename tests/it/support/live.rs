@@ -12,7 +12,9 @@ use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::discovery;
 use mqtt_presence_exporter::presence::Shard;
 use mqtt_presence_exporter::random::Random;
-use mqtt_presence_exporter::simulator::{Announcement, Faults, Options, Roster, Simulator};
+use mqtt_presence_exporter::simulator::{
+    Announcement, Faults, SimulatedFleet, Simulator, SimulatorOptions,
+};
 use mqtt_presence_exporter::web;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -44,10 +46,10 @@ impl Stage {
     pub(crate) async fn new(instances: usize, clients: usize, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stop = CancellationToken::new();
-        let options = Options {
-            roster: Roster::made_up(instances, 2 * instances * clients),
+        let options = SimulatorOptions {
+            fleet: SimulatedFleet::generate(instances, 2 * instances * clients),
             faults,
-            ..Options::default()
+            ..SimulatorOptions::default()
         };
         let simulator =
             Simulator::start(options, listener, Clock::system(), stop.clone()).expect("it listens");

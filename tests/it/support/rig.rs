@@ -11,7 +11,9 @@ use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::discovery;
 use mqtt_presence_exporter::presence::Shard;
-use mqtt_presence_exporter::simulator::{Announcement, Faults, Options, Roster, Simulator};
+use mqtt_presence_exporter::simulator::{
+    Announcement, Faults, SimulatedFleet, Simulator, SimulatorOptions,
+};
 use mqtt_presence_exporter::sweep::Random;
 use mqtt_presence_exporter::web;
 use tempfile::TempDir;
@@ -50,15 +52,15 @@ pub(crate) struct Running {
 impl Rig {
     /// A simulator of `clients` devices on one instance, under the vendor's quotas.
     pub(crate) async fn new(clients: usize, faults: Faults) -> Self {
-        Self::with(Options {
-            roster: Roster::made_up(1, clients),
+        Self::with(SimulatorOptions {
+            fleet: SimulatedFleet::generate(1, clients),
             faults,
-            ..Options::default()
+            ..SimulatorOptions::default()
         })
         .await
     }
 
-    pub(crate) async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: SimulatorOptions) -> Self {
         let pump = pump();
         let clock = Clock::steered(Timestamp::from_millis(1_700_000_000_000));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::simulator::{Faults, PerOperation, Probability, Span};
+use mqtt_presence_exporter::simulator::{DurationSetting, Faults, PerOperation, Probability};
 use tokio::time::sleep;
 
 use crate::support::exposition::Scrape;
@@ -178,7 +178,7 @@ async fn a_confirmation_that_fails_leaves_what_was_known() {
 #[tokio::test(start_paused = true)]
 async fn a_cache_that_is_behind_is_told_by_the_confirmations_it_fails() {
     let minute = Faults {
-        batch_staleness: Span::from(Duration::from_secs(60)),
+        batch_staleness: DurationSetting::from(Duration::from_secs(60)),
         ..Faults::default()
     };
     let rig = all_online(50, minute).await;
@@ -216,8 +216,8 @@ async fn batches_that_a_stalled_network_delivers_together_pass_no_limit() {
     let stall = Probability::new(0.5).expect("a half");
     let faults = Faults {
         stall,
-        stall_hold: Span::from(Duration::from_millis(500)),
-        latency: Span::from(Duration::from_millis(20)),
+        stall_hold: DurationSetting::from(Duration::from_millis(500)),
+        latency: DurationSetting::from(Duration::from_millis(20)),
         ..Faults::default()
     };
     let rig = Rig::new(3000, faults).await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::simulator::{Faults, Options, Probability, Roster, Span};
+use mqtt_presence_exporter::simulator::{
+    DurationSetting, Faults, Probability, SimulatedFleet, SimulatorOptions,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::support::rig::Rig;
@@ -13,7 +15,7 @@ const SINGLE: (&str, &str) = ("operation", "QuerySessionByClientId");
 #[tokio::test(start_paused = true)]
 async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
     const CLIENTS: usize = 3000;
-    let latency = Span::from(Duration::from_millis(20));
+    let latency = DurationSetting::from(Duration::from_millis(20));
     let rig = Rig::new(
         CLIENTS,
         Faults {
@@ -84,9 +86,9 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
 
 #[tokio::test(start_paused = true)]
 async fn a_throttled_account_slows_its_own_instances_down_and_no_others() {
-    let options = Options {
-        roster: Roster::made_up(3, 90),
-        ..Options::default()
+    let options = SimulatorOptions {
+        fleet: SimulatedFleet::generate(3, 90),
+        ..SimulatorOptions::default()
     };
     let rig = Rig::with(options).await;
     let [one, two, three] = &rig.announcement.instance_ids[..] else {

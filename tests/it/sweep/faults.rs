@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mqtt_presence_exporter::simulator::{Faults, Probability, Span};
+use mqtt_presence_exporter::simulator::{DurationSetting, Faults, Probability};
 use tokio::time::sleep;
 
 use crate::support::exposition::Scrape;
@@ -54,7 +54,7 @@ async fn with_everything_going_wrong_nothing_false_is_said() {
         reset: tenth,
         hang: tenth,
         truncated: tenth,
-        latency: Span::from(Duration::from_millis(20)),
+        latency: DurationSetting::from(Duration::from_millis(20)),
         ..Faults::default()
     };
     let (rig, online) = steady(200, faults).await;

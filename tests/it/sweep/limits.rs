@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mqtt_presence_exporter::clock::Timestamp;
-use mqtt_presence_exporter::simulator::{Faults, Probability, Span};
+use mqtt_presence_exporter::simulator::{DurationSetting, Faults, Probability};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::support::exposition::Scrape;
@@ -14,7 +14,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn latency(millis: u32) -> Faults {
     Faults {
-        latency: Span::from(MILLISECOND * millis),
+        latency: DurationSetting::from(MILLISECOND * millis),
         ..Faults::default()
     }
 }
@@ -89,7 +89,7 @@ async fn a_stalled_network_that_delivers_everything_together_passes_no_limit() {
     let stall = Probability::try_from(0.5).expect("a probability");
     let faults = Faults {
         stall,
-        stall_hold: Span::from(500 * MILLISECOND),
+        stall_hold: DurationSetting::from(500 * MILLISECOND),
         ..latency(20)
     };
     let rig = Rig::new(1000, faults).await;

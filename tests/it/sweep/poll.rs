@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::simulator::{Faults, Probability, Span};
+use mqtt_presence_exporter::simulator::{DurationSetting, Faults, Probability};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::support::rig::Rig;
@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test(start_paused = true)]
 async fn a_hundred_thousand_clients_are_asked_for_evenly() {
     const CLIENTS: usize = 100_000;
-    let latency = Span::from(Duration::from_millis(20));
+    let latency = DurationSetting::from(Duration::from_millis(20));
     let rig = Rig::new(
         CLIENTS,
         Faults {

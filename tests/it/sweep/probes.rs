@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::simulator::{Faults, Span};
+use mqtt_presence_exporter::simulator::{DurationSetting, Faults};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -12,7 +12,7 @@ use crate::support::rig::{Rig, Running};
 
 fn latency(millis: u64) -> Faults {
     Faults {
-        latency: Span::from(Duration::from_millis(millis)),
+        latency: DurationSetting::from(Duration::from_millis(millis)),
         ..Faults::default()
     }
 }

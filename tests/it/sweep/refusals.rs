@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::simulator::{Faults, Span};
+use mqtt_presence_exporter::simulator::{DurationSetting, Faults};
 use tokio::time::sleep;
 
 use crate::support::rig::Rig;
@@ -12,7 +12,7 @@ async fn a_wrong_secret_stops_the_sweep_and_is_tried_again_now_and_then() {
     let rig = Rig::new(
         1000,
         Faults {
-            latency: Span::from(Duration::from_millis(100)),
+            latency: DurationSetting::from(Duration::from_millis(100)),
             ..Faults::default()
         },
     )

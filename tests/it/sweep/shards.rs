@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mqtt_presence_exporter::presence::Shard;
-use mqtt_presence_exporter::simulator::{Faults, Span};
+use mqtt_presence_exporter::simulator::{DurationSetting, Faults};
 use tokio::time::sleep;
 
 use crate::support::rig::Rig;
 
 #[tokio::test(start_paused = true)]
 async fn three_shards_ask_for_every_client_once_and_share_every_limit() {
-    let latency = Span::from(Duration::from_millis(20));
+    let latency = DurationSetting::from(Duration::from_millis(20));
     let rig = Rig::new(
         1500,
         Faults {

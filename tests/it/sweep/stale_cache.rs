@@ -16,7 +16,9 @@ use mqtt_presence_exporter::presence::{
     Shard,
 };
 use mqtt_presence_exporter::secret::Secret;
-use mqtt_presence_exporter::simulator::{Faults, Options, Roster, Span};
+use mqtt_presence_exporter::simulator::{
+    DurationSetting, Faults, SimulatedFleet, SimulatorOptions,
+};
 use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
 use mqtt_presence_exporter::telemetry::Metrics;
 use tokio::time::sleep;
@@ -248,17 +250,17 @@ async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
     let ids = (0..CLIENTS)
         .map(|n| ClientId::new(client(n)).expect("an ID"))
         .collect();
-    let roster =
-        Roster::new(vec![(InstanceId::new("post-cn-1").expect("an ID"), ids)]).expect("each once");
+    let fleet = SimulatedFleet::new(vec![(InstanceId::new("post-cn-1").expect("an ID"), ids)])
+        .expect("each once");
     let faults = Faults {
-        batch_staleness: Span::from(STALENESS),
-        latency: Span::from(Duration::from_millis(20)),
+        batch_staleness: DurationSetting::from(STALENESS),
+        latency: DurationSetting::from(Duration::from_millis(20)),
         ..Faults::default()
     };
-    let rig = Rig::with(Options {
-        roster,
+    let rig = Rig::with(SimulatorOptions {
+        fleet,
         faults,
-        ..Options::default()
+        ..SimulatorOptions::default()
     })
     .await;
     let mut devices = Devices::new(&rig);

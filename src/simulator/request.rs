@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// A request to the API, or to whatever else it may be for.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct ApiRequest {
     head: Parts,
     body: Bytes,
     /// The parameters of the URL's query.
@@ -21,7 +21,7 @@ pub(super) struct Call {
 
 /// A request as it came, for the one who checks signatures elsewhere.
 #[derive(Clone, Debug, Serialize)]
-pub struct Captured {
+pub struct CapturedRequest {
     /// The HTTP method.
     pub method: String,
     /// Path and query, still encoded.
@@ -32,7 +32,7 @@ pub struct Captured {
     pub body: String,
 }
 
-impl Call {
+impl ApiRequest {
     pub(super) fn new(head: Parts, body: Bytes) -> Self {
         let is_form = head.headers.get(CONTENT_TYPE).is_some_and(|kind| {
             kind.as_bytes()
@@ -114,9 +114,9 @@ impl Call {
             .is_some_and(|format| format.eq_ignore_ascii_case("XML"))
     }
 
-    pub(super) fn captured(&self) -> Captured {
+    pub(super) fn captured(&self) -> CapturedRequest {
         let headers = self.head.headers.iter();
-        Captured {
+        CapturedRequest {
             method: self.method().to_owned(),
             target: self.head.uri.to_string(),
             headers: headers

@@ -1,14 +1,14 @@
 //! The errors that the stand-in answers with: the vendor's codes and HTTP statuses.
 //!
-//! The codes are documented on the vendor's pages of the operations and, for those of the
+//! The codes are documented on the vendor's records of the operations and, for those of the
 //! gateway, on its page "Public error codes"; the messages are our own, but for the form of
-//! [`Refusal::signature`], which the vendor's SDK takes apart.
+//! [`VendorError::signature`], which the vendor's SDK takes apart.
 
 use std::borrow::Cow;
 
 /// One error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct VendorError {
     /// The HTTP status.
     pub(super) status: u16,
     /// The vendor's error code.
@@ -17,7 +17,7 @@ pub(super) struct Refusal {
     pub(super) message: Cow<'static, str>,
 }
 
-impl Refusal {
+impl VendorError {
     fn new(
         status: u16,
         code: impl Into<Cow<'static, str>>,

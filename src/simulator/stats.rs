@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::call::{Call, Captured};
-use super::nonces::Nonces;
+use super::nonces::UsedNonces;
 use super::operation::{self, PerOperation};
-use super::refusal::Refusal;
+use super::request::{ApiRequest, CapturedRequest};
 use super::traffic::{Arrival, Traffic};
+use super::vendor_error::VendorError;
 use crate::clock::Timestamp;
 use crate::presence::Operation;
 
@@ -38,23 +38,23 @@ pub struct Stats {
 
 /// The memory of the stand-in.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Recorder {
     started: Instant,
-    pages: Mutex<Pages>,
+    records: Mutex<Records>,
 }
 
 #[derive(Debug)]
-struct Pages {
+struct Records {
     traffic: Traffic,
-    nonces: Nonces,
+    nonces: UsedNonces,
     answers: BTreeMap<Cow<'static, str>, u64>,
-    captured: VecDeque<Captured>,
+    captured: VecDeque<CapturedRequest>,
     requests: u64,
 }
 
-impl Pages {
+impl Records {
     /// Keeps the request, and gives it its number.
-    fn capture(&mut self, call: &Call) -> u64 {
+    fn capture(&mut self, call: &ApiRequest) -> u64 {
         self.requests += 1;
         if self.captured.len() == CAPTURED {
             self.captured.pop_front();
@@ -64,18 +64,18 @@ impl Pages {
     }
 }
 
-impl Ledger {
+impl Recorder {
     pub(super) fn new(traffic: Traffic) -> Self {
-        let pages = Pages {
+        let records = Records {
             traffic,
-            nonces: Nonces::default(),
+            nonces: UsedNonces::default(),
             answers: BTreeMap::new(),
             captured: VecDeque::new(),
             requests: 0,
         };
         Self {
             started: Instant::now(),
-            pages: Mutex::new(pages),
+            records: Mutex::new(records),
         }
     }
 
@@ -85,18 +85,18 @@ impl Ledger {
     }
 
     /// Counts a request and gives it its number.
-    pub(super) fn arrive(&self, address: IpAddr, call: &Call) -> (u64, Arrival) {
+    pub(super) fn arrive(&self, address: IpAddr, call: &ApiRequest) -> (u64, Arrival) {
         let operation = call.action().and_then(|action| operation::named(&action));
-        let (pages, now) = &mut self.open();
+        let (records, now) = &mut self.lock();
         (
-            pages.capture(call),
-            pages.traffic.arrive(address, operation, *now),
+            records.capture(call),
+            records.traffic.arrive(address, operation, *now),
         )
     }
 
     /// Gives a request a number that is not one to the API.
-    pub(super) fn capture(&self, call: &Call) -> u64 {
-        self.open().0.capture(call)
+    pub(super) fn capture(&self, call: &ApiRequest) -> u64 {
+        self.lock().0.capture(call)
     }
 
     /// Remembers a nonce until `until`, or refuses one that came before.
@@ -105,51 +105,51 @@ impl Ledger {
         nonce: &str,
         server_time: Timestamp,
         until: Timestamp,
-    ) -> Result<(), Refusal> {
-        let (mut pages, _) = self.open();
-        if pages.nonces.insert(nonce, server_time, until) {
+    ) -> Result<(), VendorError> {
+        let (mut records, _) = self.lock();
+        if records.nonces.insert(nonce, server_time, until) {
             Ok(())
         } else {
-            Err(Refusal::nonce_used())
+            Err(VendorError::nonce_used())
         }
     }
 
     /// Counts a call against the account's quota, and throttles it past that.
-    pub(super) fn charge(&self, operation: Operation) -> Result<(), Refusal> {
-        let (mut pages, now) = self.open();
-        pages.traffic.charge(operation, now)
+    pub(super) fn charge(&self, operation: Operation) -> Result<(), VendorError> {
+        let (mut records, now) = self.lock();
+        records.traffic.charge(operation, now)
     }
 
     /// Counts how a call ended.
-    pub(super) fn tally(&self, ending: impl Into<Cow<'static, str>>) {
-        let (mut pages, _) = self.open();
-        *pages.answers.entry(ending.into()).or_default() += 1;
+    pub(super) fn count_answer(&self, ending: impl Into<Cow<'static, str>>) {
+        let (mut records, _) = self.lock();
+        *records.answers.entry(ending.into()).or_default() += 1;
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let (pages, now) = self.open();
+        let (records, now) = self.lock();
         Stats {
-            arrivals: pages.traffic.arrivals(),
-            max_arrivals_per_second: pages.traffic.peaks(),
-            answers: pages.answers.clone(),
-            blocks: pages.traffic.blocks(),
-            blocked_seconds: pages.traffic.blocked(now).as_secs_f64(),
+            arrivals: records.traffic.arrivals(),
+            max_arrivals_per_second: records.traffic.peaks(),
+            answers: records.answers.clone(),
+            blocks: records.traffic.blocks(),
+            blocked_seconds: records.traffic.blocked(now).as_secs_f64(),
         }
     }
 
     /// The last requests, oldest first.
-    pub(super) fn captured(&self) -> Vec<Captured> {
-        let (pages, _) = self.open();
-        pages.captured.iter().cloned().collect()
+    pub(super) fn captured(&self) -> Vec<CapturedRequest> {
+        let (records, _) = self.lock();
+        records.captured.iter().cloned().collect()
     }
 
     /// The time is asked for under the lock, so that it does not go backwards from one holder of
     /// the lock to the next.
-    fn open(&self) -> (MutexGuard<'_, Pages>, Duration) {
-        let pages = self
-            .pages
+    fn lock(&self) -> (MutexGuard<'_, Records>, Duration) {
+        let records = self
+            .records
             .lock()
             .expect("nobody panics while holding this lock");
-        (pages, self.started.elapsed())
+        (records, self.started.elapsed())
     }
 }

@@ -17,13 +17,13 @@ pub(super) trait Stalls: Send + Sync {
 }
 
 /// A socket whose reads may be held up.
-pub(super) struct Wire<S> {
+pub(super) struct StallingStream<S> {
     stream: TcpStream,
     stalls: S,
     held: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: Stalls> Wire<S> {
+impl<S: Stalls> StallingStream<S> {
     pub(super) const fn new(stream: TcpStream, stalls: S) -> Self {
         Self {
             stream,
@@ -39,7 +39,7 @@ impl<S: Stalls> Wire<S> {
     }
 }
 
-impl<S: Stalls + Unpin> AsyncRead for Wire<S> {
+impl<S: Stalls + Unpin> AsyncRead for StallingStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -60,7 +60,7 @@ impl<S: Stalls + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: Stalls + Unpin> AsyncWrite for Wire<S> {
+impl<S: Stalls + Unpin> AsyncWrite for StallingStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -78,9 +78,9 @@ impl<S: Stalls + Unpin> AsyncWrite for Wire<S> {
     }
 }
 
-impl<S> fmt::Debug for Wire<S> {
+impl<S> fmt::Debug for StallingStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire")
+        f.debug_struct("StallingStream")
             .field("stream", &self.stream)
             .finish_non_exhaustive()
     }

@@ -6,15 +6,15 @@ use crate::presence::{ClientId, InstanceId};
 
 /// The instances of the stand-in's account and their clients. No client has two instances.
 #[derive(Clone, Debug)]
-pub struct Roster {
+pub struct SimulatedFleet {
     instances: Vec<(InstanceId, Vec<ClientId>)>,
     /// By client, the index of its instance.
-    homes: HashMap<ClientId, usize>,
+    instance_index: HashMap<ClientId, usize>,
 }
 
-/// A list of instances and clients that is no roster.
+/// A list of instances and clients that is no fleet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RosterError {
+pub enum DuplicateId {
     /// An instance stands twice in the list.
     #[error("instance {0} is listed twice")]
     Instance(InstanceId),
@@ -23,22 +23,22 @@ pub enum RosterError {
     Client(ClientId),
 }
 
-/// What the groups of a made-up roster are called; it has at least as many groups as this.
+/// What the groups of a made-up fleet are called; it has at least as many groups as this.
 const KINDS: [&str; 3] = ["pump", "meter", "gate"];
 
-impl Roster {
+impl SimulatedFleet {
     /// Takes a list as it is.
-    pub fn new(instances: Vec<(InstanceId, Vec<ClientId>)>) -> Result<Self, RosterError> {
+    pub fn new(instances: Vec<(InstanceId, Vec<ClientId>)>) -> Result<Self, DuplicateId> {
         let (mut ids, mut clients) = (HashSet::new(), HashSet::new());
         if let Some((id, _)) = instances.iter().find(|(id, _)| !ids.insert(id)) {
-            return Err(RosterError::Instance(id.clone()));
+            return Err(DuplicateId::Instance(id.clone()));
         }
         if let Some(client) = instances
             .iter()
             .flat_map(|(_, list)| list)
             .find(|client| !clients.insert(*client))
         {
-            return Err(RosterError::Client(client.clone()));
+            return Err(DuplicateId::Client(client.clone()));
         }
         Ok(Self::indexed(instances))
     }
@@ -47,7 +47,7 @@ impl Roster {
     /// out evenly to three groups, or to one for each instance if those are more, and the groups
     /// to the instances.
     #[must_use]
-    pub fn made_up(instances: usize, clients: usize) -> Self {
+    pub fn generate(instances: usize, clients: usize) -> Self {
         let instances = instances.max(1);
         let groups = instances.max(KINDS.len());
         let mut made_up: Vec<(InstanceId, Vec<ClientId>)> = (1..=instances)
@@ -64,11 +64,11 @@ impl Roster {
 
     fn indexed(instances: Vec<(InstanceId, Vec<ClientId>)>) -> Self {
         let clients = instances.iter().enumerate();
-        let homes = clients.flat_map(|(index, (_, clients))| {
+        let instance_index = clients.flat_map(|(index, (_, clients))| {
             clients.iter().map(move |client| (client.clone(), index))
         });
         Self {
-            homes: homes.collect(),
+            instance_index: instance_index.collect(),
             instances,
         }
     }
@@ -85,9 +85,9 @@ impl Roster {
     }
 
     /// The instance that `client` belongs to.
-    pub(super) fn home(&self, client: &str) -> Option<&InstanceId> {
+    pub(super) fn instance_of(&self, client: &str) -> Option<&InstanceId> {
         let client = ClientId::new(client).ok()?;
-        self.homes
+        self.instance_index
             .get(&client)
             .map(|index| &self.instances[*index].0)
     }
@@ -124,46 +124,46 @@ mod tests {
 
     #[test]
     fn clients_are_dealt_out_to_groups_and_groups_to_instances() {
-        let roster = Roster::made_up(2, 300);
-        let sizes: Vec<usize> = roster
+        let fleet = SimulatedFleet::generate(2, 300);
+        let sizes: Vec<usize> = fleet
             .instances()
             .iter()
             .map(|(_, clients)| clients.len())
             .collect();
         assert_eq!(sizes, [200, 100]);
-        assert_eq!(roster.groups(), ["GID_pumps", "GID_gates", "GID_meters"]);
-        let clients = || roster.instances().iter().flat_map(|(_, clients)| clients);
+        assert_eq!(fleet.groups(), ["GID_pumps", "GID_gates", "GID_meters"]);
+        let clients = || fleet.instances().iter().flat_map(|(_, clients)| clients);
         assert!(clients().all(|client| client.irregularity().is_none()));
         assert_eq!(
-            roster.home("GID_meters@@@meter-0100"),
-            Some(&roster.instances()[1].0)
+            fleet.instance_of("GID_meters@@@meter-0100"),
+            Some(&fleet.instances()[1].0)
         );
-        assert_eq!(roster.home("GID_meters@@@meter-0101"), None);
-        assert_eq!(roster.home(""), None);
+        assert_eq!(fleet.instance_of("GID_meters@@@meter-0101"), None);
+        assert_eq!(fleet.instance_of(""), None);
     }
 
     #[test]
     fn every_instance_has_a_group_however_many_there_are() {
-        let roster = Roster::made_up(7, 70);
+        let fleet = SimulatedFleet::generate(7, 70);
         assert!(
-            roster
+            fleet
                 .instances()
                 .iter()
                 .all(|(_, clients)| clients.len() == 10)
         );
-        assert_eq!(roster.groups().len(), 7);
+        assert_eq!(fleet.groups().len(), 7);
     }
 
     #[test]
     fn nothing_is_listed_twice() {
         let instance = |id: &str| InstanceId::new(id).unwrap();
         let client = |id: &str| ClientId::new(id).unwrap();
-        let twice = Roster::new(vec![
+        let twice = SimulatedFleet::new(vec![
             (instance("a"), vec![client("x")]),
             (instance("b"), vec![client("x")]),
         ]);
-        assert_eq!(twice.unwrap_err(), RosterError::Client(client("x")));
-        let twice = Roster::new(vec![(instance("a"), vec![]), (instance("a"), vec![])]);
-        assert_eq!(twice.unwrap_err(), RosterError::Instance(instance("a")));
+        assert_eq!(twice.unwrap_err(), DuplicateId::Client(client("x")));
+        let twice = SimulatedFleet::new(vec![(instance("a"), vec![]), (instance("a"), vec![])]);
+        assert_eq!(twice.unwrap_err(), DuplicateId::Instance(instance("a")));
     }
 }

@@ -5,18 +5,18 @@
 /// ratio, so that neighbouring inputs start far apart.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// One question that chance answers. Each further [`Dice::ask`] or [`Dice::nth`] is a question of
+/// One question that chance answers. Each further [`SeededRandom::derive`] or [`SeededRandom::nth`] is a question of
 /// its own, independent of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dice(u64);
+pub(super) struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     pub(super) const fn new(seed: u64) -> Self {
         Self(mix(seed.wrapping_add(STEP)))
     }
 
     /// The question `what`, which may be a client ID as well as a word.
-    pub(super) fn ask(self, what: &str) -> Self {
+    pub(super) fn derive(self, what: &str) -> Self {
         // FNV-1a, 64 bits.
         let hash = what.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -62,9 +62,9 @@ mod tests {
     #[test]
     fn a_share_of_the_questions_falls_below_a_probability() {
         for (question, probability) in [("a", 0.1), ("b", 0.5), ("c", 0.99)] {
-            let dice = Dice::new(1).ask(question);
+            let random = SeededRandom::new(1).derive(question);
             let hits = (0..10_000)
-                .filter(|n| dice.nth(*n).unit() < probability)
+                .filter(|n| random.nth(*n).unit() < probability)
                 .count();
             assert!(
                 (hits as f64 / 10_000.0 - probability).abs() < 0.02,
@@ -75,11 +75,13 @@ mod tests {
 
     #[test]
     fn questions_do_not_answer_each_other() {
-        let dice = Dice::new(1);
+        let random = SeededRandom::new(1);
         let both = (0..10_000)
-            .filter(|n| dice.ask("x").nth(*n).unit() < 0.5 && dice.ask("y").nth(*n).unit() < 0.5)
+            .filter(|n| {
+                random.derive("x").nth(*n).unit() < 0.5 && random.derive("y").nth(*n).unit() < 0.5
+            })
             .count();
         assert!((2_300..2_700).contains(&both), "{both}");
-        assert_ne!(dice.ask("x"), Dice::new(2).ask("x"));
+        assert_ne!(random.derive("x"), SeededRandom::new(2).derive("x"));
     }
 }
