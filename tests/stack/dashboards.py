@@ -145,7 +145,7 @@ def counted_once(known):
     for title, most in (("Offline now", value["Offline"]), ("Unknown now", value["Unknown"])):
         rows = [one["metric"]["client_id"] for one in known["fleet", title, "A"]]
         assert len(rows) == len(set(rows)) == most, f"{title}: {rows}, and {most} are counted"
-    timeline = known["fleet", "The twenty devices that changed most", "A"]
+    timeline = known["fleet", "Top 20 devices by changes", "A"]
     assert len(timeline) == 20, f"{len(timeline)} rows in the timeline"
 
 

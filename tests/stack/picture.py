@@ -69,8 +69,8 @@ def area(asked, y, height):
 
 
 def timeline(asked, y, row):
-    """A line for each of the devices that changed most."""
-    title = "The twenty devices that changed most"
+    """A line for each of the devices with the most changes."""
+    title = "Top 20 devices by changes"
     devices = sorted(asked(title, "A"), key=lambda one: one["metric"]["client_id"])
     x, width = MARGIN + 190, WIDTH - 2 * MARGIN - 220
     yield panel(MARGIN, y, WIDTH - 2 * MARGIN, 66 + row * len(devices), title)
