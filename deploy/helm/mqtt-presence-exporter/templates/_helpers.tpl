@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The release's name, unless it is part of the chart's. 52 characters: a StatefulSet adds to it for its revisions. */}}
+{{/* Release name and chart name. At most 52 characters, because a StatefulSet appends a suffix for its revisions. */}}
 {{- define "exporter.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret with the access key, if there is one. */}}
+{{/* Name of the Secret with the access key, or empty. */}}
 {{- define "exporter.accessKeySecret" -}}
 {{- if .Values.credentials.existingSecret -}}
 {{- .Values.credentials.existingSecret -}}
@@ -46,7 +46,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.webConfig.tls_server_config }}HTTPS{{ else }}HTTP{{ end -}}
 {{- end -}}
 
-{{/* How a probe asks at `path`. Behind a password or a client certificate it can only see whether the port is open. */}}
+{{/* Probe of `path`. With basic authentication or client certificates, only a check of the open port is possible. */}}
 {{- define "exporter.probe" -}}
 {{- $tls := .root.Values.webConfig.tls_server_config | default dict -}}
 {{- if or .root.Values.webConfig.basic_auth_users (hasPrefix "Require" ($tls.client_auth_type | default "")) -}}
