@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Takes every number of benches/README.md anew and writes the table there: ten minutes beside the
-# builds. It wants a Rust toolchain, Python 3 with `venv`, and a machine that does nothing else.
+# Runs all benches and updates the table in benches/README.md. Takes ten minutes in addition to the
+# builds. Requires a Rust toolchain, Python 3 with `venv`, and an otherwise idle machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,11 +10,11 @@ binary=$work/mqtt-presence-exporter table=$work/table.md
 
 heading() { printf '\n== %s\n' "$*"; }
 
-# Where that is allowed, what is measured goes before whatever else the machine does.
+# If permitted, the benches run with the highest priority.
 first=()
 [[ $(nice -n -20 nice 2>/dev/null) != -20 ]] || first=(nice -n -20)
 
-# Runs a bench, and keeps the rows that it prints.
+# Runs a bench and keeps the table rows that it prints.
 measure() {
     heading "$*"
     "${first[@]}" "$@" | tee /dev/stderr | grep '^| ' >>"$table"
@@ -23,26 +23,26 @@ measure() {
 heading "builds"
 tests/venv.sh
 cargo bench --no-run
-# Benches build the binary too, with features that only tests want; this one is as it is delivered.
+# `cargo bench` builds the binary with the features of the tests; this build has the release features.
 cargo build --release
 cp "${CARGO_TARGET_DIR:-target}/release/mqtt-presence-exporter" "$binary"
 
 processor=$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1)
 memory=$(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)
 cat >"$table" <<MACHINE
-Taken on $(nproc) cores of a ${processor:-$(uname -m)}, $memory GiB, Linux $(uname -r | cut -d- -f1), $(rustc --version |
+Measured on $(nproc) cores of a ${processor:-$(uname -m)}, $memory GiB, Linux $(uname -r | cut -d- -f1), $(rustc --version |
     cut -d' ' -f1,2), at a load of $(cut -d' ' -f1 /proc/loadavg).
 
-| what | to reach | here | its reference in the same run | reached |
+| What | Target | Result | Reference in the same run | Reached |
 | --- | --- | --- | --- | --- |
 MACHINE
 measure .venv/bin/python benches/sweep.py "$binary"
-# On one core the caller and its server take turns, and nobody else's work comes between them.
+# On one core, caller and server alternate without interference from other processes.
 measure taskset --cpu-list 0 cargo bench --bench calls
 measure cargo bench --bench rendering
 measure cargo bench --bench scrape
 measure .venv/bin/python benches/memory.py "$binary"
-# Two promises hold always, and not as a rule: no bench, but tests, in paused time and of properties.
+# Two guarantees must always hold. Tests verify them, with paused time and as properties.
 cat >>"$table" <<'TESTS'
 | false offline, over every fault | 0 | 0: `sweep::faults`, `::batches`, `::stale_cache` in `tests/it` | what the simulator's devices are | held by tests |
 | calls arriving in any second, over every stall, retry and restart | ≤ 290 single, ≤ 95 batch | ≤ 265 and ≤ 85: `limits::tests::promises`; `sweep::limits`, `::batches`, `::shards` in `tests/it` | the vendor's block, for each operation: above 300 | held by tests |

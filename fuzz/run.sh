@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every target for a minute, or for as many seconds as are said, beginning with its seeds.
+# Fuzzes every target for 60 s, or for SECONDS, starting with its seeds.
 #
 # Usage: fuzz/run.sh [SECONDS] [TARGET…]
 set -euo pipefail
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 targets=("${@:2}")
 command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-# The sanitizers are an unstable feature; this lets the stable compiler have them.
+# Enables the sanitizers, an unstable feature, with the stable compiler.
 export RUSTC_BOOTSTRAP=1
 
 ((${#targets[@]})) || mapfile -t targets < <(cargo fuzz list)

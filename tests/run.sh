@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test, on a Debian machine that has a Rust toolchain: installs what else is missing
-# (Prometheus, Alertmanager, Chromium, shells, Python with the vendor's SDKs and the tools that know packages),
-# then runs `cargo test` and, one after the other, the suites of tests/stack, which need real servers
-# and SDKs.
+# Runs all tests. Requires Debian and a Rust toolchain. Installs missing tools (Prometheus,
+# Alertmanager, Chromium, shells, Python with the Alibaba Cloud SDKs and package validators), then runs
+# `cargo test` and, one after the other, the suites of tests/stack, which need real servers and SDKs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +9,7 @@ heading() { printf '\n== %s\n' "$*"; }
 
 as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
 
-heading "What the tests need"
+heading "Test tools"
 packages=()
 needs() { packages+=("$1"); }
 command -v chromium >/dev/null || needs chromium

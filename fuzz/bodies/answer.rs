@@ -1,5 +1,5 @@
-//! Answers of the API: whatever comes, there is no panic, every label is of the closed set, and a
-//! client is offline only where the answer says so.
+//! Answers of the API: no input causes a panic, every label is in the closed set, and a client is
+//! offline only if the answer reports it offline.
 
 use mqtt_presence_exporter::aliyun::ERROR_LABELS;
 use mqtt_presence_exporter::aliyun::answer::{HttpResponse, decode_batch, decode_single};

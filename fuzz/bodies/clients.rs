@@ -1,5 +1,5 @@
-//! Client files, in JSON and YAML: whatever is in one, there is no panic, and either its clients
-//! are those of a fleet, or every problem says what is wrong.
+//! Client files in JSON and YAML: no input causes a panic, and the result is either a fleet or a list
+//! of problems with messages.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::discovery;
 use mqtt_presence_exporter::presence::Shard;
 
-/// Reads `bytes` as both, by way of files in `folder`, which it makes or replaces.
+/// Reads `bytes` as JSON and as YAML from files that it writes to `folder`.
 pub(crate) fn run(folder: &Path, bytes: &[u8]) {
     for name in ["clients.json", "clients.yaml"] {
         std::fs::write(folder.join(name), bytes).expect("a file");

@@ -1,5 +1,5 @@
-//! Configuration files: whatever is in one, there is no panic, and either it is valid and says
-//! the same once it was rendered, or every problem says what is wrong.
+//! Configuration files: no input causes a panic, and the file is either valid and unchanged after
+//! rendering and parsing, or rejected with problems that have messages.
 
 use std::path::Path;
 

@@ -1,9 +1,9 @@
-//! Answers of the services that give credentials: whatever comes, there is no panic, what is taken
-//! can be sent, and what is said of the rest is one short line.
+//! Responses of credential services: no input causes a panic, accepted credentials can be sent, and
+//! every error is one short line.
 
 use mqtt_presence_exporter::aliyun::credentials::sts_response::{from_service, from_sts};
 
-/// What the log could show of it; no secret is to be in there.
+/// The text that the log could contain; it must not contain a secret.
 pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
     let mut shown = Vec::new();
     for understood in [from_sts(bytes), from_service(bytes)] {

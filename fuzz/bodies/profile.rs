@@ -1,9 +1,9 @@
-//! Files of the vendor's tools: whatever is in one, there is no panic, and what is said of it is
-//! one short line.
+//! Profile files of the Alibaba Cloud CLI and SDKs: no input causes a panic, and every error is one
+//! short line.
 
 use mqtt_presence_exporter::aliyun::credentials::profile::find;
 
-/// What the log could show of it; no secret is to be in there.
+/// The text that the log could contain; it must not contain a secret.
 pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
     let mut shown = Vec::new();
     let Ok(text) = std::str::from_utf8(bytes) else {

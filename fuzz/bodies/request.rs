@@ -1,5 +1,5 @@
-//! Requests: whatever path, query, `Accept-Encoding` and scrape timeout one has, there is no
-//! panic, and it gets an answer that Prometheus or a browser can read.
+//! HTTP requests: no path, query, `Accept-Encoding` or scrape timeout causes a panic, and every
+//! response is readable for Prometheus or a browser.
 
 use axum::Router;
 use axum::body::Body;
@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 use super::fleet::{instance, web};
 use super::source::Scripted;
 
-/// An HTTP edge in front of two clients and an API that knows everybody, in a runtime in which waiting takes no time.
+/// An HTTP server with two clients and an API that answers for every client, in a runtime with paused time.
 pub(crate) struct Edge {
     runtime: Runtime,
     router: Router,
@@ -45,7 +45,7 @@ impl Edge {
         Self { runtime, router }
     }
 
-    /// The lines are the path with its query, the codings that are accepted, and the timeout.
+    /// The lines are the path with its query, the accepted encodings, and the timeout.
     pub(crate) fn run(&self, bytes: &[u8]) {
         let mut lines = bytes.splitn(3, |&byte| byte == b'\n');
         let Ok(uri) = Uri::try_from(lines.next().unwrap_or_default()) else {

@@ -1,5 +1,5 @@
-//! What a caller of the stand-in sends about its signature: no panic, and what is read is what
-//! was written.
+//! Signature parameters of requests to the simulator: no input causes a panic, and parsed values are
+//! equal to the written values.
 
 use mqtt_presence_exporter::aliyun::sign::{format_date, parse_date, v3::AuthorizationHeader};
 

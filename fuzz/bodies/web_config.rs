@@ -1,5 +1,5 @@
-//! Web configuration files: whatever is in one, and in the files that it names, there is no panic,
-//! and either it is valid, or every problem says what is wrong on one line.
+//! Web configuration files and the files they reference: no input causes a panic, and the result is
+//! either valid or a list of problems of one line each.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::web::toolkit::WebConfig;
 
 pub(crate) fn run(bytes: &[u8]) {
-    // What follows the first NUL is the content of every file that is named.
+    // The bytes after the first NUL are the content of every referenced file.
     let (text, named) = bytes.split_at(
         bytes
             .iter()

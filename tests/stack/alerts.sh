@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks rules and sample configurations with promtool and amtool, runs the unit tests of the
-# rules, and then everything together: from a device that disconnects to the notification.
+# Checks rules and sample configurations with promtool and amtool, runs the unit tests of the rules,
+# and tests the whole stack from a disconnecting device to the notification.
 #
 # Usage: tests/stack/alerts.sh BINARY
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What fish offers, and whether zsh takes its script. (Bash is asked in tests/it/cli/completions.rs.)
+# Tests the completions of fish and zsh. (tests/it/cli/completions.rs tests Bash.)
 #
 # Usage: tests/stack/completions.sh BINARY
 set -euo pipefail
@@ -10,11 +10,11 @@ trap 'rm -rf "$work"' EXIT
 
 "$binary" completions fish >"$work/script.fish"
 offered=$(HOME=$work fish --no-config --command "source $work/script.fish; complete --do-complete 'mqtt-presence-exporter simulate --no-q'")
-[[ $offered == --no-quotas* ]] || { echo "fish offers: $offered" >&2; exit 1; }
+[[ $offered == --no-quotas* ]] || { echo "unexpected completion of fish: $offered" >&2; exit 1; }
 
-# Sourced after compinit it registers itself; then it stands in the table of completions.
+# Sourced after compinit, the script registers itself in the table of completions.
 "$binary" completions zsh >"$work/_mqtt-presence-exporter"
 registered=$(zsh -f -c "autoload -U compinit && compinit -u -d $work/dump && source $work/_mqtt-presence-exporter && print \$_comps[mqtt-presence-exporter]")
-[[ $registered == _mqtt-presence-exporter ]] || { echo "zsh has: $registered" >&2; exit 1; }
+[[ $registered == _mqtt-presence-exporter ]] || { echo "unexpected registration in zsh: $registered" >&2; exit 1; }
 
-echo "fish completes, zsh takes its script"
+echo "fish and zsh load their completion scripts"

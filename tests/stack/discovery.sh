@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real Prometheus beside client files that change, reloads that fail, and a storm of SIGHUPs.
+# Tests changing client files, failing reloads and many SIGHUPs with a real Prometheus.
 #
 # Usage: tests/stack/discovery.sh BINARY
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# curl, Prometheus and promtool against `--web.config.file`, and a socket that is handed over.
+# Tests `--web.config.file` and socket activation with curl, Prometheus and promtool.
 #
 # Usage: tests/stack/edge.sh BINARY
 set -euo pipefail

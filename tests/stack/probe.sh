@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real Prometheus discovers a thousand targets from /sd and probes them.
+# Tests that a real Prometheus discovers 1,000 targets from /sd and probes them.
 #
 # Usage: tests/stack/probe.sh BINARY
 set -euo pipefail

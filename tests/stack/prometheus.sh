@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real Prometheus scrapes the demo.
+# Tests that a real Prometheus scrapes the demo.
 #
 # Usage: tests/stack/prometheus.sh BINARY
 set -euo pipefail

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Holds the simulator and our signatures to the vendor's own SDKs: they call the simulator, and
-# their signing code checks what the exporter sent.
+# Tests the simulator and the signatures with the Alibaba Cloud SDKs: the SDKs call the simulator, and
+# their signing code verifies the requests of the exporter.
 #
-# Usage: tests/stack/sdk.sh BINARY      (tests/run.sh has made the Python environment)
+# Usage: tests/stack/sdk.sh BINARY      (tests/run.sh creates the Python environment)
 set -euo pipefail
 
 binary=$(realpath "$1")
@@ -20,16 +20,16 @@ stop() {
 }
 trap 'stop; rm -rf "$work"' EXIT
 
-# Waits until a command succeeds; gives up when a server has ended, or after 20 seconds.
+# Waits until a command succeeds; fails after 20 s or if a server has ended.
 await() {
     for _ in {1..200}; do
         ! "$@" || return 0
         for process in "${running[@]}"; do
-            kill -0 "$process" 2>/dev/null || { echo "a server has ended by itself" >&2; return 1; }
+            kill -0 "$process" 2>/dev/null || { echo "a server has ended unexpectedly" >&2; return 1; }
         done
         sleep 0.1
     done
-    echo "in vain: $*" >&2
+    echo "timed out: $*" >&2
     return 1
 }
 
@@ -41,13 +41,13 @@ simulate() {
     endpoint=$("$python" -c 'import json, sys; print(json.load(sys.stdin)["endpoint"])' <"$work/announcement.json")
 }
 
-# Succeeds when the simulator has seen at least so many requests of the exporter.
+# Succeeds if the simulator has received at least $1 requests of the exporter.
 captured() {
     curl --silent --show-error --fail "$endpoint/_simulator/requests" >"$work/requests.json"
     (($(grep --only-matching '"user-agent","mqtt-presence-exporter/' "$work/requests.json" | wc --lines) >= $1))
 }
 
-# Everything here talks to this host.
+# All connections of this test are local.
 export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
 
 simulate
@@ -56,7 +56,7 @@ stop
 
 for version in V3 V2; do
     simulate
-    # With client IDs that have to be encoded. JSON is YAML.
+    # Some client IDs require encoding. JSON is valid YAML.
     "$python" - "$work" "${version,,}" <<'CONFIG'
 import json, sys
 
@@ -78,7 +78,7 @@ config = {
 with open(f"{work}/config.yaml", "w", encoding="utf-8") as file:
     json.dump(config, file)
 CONFIG
-    # The exporter asks for each of its clients once when it starts.
+    # The exporter queries each client once at start.
     "$binary" serve --config.file="$work/config.yaml" --web.listen-address=127.0.0.1:0 --log.level=error &
     running+=($!)
     await captured 3
