@@ -69,23 +69,23 @@ def million():
     beyond = (idle - few - text) / CLIENTS
     row(
         "memory, 1,000,000 clients, a sweep in flight",
-        "≤ 64 B a client beyond its labels",
-        f"{beyond:.0f} B a client ({idle / MIB:.0f} MiB in all)",
-        f"the text of its labels: {text / CLIENTS:.0f} B a client",
+        "≤ 64 B per client in addition to its labels",
+        f"{beyond:.0f} B per client ({idle / MIB:.0f} MiB in all)",
+        f"text of its labels: {text / CLIENTS:.0f} B per client",
         beyond <= 64,
     )
     row(
         "a scrape of them adds",
-        "≤ 16 B a client and 1 MiB",
+        "≤ 16 B per client and 1 MiB",
         f"{one / MIB:.1f} MiB",
-        f"16 B a client: {16 * CLIENTS / MIB:.1f} MiB",
+        f"16 B per client: {16 * CLIENTS / MIB:.1f} MiB",
         one <= 16 * CLIENTS + MIB,
     )
     row(
         "8 overlapping scrapes of them add",
-        "≤ 16 B a client and 8 MiB",
+        "≤ 16 B per client and 8 MiB",
         f"{several / MIB:.1f} MiB",
-        f"16 B a client: {16 * CLIENTS / MIB:.1f} MiB",
+        f"16 B per client: {16 * CLIENTS / MIB:.1f} MiB",
         several <= 16 * CLIENTS + 8 * MIB,
     )
     start = statistics.median(starts)
@@ -112,6 +112,6 @@ row(
     "idle resident size, 100 clients",
     "≤ 20 MiB",
     f"{few / MIB:.1f} MiB",
-    f"a script that has imported the vendor's SDK for Python: {sdk() / MIB:.1f} MiB",
+    f"a script that imports the Alibaba Cloud SDK for Python: {sdk() / MIB:.1f} MiB",
     few <= 20 * MIB,
 )

@@ -44,8 +44,8 @@ measure cargo bench --bench scrape
 measure .venv/bin/python benches/memory.py "$binary"
 # Two guarantees must always hold. Tests verify them, with paused time and as properties.
 cat >>"$table" <<'TESTS'
-| false offline, over every fault | 0 | 0: `sweep::faults`, `::batches`, `::stale_cache` in `tests/it` | what the simulator's devices are | held by tests |
-| calls arriving in any second, over every stall, retry and restart | ≤ 290 single, ≤ 95 batch | ≤ 265 and ≤ 85: `limits::tests::promises`; `sweep::limits`, `::batches`, `::shards` in `tests/it` | the vendor's block, for each operation: above 300 | held by tests |
+| false offline, with every fault | 0 | 0: `sweep::faults`, `::batches`, `::stale_cache` in `tests/it` | status of the simulated devices | verified by tests |
+| calls arriving in any second, with every stall, retry and restart | ≤ 290 single, ≤ 95 batch | ≤ 265 and ≤ 85: `limits::tests::promises`; `sweep::limits`, `::batches`, `::shards` in `tests/it` | IP block of the API per operation: above 300 | verified by tests |
 TESTS
 
 sed -i -e '/^<!-- begin -->/,/^<!-- end -->/{//!d}' -e "/^<!-- begin -->/r $table" benches/README.md

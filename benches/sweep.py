@@ -64,6 +64,6 @@ row(
     "calls arriving in any second of these sweeps",
     "≤ 290 single, ≤ 95 batch",
     f"{single} and {batch}",
-    "the vendor's block, for each operation: above 300",
+    "IP block of the API per operation: above 300",
     single <= 290 and batch <= 95,
 )

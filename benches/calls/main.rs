@@ -176,12 +176,12 @@ fn compare() {
     }
     let [hyper_evenly, hyper, ours] = [hyper_evenly, hyper, ours].map(median);
     let sdk = sdk(&server);
-    let reach = "≤ 2.5 × a bare client";
+    let reach = "≤ 2.5 × a plain client";
     row(
         &format!("CPU per signed call: the exporter in a sweep, {RATE} calls/s"),
         reach,
         &format!("{:.2} × ({sweep:.0} µs)", sweep / hyper_evenly),
-        &format!("a bare `hyper` client, same bytes and pace: {hyper_evenly:.0} µs"),
+        &format!("a plain `hyper` client, same bytes and pace: {hyper_evenly:.0} µs"),
         sweep <= 2.5 * hyper_evenly,
     );
     row(
@@ -189,7 +189,7 @@ fn compare() {
         reach,
         &format!("{:.2} × ({ours:.0} µs)", ours / hyper),
         &format!(
-            "a bare `hyper` client, same bytes: {hyper:.0} µs; the vendor's SDK for Python: {sdk:.0} µs"
+            "a plain `hyper` client, same bytes: {hyper:.0} µs; Alibaba Cloud SDK for Python: {sdk:.0} µs"
         ),
         ours <= 2.5 * hyper,
     );
