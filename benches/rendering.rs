@@ -13,8 +13,8 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::exposition::{CHUNK, ScrapeText};
 use mqtt_presence_exporter::presence::{
-    FleetBuilder, Frozen, FrozenInstance, InstanceId, InstanceState, LabelName, Observation,
-    Operation,
+    FleetBuilder, InstanceId, InstanceSnapshot, InstanceState, LabelName, Observation, Operation,
+    Snapshot,
 };
 use mqtt_presence_exporter::telemetry::{Metric, table};
 use prometheus::{GaugeVec, Opts, Registry, TextEncoder};
@@ -46,7 +46,7 @@ fn devices() -> Vec<Device> {
 }
 
 /// Devices of which all is known; one in seven is offline.
-fn frozen(devices: &[Device]) -> Frozen {
+fn frozen(devices: &[Device]) -> Snapshot {
     let (site, name) = (
         LabelName::new("site").expect("a name"),
         LabelName::new("name").expect("a name"),
@@ -70,14 +70,14 @@ fn frozen(devices: &[Device]) -> Frozen {
         );
     }
     let at = Timestamp::from_millis(START + CLIENTS as u64 * 5);
-    Frozen {
+    Snapshot {
         at,
-        instances: vec![state.freeze(at)],
+        instances: vec![state.snapshot(at)],
     }
 }
 
 /// The same four families of clients in the `prometheus` crate.
-fn registry(devices: &[Device], instance: &FrozenInstance) -> Registry {
+fn registry(devices: &[Device], instance: &InstanceSnapshot) -> Registry {
     let registry = Registry::new();
     let family = |metric: Metric, configured: bool, value: &dyn Fn(usize) -> f64| {
         let labels: &[&str] = if configured { &["site", "name"] } else { &[] };

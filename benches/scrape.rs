@@ -17,8 +17,8 @@ use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::net::{ServeOptions, listen, serve};
 use mqtt_presence_exporter::presence::{
-    Answer, BatchEntry, BoxFuture, CallError, FleetBuilder, InstanceId, InstanceState, LabelName,
-    Observation, Operation, PresenceSource, Shard,
+    ApiResponse, BatchEntry, BoxFuture, CallError, FleetBuilder, InstanceId, InstanceState,
+    LabelName, Observation, Operation, PresenceSource, Shard,
 };
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::sweep::{Gate, Quotas, Subject, Sweeps, Tools};
@@ -39,14 +39,14 @@ const APART: Duration = Duration::from_millis(1100);
 struct Silent;
 
 impl PresenceSource for Silent {
-    fn query<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
+    fn query<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         Box::pin(std::future::pending())
     }
 
     fn query_batch<'a>(
         &'a self,
         _: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
         Box::pin(std::future::pending())
     }
 

@@ -1,23 +1,23 @@
 //! What each command does: the wiring, and nothing that could be wired otherwise.
 
+mod api_clients;
 mod check_config;
 mod check_web_config;
 mod credentials;
 mod demo;
 mod exporter;
 mod query;
+mod reloader;
 mod serve;
 mod simulate;
 mod source_metrics;
-mod sources;
-mod upkeep;
 
 pub use check_config::check_config;
 pub use check_web_config::check_web_config;
 pub use demo::{DemoArgs, demo};
-pub use exporter::{Exporter, World};
+pub use exporter::{Environment, Exporter};
 pub use query::{Output, QueryArgs, Verdict, query, read_ids};
-pub use serve::{ServeOptions, serve};
+pub use serve::{ServeConfig, serve};
 pub use simulate::{SimulateArgs, simulate};
 
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ use crate::net::{self, ListenError};
 
 /// Why a command ended without having done what it was asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CommandError {
     /// The command line or the configuration is wrong; the text says where and what to do.
     #[error("{0}")]
     Usage(String),
@@ -36,12 +36,14 @@ pub enum Failure {
 }
 
 /// Listens at all `addresses`, or at none of them.
-async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
+async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, CommandError> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
         listeners.push(net::listen(address).await.map_err(|error| match error {
-            ListenError::Address { .. } => Failure::Usage(format!("--web.listen-address: {error}")),
-            error => Failure::Runtime(error.into()),
+            ListenError::Address { .. } => {
+                CommandError::Usage(format!("--web.listen-address: {error}"))
+            }
+            error => CommandError::Runtime(error.into()),
         })?);
     }
     Ok(listeners)

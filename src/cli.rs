@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use args::{CheckArgs, Cli, Command};
 pub use shard::ShardArgs;
 
-use crate::app::{self, Failure, Verdict, World};
+use crate::app::{self, CommandError, Environment, Verdict};
 use crate::clock::Clock;
 use crate::config::Env;
 use crate::presence::Shard;
@@ -55,27 +55,29 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Err(failure) => {
             let _ = writeln!(io::stderr(), "{failure}");
             ExitCode::from(match failure {
-                Failure::Usage(_) => USAGE,
-                Failure::Runtime(_) => FAILED,
+                CommandError::Usage(_) => USAGE,
+                CommandError::Runtime(_) => FAILED,
             })
         }
     }
 }
 
-fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
+fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, CommandError> {
     let out = &mut io::stdout();
-    let world = || World::real(env.clone());
+    let environment = || Environment::real(env.clone());
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::CheckConfig(args) => match check(&args, args.shard.shard(env)?, out) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Failure::Usage("the configuration has problems".to_owned())),
-            Err(error) => Err(Failure::Runtime(error.into())),
+            Ok(false) => Err(CommandError::Usage(
+                "the configuration has problems".to_owned(),
+            )),
+            Err(error) => Err(CommandError::Runtime(error.into())),
         },
         Command::Query(args) => {
             // Before signals are caught, so that Ctrl-C still ends the typing.
             let args = app::read_ids(args, &mut io::stdin().lock())?;
             let err = &mut io::stderr();
-            let verdict = run_until_signal(|stop| app::query(args, world(), stop, out, err))?;
+            let verdict = run_until_signal(|stop| app::query(args, environment(), stop, out, err))?;
             return Ok(ExitCode::from(match verdict {
                 Verdict::Online => 0,
                 Verdict::Offline => OFFLINE,
@@ -83,14 +85,16 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
             }));
         }
         Command::Serve(args) => {
-            let world = World {
+            let environment = Environment {
                 shard: args.shard.shard(env)?,
-                ..world()
+                ..environment()
             };
             let options = args.try_into()?;
-            run_until_signal(async |stop| app::serve(options, world, on_hangup()?, stop).await)
+            run_until_signal(async |stop| {
+                app::serve(options, environment, on_hangup()?, stop).await
+            })
         }
-        Command::Demo(args) => run_until_signal(|stop| app::demo(args, world(), stop, out)),
+        Command::Demo(args) => run_until_signal(|stop| app::demo(args, environment(), stop, out)),
         Command::Completions(args) => {
             // In memory first: the generator panics when a pipe is closed.
             let mut script = Vec::new();
@@ -102,7 +106,7 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, Failure> {
             );
             out.write_all(&script)
                 .context("cannot write the script")
-                .map_err(Failure::from)
+                .map_err(CommandError::from)
         }
         Command::Simulate(args) => {
             run_until_signal(
@@ -124,9 +128,9 @@ fn check(args: &CheckArgs, shard: Shard, out: &mut dyn Write) -> io::Result<bool
 }
 
 /// Runs `command`, which ends when SIGTERM or SIGINT cancels its token.
-fn run_until_signal<F, T>(command: impl FnOnce(CancellationToken) -> F) -> Result<T, Failure>
+fn run_until_signal<F, T>(command: impl FnOnce(CancellationToken) -> F) -> Result<T, CommandError>
 where
-    F: Future<Output = Result<T, Failure>>,
+    F: Future<Output = Result<T, CommandError>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -154,7 +158,7 @@ where
 }
 
 /// Notified of each SIGHUP; of several while nobody listened, once.
-fn on_hangup() -> Result<Arc<Notify>, Failure> {
+fn on_hangup() -> Result<Arc<Notify>, CommandError> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let notify = Arc::new(Notify::new());
     let told = Arc::clone(&notify);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use families::{FAMILIES, Family};
 pub use probe::{ProbeResult, probe_text};
 
-use crate::presence::Frozen;
+use crate::presence::Snapshot;
 
 /// How much text a chunk holds, give or take a line: enough to make a system call worth its cost,
 /// little enough for the caches.
@@ -26,7 +26,7 @@ pub const CHUNK: usize = 64 * 1024;
 /// One scrape's text, as far as it has been written.
 #[derive(Debug)]
 pub struct ScrapeText {
-    frozen: Arc<Frozen>,
+    frozen: Arc<Snapshot>,
     own: String,
     per_client: bool,
     next: Cursor,
@@ -50,7 +50,7 @@ impl ScrapeText {
     /// format ([`Metrics::gather_text`](crate::telemetry::Metrics::gather_text)). Without
     /// `per_client`, the families that have a series for each client are left out.
     #[must_use]
-    pub fn new(frozen: Arc<Frozen>, own: String, per_client: bool) -> Self {
+    pub fn new(frozen: Arc<Snapshot>, own: String, per_client: bool) -> Self {
         Self {
             frozen,
             own,
@@ -129,7 +129,7 @@ mod tests {
     const OWN: &str = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n";
 
     /// Instances with so many clients each, every other one online.
-    fn frozen(clients: &[usize]) -> Arc<Frozen> {
+    fn frozen(clients: &[usize]) -> Arc<Snapshot> {
         let at = Timestamp::from_millis(1_700_000_000_123);
         let instance = |(number, &clients): (usize, &usize)| {
             let names: Vec<_> = (0..clients)
@@ -151,15 +151,15 @@ mod tests {
                     },
                 );
             }
-            state.freeze(at)
+            state.snapshot(at)
         };
-        Arc::new(Frozen {
+        Arc::new(Snapshot {
             at,
             instances: clients.iter().enumerate().map(instance).collect(),
         })
     }
 
-    fn chunks(frozen: &Arc<Frozen>, own: &str, per_client: bool, size: usize) -> Vec<String> {
+    fn chunks(frozen: &Arc<Snapshot>, own: &str, per_client: bool, size: usize) -> Vec<String> {
         let mut exposition = ScrapeText::new(Arc::clone(frozen), own.into(), per_client);
         let mut chunks = Vec::new();
         let mut buf = Vec::new();

@@ -3,24 +3,25 @@
 //!
 //! No I/O and no vendor's name belongs here.
 
-mod facts;
 mod fleet;
-mod freeze;
 mod id;
+mod instance_stats;
 mod label;
 mod observation;
 mod shard;
+mod snapshot;
 mod source;
 mod state;
 
-pub use facts::{InstanceFacts, LastError, SweepResult, SweepSummary};
-pub use fleet::{Fleet, FleetBuilder, FleetError, Group, MAX_GROUPS};
-pub use freeze::{Frozen, FrozenInstance, StatusCounts};
+pub use fleet::{ClientGroup, Fleet, FleetBuilder, FleetError, MAX_GROUPS};
 pub use id::{ClientId, EmptyId, InstanceId};
+pub use instance_stats::{InstanceStats, LastError, SweepResult, SweepSummary};
 pub use label::{LabelName, LabelNameError, RESERVED_LABELS, escape, escape_into, unescape};
 pub use observation::{Observation, Operation, Run, Status};
 pub use shard::{NoSuchShard, Shard};
+pub use snapshot::{InstanceSnapshot, Snapshot, StatusCounts};
 pub use source::{
-    Answer, BatchEntry, BoxFuture, CallError, ErrorClass, MAX_BATCH, PresenceSource, ThrottledLayer,
+    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, MAX_BATCH, PresenceSource,
+    ThrottledLayer,
 };
 pub use state::{InstanceState, Published};

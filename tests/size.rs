@@ -11,8 +11,8 @@ use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Collect, Config, Query};
 use mqtt_presence_exporter::exposition::ScrapeText;
 use mqtt_presence_exporter::presence::{
-    Answer, BatchEntry, BoxFuture, CallError, Fleet, FleetBuilder, Frozen, InstanceId,
-    InstanceState, LabelName, PresenceSource, Shard, SweepResult,
+    ApiResponse, BatchEntry, BoxFuture, CallError, Fleet, FleetBuilder, InstanceId, InstanceState,
+    LabelName, PresenceSource, Shard, Snapshot, SweepResult,
 };
 use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
 use mqtt_presence_exporter::telemetry::Metrics;
@@ -29,9 +29,12 @@ const MIB: usize = 1 << 20;
 struct AllOnline;
 
 impl PresenceSource for AllOnline {
-    fn query<'a>(&'a self, _client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
+    fn query<'a>(
+        &'a self,
+        _client: &'a str,
+    ) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         Box::pin(async {
-            Ok(Answer {
+            Ok(ApiResponse {
                 value: true,
                 request_id: None,
             })
@@ -41,13 +44,13 @@ impl PresenceSource for AllOnline {
     fn query_batch<'a>(
         &'a self,
         clients: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
         let entry = |client: &&str| BatchEntry {
             client: (*client).to_owned(),
             online: true,
         };
         Box::pin(async move {
-            Ok(Answer {
+            Ok(ApiResponse {
                 value: clients.iter().map(entry).collect(),
                 request_id: None,
             })
@@ -84,7 +87,7 @@ fn peak_of<T>(action: impl FnOnce() -> T) -> (usize, T) {
 }
 
 /// Renders a scrape into one buffer; how many lines it has.
-fn render(frozen: Arc<Frozen>) -> usize {
+fn render(frozen: Arc<Snapshot>) -> usize {
     let mut exposition = ScrapeText::new(frozen, String::new(), true);
     let (mut buffer, mut lines) = (Vec::new(), 0);
     while exposition.fill(&mut buffer) {
@@ -125,7 +128,7 @@ fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
 /// A sweep from its start to its end, in paused time.
 async fn sweep(sweeps: &Sweeps, state: &InstanceState) {
     sweeps.start();
-    while state.facts().last_sweep.is_none() {
+    while state.stats().last_sweep.is_none() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -151,14 +154,14 @@ fn a_million_clients() {
     let sweeps = sweeps(&state);
     let (swept, ()) = peak_of(|| runtime.block_on(sweep(&sweeps, &state)));
     assert_eq!(
-        state.facts().sweeps_ended(SweepResult::Complete),
+        state.stats().sweeps_ended(SweepResult::Complete),
         1,
         "{:?}",
-        state.facts()
+        state.stats()
     );
     assert!(swept < 2 * MIB, "{swept} B for a sweep");
 
-    let (frozen, shared) = peak_of(|| (sweeps.freeze(), sweeps.freeze()));
+    let (frozen, shared) = peak_of(|| (sweeps.snapshot(), sweeps.snapshot()));
     assert!(
         Arc::ptr_eq(&shared.0, &shared.1) && frozen <= 16 * CLIENTS + MIB,
         "{frozen} B for two scrapes"
@@ -184,7 +187,7 @@ fn a_million_clients() {
         }
         let mut scrapes = 0;
         while !swapped.load(Ordering::SeqCst) {
-            let frozen = state.freeze(now);
+            let frozen = state.snapshot(now);
             let complete = !swapped.load(Ordering::SeqCst);
             scrapes += usize::from(
                 complete && frozen.fleet().len() == CLIENTS && frozen.client(0).is_some(),
@@ -193,7 +196,7 @@ fn a_million_clients() {
         scrapes
     });
     assert!(meanwhile > 0, "no scrape was answered during the swap");
-    let frozen = state.freeze(now);
+    let frozen = state.snapshot(now);
     let known = (0..CLIENTS)
         .filter(|&index| frozen.client(index).is_some())
         .count();

@@ -11,7 +11,7 @@ use error_body::lenient;
 use serde::Deserialize;
 
 use super::failure::{ApiError, CallFailure};
-use crate::presence::{Answer, BatchEntry};
+use crate::presence::{ApiResponse, BatchEntry};
 
 /// An answer as it came: complete, but not yet understood.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +49,10 @@ struct Entry {
 }
 
 /// Understands an answer to `QuerySessionByClientId`.
-pub fn decode_single(reply: HttpResponse<'_>) -> Result<Answer<bool>, CallFailure> {
+pub fn decode_single(reply: HttpResponse<'_>) -> Result<ApiResponse<bool>, CallFailure> {
     let Single { online, request_id } = decode(reply)?;
     match online {
-        Some(value) => Ok(Answer { value, request_id }),
+        Some(value) => Ok(ApiResponse { value, request_id }),
         None => Err(CallFailure::undecodable("the answer has no `OnlineStatus`")),
     }
 }
@@ -64,7 +64,7 @@ pub fn decode_single(reply: HttpResponse<'_>) -> Result<Answer<bool>, CallFailur
 pub fn decode_batch(
     reply: HttpResponse<'_>,
     asked: &[&str],
-) -> Result<Answer<Vec<BatchEntry>>, CallFailure> {
+) -> Result<ApiResponse<Vec<BatchEntry>>, CallFailure> {
     let Batch {
         entries,
         request_id,
@@ -92,7 +92,7 @@ pub fn decode_batch(
             });
         }
     }
-    Ok(Answer { value, request_id })
+    Ok(ApiResponse { value, request_id })
 }
 
 /// The body of a success. A success that carries an error's code is that error.

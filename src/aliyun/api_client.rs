@@ -18,7 +18,8 @@ use super::{operation_name, transport};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Signature;
 use crate::presence::{
-    Answer, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, Operation, PresenceSource,
+    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, Operation,
+    PresenceSource,
 };
 
 /// What a [`ApiClient`] is bound to.
@@ -171,7 +172,7 @@ impl ApiClient {
 }
 
 impl PresenceSource for ApiClient {
-    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
+    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         Box::pin(self.call(Operation::Single, vec![("ClientId", client)], decode_single))
     }
 
@@ -180,7 +181,7 @@ impl PresenceSource for ApiClient {
     fn query_batch<'a>(
         &'a self,
         clients: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
         let clients = &clients[..clients.len().min(CLIENT_ID_LIST.len())];
         let params = CLIENT_ID_LIST
             .into_iter()

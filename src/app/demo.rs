@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::exporter::{Exporter, World};
-use super::{Failure, listen};
+use super::exporter::{Environment, Exporter};
+use super::{CommandError, listen};
 use crate::config::Config;
 use crate::discovery;
 use crate::simulator::{Announcement, Simulator, SimulatorOptions};
@@ -31,25 +31,30 @@ pub struct DemoArgs {
 /// Serves until `shutdown`, and says on `out` where to look.
 pub async fn demo(
     args: DemoArgs,
-    world: World,
+    environment: Environment,
     shutdown: CancellationToken,
     out: &mut (dyn Write + Send),
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let options = SimulatorOptions {
         seed: args.seed,
         ..SimulatorOptions::default()
     };
     let simulated = listen(&["127.0.0.1:0".to_owned()]).await?.remove(0);
     let simulator_stop = CancellationToken::new();
-    let simulator = Simulator::start(options, simulated, world.clock, simulator_stop.clone())
-        .context("cannot start the simulator")?;
+    let simulator = Simulator::start(
+        options,
+        simulated,
+        environment.clock,
+        simulator_stop.clone(),
+    )
+    .context("cannot start the simulator")?;
     let announcement = simulator.announcement();
     let text = configuration(&announcement);
     let loaded =
         Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
     let discovered =
-        discovery::fleets(&loaded.config, world.shard).context("the demo's own clients")?;
-    let exporter = Exporter::new(loaded.config, discovered, &world)?;
+        discovery::fleets(&loaded.config, environment.shard).context("the demo's own clients")?;
+    let exporter = Exporter::new(loaded.config, discovered, &environment)?;
     let listeners = listen(&[args.listen_address]).await?;
     let address = listeners[0].local_addr().context("no address to show")?;
     let clients: usize = announcement.clients.values().map(Vec::len).sum();

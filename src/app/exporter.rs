@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Failure;
-use super::sources::{Sources, Transports};
-use super::upkeep::{Running, Upkeep, subjects};
+use super::CommandError;
+use super::api_clients::{ApiClients, Transports};
+use super::reloader::{Reloader, Runtime, subjects};
 use crate::aliyun::{self, credentials};
 use crate::clock::Clock;
 use crate::config::{Config, Env};
@@ -28,7 +28,7 @@ use crate::web::{self, Edge, Readiness, Reload, Web};
 
 /// What the exporter takes from the world outside of its configuration.
 #[derive(Clone, Debug)]
-pub struct World {
+pub struct Environment {
     /// The environment variables.
     pub env: Env,
     /// Wall time.
@@ -39,7 +39,7 @@ pub struct World {
     pub shard: Shard,
 }
 
-impl World {
+impl Environment {
     /// The real one, with these environment variables, where no other process has a shard.
     ///
     /// # Panics
@@ -59,25 +59,25 @@ impl World {
 
 /// A configuration together with everything that it takes to put it in force, so that this
 /// cannot fail any more.
-pub(super) struct Prepared {
+pub(super) struct PreparedConfig {
     pub(super) config: Config,
     pub(super) discovered: Discovered,
     pub(super) plan: Plan,
     pub(super) transports: Transports,
 }
 
-impl Prepared {
+impl PreparedConfig {
     /// Prepares `config` with the clients that were `discovered` for it. Requests travel as they
     /// did `before`, as far as nothing about that has changed.
     pub(super) fn new(
         config: Config,
         discovered: Discovered,
         before: &Transports,
-        world: &World,
-    ) -> Result<Self, Failure> {
+        environment: &Environment,
+    ) -> Result<Self, CommandError> {
         let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-        let plan = Plan::new(&config, world.shard, &clients)
-            .map_err(|problems| Failure::Usage(problems.to_string()))?;
+        let plan = Plan::new(&config, environment.shard, &clients)
+            .map_err(|problems| CommandError::Usage(problems.to_string()))?;
         let transports = before.next(&config)?;
         Ok(Self {
             config,
@@ -94,16 +94,20 @@ pub struct Exporter {
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
     config: Arc<ArcSwap<Config>>,
-    upkeep: Upkeep,
+    reloader: Reloader,
     hangup: Arc<Notify>,
     edge: Option<Edge>,
 }
 
 impl Exporter {
     /// The exporter that `config` describes, with the clients that were `discovered` for it.
-    pub fn new(config: Config, discovered: Discovered, world: &World) -> Result<Self, Failure> {
-        let quotas = Quotas::serve(&config, world.shard);
-        Self::within(quotas, config, discovered, world)
+    pub fn new(
+        config: Config,
+        discovered: Discovered,
+        environment: &Environment,
+    ) -> Result<Self, CommandError> {
+        let quotas = Quotas::serve(&config, environment.shard);
+        Self::within(quotas, config, discovered, environment)
     }
 
     /// The same, within other quotas.
@@ -111,26 +115,27 @@ impl Exporter {
         quotas: Quotas,
         config: Config,
         discovered: Discovered,
-        world: &World,
-    ) -> Result<Self, Failure> {
-        let prepared = Prepared::new(config, discovered, &Transports::default(), world)?;
-        let Prepared {
+        environment: &Environment,
+    ) -> Result<Self, CommandError> {
+        let prepared =
+            PreparedConfig::new(config, discovered, &Transports::default(), environment)?;
+        let PreparedConfig {
             config,
             mut discovered,
             plan,
             transports,
         } = prepared;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
-        let mut sources = Sources::new(credentials::ProviderDeps {
-            env: world.env.clone(),
-            clock: world.clock,
-            random: world.random.clone(),
+        let mut api_clients = ApiClients::new(credentials::ProviderDeps {
+            env: environment.env.clone(),
+            clock: environment.clock,
+            random: environment.random.clone(),
             metrics: Arc::clone(&metrics),
             signature: config.api.signature,
             ca_file: config.api.ca_file.clone(),
         });
-        sources.set(&config, transports);
-        describe(&metrics, &config, &plan, world);
+        api_clients.set(&config, transports);
+        set_config_metrics(&metrics, &config, &plan, environment);
         let fleets = std::mem::take(&mut discovered.fleets)
             .into_iter()
             .zip(&plan.instances);
@@ -141,29 +146,29 @@ impl Exporter {
         let tools = Tools {
             gate: Arc::clone(&gate),
             metrics: Arc::clone(&metrics),
-            clock: world.clock,
-            random: world.random.clone(),
+            clock: environment.clock,
+            random: environment.random.clone(),
         };
         let sweeps = Arc::new(Sweeps::new(
-            subjects(&config, &states, &sources),
+            subjects(&config, &states, &api_clients),
             &config.collect,
             tools,
         ));
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let running = Running {
+        let running = Runtime {
             config: Arc::clone(&config),
             sweeps: Arc::clone(&sweeps),
             gate,
             metrics: Arc::clone(&metrics),
-            sources,
+            api_clients,
             states,
         };
-        let upkeep = Upkeep::new(running, &discovered, world.clone());
+        let reloader = Reloader::new(running, &discovered, environment.clone());
         Ok(Self {
             sweeps,
             metrics,
             config,
-            upkeep,
+            reloader,
             hangup: Arc::default(),
             edge: None,
         })
@@ -173,7 +178,7 @@ impl Exporter {
     /// where that is enabled.
     #[must_use]
     pub fn reloading(mut self, file: PathBuf, hangup: Arc<Notify>) -> Self {
-        self.upkeep.reload_from(file);
+        self.reloader.reload_from(file);
         self.hangup = hangup;
         self
     }
@@ -196,12 +201,12 @@ impl Exporter {
         options: web::Options,
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandError> {
         let Self {
             sweeps,
             metrics,
             config,
-            upkeep,
+            reloader,
             hangup,
             edge,
         } = self;
@@ -220,14 +225,14 @@ impl Exporter {
         };
         let router = web
             .router()
-            .map_err(|error| Failure::Usage(error.to_string()))?;
+            .map_err(|error| CommandError::Usage(error.to_string()))?;
         let tls = edge.as_ref().and_then(Edge::tls);
         let router = match &edge {
             Some(edge) => edge.protect(router),
             None => router,
         };
         sweeps.start();
-        let upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep.run(hangup, requests)));
+        let reloader = AbortOnDropHandle::new(tokio::spawn(reloader.run(hangup, requests)));
         readiness.ready();
         let draining = shutdown.clone();
         let drain = tokio::spawn(async move {
@@ -245,14 +250,19 @@ impl Exporter {
         .await;
         drop(follow);
         drain.await.context("the shutdown was not announced")?;
-        drop(upkeep);
+        drop(reloader);
         sweeps.stop().await;
         Ok(())
     }
 }
 
 /// The metrics that a configuration alone decides.
-pub(super) fn describe(metrics: &Metrics, config: &Config, plan: &Plan, world: &World) {
+pub(super) fn set_config_metrics(
+    metrics: &Metrics,
+    config: &Config,
+    plan: &Plan,
+    environment: &Environment,
+) {
     let used = config.collect.query.operations();
     let operations: Vec<_> = used
         .iter()
@@ -276,10 +286,10 @@ pub(super) fn describe(metrics: &Metrics, config: &Config, plan: &Plan, world: &
             .with_label_values(&[name])
             .set(plan.rates.of(operation));
     }
-    metrics.shard.set(world.shard.index().into());
-    metrics.shards.set(world.shard.total().into());
+    metrics.shard.set(environment.shard.index().into());
+    metrics.shards.set(environment.shard.total().into());
     metrics.config_last_reload_successful.set(1);
     metrics
         .config_last_reload_success_timestamp_seconds
-        .set(world.clock.now().as_seconds());
+        .set(environment.clock.now().as_seconds());
 }

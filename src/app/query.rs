@@ -13,8 +13,8 @@ use anyhow::Context as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
-use super::exporter::{Exporter, World};
+use super::CommandError;
+use super::exporter::{Environment, Exporter};
 use crate::clock::Clock;
 use crate::config::{Config, duration};
 use crate::discovery::{Discovered, Texts};
@@ -79,7 +79,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Puts what `stdin` lists in the place of `-`, and every client only once.
-pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Failure> {
+pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, CommandError> {
     let mut listed = String::new();
     if args.clients.iter().any(|client| client == "-") {
         stdin
@@ -96,14 +96,14 @@ pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Fail
                     .filter(|line| !line.is_empty())
                     .map(str::to_owned),
             ),
-            "" => return Err(Failure::Usage("a client ID is empty".to_owned())),
+            "" => return Err(CommandError::Usage("a client ID is empty".to_owned())),
             client => clients.push(client.to_owned()),
         }
     }
     let mut seen = std::collections::HashSet::new();
     clients.retain(|client| seen.insert(client.clone()));
     if clients.is_empty() {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "standard input lists no client IDs".to_owned(),
         ));
     }
@@ -114,15 +114,15 @@ pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Fail
 /// is cancelled, what is not known by then is unknown.
 pub async fn query(
     args: QueryArgs,
-    world: World,
+    environment: Environment,
     shutdown: CancellationToken,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
-) -> Result<Verdict, Failure> {
+) -> Result<Verdict, CommandError> {
     let config = Config::load(&args.config_file)
-        .map_err(|problems| Failure::Usage(problems.to_string()))?
+        .map_err(|problems| CommandError::Usage(problems.to_string()))?
         .config;
-    let config = only(config, args.instance.as_deref())?;
+    let config = select_instance(config, args.instance.as_deref())?;
     let id = config.instances[0].id.clone();
     // Whom it asks for, the command line says.
     let nobody = FleetBuilder::new(id.clone()).build();
@@ -133,7 +133,7 @@ pub async fn query(
         texts: Texts::default(),
         directories: BTreeSet::new(),
     };
-    let exporter = Exporter::within(Quotas::query(), config, discovered, &world)?;
+    let exporter = Exporter::within(Quotas::query(), config, discovered, &environment)?;
     let prober = exporter.sweeps().prober(None).context("an instance")?;
 
     let mut rows = Rows::new(id, args.clients, args.output, args.watch.is_some(), out);
@@ -141,14 +141,14 @@ pub async fn query(
     loop {
         let begun = Instant::now();
         let asked = shutdown
-            .run_until_cancelled(ask(&prober, &mut rows, &mut errors, world.clock))
+            .run_until_cancelled(ask(&prober, &mut rows, &mut errors, environment.clock))
             .await;
         let interrupted = asked.is_none();
         if asked
             .unwrap_or(Ok(true))
             .context("cannot write the answers")?
         {
-            rows.end_round(interrupted, world.clock.now())
+            rows.end_round(interrupted, environment.clock.now())
                 .context("cannot write the answers")?;
             let not_asked = if interrupted { 0 } else { rows.not_asked() };
             errors
@@ -164,7 +164,7 @@ pub async fn query(
             break;
         }
     }
-    tell_more(&rows, prober.state().facts().clock_offset_millis, err)
+    print_notes(&rows, prober.state().stats().clock_offset_millis, err)
         .context("cannot write to the terminal")?;
     Ok(rows.verdict())
 }
@@ -202,7 +202,7 @@ async fn ask(
 }
 
 /// The configuration without any instance but the one that is meant.
-fn only(config: Config, id: Option<&str>) -> Result<Config, Failure> {
+fn select_instance(config: Config, id: Option<&str>) -> Result<Config, CommandError> {
     let ids = || {
         config
             .instances
@@ -217,14 +217,14 @@ fn only(config: Config, id: Option<&str>) -> Result<Config, Failure> {
             .iter()
             .position(|instance| instance.id.as_str() == id)
             .ok_or_else(|| {
-                Failure::Usage(format!(
+                CommandError::Usage(format!(
                     "--instance: {id} is not in the configuration; there are: {}",
                     ids()
                 ))
             })?,
         None if config.instances.len() == 1 => 0,
         None => {
-            return Err(Failure::Usage(format!(
+            return Err(CommandError::Usage(format!(
                 "several instances are configured; say with --instance which one is meant: {}",
                 ids()
             )));
@@ -238,7 +238,7 @@ fn only(config: Config, id: Option<&str>) -> Result<Config, Failure> {
 }
 
 /// Notes that concern no single answer.
-fn tell_more(rows: &Rows<'_>, clock_offset_millis: i64, err: &mut dyn Write) -> io::Result<()> {
+fn print_notes(rows: &Rows<'_>, clock_offset_millis: i64, err: &mut dyn Write) -> io::Result<()> {
     for client in rows.with_status(Status::Offline) {
         let id = ClientId::new(client).ok();
         if let Some(irregularity) = id.as_ref().and_then(ClientId::irregularity) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::exporter::{Exporter, World};
-use super::{Failure, listen};
+use super::exporter::{Environment, Exporter};
+use super::{CommandError, listen};
 use crate::clock::Clock;
 use crate::config::{Config, Problem};
 use crate::discovery;
@@ -17,7 +17,7 @@ use crate::web::{self, Edge};
 
 /// What the flags of `serve` say.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ServeOptions {
+pub struct ServeConfig {
     /// The configuration file.
     pub config_file: PathBuf,
     /// Addresses to listen at.
@@ -32,11 +32,11 @@ pub struct ServeOptions {
 
 /// Serves until `shutdown`; reloads the configuration file whenever `hangup` is notified.
 pub async fn serve(
-    options: ServeOptions,
-    world: World,
+    options: ServeConfig,
+    environment: Environment,
     hangup: Arc<Notify>,
     shutdown: CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let handed_over = options
         .systemd_socket
         .then(net::handed_over)
@@ -45,12 +45,12 @@ pub async fn serve(
     let edge = options
         .web_config_file
         .as_deref()
-        .map(|file| edge(file, world.clock))
+        .map(|file| edge(file, environment.clock))
         .transpose()?;
     let loaded = Config::load(&options.config_file)
-        .map_err(|problems| Failure::Usage(problems.to_string()))?;
-    let discovered = discovery::fleets(&loaded.config, world.shard)
-        .map_err(|problems| Failure::Usage(problems.to_string()))?;
+        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
+    let discovered = discovery::fleets(&loaded.config, environment.shard)
+        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
     loaded
         .warnings
         .iter()
@@ -58,7 +58,7 @@ pub async fn serve(
         .for_each(warn);
     let instances = discovered.fleets.len();
     let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();
-    let exporter = Exporter::new(loaded.config, discovered, &world)?
+    let exporter = Exporter::new(loaded.config, discovered, &environment)?
         .reloading(options.config_file, hangup)
         .behind(edge.clone());
     let listeners = match handed_over {
@@ -85,9 +85,9 @@ pub async fn serve(
 }
 
 /// The web configuration in `file`, with a warning of each thing that is odd about it.
-fn edge(file: &Path, clock: Clock) -> Result<Edge, Failure> {
+fn edge(file: &Path, clock: Clock) -> Result<Edge, CommandError> {
     let (edge, warnings) =
-        Edge::load(file, clock).map_err(|problems| Failure::Usage(problems.to_string()))?;
+        Edge::load(file, clock).map_err(|problems| CommandError::Usage(problems.to_string()))?;
     warnings.iter().for_each(warn);
     Ok(edge)
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::shard::ShardArgs;
-use crate::app::{DemoArgs, Failure, QueryArgs, ServeOptions, SimulateArgs};
+use crate::app::{CommandError, DemoArgs, QueryArgs, ServeConfig, SimulateArgs};
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::web;
 
@@ -146,13 +146,13 @@ pub struct ServeArgs {
     pub shard: ShardArgs,
 }
 
-impl TryFrom<ServeArgs> for ServeOptions {
-    type Error = Failure;
+impl TryFrom<ServeArgs> for ServeConfig {
+    type Error = CommandError;
 
-    fn try_from(args: ServeArgs) -> Result<Self, Failure> {
+    fn try_from(args: ServeArgs) -> Result<Self, CommandError> {
         // More than a day is a slip, and `Duration` takes no infinity.
         if !(0.0..86_400.0).contains(&args.timeout_offset) {
-            return Err(Failure::Usage(
+            return Err(CommandError::Usage(
                 "--timeout-offset: not a number of seconds, 0 or more".to_owned(),
             ));
         }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::app::Failure;
+use crate::app::CommandError;
 use crate::config::Env;
 use crate::presence::Shard;
 
@@ -48,36 +48,36 @@ const POD_NAMES: [&str; 2] = ["POD_NAME", "HOSTNAME"];
 
 impl ShardArgs {
     /// The shard that they name, in this environment.
-    pub fn shard(self, env: &Env) -> Result<Shard, Failure> {
+    pub fn shard(self, env: &Env) -> Result<Shard, CommandError> {
         let index = match self.index {
             Some(ShardIndex::Number(index)) => index,
             Some(ShardIndex::Auto) => ordinal(env)?,
             None if self.total == 1 => 0,
             None => {
                 let all = self.total;
-                return Err(Failure::Usage(format!(
+                return Err(CommandError::Usage(format!(
                     "--shard.total={all} needs --shard.index, which says which of the {all} this is: a number from 0 on, or `auto`"
                 )));
             }
         };
         Shard::new(index, self.total)
-            .map_err(|error| Failure::Usage(format!("--shard.index: {error}")))
+            .map_err(|error| CommandError::Usage(format!("--shard.index: {error}")))
     }
 }
 
 /// The number at the end of the pod's name, which a stateful set counts from 0.
-fn ordinal(env: &Env) -> Result<u32, Failure> {
+fn ordinal(env: &Env) -> Result<u32, CommandError> {
     let Some((variable, name)) = POD_NAMES
         .into_iter()
         .find_map(|variable| Some((variable, env.get(variable)?)))
     else {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "--shard.index=auto: neither POD_NAME nor HOSTNAME is set; write the index, or set POD_NAME to the pod's name"
                 .to_owned(),
         ));
     };
     name.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse().ok()).ok_or_else(|| {
-        Failure::Usage(format!(
+        CommandError::Usage(format!(
             "--shard.index=auto: {variable} is `{name}`, which is no name of a stateful set's pod (`NAME-0`); write the index"
         ))
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::samples::{Opening, SampleWriter};
-use crate::presence::{FrozenInstance, InstanceFacts, Status, StatusCounts, SweepResult, escape};
+use crate::presence::{InstanceSnapshot, InstanceStats, Status, StatusCounts, SweepResult, escape};
 use crate::telemetry::{Metric, table};
 
 /// One family.
@@ -17,7 +17,7 @@ pub(super) struct Family {
 enum Samples {
     /// Each client. They are many, so that the function writes as many as fit; see
     /// [`Family::write`].
-    Clients(fn(&FrozenInstance, usize, &mut SampleWriter<'_>) -> Option<usize>),
+    Clients(fn(&InstanceSnapshot, usize, &mut SampleWriter<'_>) -> Option<usize>),
     /// Each status of each group.
     Statuses,
     /// Each group.
@@ -25,7 +25,7 @@ enum Samples {
     /// Each way in which a sweep can end.
     Sweeps,
     /// Each instance of which this is known.
-    Instances(fn(&InstanceFacts) -> Option<f64>),
+    Instances(fn(&InstanceStats) -> Option<f64>),
 }
 
 const fn family(metric: &'static Metric, samples: Samples) -> Family {
@@ -59,28 +59,28 @@ pub(super) static FAMILIES: [Family; 14] = [
     ),
     family(
         &table::API_UP,
-        Samples::Instances(|facts| Some(u8::from(facts.api_up?).into())),
+        Samples::Instances(|stats| Some(u8::from(stats.api_up?).into())),
     ),
     family(&table::SWEEPS_TOTAL, Samples::Sweeps),
     family(
         &table::SWEEP_DURATION_SECONDS,
-        Samples::Instances(|facts| Some(seconds(facts.last_sweep?.duration))),
+        Samples::Instances(|stats| Some(seconds(stats.last_sweep?.duration))),
     ),
     family(
         &table::SWEEP_LAST_END_TIMESTAMP_SECONDS,
-        Samples::Instances(|facts| Some(facts.last_sweep?.end.as_seconds())),
+        Samples::Instances(|stats| Some(stats.last_sweep?.end.as_seconds())),
     ),
     family(
         &table::SWEEP_COVERAGE_RATIO,
-        Samples::Instances(|facts| Some(facts.last_sweep?.coverage)),
+        Samples::Instances(|stats| Some(stats.last_sweep?.coverage)),
     ),
     family(
         &table::STALE_AFTER_SECONDS,
-        Samples::Instances(|facts| Some(seconds(facts.stale_after))),
+        Samples::Instances(|stats| Some(seconds(stats.stale_after))),
     ),
     family(
         &table::CLOCK_OFFSET_SECONDS,
-        Samples::Instances(|facts| Some(facts.clock_offset_millis as f64 / 1000.0)),
+        Samples::Instances(|stats| Some(stats.clock_offset_millis as f64 / 1000.0)),
     ),
 ];
 
@@ -105,7 +105,7 @@ impl Family {
     /// back the item to go on with, or `None` when the instance is done.
     pub(super) fn write(
         &self,
-        instance: &FrozenInstance,
+        instance: &InstanceSnapshot,
         from: usize,
         lines: &mut SampleWriter<'_>,
     ) -> Option<usize> {
@@ -129,7 +129,7 @@ impl Family {
             }),
             Samples::Sweeps => each(1, from, lines, |_, lines| {
                 let id = escape(instance.id().as_str());
-                for (result, times) in SweepResult::ALL.into_iter().zip(instance.facts().sweeps) {
+                for (result, times) in SweepResult::ALL.into_iter().zip(instance.stats().sweeps) {
                     lines.sample(
                         format_args!("instance_id=\"{id}\",result=\"{}\"", result.as_str()),
                         times,
@@ -137,7 +137,7 @@ impl Family {
                 }
             }),
             Samples::Instances(value) => each(1, from, lines, |_, lines| {
-                if let Some(value) = value(instance.facts()) {
+                if let Some(value) = value(instance.stats()) {
                     lines.sample(
                         format_args!("instance_id=\"{}\"", escape(instance.id().as_str())),
                         value,
@@ -170,7 +170,7 @@ fn each(
 }
 
 fn client_info(
-    instance: &FrozenInstance,
+    instance: &InstanceSnapshot,
     from: usize,
     lines: &mut SampleWriter<'_>,
 ) -> Option<usize> {
@@ -181,7 +181,7 @@ fn client_info(
 }
 
 fn client_online(
-    instance: &FrozenInstance,
+    instance: &InstanceSnapshot,
     from: usize,
     lines: &mut SampleWriter<'_>,
 ) -> Option<usize> {
@@ -194,7 +194,7 @@ fn client_online(
 }
 
 fn client_last_observation(
-    instance: &FrozenInstance,
+    instance: &InstanceSnapshot,
     from: usize,
     lines: &mut SampleWriter<'_>,
 ) -> Option<usize> {
@@ -207,7 +207,7 @@ fn client_last_observation(
 }
 
 fn client_status_since(
-    instance: &FrozenInstance,
+    instance: &InstanceSnapshot,
     from: usize,
     lines: &mut SampleWriter<'_>,
 ) -> Option<usize> {

@@ -32,7 +32,7 @@ pub enum FleetError {
 
 /// A group of clients of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct ClientGroup {
     /// The value of `group_id`.
     pub name: Box<str>,
     /// `group_id="…",instance_id="…"`, escaped.
@@ -55,7 +55,7 @@ pub struct Fleet {
     instance: InstanceId,
     text: Box<str>,
     entries: Box<[Entry]>,
-    groups: Box<[Group]>,
+    groups: Box<[ClientGroup]>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     folded_groups: usize,
@@ -82,7 +82,7 @@ impl Fleet {
 
     /// The groups; a client's [`Fleet::group_of`] is an index into them.
     #[must_use]
-    pub fn groups(&self) -> &[Group] {
+    pub fn groups(&self) -> &[ClientGroup] {
         &self.groups
     }
 
@@ -169,7 +169,7 @@ pub struct FleetBuilder {
     instance_text: String,
     text: String,
     entries: Vec<Entry>,
-    groups: Vec<Group>,
+    groups: Vec<ClientGroup>,
     group_index: std::collections::HashMap<Box<str>, u16>,
     folded: std::collections::HashSet<Box<str>>,
     index: HashTable<u32>,
@@ -295,7 +295,7 @@ impl FleetBuilder {
         escape_into(&mut label_text, name);
         label_text.push_str(&self.instance_text);
         let at = u16::try_from(self.groups.len()).expect("at most MAX_GROUPS");
-        self.groups.push(Group {
+        self.groups.push(ClientGroup {
             name: name.into(),
             label_text: label_text.into(),
         });

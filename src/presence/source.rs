@@ -10,7 +10,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A successful call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer<T> {
+pub struct ApiResponse<T> {
     /// What the API said.
     pub value: T,
     /// By which ID the service's operators can find the call.
@@ -36,13 +36,13 @@ pub struct BatchEntry {
 /// future closes the connection.
 pub trait PresenceSource: Send + Sync + fmt::Debug {
     /// Asks for one client, in real time. `true` is online.
-    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>>;
+    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>>;
 
     /// Asks for up to [`MAX_BATCH`] clients; the answer may lag, come in any order, and lack some.
     fn query_batch<'a>(
         &'a self,
         clients: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>>;
+    ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>>;
 
     /// Drops cached credentials and fetches new ones; whether there are other ones now.
     fn refresh_credentials(&self) -> BoxFuture<'_, bool>;

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::facts::Facts;
-use super::freeze::Spare;
+use super::instance_stats::StatsCell;
 use super::observation::Run;
-use super::{Fleet, FrozenInstance, InstanceFacts, InstanceId, LastError, Observation, Operation};
+use super::snapshot::BufferPool;
+use super::{
+    Fleet, InstanceId, InstanceSnapshot, InstanceStats, LastError, Observation, Operation,
+};
 use crate::clock::Timestamp;
 
 /// What became of a published observation.
@@ -27,7 +29,7 @@ pub enum Published {
     Disconnected,
     /// Not published: a batch cannot change a status, nor say for the first time that a client is
     /// offline. A single call has to confirm it.
-    Doubtful,
+    Unconfirmed,
     /// The client has left the fleet.
     Gone,
 }
@@ -36,19 +38,19 @@ pub enum Published {
 #[derive(Debug)]
 pub struct InstanceState {
     id: InstanceId,
-    board: ArcSwap<Board>,
+    table: ArcSwap<FleetTable>,
     writers: Mutex<()>,
-    facts: Facts,
+    stats: StatsCell,
     last_error: ArcSwapOption<LastError>,
-    spare: Arc<Spare>,
+    pool: Arc<BufferPool>,
 }
 
 /// A fleet with the words of its clients and the counters of its groups.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct FleetTable {
     pub(super) fleet: Arc<Fleet>,
-    pub(super) words: Box<[Words]>,
-    pub(super) groups: Box<[Changes]>,
+    pub(super) words: Box<[ClientCell]>,
+    pub(super) groups: Box<[GroupChanges]>,
 }
 
 /// The observation and the run of one client.
@@ -56,19 +58,19 @@ pub(super) struct Board {
 /// The run is written first and read last, so that a reader that sees an observation also sees
 /// its run; a reader that sees a run newer than its observation reads again.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(super) struct ClientCell {
     observation: AtomicU64,
     run: AtomicU64,
 }
 
 /// How often clients of one group were seen to change.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub(super) struct GroupChanges {
     pub(super) connects: AtomicU64,
     pub(super) disconnects: AtomicU64,
 }
 
-impl Words {
+impl ClientCell {
     /// The two words as they belong together.
     pub(super) fn read(&self) -> Option<(Observation, Run)> {
         loop {
@@ -88,10 +90,14 @@ impl Words {
     }
 }
 
-impl Board {
+impl FleetTable {
     fn empty(fleet: Arc<Fleet>) -> Self {
-        let words = (0..fleet.len()).map(|_| Words::default()).collect();
-        let groups = fleet.groups().iter().map(|_| Changes::default()).collect();
+        let words = (0..fleet.len()).map(|_| ClientCell::default()).collect();
+        let groups = fleet
+            .groups()
+            .iter()
+            .map(|_| GroupChanges::default())
+            .collect();
         Self {
             fleet,
             words,
@@ -132,11 +138,11 @@ impl InstanceState {
     pub fn new(fleet: Fleet, stale_after: Duration) -> Self {
         Self {
             id: fleet.instance().clone(),
-            board: ArcSwap::from_pointee(Board::empty(Arc::new(fleet))),
+            table: ArcSwap::from_pointee(FleetTable::empty(Arc::new(fleet))),
             writers: Mutex::new(()),
-            facts: Facts::new(stale_after),
+            stats: StatsCell::new(stale_after),
             last_error: ArcSwapOption::empty(),
-            spare: Arc::default(),
+            pool: Arc::default(),
         }
     }
 
@@ -149,16 +155,16 @@ impl InstanceState {
     /// The current fleet.
     #[must_use]
     pub fn fleet(&self) -> Arc<Fleet> {
-        Arc::clone(&self.board.load().fleet)
+        Arc::clone(&self.table.load().fleet)
     }
 
     /// Puts `fleet` in the place of the current one. Clients and groups that stay keep what is
     /// known of them; those that left are gone with all their series.
     pub fn swap(&self, fleet: Fleet) {
-        let next = Board::empty(Arc::new(fleet));
+        let next = FleetTable::empty(Arc::new(fleet));
         let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        next.carry(&self.board.load());
-        self.board.store(Arc::new(next));
+        next.carry(&self.table.load());
+        self.table.store(Arc::new(next));
     }
 
     /// Publishes what the API said about `client`.
@@ -168,23 +174,23 @@ impl InstanceState {
     /// known already, or that a client is online of which nothing is known.
     pub fn publish(&self, client: &str, observation: Observation) -> Published {
         let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        let board = self.board.load();
-        let Some(index) = board.fleet.position(client) else {
+        let table = self.table.load();
+        let Some(index) = table.fleet.position(client) else {
             return Published::Gone;
         };
-        let words = &board.words[index];
+        let words = &table.words[index];
         let before = words.read();
         if before.is_some_and(|(old, _)| old.at > observation.at) {
             return Published::Kept;
         }
         let is_fresh = |old| !self.is_stale(old, observation.at);
-        let is_doubtful = match before {
+        let needs_confirmation = match before {
             Some((old, _)) if old.online == observation.online => !old.online && !is_fresh(old),
             Some(_) => true,
             None => !observation.online,
         };
-        if is_doubtful && observation.operation == Operation::Batch {
-            return Published::Doubtful;
+        if needs_confirmation && observation.operation == Operation::Batch {
+            return Published::Unconfirmed;
         }
         let run = match before {
             Some((old, run)) if old.online == observation.online && is_fresh(old) => run,
@@ -194,7 +200,7 @@ impl InstanceState {
             },
         };
         words.write(observation, run);
-        let changes = &board.groups[board.fleet.group_of(index)];
+        let changes = &table.groups[table.fleet.group_of(index)];
         match before {
             Some((old, _)) if old.online && !observation.online => {
                 changes.disconnects.fetch_add(1, Ordering::Relaxed);
@@ -211,20 +217,20 @@ impl InstanceState {
     /// What is known of `client` at `now`; `None` while it is unknown or not in the fleet.
     #[must_use]
     pub fn observation(&self, client: &str, now: Timestamp) -> Option<Observation> {
-        let board = self.board.load();
-        let (observation, _) = board.words[board.fleet.position(client)?].read()?;
+        let table = self.table.load();
+        let (observation, _) = table.words[table.fleet.position(client)?].read()?;
         (!self.is_stale(observation, now)).then_some(observation)
     }
 
     /// What is known about the instance itself.
     #[must_use]
-    pub fn facts(&self) -> InstanceFacts {
-        self.facts.read()
+    pub fn stats(&self) -> InstanceStats {
+        self.stats.read()
     }
 
     /// Changes what is known about the instance itself.
-    pub fn record(&self, change: impl FnOnce(&mut InstanceFacts)) {
-        self.facts.change(change);
+    pub fn record(&self, change: impl FnOnce(&mut InstanceStats)) {
+        self.stats.change(change);
     }
 
     /// Remembers a call that failed, until the next one does.
@@ -234,18 +240,18 @@ impl InstanceState {
 
     /// A copy of everything at `now`, in which all families agree.
     #[must_use]
-    pub fn freeze(&self, now: Timestamp) -> FrozenInstance {
-        FrozenInstance::new(
-            &self.board.load(),
-            self.facts.read(),
+    pub fn snapshot(&self, now: Timestamp) -> InstanceSnapshot {
+        InstanceSnapshot::new(
+            &self.table.load(),
+            self.stats.read(),
             self.last_error.load_full(),
             now,
-            &self.spare,
+            &self.pool,
         )
     }
 
     fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {
-        now.since(observation.at) > self.facts.read().stale_after
+        now.since(observation.at) > self.stats.read().stale_after
     }
 }
 
@@ -284,13 +290,13 @@ mod tests {
         assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
         assert_eq!(state.publish("a", seen(false, 1200)), Published::Kept);
         assert_eq!(
-            state.freeze(at(1200)).client(0).map(|(_, run)| run.since),
+            state.snapshot(at(1200)).client(0).map(|(_, run)| run.since),
             Some(at(1000))
         );
-        assert_eq!(state.freeze(at(1501)).client(0), None);
+        assert_eq!(state.snapshot(at(1501)).client(0), None);
         assert_eq!(state.publish("a", seen(false, 1600)), Published::Kept);
         assert_eq!(
-            state.freeze(at(1600)).client(0).map(|(_, run)| run.since),
+            state.snapshot(at(1600)).client(0).map(|(_, run)| run.since),
             Some(at(1600))
         );
     }
@@ -307,9 +313,12 @@ mod tests {
             state.publish("GID_a@@@1", seen(true, 9001)),
             Published::Connected
         );
-        let frozen = state.freeze(at(9001));
+        let snapshot = state.snapshot(at(9001));
         assert_eq!(
-            (frozen.groups()[0].connects, frozen.groups()[0].disconnects),
+            (
+                snapshot.groups()[0].connects,
+                snapshot.groups()[0].disconnects
+            ),
             (1, 1)
         );
     }
@@ -329,10 +338,16 @@ mod tests {
             operation: Operation::Batch,
             ..seen(online, seconds)
         };
-        assert_eq!(state.publish("a", cached(false, 1000)), Published::Doubtful);
+        assert_eq!(
+            state.publish("a", cached(false, 1000)),
+            Published::Unconfirmed
+        );
         assert_eq!(state.observation("a", at(1000)), None);
         assert_eq!(state.publish("a", cached(true, 1001)), Published::Kept);
-        assert_eq!(state.publish("a", cached(false, 1002)), Published::Doubtful);
+        assert_eq!(
+            state.publish("a", cached(false, 1002)),
+            Published::Unconfirmed
+        );
         assert_eq!(state.observation("a", at(1002)), Some(cached(true, 1001)));
         assert_eq!(
             state.publish("a", seen(false, 1003)),
@@ -340,10 +355,19 @@ mod tests {
         );
         assert_eq!(state.publish("a", cached(false, 1004)), Published::Kept);
         assert_eq!(state.observation("a", at(1004)), Some(cached(false, 1004)));
-        assert_eq!(state.publish("a", cached(true, 1005)), Published::Doubtful);
+        assert_eq!(
+            state.publish("a", cached(true, 1005)),
+            Published::Unconfirmed
+        );
         // Once unknown, it is offline for the first time again; and online is still a change.
-        assert_eq!(state.publish("a", cached(false, 2000)), Published::Doubtful);
-        assert_eq!(state.publish("a", cached(true, 2000)), Published::Doubtful);
+        assert_eq!(
+            state.publish("a", cached(false, 2000)),
+            Published::Unconfirmed
+        );
+        assert_eq!(
+            state.publish("a", cached(true, 2000)),
+            Published::Unconfirmed
+        );
         assert_eq!(state.publish("b", cached(true, 1000)), Published::Kept);
         assert_eq!(state.publish("b", cached(true, 2000)), Published::Kept);
     }
@@ -360,10 +384,10 @@ mod tests {
             state.observation("GID_x@@@b", at(1002)),
             Some(seen(false, 1001))
         );
-        let frozen = state.freeze(at(1002));
-        assert_eq!(frozen.status(0), Status::Unknown);
-        assert_eq!(frozen.status(1), Status::Offline);
-        assert_eq!(frozen.groups()[1].disconnects, 1);
+        let snapshot = state.snapshot(at(1002));
+        assert_eq!(snapshot.status(0), Status::Unknown);
+        assert_eq!(snapshot.status(1), Status::Offline);
+        assert_eq!(snapshot.groups()[1].disconnects, 1);
     }
 
     proptest! {

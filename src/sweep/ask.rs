@@ -22,7 +22,7 @@ use super::gate::Permit;
 use super::target::Target;
 use crate::clock::Timestamp;
 use crate::limits::{Priority, Time};
-use crate::presence::{Answer, BoxFuture, CallError, ErrorClass, Observation, Operation};
+use crate::presence::{ApiResponse, BoxFuture, CallError, ErrorClass, Observation, Operation};
 
 /// How carefully an inquiry begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,7 +248,7 @@ async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
 
 /// A call that was made: what it said, or why it said nothing.
 struct Made<T> {
-    result: Result<Answer<T>, CallError>,
+    result: Result<ApiResponse<T>, CallError>,
     at: Timestamp,
     took: Duration,
 }
@@ -258,7 +258,7 @@ async fn record<T>(
     target: &Target,
     operation: Operation,
     permit: Permit,
-    call: BoxFuture<'_, Result<Answer<T>, CallError>>,
+    call: BoxFuture<'_, Result<ApiResponse<T>, CallError>>,
 ) -> Made<T> {
     target.sent(operation);
     let start = Instant::now();

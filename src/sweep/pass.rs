@@ -52,7 +52,7 @@ impl Pass<'_> {
 
     /// Publishes what was said of a client; whether that has settled it.
     fn publish(&mut self, client: &str, observation: Observation) -> bool {
-        let settled = self.sweeper.publish(client, observation) != Published::Doubtful;
+        let settled = self.sweeper.publish(client, observation) != Published::Unconfirmed;
         if settled {
             self.answered += 1;
             self.settle(1);

@@ -318,7 +318,7 @@ impl Sweeper {
             ended = &mut sweep => {
                 if let Err(failure) = ended {
                     tracing::error!(instance_id = %self.target.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
-                    self.target.state.record(|facts| facts.count_sweep(SweepResult::Stopped));
+                    self.target.state.record(|stats| stats.count_sweep(SweepResult::Stopped));
                 }
                 false
             }
@@ -342,7 +342,7 @@ impl Sweeper {
     ) {
         let start = Instant::now();
         let planned = self.time_for(fleet.len());
-        let caution = match (entry, self.target.state.facts().api_up) {
+        let caution = match (entry, self.target.state.stats().api_up) {
             (Entry::Full, Some(true)) => Caution::None,
             (Entry::Full, _) => Caution::Credentials,
             _ => Caution::Probe,
@@ -397,9 +397,9 @@ impl Sweeper {
         if result == SweepResult::Complete {
             self.target.calm_down();
         }
-        self.target.state.record(|facts| {
-            facts.count_sweep(result);
-            facts.last_sweep = Some(summary);
+        self.target.state.record(|stats| {
+            stats.count_sweep(result);
+            stats.last_sweep = Some(summary);
         });
     }
 }

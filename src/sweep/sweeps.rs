@@ -15,7 +15,7 @@ use super::sweeper::{Progress, Sweeper};
 use super::target::Target;
 use crate::clock::Clock;
 use crate::config::{Collect, Mode, Query};
-use crate::presence::{Frozen, FrozenInstance, InstanceState, PresenceSource};
+use crate::presence::{InstanceSnapshot, InstanceState, PresenceSource, Snapshot};
 use crate::random::Random;
 use crate::telemetry::Metrics;
 
@@ -55,7 +55,7 @@ pub struct Sweeps {
     tools: Tools,
     tasks: TaskTracker,
     stop: CancellationToken,
-    frozen: Mutex<SharedFreeze>,
+    frozen: Mutex<SharedSnapshot>,
 }
 
 /// Who sweeps, and how.
@@ -67,8 +67,8 @@ struct Crew {
 
 /// The frozen copy that overlapping scrapes share.
 #[derive(Debug, Default)]
-struct SharedFreeze {
-    frozen: Weak<Frozen>,
+struct SharedSnapshot {
+    frozen: Weak<Snapshot>,
     at: Option<Instant>,
     /// How many sweeps had ended by then.
     sweeps: u64,
@@ -198,10 +198,10 @@ impl Sweeps {
     /// `deadline`; sweeps that are due are started first. Dropping the future stops no sweep.
     ///
     /// Where timers start the sweeps, it is everything that is known now.
-    pub async fn scrape(&self, deadline: Instant) -> Arc<Frozen> {
+    pub async fn scrape(&self, deadline: Instant) -> Arc<Snapshot> {
         let crew = self.crew.load_full();
         if crew.collect.mode == Mode::Poll {
-            return self.freeze();
+            return self.snapshot();
         }
         let joined = self.join(&crew);
         let ended = self.can_end_by(deadline, crew.collect.query, &joined) && {
@@ -212,21 +212,21 @@ impl Sweeps {
         if !ended {
             self.tools.metrics.scrapes_incomplete.inc();
         }
-        self.freeze()
+        self.snapshot()
     }
 
     /// Everything that is known. Overlapping scrapes share one copy, unless a sweep has ended or a
     /// fleet has changed since it was made.
-    pub fn freeze(&self) -> Arc<Frozen> {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         self.tools.gate.export(&self.tools.metrics);
         let mut shared = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
         let sweepers = &self.crew.load().sweepers;
         let sweeps = sweepers
             .iter()
-            .map(|sweeper| sweeper.state().facts().sweeps.iter().sum::<u64>())
+            .map(|sweeper| sweeper.state().stats().sweeps.iter().sum::<u64>())
             .sum();
         let young = shared.at.is_some_and(|at| at.elapsed() < SHARED_FOR);
-        let fits = |frozen: &Arc<Frozen>| {
+        let fits = |frozen: &Arc<Snapshot>| {
             young && shared.sweeps == sweeps && are_of(&frozen.instances, sweepers)
         };
         if let Some(frozen) = shared.frozen.upgrade().filter(fits) {
@@ -235,10 +235,10 @@ impl Sweeps {
         let now = self.tools.clock.now();
         let instances = sweepers
             .iter()
-            .map(|sweeper| sweeper.state().freeze(now))
+            .map(|sweeper| sweeper.state().snapshot(now))
             .collect();
-        let frozen = Arc::new(Frozen { at: now, instances });
-        *shared = SharedFreeze {
+        let frozen = Arc::new(Snapshot { at: now, instances });
+        *shared = SharedSnapshot {
             frozen: Arc::downgrade(&frozen),
             at: Some(Instant::now()),
             sweeps,
@@ -320,8 +320,8 @@ impl Tools {
 }
 
 /// Whether the copies are of the fleets that are current.
-fn are_of(frozen: &[FrozenInstance], sweepers: &[Arc<Sweeper>]) -> bool {
-    let same = |(frozen, sweeper): (&FrozenInstance, &Arc<Sweeper>)| {
+fn are_of(frozen: &[InstanceSnapshot], sweepers: &[Arc<Sweeper>]) -> bool {
+    let same = |(frozen, sweeper): (&InstanceSnapshot, &Arc<Sweeper>)| {
         std::ptr::eq(frozen.fleet(), Arc::as_ptr(&sweeper.state().fleet()))
     };
     frozen.len() == sweepers.len() && frozen.iter().zip(sweepers).all(same)

@@ -61,9 +61,9 @@ impl Target {
                 .inc();
         }
         let up = result.as_ref().map_or_else(CallError::authorised, |_| true);
-        self.state.record(|facts| {
-            facts.api_up = Some(up);
-            facts.clock_offset_millis = self.source.clock_offset_millis();
+        self.state.record(|stats| {
+            stats.api_up = Some(up);
+            stats.clock_offset_millis = self.source.clock_offset_millis();
         });
     }
 

@@ -22,7 +22,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::select::{Selection, Viewer};
 use crate::config::Config;
-use crate::presence::Frozen;
+use crate::presence::Snapshot;
 use crate::telemetry::{Metrics, VERSION};
 use assets::{SCRIPT, STYLE};
 use devices::Devices;
@@ -92,7 +92,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(frozen: &'a Frozen, selection: &'a Selection, refusal: Option<String>) -> Self {
+    fn new(frozen: &'a Snapshot, selection: &'a Selection, refusal: Option<String>) -> Self {
         Self {
             style: STYLE,
             script: SCRIPT,
@@ -125,9 +125,9 @@ mod tests {
                 .expect("new");
         }
         let at = Timestamp::from_millis(1_700_000_000_000);
-        let frozen = Frozen {
+        let frozen = Snapshot {
             at,
-            instances: vec![InstanceState::new(fleet.build(), Duration::MAX).freeze(at)],
+            instances: vec![InstanceState::new(fleet.build(), Duration::MAX).snapshot(at)],
         };
         let html = Page::new(&frozen, &Selection::default(), None)
             .render()

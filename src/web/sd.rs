@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::paths::Prefix;
 use super::select::{BadParameter, Filter};
-use crate::presence::{Frozen, FrozenInstance};
+use crate::presence::{InstanceSnapshot, Snapshot};
 use crate::sweep::Sweeps;
 
 /// How much text a chunk holds, give or take a target.
@@ -50,7 +50,7 @@ pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
                 return (StatusCode::BAD_REQUEST, text).into_response();
             };
             let targets = Targets {
-                frozen: sweeps.freeze(),
+                frozen: sweeps.snapshot(),
                 filter,
                 scheme,
                 address,
@@ -99,7 +99,7 @@ fn response(targets: Targets) -> Response {
 
 /// What is listed, and how it is addressed.
 struct Targets {
-    frozen: Arc<Frozen>,
+    frozen: Arc<Snapshot>,
     filter: Filter,
     scheme: Option<String>,
     address: String,
@@ -164,7 +164,7 @@ impl Targets {
         (text, None)
     }
 
-    fn group<'a>(&'a self, instance: &'a FrozenInstance, client: usize) -> Group<'a> {
+    fn group<'a>(&'a self, instance: &'a InstanceSnapshot, client: usize) -> Group<'a> {
         let (fleet, id) = (instance.fleet(), instance.id().as_str());
         let client_id = fleet.client(client);
         let group = &*fleet.groups()[fleet.group_of(client)].name;

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 pub(super) use filter::Filter;
 pub(super) use sort::{By, Sort};
 
-use crate::presence::{Frozen, FrozenInstance, Status};
+use crate::presence::{InstanceSnapshot, Snapshot, Status};
 use crate::sweep::Sweeps;
 
 /// How many clients a page has where nothing is said, and how many at most.
@@ -96,7 +96,7 @@ impl Viewer {
     /// What `look` makes of what is known now. No sweep is started or waited for.
     pub(super) async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Frozen) -> T + Send + 'static,
+        look: impl FnOnce(&Snapshot) -> T + Send + 'static,
     ) -> T {
         let turn = Arc::clone(&self.turn)
             .acquire_owned()
@@ -105,7 +105,7 @@ impl Viewer {
         let sweeps = Arc::clone(&self.sweeps);
         let looked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            look(&sweeps.freeze())
+            look(&sweeps.snapshot())
         });
         looked.await.expect("it neither panics nor is it aborted")
     }
@@ -169,7 +169,7 @@ impl Selection {
     }
 
     /// The page of `frozen` that is asked for.
-    pub(super) fn page<'a>(&self, frozen: &'a Frozen) -> Page<'a> {
+    pub(super) fn page<'a>(&self, frozen: &'a Snapshot) -> Page<'a> {
         let (mut counts, mut places) = ([0; Status::ALL.len()], Vec::new());
         for place in self.filter.whatever_status(frozen) {
             counts[place.status() as usize] += 1;
@@ -208,7 +208,7 @@ pub(super) struct Page<'a> {
 /// One client at the moment at which everything was frozen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
-    pub(super) instance: &'a FrozenInstance,
+    pub(super) instance: &'a InstanceSnapshot,
     pub(super) client: usize,
 }
 

@@ -24,7 +24,7 @@ impl Prober {
         let now = Instant::now();
         let caution = match (
             self.sweeper.breaker().enter(now),
-            self.state().facts().api_up,
+            self.state().stats().api_up,
         ) {
             (Entry::Refused(until), _) => return Err(self.refused(until - now)),
             (Entry::Full, Some(true)) => Caution::None,

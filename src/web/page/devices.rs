@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::words::{When, number};
-use crate::presence::{Frozen, Status};
+use crate::presence::{Snapshot, Status};
 use crate::web::select::{By, Filter, Place, Selection, Sort};
 
 /// How many groups there are to choose from.
@@ -56,7 +56,7 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Devices<'a> {
-    pub(super) fn new(frozen: &'a Frozen, selection: &'a Selection) -> Self {
+    pub(super) fn new(frozen: &'a Snapshot, selection: &'a Selection) -> Self {
         let page = selection.page(frozen);
         let filter = &selection.filter;
         let chosen = |wanted: &'a [String]| {
@@ -159,7 +159,7 @@ impl Column {
 }
 
 impl<'a> Row<'a> {
-    fn new(place: &Place<'a>, frozen: &Frozen) -> Self {
+    fn new(place: &Place<'a>, frozen: &Snapshot) -> Self {
         let (instance, client) = (place.instance, place.client);
         let known = instance.client(client);
         Self {

@@ -1,7 +1,7 @@
 //! How many devices have which status: of all, of each instance, of each group.
 
 use super::words::{When, number, percent, rate, span};
-use crate::presence::{Frozen, FrozenInstance, Status, StatusCounts, SweepResult};
+use crate::presence::{InstanceSnapshot, Snapshot, Status, StatusCounts, SweepResult};
 
 /// How many groups of an instance are shown; those with most offline devices come first.
 const GROUPS: usize = 100;
@@ -52,11 +52,11 @@ pub(super) struct Sweep {
     pub(super) coverage: String,
 }
 
-pub(super) fn totals(frozen: &Frozen) -> Vec<Total> {
+pub(super) fn totals(frozen: &Snapshot) -> Vec<Total> {
     let all = frozen
         .instances
         .iter()
-        .flat_map(FrozenInstance::groups)
+        .flat_map(InstanceSnapshot::groups)
         .fold(StatusCounts::default(), add);
     let whole = size(&all);
     let total = |status: Status| Total {
@@ -67,7 +67,7 @@ pub(super) fn totals(frozen: &Frozen) -> Vec<Total> {
     Status::ALL.map(total).into()
 }
 
-pub(super) fn instances(frozen: &Frozen) -> Vec<Instance<'_>> {
+pub(super) fn instances(frozen: &Snapshot) -> Vec<Instance<'_>> {
     frozen
         .instances
         .iter()
@@ -76,7 +76,7 @@ pub(super) fn instances(frozen: &Frozen) -> Vec<Instance<'_>> {
 }
 
 impl<'a> Instance<'a> {
-    fn new(instance: &'a FrozenInstance, frozen: &Frozen) -> Self {
+    fn new(instance: &'a InstanceSnapshot, frozen: &Snapshot) -> Self {
         let mut groups: Vec<_> = instance
             .fleet()
             .groups()
@@ -90,7 +90,7 @@ impl<'a> Instance<'a> {
                 .then_with(|| a.name.cmp(&b.name))
         });
         groups.truncate(GROUPS);
-        let facts = instance.facts();
+        let facts = instance.stats();
         let sweeps = SweepResult::ALL
             .map(|result| format!("{} {}", number(facts.sweeps_ended(result)), result.as_str()));
         Self {

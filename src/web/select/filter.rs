@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{BadParameter, Place};
-use crate::presence::{Fleet, Frozen, FrozenInstance, Status};
+use crate::presence::{Fleet, InstanceSnapshot, Snapshot, Status};
 
 /// What all wanted clients have in common. Where a parameter is given several times, one of its
 /// values will do, but for labels, of which a client needs all.
@@ -74,7 +74,7 @@ impl Filter {
     /// The wanted clients, instance by instance, whatever their status.
     pub(in crate::web) fn whatever_status<'a>(
         &self,
-        frozen: &'a Frozen,
+        frozen: &'a Snapshot,
     ) -> impl Iterator<Item = Place<'a>> {
         frozen
             .instances
@@ -89,7 +89,7 @@ impl Filter {
     /// Whether a client of `instance` is wanted, whatever its status; `None` if none of them is.
     pub(in crate::web) fn within(
         &self,
-        instance: &FrozenInstance,
+        instance: &InstanceSnapshot,
     ) -> Option<impl Fn(usize) -> bool> {
         let (fleet, id) = (instance.fleet(), instance.id().as_str());
         let named = |wanted: &[String], name: &str| {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::app::{Failure, Output, QueryArgs, Verdict, World, query, read_ids};
+use mqtt_presence_exporter::app::{
+    CommandError, Environment, Output, QueryArgs, Verdict, query, read_ids,
+};
 use mqtt_presence_exporter::config::Env;
 use mqtt_presence_exporter::presence::Shard;
 use mqtt_presence_exporter::simulator::{
@@ -78,17 +80,17 @@ impl Stage {
 
     async fn query_until(&self, args: QueryArgs, stop: CancellationToken) -> Said {
         let random = Random::new(|| 0);
-        let world = World {
+        let environment = Environment {
             env: Env::default(),
             clock: self.rig.clock,
             random,
             shard: Shard::WHOLE,
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let result = query(args, world, stop, &mut out, &mut err).await;
+        let result = query(args, environment, stop, &mut out, &mut err).await;
         let result = result.map_err(|failure| match failure {
-            Failure::Usage(text) => text,
-            Failure::Runtime(error) => panic!("{error}"),
+            CommandError::Usage(text) => text,
+            CommandError::Runtime(error) => panic!("{error}"),
         });
         let text = |bytes| String::from_utf8(bytes).expect("text");
         Said {

@@ -1,6 +1,6 @@
 //! Client files that change.
 
-use mqtt_presence_exporter::app::Failure;
+use mqtt_presence_exporter::app::CommandError;
 
 use super::{OFTEN, devices, online, series_of, stage};
 use crate::support::exposition::Scrape;
@@ -210,7 +210,7 @@ async fn too_many_clients_are_refused_at_start_and_change_nothing_later() {
     stage.write("a.json", &stage.listing(0, 0, 3));
     let refused = stage.start().await.err().expect("too many");
     assert!(
-        matches!(&refused, Failure::Usage(text) if text.starts_with("max_clients: there are 3 clients")),
+        matches!(&refused, CommandError::Usage(text) if text.starts_with("max_clients: there are 3 clients")),
         "{refused}"
     );
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_presence_exporter::app::{Exporter, Failure, World};
+use mqtt_presence_exporter::app::{CommandError, Environment, Exporter};
 use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::discovery;
@@ -114,23 +114,23 @@ impl Stage {
     }
 
     /// Starts an exporter with `config.yaml`.
-    pub(crate) async fn start(&self) -> Result<Live, Failure> {
+    pub(crate) async fn start(&self) -> Result<Live, CommandError> {
         let file = self.path("config.yaml");
         let refused = |problems: mqtt_presence_exporter::config::Problems| {
-            Failure::Usage(problems.to_string())
+            CommandError::Usage(problems.to_string())
         };
         let loaded = Config::load(&file).map_err(refused)?;
         let discovered = discovery::fleets(&loaded.config, Shard::WHOLE).map_err(refused)?;
         let random = Random::new(|| getrandom::u64().expect("the system has random numbers"));
-        let world = World {
+        let environment = Environment {
             env: Env::default(),
             clock: Clock::system(),
             random,
             shard: Shard::WHOLE,
         };
         let hangup = Arc::new(Notify::new());
-        let exporter =
-            Exporter::new(loaded.config, discovered, &world)?.reloading(file, Arc::clone(&hangup));
+        let exporter = Exporter::new(loaded.config, discovered, &environment)?
+            .reloading(file, Arc::clone(&hangup));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let options = web::Options {

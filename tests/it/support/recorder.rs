@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::presence::{
-    Answer, BatchEntry, BoxFuture, CallError, Observation, Operation, PresenceSource,
+    ApiResponse, BatchEntry, BoxFuture, CallError, Observation, Operation, PresenceSource,
 };
 
 /// What was said of a client.
@@ -67,7 +67,7 @@ impl<S> Recorder<S> {
 }
 
 impl<S: PresenceSource> PresenceSource for Recorder<S> {
-    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
+    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         Box::pin(async move {
             let answer = self.inner.query(client).await?;
             self.note(client, answer.value, Operation::Single);
@@ -78,7 +78,7 @@ impl<S: PresenceSource> PresenceSource for Recorder<S> {
     fn query_batch<'a>(
         &'a self,
         clients: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
         Box::pin(async move {
             let answer = self.inner.query_batch(clients).await?;
             answer

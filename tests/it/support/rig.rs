@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_presence_exporter::app::{Exporter, World};
+use mqtt_presence_exporter::app::{Environment, Exporter};
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::discovery;
@@ -141,13 +141,14 @@ impl Rig {
         let random = std::sync::atomic::AtomicU64::new(1);
         let random =
             move || random.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
-        let world = World {
+        let environment = Environment {
             env,
             clock: self.clock,
             random: Random::new(random),
             shard,
         };
-        let exporter = Exporter::new(loaded.config, discovered, &world).expect("it fits together");
+        let exporter =
+            Exporter::new(loaded.config, discovered, &environment).expect("it fits together");
         let (folder, hangup) = (
             tempfile::tempdir().expect("a folder"),
             Arc::new(Notify::new()),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use mqtt_presence_exporter::presence::{
-    Answer, BatchEntry, BoxFuture, CallError, ErrorClass, PresenceSource,
+    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, PresenceSource,
 };
 use tokio::sync::watch;
 
@@ -13,11 +13,14 @@ use tokio::sync::watch;
 pub(crate) struct Gated(pub(crate) watch::Receiver<bool>);
 
 impl PresenceSource for Gated {
-    fn query<'a>(&'a self, _client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
+    fn query<'a>(
+        &'a self,
+        _client: &'a str,
+    ) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         let mut gate = self.0.clone();
         Box::pin(async move {
             let _ = gate.wait_for(|open| *open).await;
-            Ok(Answer {
+            Ok(ApiResponse {
                 value: true,
                 request_id: None,
             })
@@ -27,13 +30,13 @@ impl PresenceSource for Gated {
     fn query_batch<'a>(
         &'a self,
         clients: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
         let entry = |client: &&str| BatchEntry {
             client: (*client).to_owned(),
             online: true,
         };
         Box::pin(async move {
-            Ok(Answer {
+            Ok(ApiResponse {
                 value: clients.iter().map(entry).collect(),
                 request_id: None,
             })
@@ -86,12 +89,12 @@ impl fmt::Debug for Scripted {
 }
 
 impl PresenceSource for Scripted {
-    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<Answer<bool>, CallError>> {
+    fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         self.asked.lock().expect("no panic").push(client.to_owned());
         Box::pin(async move {
             let _ = self.gate.subscribe().wait_for(|open| *open).await;
             let value = (self.answer)(client).map_err(|error| *error)?;
-            Ok(Answer {
+            Ok(ApiResponse {
                 value,
                 request_id: Some(format!("request-of-{client}")),
             })
@@ -101,7 +104,7 @@ impl PresenceSource for Scripted {
     fn query_batch<'a>(
         &'a self,
         _clients: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Answer<Vec<BatchEntry>>, CallError>> {
+    ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
         panic!("no test asks for several clients at once")
     }
 

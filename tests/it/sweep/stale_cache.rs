@@ -12,8 +12,8 @@ use mqtt_presence_exporter::config::{
 };
 use mqtt_presence_exporter::net;
 use mqtt_presence_exporter::presence::{
-    ClientId, FleetBuilder, FrozenInstance, InstanceId, InstanceState, Observation, Operation, Run,
-    Shard,
+    ClientId, FleetBuilder, InstanceId, InstanceSnapshot, InstanceState, Observation, Operation,
+    Run, Shard,
 };
 use mqtt_presence_exporter::secret::Secret;
 use mqtt_presence_exporter::simulator::{
@@ -181,7 +181,7 @@ struct Witness {
 impl Witness {
     /// Everything that is shown was true when the API said it, or as old as its cache then was;
     /// and every change was said by a single call.
-    fn look(&mut self, rig: &Rig, frozen: &FrozenInstance, said: &[Said]) {
+    fn look(&mut self, rig: &Rig, frozen: &InstanceSnapshot, said: &[Said]) {
         for (client, seen) in said[self.heard..]
             .iter()
             .filter(|(_, seen)| seen.operation == Operation::Single)
@@ -274,15 +274,15 @@ async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
         devices.live(second);
         sleep(Duration::from_secs(1)).await;
         if second % 10 == 9 {
-            witness.look(&rig, &state.freeze(rig.clock.now()), &record.said());
+            witness.look(&rig, &state.snapshot(rig.clock.now()), &record.said());
         }
     }
     sweeps.stop().await;
 
-    let facts = state.facts();
+    let instance = state.stats();
     assert!(
-        facts.sweeps[0] >= 19 && facts.sweeps[1..] == [0, 0],
-        "{facts:?}"
+        instance.sweeps[0] >= 19 && instance.sweeps[1..] == [0, 0],
+        "{instance:?}"
     );
     let said = record.said();
     let (shown, confirmed) = (changes_shown(&said), confirmations(&said));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::exposition::ScrapeText;
 use mqtt_presence_exporter::presence::{
-    ClientId, FleetBuilder, Frozen, InstanceId, InstanceState, LabelName, Observation, Operation,
+    ClientId, FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation, Snapshot,
     SweepSummary,
 };
 use mqtt_presence_exporter::telemetry::{Metrics, table};
@@ -66,15 +66,15 @@ impl Instance {
                 );
             }
         }
-        state.record(|facts| {
-            facts.api_up = self.api_up;
-            facts.sweeps = self.sweeps;
-            facts.last_sweep = self.last_sweep.map(|(millis, before)| SweepSummary {
+        state.record(|stats| {
+            stats.api_up = self.api_up;
+            stats.sweeps = self.sweeps;
+            stats.last_sweep = self.last_sweep.map(|(millis, before)| SweepSummary {
                 duration: Duration::from_millis(millis),
                 end: Timestamp::from_millis(NOW - before),
                 coverage: 0.75,
             });
-            facts.clock_offset_millis = self.clock_offset_millis;
+            stats.clock_offset_millis = self.clock_offset_millis;
         });
         state
     }
@@ -84,9 +84,9 @@ fn text(instances: &[Instance], own: String, per_client: bool) -> String {
     let at = Timestamp::from_millis(NOW);
     let instances = instances
         .iter()
-        .map(|instance| instance.state().freeze(at))
+        .map(|instance| instance.state().snapshot(at))
         .collect();
-    let mut exposition = ScrapeText::new(Arc::new(Frozen { at, instances }), own, per_client);
+    let mut exposition = ScrapeText::new(Arc::new(Snapshot { at, instances }), own, per_client);
     let mut text = Vec::new();
     while exposition.fill(&mut text) {}
     String::from_utf8(text).expect("text")

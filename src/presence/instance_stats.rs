@@ -53,7 +53,7 @@ pub struct LastError {
 
 /// What is known about one instance.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InstanceFacts {
+pub struct InstanceStats {
     /// How old an observation may get before its client is unknown.
     pub stale_after: Duration,
     /// Whether the newest finished call reached the API and was authorised; `None` before any.
@@ -66,7 +66,7 @@ pub struct InstanceFacts {
     pub clock_offset_millis: i64,
 }
 
-impl InstanceFacts {
+impl InstanceStats {
     /// Counts a sweep that has ended.
     pub fn count_sweep(&mut self, result: SweepResult) {
         self.sweeps[result as usize] += 1;
@@ -79,13 +79,13 @@ impl InstanceFacts {
     }
 }
 
-/// [`InstanceFacts`] behind a lock that is held for a copy.
+/// [`InstanceStats`] behind a lock that is held for a copy.
 #[derive(Debug)]
-pub(super) struct Facts(Mutex<InstanceFacts>);
+pub(super) struct StatsCell(Mutex<InstanceStats>);
 
-impl Facts {
+impl StatsCell {
     pub(super) fn new(stale_after: Duration) -> Self {
-        Self(Mutex::new(InstanceFacts {
+        Self(Mutex::new(InstanceStats {
             stale_after,
             api_up: None,
             sweeps: [0; 3],
@@ -94,11 +94,11 @@ impl Facts {
         }))
     }
 
-    pub(super) fn read(&self) -> InstanceFacts {
+    pub(super) fn read(&self) -> InstanceStats {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn change(&self, change: impl FnOnce(&mut InstanceFacts)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut InstanceStats)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

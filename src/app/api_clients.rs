@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::Failure;
+use super::CommandError;
 use super::credentials::Providers;
 use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
 use crate::aliyun::{self, ApiClient, ApiClientOptions};
@@ -35,7 +35,7 @@ pub(super) struct Transports(Vec<(Route, reqwest::Client)>);
 
 impl Transports {
     /// The HTTP clients for `config`: these, as far as their routes are the same.
-    pub(super) fn next(&self, config: &Config) -> Result<Self, Failure> {
+    pub(super) fn next(&self, config: &Config) -> Result<Self, CommandError> {
         let mut next = Self::default();
         for instance in &config.instances {
             let route = route(config, instance)?;
@@ -54,11 +54,11 @@ impl Transports {
     }
 }
 
-fn route(config: &Config, instance: &Instance) -> Result<Route, Failure> {
+fn route(config: &Config, instance: &Instance) -> Result<Route, CommandError> {
     let endpoint = match &instance.address {
         Address::Endpoint { url, .. } => url.clone(),
         Address::Region(region) => aliyun::endpoint(region, config.api.network)
-            .map_err(|error| Failure::Usage(format!("instance {}: {error}", instance.id)))?,
+            .map_err(|error| CommandError::Usage(format!("instance {}: {error}", instance.id)))?,
     };
     // That it cannot be read is found when it is used.
     let ca = config
@@ -80,15 +80,15 @@ fn connect(
         ca,
         connect_timeout,
     }: &Route,
-) -> Result<reqwest::Client, Failure> {
+) -> Result<reqwest::Client, CommandError> {
     let ca_file = ca.as_ref().map(|(file, _)| &**file);
     net::client::client([endpoint], ca_file, *connect_timeout)
-        .map_err(|error| Failure::Usage(format!("cannot set up HTTPS: {error}")))
+        .map_err(|error| CommandError::Usage(format!("cannot set up HTTPS: {error}")))
 }
 
 /// What decides how an instance is asked.
 #[derive(Debug)]
-struct Recipe {
+struct ClientKey {
     instance: InstanceId,
     route: Route,
     credentials: Arc<CredentialProvider>,
@@ -96,7 +96,7 @@ struct Recipe {
     call_timeout: Duration,
 }
 
-impl PartialEq for Recipe {
+impl PartialEq for ClientKey {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.credentials, &other.credentials)
             && (&self.instance, &self.route) == (&other.instance, &other.route)
@@ -106,14 +106,14 @@ impl PartialEq for Recipe {
 
 /// The sources of all instances, each with what it was made of.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct ApiClients {
     clock: Clock,
     transports: Transports,
     providers: Providers,
-    clients: Vec<(Recipe, Arc<ApiClient>)>,
+    clients: Vec<(ClientKey, Arc<ApiClient>)>,
 }
 
-impl Sources {
+impl ApiClients {
     /// No sources yet.
     pub(super) fn new(tools: ProviderDeps) -> Self {
         let clock = tools.clock;
@@ -130,7 +130,7 @@ impl Sources {
         &self.transports
     }
 
-    /// Asks as `config` says from now on, by `transports` that were made for it. Sources that would
+    /// Asks as `config` says from now on, by `transports` that were made for it. Clients that would
     /// be made anew of the same stay.
     pub(super) fn set(&mut self, config: &Config, transports: Transports) {
         let before = std::mem::take(&mut self.clients);
@@ -138,7 +138,7 @@ impl Sources {
         for ((instance, (route, http)), credentials) in
             config.instances.iter().zip(&transports.0).zip(credentials)
         {
-            let recipe = Recipe {
+            let key = ClientKey {
                 instance: instance.id.clone(),
                 route: route.clone(),
                 credentials,
@@ -147,11 +147,10 @@ impl Sources {
             };
             let made = before
                 .iter()
-                .find(|(other, _)| *other == recipe)
+                .find(|(other, _)| *other == key)
                 .map(|(_, client)| Arc::clone(client));
-            let client =
-                made.unwrap_or_else(|| Arc::new(client(&recipe, http.clone(), self.clock)));
-            self.clients.push((recipe, client));
+            let client = made.unwrap_or_else(|| Arc::new(client(&key, http.clone(), self.clock)));
+            self.clients.push((key, client));
         }
         self.transports = transports;
     }
@@ -164,12 +163,12 @@ impl Sources {
     }
 }
 
-fn client(recipe: &Recipe, http: reqwest::Client, clock: Clock) -> ApiClient {
+fn client(key: &ClientKey, http: reqwest::Client, clock: Clock) -> ApiClient {
     let options = ApiClientOptions {
-        instance: recipe.instance.clone(),
-        endpoint: recipe.route.endpoint.clone(),
-        signature: recipe.signature,
-        call_timeout: recipe.call_timeout,
+        instance: key.instance.clone(),
+        endpoint: key.route.endpoint.clone(),
+        signature: key.signature,
+        call_timeout: key.call_timeout,
     };
-    ApiClient::new(http, Arc::clone(&recipe.credentials), clock, options)
+    ApiClient::new(http, Arc::clone(&key.credentials), clock, options)
 }

@@ -12,9 +12,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::exporter::{Prepared, World, describe};
+use super::api_clients::ApiClients;
+use super::exporter::{Environment, PreparedConfig, set_config_metrics};
 use super::source_metrics::SourceMetrics;
-use super::sources::Sources;
 use crate::config::{ClientUrl, Config, Instance, Problem};
 use crate::discovery::{
     self, Discovered, Failure, Inventories, Inventory, Place, Refreshed, Texts,
@@ -31,15 +31,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Everything that may change while the exporter runs.
 #[derive(Debug)]
-pub(super) struct Upkeep {
-    world: World,
+pub(super) struct Reloader {
+    environment: Environment,
     /// The configuration file; without one there is nothing to reload.
     file: Option<PathBuf>,
     config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
-    sources: Sources,
+    api_clients: ApiClients,
     states: Vec<Arc<InstanceState>>,
     texts: Texts,
     directories: BTreeSet<PathBuf>,
@@ -52,36 +52,36 @@ pub(super) struct Upkeep {
     warned: HashSet<String>,
 }
 
-/// What [`Upkeep`] looks after.
-pub(super) struct Running {
+/// What [`Reloader`] looks after.
+pub(super) struct Runtime {
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) sweeps: Arc<Sweeps>,
     pub(super) gate: Arc<Gate>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) sources: Sources,
+    pub(super) api_clients: ApiClients,
     pub(super) states: Vec<Arc<InstanceState>>,
 }
 
-impl Upkeep {
+impl Reloader {
     /// Looks after what is `running` with the clients that were `discovered`.
-    pub(super) fn new(running: Running, discovered: &Discovered, world: World) -> Self {
-        let Running {
+    pub(super) fn new(running: Runtime, discovered: &Discovered, environment: Environment) -> Self {
+        let Runtime {
             config,
             sweeps,
             gate,
             metrics,
-            sources,
+            api_clients,
             states,
         } = running;
-        let mut upkeep = Self {
-            world,
+        let mut reloader = Self {
+            environment,
             file: None,
             source_metrics: SourceMetrics::new(Arc::clone(&metrics)),
             config,
             sweeps,
             gate,
             metrics,
-            sources,
+            api_clients,
             states,
             texts: Texts::default(),
             directories: BTreeSet::new(),
@@ -89,9 +89,9 @@ impl Upkeep {
             bad: BTreeSet::new(),
             warned: HashSet::new(),
         };
-        upkeep.loaded(discovered);
-        upkeep.warned = discovered.warnings.iter().map(Problem::to_string).collect();
-        upkeep
+        reloader.loaded(discovered);
+        reloader.warned = discovered.warnings.iter().map(Problem::to_string).collect();
+        reloader
     }
 
     /// Reloads the configuration from this file.
@@ -161,19 +161,19 @@ impl Upkeep {
     }
 
     /// Everything of a reload that can fail.
-    async fn prepare(&self) -> Result<(Prepared, Vec<Problem>), String> {
+    async fn prepare(&self) -> Result<(PreparedConfig, Vec<Problem>), String> {
         let file = self
             .file
             .clone()
             .ok_or("there is no configuration file to reload")?;
-        let (texts, transports, world) = (
+        let (texts, transports, environment) = (
             self.texts.clone(),
-            self.sources.transports().clone(),
-            self.world.clone(),
+            self.api_clients.transports().clone(),
+            self.environment.clone(),
         );
         let prepare = move || {
             let loaded = Config::load(&file).map_err(|problems| problems.to_string())?;
-            let discovered = discovery::read(&loaded.config, world.shard, &texts)
+            let discovered = discovery::read(&loaded.config, environment.shard, &texts)
                 .map_err(|problems| problems.to_string())?;
             let warnings = loaded
                 .warnings
@@ -181,7 +181,8 @@ impl Upkeep {
                 .chain(&discovered.warnings)
                 .cloned()
                 .collect();
-            let prepared = Prepared::new(loaded.config, discovered, &transports, &world);
+            let prepared =
+                PreparedConfig::new(loaded.config, discovered, &transports, &environment);
             prepared
                 .map(|prepared| (prepared, warnings))
                 .map_err(|failure| failure.to_string())
@@ -191,8 +192,8 @@ impl Upkeep {
             .unwrap_or_else(|failure| Err(failure.to_string()))
     }
 
-    async fn put_in_force(&mut self, prepared: Prepared, warnings: &[Problem]) -> String {
-        let Prepared {
+    async fn put_in_force(&mut self, prepared: PreparedConfig, warnings: &[Problem]) -> String {
+        let PreparedConfig {
             config,
             mut discovered,
             plan,
@@ -205,12 +206,12 @@ impl Upkeep {
             fleets.len()
         );
         self.gate
-            .reconfigure(Quotas::serve(&config, self.world.shard));
+            .reconfigure(Quotas::serve(&config, self.environment.shard));
         self.states = self.swap(fleets, &plan).await;
-        self.sources.set(&config, transports);
-        let subjects = subjects(&config, &self.states, &self.sources);
+        self.api_clients.set(&config, transports);
+        let subjects = subjects(&config, &self.states, &self.api_clients);
         self.sweeps.replace(subjects, &config.collect).await;
-        describe(&self.metrics, &config, &plan, &self.world);
+        set_config_metrics(&self.metrics, &config, &plan, &self.environment);
         self.config.store(Arc::new(config));
         self.loaded(&discovered);
         self.warned.clear();
@@ -238,14 +239,15 @@ impl Upkeep {
         let read: BTreeSet<Arc<str>> = read.collect();
         self.source_metrics
             .set(read.union(&asked).cloned().collect());
-        self.source_metrics.read(&read, self.world.clock.now());
-        self.in_order(|name| !asked.contains(name));
+        self.source_metrics
+            .read(&read, self.environment.clock.now());
+        self.mark_healthy(|name| !asked.contains(name));
         self.directories.clone_from(&discovered.directories);
-        self.took(discovered);
+        self.record_sources(discovered);
     }
 
     /// Takes note of what the sources said.
-    fn took(&mut self, discovered: &Discovered) {
+    fn record_sources(&mut self, discovered: &Discovered) {
         self.source_metrics.listed(&discovered.sources);
         self.texts = discovered.texts.clone();
     }
@@ -272,7 +274,7 @@ impl Upkeep {
     async fn refresh(&mut self, answer: Option<(Place, Vec<u8>)>) {
         let (config, texts) = (self.config.load_full(), self.texts.clone());
         let refresh = {
-            let (config, shard) = (Arc::clone(&config), self.world.shard);
+            let (config, shard) = (Arc::clone(&config), self.environment.shard);
             move || {
                 discovery::refresh(
                     &config,
@@ -298,13 +300,13 @@ impl Upkeep {
         self.directories = directories.unwrap_or(std::mem::take(&mut self.directories));
         let plan = discovered.as_ref().map(|discovered| {
             let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-            Plan::new(&config, self.world.shard, &clients)
+            Plan::new(&config, self.environment.shard, &clients)
         });
         match (&mut discovered, plan) {
             (Some(discovered), Some(Ok(plan))) => {
                 let fleets = std::mem::take(&mut discovered.fleets);
                 self.states = self.swap(fleets, &plan).await;
-                self.took(discovered);
+                self.record_sources(discovered);
                 self.warn(&discovered.warnings);
             }
             (_, Some(Err(problems))) => {
@@ -317,8 +319,9 @@ impl Upkeep {
             _ => {}
         }
         self.failed(&failures);
-        self.source_metrics.read(&good, self.world.clock.now());
-        self.in_order(|name| good.contains(name));
+        self.source_metrics
+            .read(&good, self.environment.clock.now());
+        self.mark_healthy(|name| good.contains(name));
     }
 
     /// The states of these fleets. What is known of an instance that stays, stays.
@@ -335,7 +338,7 @@ impl Upkeep {
                 let Some(state) = before.iter().find(|state| state.id() == fleet.instance()) else {
                     return Arc::new(InstanceState::new(fleet, stale_after));
                 };
-                state.record(|facts| facts.stale_after = stale_after);
+                state.record(|stats| stats.stale_after = stale_after);
                 let current = state.fleet();
                 if *current != fleet {
                     tracing::info!(instance_id = %state.id(), clients = fleet.len(), before = current.len(), "the clients have changed");
@@ -364,7 +367,7 @@ impl Upkeep {
     }
 
     /// Those sources are as they should be, or are no sources any more.
-    fn in_order(&mut self, good: impl Fn(&Arc<str>) -> bool) {
+    fn mark_healthy(&mut self, good: impl Fn(&Arc<str>) -> bool) {
         self.failures.clear(Instant::now(), |(name, _)| good(name));
         for source in self.bad.iter().filter(|name| good(name)) {
             tracing::info!(%source, "the source of clients fails no more");
@@ -394,9 +397,9 @@ fn urls(config: &Config) -> impl Iterator<Item = &ClientUrl> {
 pub(super) fn subjects(
     config: &Config,
     states: &[Arc<InstanceState>],
-    sources: &Sources,
+    api_clients: &ApiClients,
 ) -> Vec<Subject> {
-    let instances = config.instances.iter().zip(states).zip(sources.iter());
+    let instances = config.instances.iter().zip(states).zip(api_clients.iter());
     let subject = |((instance, state), source): ((&Instance, &Arc<InstanceState>), _)| Subject {
         state: Arc::clone(state),
         source,

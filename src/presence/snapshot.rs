@@ -1,11 +1,11 @@
-//! A frozen copy of an instance's state: 16 bytes a client, from which a scrape is rendered.
+//! A snapshot copy of an instance's state: 16 bytes a client, from which a scrape is rendered.
 
 use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::state::Board;
-use super::{Fleet, InstanceFacts, InstanceId, LastError, Observation, Run, Status};
+use super::state::FleetTable;
+use super::{Fleet, InstanceId, InstanceStats, LastError, Observation, Run, Status};
 use crate::clock::Timestamp;
 
 /// How many clients of one group have which status, and how often they changed it.
@@ -37,30 +37,30 @@ impl StatusCounts {
 
 /// Everything known of all instances at one moment, from which one scrape is rendered.
 #[derive(Debug)]
-pub struct Frozen {
+pub struct Snapshot {
     /// The moment.
     pub at: Timestamp,
     /// The instances, each once.
-    pub instances: Vec<FrozenInstance>,
+    pub instances: Vec<InstanceSnapshot>,
 }
 
 /// Observation and run of a client, packed; zeroes while it is unknown.
-type FrozenWords = (u64, u64);
+type PackedPair = (u64, u64);
 
 /// Where the words of a copy go when nobody reads it any more, so that the next one is made there.
 ///
 /// At a million clients they are 16 MB, and allocators keep what a thread has freed, for that
 /// thread alone: without this, every thread that ever answered a scrape would come to hold them.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Mutex<Vec<FrozenWords>>);
+pub(super) struct BufferPool(Mutex<Vec<PackedPair>>);
 
-impl Spare {
-    fn lock(&self) -> MutexGuard<'_, Vec<FrozenWords>> {
+impl BufferPool {
+    fn lock(&self) -> MutexGuard<'_, Vec<PackedPair>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Room for so many clients, and not for many more.
-    fn take(&self, clients: usize) -> Vec<FrozenWords> {
+    fn take(&self, clients: usize) -> Vec<PackedPair> {
         let mut words = mem::take(&mut *self.lock());
         words.clear();
         words.shrink_to(clients);
@@ -71,24 +71,24 @@ impl Spare {
 
 /// Everything known of one instance at one moment.
 #[derive(Debug)]
-pub struct FrozenInstance {
+pub struct InstanceSnapshot {
     fleet: Arc<Fleet>,
-    words: Vec<FrozenWords>,
+    words: Vec<PackedPair>,
     groups: Box<[StatusCounts]>,
-    facts: InstanceFacts,
+    stats: InstanceStats,
     last_error: Option<Arc<LastError>>,
-    spare: Arc<Spare>,
+    pool: Arc<BufferPool>,
 }
 
-impl FrozenInstance {
+impl InstanceSnapshot {
     pub(super) fn new(
-        board: &Board,
-        facts: InstanceFacts,
+        table: &FleetTable,
+        stats: InstanceStats,
         last_error: Option<Arc<LastError>>,
         now: Timestamp,
-        spare: &Arc<Spare>,
+        pool: &Arc<BufferPool>,
     ) -> Self {
-        let mut groups: Box<[StatusCounts]> = board
+        let mut groups: Box<[StatusCounts]> = table
             .groups
             .iter()
             .map(|changes| StatusCounts {
@@ -97,12 +97,12 @@ impl FrozenInstance {
                 ..StatusCounts::default()
             })
             .collect();
-        let mut frozen = spare.take(board.words.len());
-        frozen.extend(board.words.iter().enumerate().map(|(index, words)| {
+        let mut snapshot = pool.take(table.words.len());
+        snapshot.extend(table.words.iter().enumerate().map(|(index, words)| {
             let known = words
                 .read()
-                .filter(|(seen, _)| now.since(seen.at) <= facts.stale_after);
-            let counts = &mut groups[board.fleet.group_of(index)];
+                .filter(|(seen, _)| now.since(seen.at) <= stats.stale_after);
+            let counts = &mut groups[table.fleet.group_of(index)];
             match known {
                 None => counts.unknown += 1,
                 Some((seen, _)) if seen.online => counts.online += 1,
@@ -111,12 +111,12 @@ impl FrozenInstance {
             known.map_or((0, 0), |(seen, run)| (seen.pack(), run.pack()))
         }));
         Self {
-            fleet: Arc::clone(&board.fleet),
-            words: frozen,
+            fleet: Arc::clone(&table.fleet),
+            words: snapshot,
             groups,
-            facts,
+            stats,
             last_error,
-            spare: Arc::clone(spare),
+            pool: Arc::clone(pool),
         }
     }
 
@@ -126,7 +126,7 @@ impl FrozenInstance {
         self.fleet.instance()
     }
 
-    /// The clients, in the order of [`FrozenInstance::client`].
+    /// The clients, in the order of [`InstanceSnapshot::client`].
     #[must_use]
     pub fn fleet(&self) -> &Fleet {
         &self.fleet
@@ -154,8 +154,8 @@ impl FrozenInstance {
 
     /// What is known about the instance itself.
     #[must_use]
-    pub fn facts(&self) -> &InstanceFacts {
-        &self.facts
+    pub fn stats(&self) -> &InstanceStats {
+        &self.stats
     }
 
     /// The newest call that failed for good.
@@ -165,9 +165,9 @@ impl FrozenInstance {
     }
 }
 
-impl Drop for FrozenInstance {
+impl Drop for InstanceSnapshot {
     fn drop(&mut self) {
-        *self.spare.lock() = mem::take(&mut self.words);
+        *self.pool.lock() = mem::take(&mut self.words);
     }
 }
 
@@ -186,16 +186,16 @@ mod tests {
         fleet.build()
     }
 
-    fn statuses(frozen: &FrozenInstance) -> Vec<Status> {
-        (0..frozen.fleet().len())
-            .map(|index| frozen.status(index))
+    fn statuses(snapshot: &InstanceSnapshot) -> Vec<Status> {
+        (0..snapshot.fleet().len())
+            .map(|index| snapshot.status(index))
             .collect()
     }
 
     #[test]
     fn a_copy_is_made_where_the_last_one_was_unless_that_is_still_read() {
         let state = InstanceState::new(fleet(3), Duration::from_secs(300));
-        let first = state.freeze(AT);
+        let first = state.snapshot(AT);
         state.publish(
             "1",
             Observation {
@@ -204,7 +204,7 @@ mod tests {
                 operation: Operation::Single,
             },
         );
-        let second = state.freeze(AT);
+        let second = state.snapshot(AT);
         assert_eq!(statuses(&first), [Status::Unknown; 3]);
         assert_eq!(
             statuses(&second),
@@ -213,7 +213,7 @@ mod tests {
 
         let place = second.words.as_ptr();
         drop((first, second));
-        let third = state.freeze(AT);
+        let third = state.snapshot(AT);
         assert_eq!(third.words.as_ptr(), place);
         assert_eq!(
             statuses(&third),
@@ -224,12 +224,12 @@ mod tests {
     #[test]
     fn a_copy_of_another_fleet_has_room_for_that_one() {
         let state = InstanceState::new(fleet(1000), Duration::from_secs(300));
-        drop(state.freeze(AT));
+        drop(state.snapshot(AT));
         for clients in [10, 20, 0] {
             state.swap(fleet(clients));
-            let frozen = state.freeze(AT);
+            let snapshot = state.snapshot(AT);
             assert_eq!(
-                (frozen.words.len(), frozen.words.capacity()),
+                (snapshot.words.len(), snapshot.words.capacity()),
                 (clients, clients)
             );
         }
