@@ -14,14 +14,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper_util::service::TowerToHyperService;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
-use mqtt_presence_exporter::config::Config;
+use mqtt_presence_exporter::config::{Config, Quotas};
 use mqtt_presence_exporter::net::{ServeOptions, listen, serve};
 use mqtt_presence_exporter::presence::{
     ApiResponse, BatchEntry, BoxFuture, CallError, FleetBuilder, InstanceId, InstanceState,
     LabelName, Observation, Operation, PresenceSource, Shard,
 };
 use mqtt_presence_exporter::random::Random;
-use mqtt_presence_exporter::sweep::{Gate, Quotas, Subject, Sweeps, Tools};
+use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
 use mqtt_presence_exporter::web::{self, Readiness, Web};
 use support::{median, row};
@@ -94,21 +94,21 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
         .config;
     let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
     runtime.block_on(async {
-        let subject = Subject {
+        let subject = SweepConfig {
             state: Arc::new(state),
             source: Arc::new(Silent),
             account: None,
             calls_per_second: 1,
         };
-        let tools = Tools {
-            gate: Arc::new(Gate::new(Quotas::serve(&config, Shard::WHOLE))),
+        let deps = SweepDeps {
+            limiter: Arc::new(Limiter::new(Quotas::serve(&config, Shard::WHOLE))),
             metrics: Arc::clone(&metrics),
             clock: Clock::system(),
             random: Random::new(|| 0),
         };
         let web = Web {
             options: web::Options::default(),
-            sweeps: Arc::new(Sweeps::new(vec![subject], &config.collect, tools)),
+            sweeps: Arc::new(Sweeps::new(vec![subject], &config.collect, deps)),
             metrics,
             readiness: Readiness::starting(),
             config: Arc::new(ArcSwap::from_pointee(config)),

@@ -31,12 +31,3 @@ pub const fn account_quota(operation: Operation) -> u32 {
         Operation::Batch => 100,
     }
 }
-
-/// The vendor's name of an operation; value of the label `operation`.
-#[must_use]
-pub const fn operation_name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Single => "QuerySessionByClientId",
-        Operation::Batch => "BatchQuerySessionByClientIds",
-    }
-}

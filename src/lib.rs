@@ -8,7 +8,7 @@
 //! | 7 | `main`, [`cli`] | flags and subcommands, one call into [`app`], exit codes |
 //! | 6 | [`app`] | what each command does |
 //! | 5 | [`web`] | the HTTP edge |
-//! | 4 | [`sweep`], [`discovery`], [`exposition`], [`simulator`] | asking about a fleet; where client IDs come from; frozen state to text; the stand-in of the vendor's API |
+//! | 4 | [`sweep`], [`planner`], [`discovery`], [`exposition`], [`simulator`] | querying a fleet; the arithmetic of a configuration; where client IDs come from; frozen state to text; the stand-in of the vendor's API |
 //! | 3 | [`aliyun`] | the only place that knows the vendor |
 //! | 2 | [`config`] | file to validated values |
 //! | 1 | [`presence`], [`limits`], [`net`] | IDs, fleets, observations, state; the limits; accept loop and HTTP client |
@@ -26,6 +26,7 @@ pub mod discovery;
 pub mod exposition;
 pub mod limits;
 pub mod net;
+pub mod planner;
 pub mod presence;
 pub mod random;
 pub mod secret;

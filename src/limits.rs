@@ -17,22 +17,22 @@
 //! out of sight of the layer above, so that choosing who is next costs a walk down the tree,
 //! however many lanes wait, and no lane is in the way of another that could go.
 //!
-//! No clock, no I/O and no vendor's name belongs here: [`Limits`] is told what time it is.
+//! No clock, no I/O and no vendor's name belongs here: [`LayerTree`] is told what time it is.
 
-mod gate;
-mod in_force;
+mod adaptive_rate;
+mod layer_limiter;
 mod pace;
 mod priority;
+mod queue;
 mod rate;
 mod spec;
 #[cfg(test)]
 mod tests;
 mod time;
 mod tree;
-mod waiting;
 
 pub use priority::Priority;
 pub use rate::Rate;
 pub use spec::LayerSpec;
 pub use time::Time;
-pub use tree::{Advance, LaneId, LayerId, Limits, Permit, Ticket};
+pub use tree::{Advance, LaneId, LayerId, LayerTree, Permit, Ticket};

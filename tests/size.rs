@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
-use mqtt_presence_exporter::config::{Collect, Config, Query};
+use mqtt_presence_exporter::config::{Collect, Config, Query, Quotas};
 use mqtt_presence_exporter::exposition::ScrapeText;
 use mqtt_presence_exporter::presence::{
     ApiResponse, BatchEntry, BoxFuture, CallError, Fleet, FleetBuilder, InstanceId, InstanceState,
     LabelName, PresenceSource, Shard, Snapshot, SweepResult,
 };
-use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use mqtt_presence_exporter::random::Random;
+use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
 use peak_alloc::PeakAlloc;
 
@@ -103,13 +104,13 @@ fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
     let config = Config::parse(config, std::path::Path::new("size.yaml"))
         .expect("valid")
         .config;
-    let tools = Tools {
-        gate: Arc::new(Gate::new(Quotas::serve(&config, Shard::WHOLE))),
+    let deps = SweepDeps {
+        limiter: Arc::new(Limiter::new(Quotas::serve(&config, Shard::WHOLE))),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
         clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),
     };
-    let subject = Subject {
+    let subject = SweepConfig {
         state: Arc::clone(state),
         source: Arc::new(AllOnline),
         account: None,
@@ -121,7 +122,7 @@ fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
             query: Query::Batch,
             ..config.collect
         },
-        tools,
+        deps,
     )
 }
 

@@ -14,7 +14,7 @@ use super::failure::CallFailure;
 use super::nonce::{Nonces, RandomNonces};
 use super::request::{API_VERSION, CLIENT_ID_LIST, RequestSigner, Stamp};
 use super::sign::format_date;
-use super::{operation_name, transport};
+use super::transport;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Signature;
 use crate::presence::{
@@ -124,7 +124,7 @@ impl ApiClient {
         };
         let request = self
             .target
-            .request(operation_name(operation), params, credentials, stamp)
+            .request(operation.name(), params, credentials, stamp)
             .map_err(|error| CallFailure::no_credentials(error.to_string()))?;
 
         let response = self

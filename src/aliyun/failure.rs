@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use codes::{RULES, Rule};
 
-use super::operation_name;
 use crate::aliyun::credentials::AccessKey;
 use crate::presence::{CallError, ErrorClass, InstanceId, Operation, ThrottledLayer};
 
@@ -246,7 +245,7 @@ impl CallFailure {
         CallError {
             class: self.class,
             label: self.label,
-            operation: operation_name(operation),
+            operation: operation.name(),
             instance: instance.as_str().to_owned(),
             code: presentable(&self.code, text::LONGEST_CODE),
             message: presentable(&self.message, text::LONGEST_MESSAGE),

@@ -12,8 +12,8 @@ use crate::config::{
     Address, Config, Mode, Network, Problem, Problems, Provider, SecretSource, StaleAfter,
 };
 use crate::discovery::{self, Discovered, Source};
+use crate::planner::{InstancePlan, Plan, shown};
 use crate::presence::{Fleet, Shard};
-use crate::sweep::plan::{InstancePlan, Plan, shown};
 
 /// How many sources of an instance are listed one by one.
 const SOURCES: usize = 10;

@@ -16,13 +16,13 @@ use super::api_clients::{ApiClients, Transports};
 use super::reloader::{Reloader, Runtime, subjects};
 use crate::aliyun::{self, credentials};
 use crate::clock::Clock;
-use crate::config::{Config, Env};
+use crate::config::{Config, Env, Quotas};
 use crate::discovery::Discovered;
 use crate::net;
+use crate::planner::Plan;
 use crate::presence::{Fleet, InstanceState, Operation, Shard};
 use crate::random::Random;
-use crate::sweep::plan::Plan;
-use crate::sweep::{Gate, Quotas, Sweeps, Tools};
+use crate::sweep::{Limiter, SweepDeps, Sweeps};
 use crate::telemetry::Metrics;
 use crate::web::{self, Edge, Readiness, Reload, Web};
 
@@ -142,9 +142,9 @@ impl Exporter {
         let states: Vec<_> = fleets
             .map(|(fleet, plan)| Arc::new(InstanceState::new(fleet, plan.stale_after)))
             .collect();
-        let gate = Arc::new(Gate::new(quotas));
-        let tools = Tools {
-            gate: Arc::clone(&gate),
+        let limiter = Arc::new(Limiter::new(quotas));
+        let deps = SweepDeps {
+            limiter: Arc::clone(&limiter),
             metrics: Arc::clone(&metrics),
             clock: environment.clock,
             random: environment.random.clone(),
@@ -152,13 +152,13 @@ impl Exporter {
         let sweeps = Arc::new(Sweeps::new(
             subjects(&config, &states, &api_clients),
             &config.collect,
-            tools,
+            deps,
         ));
         let config = Arc::new(ArcSwap::from_pointee(config));
         let running = Runtime {
             config: Arc::clone(&config),
             sweeps: Arc::clone(&sweeps),
-            gate,
+            limiter,
             metrics: Arc::clone(&metrics),
             api_clients,
             states,
@@ -264,10 +264,7 @@ pub(super) fn set_config_metrics(
     environment: &Environment,
 ) {
     let used = config.collect.query.operations();
-    let operations: Vec<_> = used
-        .iter()
-        .map(|&operation| aliyun::operation_name(operation))
-        .collect();
+    let operations: Vec<_> = used.iter().map(|&operation| operation.name()).collect();
     for instance in &config.instances {
         metrics.touch_instance(instance.id.as_str(), &operations, aliyun::ERROR_LABELS);
     }
@@ -278,13 +275,13 @@ pub(super) fn set_config_metrics(
         // It is there only where the configuration before used it.
         let _ = metrics
             .quota_calls_per_second
-            .remove_label_values(&[aliyun::operation_name(unused)]);
+            .remove_label_values(&[unused.name()]);
     }
     for (&operation, name) in used.iter().zip(&operations) {
         metrics
             .quota_calls_per_second
             .with_label_values(&[name])
-            .set(plan.rates.of(operation));
+            .set(plan.quotas.rate(operation));
     }
     metrics.shard.set(environment.shard.index().into());
     metrics.shards.set(environment.shard.total().into());

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::CommandError;
 use super::exporter::{Environment, Exporter};
 use crate::clock::Clock;
-use crate::config::{Config, duration};
+use crate::config::{Config, Quotas, duration};
 use crate::discovery::{Discovered, Texts};
 use crate::presence::{ClientId, FleetBuilder, Status};
-use crate::sweep::{NoAnswer, Prober, Quotas, Reply};
+use crate::sweep::{ProbeError, Prober, QueryResult};
 use errors::Errors;
 use rows::Rows;
 
@@ -183,7 +183,7 @@ async fn ask(
         .map(|client| client.as_str().into())
         .collect();
     let mut written = Ok(());
-    let mut heard = |reply: Reply| {
+    let mut heard = |reply: QueryResult| {
         if let Err(error) = &reply.result {
             errors.note(error);
         }
@@ -195,10 +195,10 @@ async fn ask(
         }
     };
     let asked = prober.ask_each(clients, &mut heard).await;
-    if let Err(NoAnswer::Failed(error)) = &asked {
+    if let Err(ProbeError::Failed(error)) = &asked {
         errors.note(error);
     }
-    written.map(|()| matches!(asked, Ok(()) | Err(NoAnswer::Failed(_))))
+    written.map(|()| matches!(asked, Ok(()) | Err(ProbeError::Failed(_))))
 }
 
 /// The configuration without any instance but the one that is meant.

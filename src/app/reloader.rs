@@ -15,14 +15,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::api_clients::ApiClients;
 use super::exporter::{Environment, PreparedConfig, set_config_metrics};
 use super::source_metrics::SourceMetrics;
-use crate::config::{ClientUrl, Config, Instance, Problem};
+use crate::config::{ClientUrl, Config, Instance, Problem, Quotas};
 use crate::discovery::{
     self, Discovered, Failure, Inventories, Inventory, Place, Refreshed, Texts,
 };
 use crate::net::Watch;
+use crate::planner::Plan;
 use crate::presence::{Fleet, InstanceState};
-use crate::sweep::plan::Plan;
-use crate::sweep::{Gate, Quotas, Subject, Sweeps};
+use crate::sweep::{Limiter, SweepConfig, Sweeps};
 use crate::telemetry::{LogThrottle, Metrics};
 use crate::web::{ReloadOutcome, ReloadRequest};
 
@@ -37,7 +37,7 @@ pub(super) struct Reloader {
     file: Option<PathBuf>,
     config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
-    gate: Arc<Gate>,
+    limiter: Arc<Limiter>,
     metrics: Arc<Metrics>,
     api_clients: ApiClients,
     states: Vec<Arc<InstanceState>>,
@@ -56,7 +56,7 @@ pub(super) struct Reloader {
 pub(super) struct Runtime {
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) sweeps: Arc<Sweeps>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) limiter: Arc<Limiter>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) api_clients: ApiClients,
     pub(super) states: Vec<Arc<InstanceState>>,
@@ -68,7 +68,7 @@ impl Reloader {
         let Runtime {
             config,
             sweeps,
-            gate,
+            limiter,
             metrics,
             api_clients,
             states,
@@ -79,7 +79,7 @@ impl Reloader {
             source_metrics: SourceMetrics::new(Arc::clone(&metrics)),
             config,
             sweeps,
-            gate,
+            limiter,
             metrics,
             api_clients,
             states,
@@ -205,7 +205,7 @@ impl Reloader {
             "configuration reloaded; instances: {}, clients: {clients}",
             fleets.len()
         );
-        self.gate
+        self.limiter
             .reconfigure(Quotas::serve(&config, self.environment.shard));
         self.states = self.swap(fleets, &plan).await;
         self.api_clients.set(&config, transports);
@@ -398,13 +398,14 @@ pub(super) fn subjects(
     config: &Config,
     states: &[Arc<InstanceState>],
     api_clients: &ApiClients,
-) -> Vec<Subject> {
+) -> Vec<SweepConfig> {
     let instances = config.instances.iter().zip(states).zip(api_clients.iter());
-    let subject = |((instance, state), source): ((&Instance, &Arc<InstanceState>), _)| Subject {
-        state: Arc::clone(state),
-        source,
-        account: instance.credentials.account.clone(),
-        calls_per_second: instance.calls_per_second,
-    };
+    let subject =
+        |((instance, state), source): ((&Instance, &Arc<InstanceState>), _)| SweepConfig {
+            state: Arc::clone(state),
+            source,
+            account: instance.credentials.account.clone(),
+            calls_per_second: instance.calls_per_second,
+        };
     instances.map(subject).collect()
 }

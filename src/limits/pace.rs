@@ -1,6 +1,6 @@
 //! Pace: how evenly calls leave.
 
-use super::in_force::InForce;
+use super::adaptive_rate::AdaptiveRate;
 use super::priority::Priority;
 use super::rate::CALL;
 use super::{LayerSpec, Rate, Time};
@@ -15,7 +15,7 @@ const OVERTAKING: u128 = 10 * CALL;
 /// spent instead of a time, a change of the rate needs no conversion.)
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
-    rate: InForce,
+    rate: AdaptiveRate,
     /// Up to when the buckets have leaked.
     settled: Time,
     all: Bucket,
@@ -57,7 +57,7 @@ impl Pace {
     pub(super) fn new(spec: &LayerSpec, opens_at: Time) -> Self {
         let (all, overtaking) = sizes(spec);
         Self {
-            rate: InForce::new(spec.rate),
+            rate: AdaptiveRate::new(spec.rate),
             settled: opens_at,
             all: Bucket::fresh(all, CALL),
             overtaking: Bucket::fresh(overtaking, OVERTAKING),
@@ -87,7 +87,7 @@ impl Pace {
         }
     }
 
-    /// See [`InForce::halve`].
+    /// See [`AdaptiveRate::halve`].
     pub(super) fn halve(&mut self, sent_at: Time, now: Time) {
         self.settle(now);
         self.rate.halve(sent_at, now);

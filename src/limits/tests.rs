@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{LaneId, LayerId, LayerSpec, Limits, Rate, Time};
+use super::{LaneId, LayerId, LayerSpec, LayerTree, Rate, Time};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -66,8 +66,8 @@ const LANES: [&[usize]; 7] = [
 ];
 
 /// The lanes and layers of [`LANES`] and [`LAYERS`], open from `opens_at` on.
-fn limits(specs: &[LayerSpec], opens_at: Time) -> (Limits, Vec<LayerId>, Vec<LaneId>) {
-    let mut limits = Limits::default();
+fn limits(specs: &[LayerSpec], opens_at: Time) -> (LayerTree, Vec<LayerId>, Vec<LaneId>) {
+    let mut limits = LayerTree::default();
     let mut layers: Vec<LayerId> = Vec::new();
     for (above, spec) in LAYERS.iter().zip(specs) {
         let above = above.map(|above| layers[above]);

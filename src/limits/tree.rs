@@ -5,9 +5,9 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gate::Gate;
+use super::layer_limiter::LayerLimiter;
 use super::priority::{ByPriority, Priority};
-use super::waiting::{Lane, Layer, Line, Member, Standing};
+use super::queue::{Lane, Layer, Member, QueuePosition, ReadyQueue};
 use super::{LayerSpec, Rate, Time};
 
 /// A layer. Its number is never given to another.
@@ -26,8 +26,8 @@ pub struct Ticket {
     number: u64,
 }
 
-/// The right to send one request. It is given back once, by [`Limits::finish`] or
-/// [`Limits::return_unsent`]; one that is lost takes its slots along.
+/// The right to send one request. It is given back once, by [`LayerTree::finish`] or
+/// [`LayerTree::return_unsent`]; one that is lost takes its slots along.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped holds its slots for ever"]
 pub struct Permit {
@@ -55,22 +55,22 @@ pub struct Advance {
 
 /// The limits of a process.
 ///
-/// Nothing is granted but by [`Limits::advance`], so that after any other change the caller
+/// Nothing is granted but by [`LayerTree::advance`], so that after any other change the caller
 /// advances to the same point in time. Times that go backwards count as the latest seen. Whatever
 /// names a layer or a lane that was removed does nothing.
 #[derive(Debug, Default)]
-pub struct Limits {
+pub struct LayerTree {
     now: Time,
     /// How many events there were: every one has a number, by which they are ordered.
     events: u64,
     layers: BTreeMap<LayerId, Layer>,
     lanes: BTreeMap<LaneId, Lane>,
     /// The layers that have none above them, as far as they could go.
-    top: Line,
+    top: ReadyQueue,
     alarms: ByPriority<BTreeSet<(Time, LayerId)>>,
 }
 
-impl Limits {
+impl LayerTree {
     /// Adds a layer, inside of the one `above` if there is one. Its first call can leave at
     /// `opens_at`, and no burst is saved up then.
     ///
@@ -88,13 +88,13 @@ impl Limits {
         });
         let path = std::iter::once(id).chain(upper.iter().copied()).collect();
         self.layers
-            .insert(id, Layer::new(path, Gate::new(spec, opens_at)));
+            .insert(id, Layer::new(path, LayerLimiter::new(spec, opens_at)));
         id
     }
 
     /// Changes what a layer allows. What was spent, taken or halved stays so.
     pub fn reconfigure(&mut self, layer: LayerId, spec: &LayerSpec, now: Time) {
-        self.change(layer, now, |gate, now| gate.reconfigure(spec, now));
+        self.change(layer, now, |limiter, now| limiter.reconfigure(spec, now));
     }
 
     /// Removes a layer with all layers and lanes on it, whose tickets are never granted.
@@ -102,11 +102,11 @@ impl Limits {
         let Some(removed) = self.layers.remove(&layer) else {
             return;
         };
-        self.stand(
+        self.requeue(
             removed.path.get(1),
             Member::Layer(layer),
-            removed.standing,
-            Standing::default(),
+            removed.position,
+            QueuePosition::default(),
         );
         self.layers.retain(|_, other| !other.path.contains(&layer));
         self.lanes.retain(|_, lane| !lane.path.contains(&layer));
@@ -129,7 +129,7 @@ impl Limits {
                 urgent: number,
                 ordinary: number,
             },
-            standing: Standing::default(),
+            position: QueuePosition::default(),
         };
         self.lanes.insert(LaneId(number), lane);
         LaneId(number)
@@ -138,11 +138,11 @@ impl Limits {
     /// Removes a lane, whose tickets are never granted.
     pub fn remove_lane(&mut self, lane: LaneId) {
         if let Some(removed) = self.lanes.remove(&lane) {
-            self.stand(
+            self.requeue(
                 removed.path.first(),
                 Member::Lane(lane),
-                removed.standing,
-                Standing::default(),
+                removed.position,
+                QueuePosition::default(),
             );
             self.refresh(&removed.path);
         }
@@ -195,13 +195,13 @@ impl Limits {
     pub fn finish(&mut self, permit: Permit, now: Time) {
         self.pass_time(now);
         let Permit { path, .. } = permit;
-        self.give_back(&path, Gate::end);
+        self.give_back(&path, LayerLimiter::end);
     }
 
     /// A call will not be made after all.
     pub fn return_unsent(&mut self, permit: Permit) {
         let Permit { path, .. } = permit;
-        self.give_back(&path, |gate, _| gate.take_back());
+        self.give_back(&path, |limiter, _| limiter.take_back());
     }
 
     /// The service throttled a call that was sent at `sent_at`, in the name of `layer`: halves
@@ -215,8 +215,8 @@ impl Limits {
         now: Time,
         retry_after: Option<Duration>,
     ) {
-        self.change(layer, now, |gate, now| {
-            gate.throttle(sent_at, now, retry_after);
+        self.change(layer, now, |limiter, now| {
+            limiter.throttle(sent_at, now, retry_after);
         });
     }
 
@@ -225,7 +225,7 @@ impl Limits {
     pub fn rate_in_force(&self, layer: LayerId, now: Time) -> Option<Rate> {
         self.layers
             .get(&layer)
-            .map(|layer| layer.gate.rate(now.max(self.now)))
+            .map(|layer| layer.limiter.rate(now.max(self.now)))
     }
 
     /// How long granted calls have waited, all together. The whole wait of a call counts to the
@@ -253,7 +253,7 @@ impl Limits {
                 .layers
                 .get_mut(layer)
                 .expect("the layers of a lane exist");
-            layer.gate.pass(turn, self.now);
+            layer.limiter.pass(turn, self.now);
         }
         self.book(&path, ticket, self.now.since(since));
         self.refresh_lane(id);
@@ -297,19 +297,19 @@ impl Limits {
         }
     }
 
-    fn give_back(&mut self, path: &[LayerId], end: impl Fn(&mut Gate, Time)) {
+    fn give_back(&mut self, path: &[LayerId], end: impl Fn(&mut LayerLimiter, Time)) {
         for layer in path {
             if let Some(layer) = self.layers.get_mut(layer) {
-                end(&mut layer.gate, self.now);
+                end(&mut layer.limiter, self.now);
             }
         }
         self.refresh(path);
     }
 
-    fn change(&mut self, layer: LayerId, now: Time, change: impl FnOnce(&mut Gate, Time)) {
+    fn change(&mut self, layer: LayerId, now: Time, change: impl FnOnce(&mut LayerLimiter, Time)) {
         self.pass_time(now);
         if let Some(layer) = self.layers.get_mut(&layer) {
-            change(&mut layer.gate, self.now);
+            change(&mut layer.limiter, self.now);
             let path = Arc::clone(&layer.path);
             self.refresh(&path);
         }
@@ -322,9 +322,9 @@ impl Limits {
             .get_mut(&id)
             .expect("only called for a lane that exists");
         let claim = lane.claim();
-        let before = mem::replace(&mut lane.standing, claim);
+        let before = mem::replace(&mut lane.position, claim);
         let path = Arc::clone(&lane.path);
-        self.stand(path.first(), Member::Lane(id), before, claim);
+        self.requeue(path.first(), Member::Lane(id), before, claim);
         self.refresh(&path);
     }
 
@@ -335,13 +335,13 @@ impl Limits {
             let Some(layer) = self.layers.get_mut(&id) else {
                 continue;
             };
-            let (standing, alarms) = layer.look(self.now);
+            let (position, alarms) = layer.evaluate(self.now);
             if layer.holds_back {
                 layer.held_back_until = number;
             }
-            layer.holds_back = standing.ordinary.is_none() && !layer.line.ordinary.is_empty();
+            layer.holds_back = position.ordinary.is_none() && !layer.line.ordinary.is_empty();
             let alarms_before = mem::replace(&mut layer.alarms, alarms);
-            let before = mem::replace(&mut layer.standing, standing);
+            let before = mem::replace(&mut layer.position, position);
             for priority in Priority::ALL {
                 if let Some(alarm) = alarms_before[priority] {
                     self.alarms[priority].remove(&(alarm, id));
@@ -350,17 +350,17 @@ impl Limits {
                     self.alarms[priority].insert((alarm, id));
                 }
             }
-            self.stand(path.get(at + 1), Member::Layer(id), before, standing);
+            self.requeue(path.get(at + 1), Member::Layer(id), before, position);
         }
     }
 
     /// Moves a member within the line of the layer above it.
-    fn stand(
+    fn requeue(
         &mut self,
         above: Option<&LayerId>,
         member: Member,
-        before: Standing,
-        after: Standing,
+        before: QueuePosition,
+        after: QueuePosition,
     ) {
         let line = match above {
             Some(layer) => self.layers.get_mut(layer).map(|layer| &mut layer.line),

@@ -37,6 +37,20 @@ pub enum Operation {
     Batch,
 }
 
+impl Operation {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Single, Self::Batch];
+
+    /// The name of the operation in the API, which is the value of the label `operation`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Single => "QuerySessionByClientId",
+            Self::Batch => "BatchQuerySessionByClientIds",
+        }
+    }
+}
+
 /// One answer of the API about one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation {

@@ -1,4 +1,4 @@
-//! When asking an instance is given up, and when it is tried again.
+//! When executor an instance is given up, and when it is attempts again.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const SAME_COMPLAINTS: u32 = 10;
 
 /// How a sweep may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum Admission {
     /// With everything.
     Full,
     /// With one call that decides about the rest.
@@ -56,20 +56,20 @@ struct Complaints {
 
 impl Breaker {
     /// How a sweep that wants to begin at `now` may begin.
-    pub(super) fn enter(&mut self, now: Instant) -> Entry {
+    pub(super) fn enter(&mut self, now: Instant) -> Admission {
         self.complaints = Complaints::default();
         self.admit(now)
     }
 
     /// How a question that belongs to no sweep may begin at `now`. While one call decides, others
     /// are refused.
-    pub(super) fn admit(&mut self, now: Instant) -> Entry {
+    pub(super) fn admit(&mut self, now: Instant) -> Admission {
         match &mut self.open {
-            None => Entry::Full,
-            Some(Open { until, .. }) if now < *until => Entry::Refused(*until),
+            None => Admission::Full,
+            Some(Open { until, .. }) if now < *until => Admission::Refused(*until),
             Some(Open { until, wait }) => {
                 *until = now + *wait;
-                Entry::Probe
+                Admission::Probe
             }
         }
     }
@@ -83,7 +83,7 @@ impl Breaker {
     }
 
     /// When it may be probed, if it is open.
-    pub(super) fn opened_until(&self) -> Option<Instant> {
+    pub(super) fn open_until(&self) -> Option<Instant> {
         self.open.map(|open| open.until)
     }
 
@@ -168,16 +168,16 @@ mod tests {
     async fn a_terminal_error_opens_it_and_probes_double_up_to_five_minutes() {
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
         let refused = error(ErrorClass::Terminal, "NoPermission");
-        assert_eq!(breaker.enter(now), Entry::Full);
+        assert_eq!(breaker.enter(now), Admission::Full);
         for wait in [10, 20, 40, 80, 160, 300, 300].map(Duration::from_secs) {
             assert_eq!(breaker.failed(&refused, now), ControlFlow::Break(wait));
-            assert_eq!(breaker.enter(now), Entry::Refused(now + wait));
+            assert_eq!(breaker.enter(now), Admission::Refused(now + wait));
             now += wait;
-            assert_eq!(breaker.enter(now), Entry::Probe);
+            assert_eq!(breaker.enter(now), Admission::Probe);
         }
         assert!(breaker.passed());
         assert!(!breaker.passed());
-        assert_eq!(breaker.enter(now), Entry::Full);
+        assert_eq!(breaker.enter(now), Admission::Full);
         assert_eq!(
             breaker.failed(&refused, now),
             ControlFlow::Break(Duration::from_secs(10))
@@ -193,20 +193,20 @@ mod tests {
                 .is_break()
         );
         now += Duration::from_secs(10);
-        assert_eq!(breaker.admit(now), Entry::Probe);
+        assert_eq!(breaker.admit(now), Admission::Probe);
         assert_eq!(
             breaker.admit(now),
-            Entry::Refused(now + Duration::from_secs(10))
+            Admission::Refused(now + Duration::from_secs(10))
         );
         assert_eq!(
             breaker.enter(now),
-            Entry::Refused(now + Duration::from_secs(10))
+            Admission::Refused(now + Duration::from_secs(10))
         );
         // Nothing came of it, neither good nor bad.
         now += Duration::from_secs(10);
-        assert_eq!(breaker.enter(now), Entry::Probe);
+        assert_eq!(breaker.enter(now), Admission::Probe);
         assert!(breaker.passed());
-        assert_eq!(breaker.admit(now), Entry::Full);
+        assert_eq!(breaker.admit(now), Admission::Full);
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,7 +222,7 @@ mod tests {
                 .failed(&error(ErrorClass::Transient, "timeout"), now)
                 .is_break()
         );
-        assert!(matches!(breaker.enter(now), Entry::Refused(_)));
+        assert!(matches!(breaker.enter(now), Admission::Refused(_)));
     }
 
     #[tokio::test(start_paused = true)]

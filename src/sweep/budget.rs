@@ -1,4 +1,4 @@
-//! The retry budget of an account: what asking again may cost while nothing gets better.
+//! The retry budget of an account: what executor again may cost while nothing gets better.
 
 use std::sync::{Mutex, PoisonError};
 

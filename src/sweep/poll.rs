@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::pacer::SweepWindow;
 use super::sweeper::Sweeper;
-use super::turns::Window;
 
 /// Sweeps one instance again and again, each time over `interval`, until `stop` or until another
 /// sweeper takes over.
@@ -27,7 +27,7 @@ pub(super) async fn poll(
         sweep.ended().await;
     }
     // What is due earlier would leave all at once then.
-    let mut due = sweeper.target.gate.opens_at();
+    let mut due = sweeper.caller.limiter.opens_at();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -40,9 +40,9 @@ pub(super) async fn poll(
             due = start;
         }
         let end = due + interval;
-        if let Some(sweep) = sweeper.poll(Window { start, end }, &tasks, &stop) {
+        if let Some(sweep) = sweeper.poll(SweepWindow { start, end }, &tasks, &stop) {
             sweep.ended().await;
         }
-        due = sweeper.rests_until().map_or(end, |until| until.min(end));
+        due = sweeper.open_until().map_or(end, |until| until.min(end));
     }
 }

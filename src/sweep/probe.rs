@@ -1,7 +1,7 @@
-//! Asking for one client, now, for somebody who waits for the answer.
+//! Executor for one client, now, for somebody who waits for the answer.
 
-mod each;
-mod one;
+mod bulk;
+mod single;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -12,23 +12,23 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use one::{Became, One};
+use single::{ProbeOutcome, SingleProbe};
 
-use super::ask::{Caution, Manner, ask};
-use super::breaker::Entry;
+use super::breaker::Admission;
+use super::executor::{CallPolicy, StartMode, execute};
 use super::sweeper::{Sweeper, lock};
 use crate::limits::Priority;
 use crate::presence::{CallError, InstanceState, Observation, Operation};
 
 /// Why a question about a client has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum NoAnswer {
+pub enum ProbeError {
     /// The call failed.
     #[error(transparent)]
     Failed(Box<CallError>),
     /// No call was made, because those before it had no prospect.
     #[error(
-        "not asked: calls on {instance} failed in a way that asking again does not mend, as the log says; \
+        "not asked: calls on {instance} failed in a way that executor again does not mend, as the log says; \
          the next one is made in {wait:.0?} at the earliest"
     )]
     Refused {
@@ -61,31 +61,31 @@ pub struct Prober {
 /// What is asked about single clients of one instance, whoever sweeps it.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
-    questions: Mutex<Questions>,
+    questions: Mutex<PendingProbes>,
     enough: Mutex<CancellationToken>,
     tasks: TaskTracker,
 }
 
 #[derive(Debug, Default)]
-struct Questions {
+struct PendingProbes {
     /// Those under way; who asks owns them.
-    open: HashMap<Box<str>, Weak<Question>>,
+    open: HashMap<Box<str>, Weak<PendingProbe>>,
     /// Answers about clients outside of the fleet, which no state keeps, while they are young.
     outsiders: HashMap<Box<str>, Observation>,
 }
 
-/// A question, and once it is settled, what became of it.
-type Question = watch::Sender<Option<Became>>;
+/// A question, and once it is settled, what outcome of it.
+type PendingProbe = watch::Sender<Option<ProbeOutcome>>;
 
 /// What there is for somebody who wants to know.
 enum Joined {
     Known(Observation),
-    Open(watch::Receiver<Option<Became>>),
+    Open(watch::Receiver<Option<ProbeOutcome>>),
 }
 
 impl Probes {
     /// Calls on the instance have no prospect: those that have not left stay here.
-    pub(super) fn give_up(&self) {
+    pub(super) fn cancel(&self) {
         std::mem::take(&mut *lock(&self.enough)).cancel();
     }
 
@@ -123,33 +123,33 @@ impl Prober {
     ///
     /// Who drops the future, or waits in vain until `deadline`, cancels the call only if it has
     /// not left and nobody else waits for it.
-    pub async fn probe(&self, client: &str, deadline: Instant) -> Result<Observation, NoAnswer> {
+    pub async fn probe(&self, client: &str, deadline: Instant) -> Result<Observation, ProbeError> {
         loop {
             let mut question = match self.join(client, deadline)? {
                 Joined::Known(observation) => return Ok(observation),
                 Joined::Open(question) => question,
             };
-            let became = match timeout_at(deadline, question.wait_for(Option::is_some)).await {
-                Ok(Ok(became)) => became.clone(),
-                Ok(Err(_)) => return Err(NoAnswer::Stopping),
-                Err(_) => return Err(NoAnswer::Late),
+            let outcome = match timeout_at(deadline, question.wait_for(Option::is_some)).await {
+                Ok(Ok(outcome)) => outcome.clone(),
+                Ok(Err(_)) => return Err(ProbeError::Stopping),
+                Err(_) => return Err(ProbeError::Late),
             };
-            match became {
-                Some(Became::Answered(observation)) => return Ok(observation),
-                Some(Became::Unanswered(why)) => return Err(why),
+            match outcome {
+                Some(ProbeOutcome::Answered(observation)) => return Ok(observation),
+                Some(ProbeOutcome::Unanswered(why)) => return Err(why),
                 // It was joined in the moment in which it was given up.
-                Some(Became::Unasked) | None => {}
+                Some(ProbeOutcome::Unasked) | None => {}
             }
         }
     }
 
-    /// What is known about `client` that is as good as asking now, or the question about it that is
+    /// What is known about `client` that is as good as executor now, or the question about it that is
     /// under way, which is begun where there is none.
-    fn join(&self, client: &str, deadline: Instant) -> Result<Joined, NoAnswer> {
+    fn join(&self, client: &str, deadline: Instant) -> Result<Joined, ProbeError> {
         let mut questions = lock(&self.sweeper.probes.questions);
         let known = self
             .state()
-            .observation(client, self.sweeper.target.clock.now());
+            .observation(client, self.sweeper.caller.clock.now());
         let known = known.or_else(|| questions.outsiders.get(client).copied());
         if let Some(observation) = known.filter(|seen| self.is_as_good_as_asking(seen)) {
             return Ok(Joined::Known(observation));
@@ -158,13 +158,13 @@ impl Prober {
             return Ok(Joined::Open(question.subscribe()));
         }
         if self.sweeper.gone.is_cancelled() {
-            return Err(NoAnswer::Stopping);
+            return Err(ProbeError::Stopping);
         }
         let now = Instant::now();
-        let caution = match self.sweeper.breaker().admit(now) {
-            Entry::Full => Caution::None,
-            Entry::Probe => Caution::Probe,
-            Entry::Refused(until) => {
+        let start = match self.sweeper.breaker().admit(now) {
+            Admission::Full => StartMode::None,
+            Admission::Probe => StartMode::Probe,
+            Admission::Refused(until) => {
                 return Err(self.refused(until - now));
             }
         };
@@ -173,14 +173,16 @@ impl Prober {
         questions
             .open
             .insert(client.into(), Arc::downgrade(&question));
-        let asked = self.clone().ask(client.into(), question, caution, deadline);
+        let asked = self
+            .clone()
+            .execute(client.into(), question, start, deadline);
         self.tasks
             .spawn(self.sweeper.probes.tasks.track_future(asked));
         Ok(Joined::Open(open))
     }
 
-    fn refused(&self, wait: Duration) -> NoAnswer {
-        NoAnswer::Refused {
+    fn refused(&self, wait: Duration) -> ProbeError {
+        ProbeError::Refused {
             instance: self.state().id().to_string(),
             wait,
         }
@@ -188,30 +190,30 @@ impl Prober {
 
     /// Whether it was heard in real time, and just now.
     fn is_as_good_as_asking(&self, seen: &Observation) -> bool {
-        let now = self.sweeper.target.clock.now();
+        let now = self.sweeper.caller.clock.now();
         // A clock that was set back makes nothing young again.
         let young = seen.at <= now && now.since(seen.at) < self.sweeper.collect.max_age;
         young && seen.operation == Operation::Single
     }
 
     /// Asks, and tells those who wait.
-    async fn ask(
+    async fn execute(
         self,
         client: Box<str>,
-        question: Arc<Question>,
-        caution: Caution,
+        question: Arc<PendingProbe>,
+        start: StartMode,
         deadline: Instant,
     ) {
         let enough = self.sweeper.probes.enough();
-        let manner = Manner {
-            caution,
+        let policy = CallPolicy {
+            start,
             priority: Priority::Urgent,
             until: Some(deadline),
             enough: enough.clone(),
         };
-        let mut inquiry = One::new(&self.sweeper, caution, client.clone());
+        let mut work = SingleProbe::new(&self.sweeper, start, client.clone());
         let asked = async {
-            let mut asked = std::pin::pin!(ask(&self.sweeper.target, manner, &mut inquiry));
+            let mut asked = std::pin::pin!(execute(&self.sweeper.caller, policy, &mut work));
             tokio::select! {
                 biased;
                 _ = &mut asked => {}
@@ -228,18 +230,18 @@ impl Prober {
             .await
             .flatten()
             .is_none();
-        let became = if stopped {
-            Became::Unanswered(NoAnswer::Stopping)
+        let outcome = if stopped {
+            ProbeOutcome::Unanswered(ProbeError::Stopping)
         } else {
-            inquiry.became
+            work.outcome
         };
-        self.settle(client, &question, became);
+        self.settle(client, &question, outcome);
     }
 
-    fn settle(&self, client: Box<str>, question: &Question, became: Became) {
+    fn settle(&self, client: Box<str>, question: &PendingProbe, outcome: ProbeOutcome) {
         let mut questions = lock(&self.sweeper.probes.questions);
         questions.open.remove(&client);
-        if let Became::Answered(observation) = became
+        if let ProbeOutcome::Answered(observation) = outcome
             && self.state().fleet().position(&client).is_none()
         {
             questions
@@ -247,6 +249,6 @@ impl Prober {
                 .retain(|_, seen| self.is_as_good_as_asking(seen));
             questions.outsiders.insert(client, observation);
         }
-        question.send_replace(Some(became));
+        question.send_replace(Some(outcome));
     }
 }

@@ -10,15 +10,14 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::apart::{Apart, Loners};
-use super::ask::{Caution, Manner, ask};
-use super::breaker::{Breaker, Entry};
-use super::pass::Pass;
+use super::breaker::{Admission, Breaker};
+use super::caller::InstanceCaller;
+use super::confirm::{ConfirmationQueue, RejectedIds};
+use super::cursor::FleetCursor;
+use super::executor::{CallPolicy, StartMode, execute};
+use super::pacer::{Pacer, SweepWindow};
 use super::probe::Probes;
-use super::ring::Ring;
-use super::target::Target;
-use super::turns::{Turns, Window};
-use crate::aliyun::operation_name;
+use super::run::SweepRun;
 use crate::config::{Collect, Query};
 use crate::limits::Priority;
 use crate::presence::{Fleet, InstanceState, Observation, Published, SweepResult, SweepSummary};
@@ -32,7 +31,7 @@ const SHORTEST: Duration = Duration::from_secs(10);
 /// Starts and joins the sweeps of one instance.
 #[derive(Debug)]
 pub(super) struct Sweeper {
-    pub(super) target: Target,
+    pub(super) caller: InstanceCaller,
     pub(super) collect: Collect,
     order: Arc<tokio::sync::Mutex<Order>>,
     pub(super) breaker: Mutex<Breaker>,
@@ -48,8 +47,8 @@ pub(super) struct Sweeper {
 /// What a sweep has to know of those before it. Only the sweep in flight holds it.
 #[derive(Debug)]
 struct Order {
-    ring: Ring,
-    loners: Loners,
+    ring: FleetCursor,
+    rejected: RejectedIds,
 }
 
 /// The newest sweep.
@@ -64,7 +63,7 @@ struct Flight {
 pub(super) struct Progress {
     pub(super) left: AtomicUsize,
     /// Whether to wait for it can help: not while the breaker is open.
-    hopeful: bool,
+    worth_waiting: bool,
     ended: CancellationToken,
 }
 
@@ -75,8 +74,8 @@ impl Progress {
     }
 
     /// Whether to wait for it can help.
-    pub(super) fn is_hopeful(&self) -> bool {
-        self.hopeful
+    pub(super) fn worth_waiting(&self) -> bool {
+        self.worth_waiting
     }
 
     /// Returns when the sweep has ended, however it did.
@@ -90,14 +89,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sweeper {
-    pub(super) fn new(target: Target, collect: &Collect) -> Self {
+    pub(super) fn new(caller: InstanceCaller, collect: &Collect) -> Self {
         let order = Order {
-            ring: Ring::new(target.state.fleet()),
-            loners: Loners::default(),
+            ring: FleetCursor::new(caller.state.fleet()),
+            rejected: RejectedIds::default(),
         };
         let order = Arc::new(tokio::sync::Mutex::new(order));
         Self::starting(
-            target,
+            caller,
             collect,
             order,
             Arc::default(),
@@ -107,7 +106,7 @@ impl Sweeper {
     }
 
     fn starting(
-        target: Target,
+        caller: InstanceCaller,
         collect: &Collect,
         order: Arc<tokio::sync::Mutex<Order>>,
         flight: Arc<Mutex<Flight>>,
@@ -116,7 +115,7 @@ impl Sweeper {
     ) -> Self {
         let (collect, retired) = (collect.clone(), gone.child_token());
         Self {
-            target,
+            caller,
             collect,
             order,
             breaker: Mutex::default(),
@@ -129,7 +128,7 @@ impl Sweeper {
 
     /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
     /// further client; what it has asked for is waited for and published.
-    pub(super) fn succeeded_by(&self, target: Target, collect: &Collect) -> Self {
+    pub(super) fn succeeded_by(&self, caller: InstanceCaller, collect: &Collect) -> Self {
         let flight = lock(&self.flight);
         self.retired.cancel();
         drop(flight);
@@ -138,21 +137,21 @@ impl Sweeper {
             Arc::clone(&self.flight),
             Arc::clone(&self.probes),
         );
-        Self::starting(target, collect, order, flight, probes, self.gone.clone())
+        Self::starting(caller, collect, order, flight, probes, self.gone.clone())
     }
 
-    /// Whether a sweeper of `target` would do the same as this one.
-    pub(super) fn is_like(&self, target: &Target, collect: &Collect) -> bool {
-        let mine = &self.target;
-        Arc::ptr_eq(&mine.source, &target.source)
-            && mine.lane.is(&target.lane)
+    /// Whether a sweeper of `caller` would do the same as this one.
+    pub(super) fn is_like(&self, caller: &InstanceCaller, collect: &Collect) -> bool {
+        let mine = &self.caller;
+        Arc::ptr_eq(&mine.source, &caller.source)
+            && mine.queue.is(&caller.queue)
             && self.collect == *collect
     }
 
     /// The breaker, which has heard of the newest credentials.
     pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
         let mut breaker = lock(&self.breaker);
-        breaker.credentials_replaced(self.target.source.credentials_replaced());
+        breaker.credentials_replaced(self.caller.source.credentials_replaced());
         breaker
     }
 
@@ -185,7 +184,7 @@ impl Sweeper {
     }
 
     pub(super) fn state(&self) -> &InstanceState {
-        &self.target.state
+        &self.caller.state
     }
 
     /// How clients are asked for.
@@ -196,16 +195,16 @@ impl Sweeper {
     /// How long it takes to ask for `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
         let query = self.query();
-        self.target
-            .gate
-            .time_for(&self.target.lane, query.operation(), query.calls(clients))
+        self.caller
+            .limiter
+            .time_for(&self.caller.queue, query.operation(), query.calls(clients))
     }
 
     /// Publishes what the API said about a client.
     pub(super) fn publish(&self, client: &str, observation: Observation) -> Published {
-        let published = self.target.state.publish(client, observation);
+        let published = self.caller.state.publish(client, observation);
         if matches!(published, Published::Connected | Published::Disconnected) {
-            tracing::debug!(instance_id = %self.target.state.id(), client_id = client, online = observation.online, "client changed");
+            tracing::debug!(instance_id = %self.caller.state.id(), client_id = client, online = observation.online, "client changed");
         }
         published
     }
@@ -213,7 +212,7 @@ impl Sweeper {
     /// A call was answered.
     pub(super) fn passed(&self) {
         if lock(&self.breaker).passed() {
-            tracing::info!(instance_id = %self.target.state.id(), "the API answers again; sweeps go on");
+            tracing::info!(instance_id = %self.caller.state.id(), "the API answers again; sweeps go on");
         }
     }
 
@@ -241,7 +240,7 @@ impl Sweeper {
     /// Starts a sweep that takes `window`, unless one is in flight or the breaker does not let it.
     pub(super) fn poll(
         self: &Arc<Self>,
-        window: Window,
+        window: SweepWindow,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Option<Arc<Progress>> {
@@ -254,14 +253,14 @@ impl Sweeper {
     }
 
     /// When the next sweep may try whether calls are worth while again, if they were not.
-    pub(super) fn rests_until(&self) -> Option<Instant> {
-        lock(&self.breaker).opened_until()
+    pub(super) fn open_until(&self) -> Option<Instant> {
+        lock(&self.breaker).open_until()
     }
 
     fn start(
         self: &Arc<Self>,
         flight: &mut Flight,
-        window: Option<Window>,
+        window: Option<SweepWindow>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Option<Arc<Progress>> {
@@ -270,13 +269,13 @@ impl Sweeper {
         }
         let now = Instant::now();
         let entry = self.breaker().enter(now);
-        if matches!(entry, Entry::Refused(_)) {
+        if matches!(entry, Admission::Refused(_)) {
             return None;
         }
-        let fleet = self.target.state.fleet();
+        let fleet = self.caller.state.fleet();
         let progress = Arc::new(Progress {
             left: AtomicUsize::new(fleet.len()),
-            hopeful: entry == Entry::Full,
+            worth_waiting: entry == Admission::Full,
             ended: CancellationToken::new(),
         });
         flight.started = Some(now);
@@ -290,12 +289,12 @@ impl Sweeper {
     fn project(&self, apart: Option<Duration>) {
         let Some(apart) = apart else { return };
         let labels = [
-            self.target.state.id().as_str(),
-            operation_name(self.query().operation()),
+            self.caller.state.id().as_str(),
+            self.query().operation().name(),
         ];
-        let calls = self.query().calls(self.target.state.fleet().len());
+        let calls = self.query().calls(self.caller.state.fleet().len());
         let projected = calls as f64 / apart.as_secs_f64();
-        self.target
+        self.caller
             .metrics
             .projected_calls_per_second
             .with_label_values(&labels)
@@ -317,8 +316,8 @@ impl Sweeper {
         let stopped = tokio::select! {
             ended = &mut sweep => {
                 if let Err(failure) = ended {
-                    tracing::error!(instance_id = %self.target.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
-                    self.target.state.record(|stats| stats.count_sweep(SweepResult::Stopped));
+                    tracing::error!(instance_id = %self.caller.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
+                    self.caller.state.record(|stats| stats.count_sweep(SweepResult::Stopped));
                 }
                 false
             }
@@ -337,27 +336,27 @@ impl Sweeper {
         self: Arc<Self>,
         fleet: Arc<Fleet>,
         progress: Arc<Progress>,
-        entry: Entry,
-        window: Option<Window>,
+        entry: Admission,
+        window: Option<SweepWindow>,
     ) {
-        let start = Instant::now();
+        let started = Instant::now();
         let planned = self.time_for(fleet.len());
-        let caution = match (entry, self.target.state.stats().api_up) {
-            (Entry::Full, Some(true)) => Caution::None,
-            (Entry::Full, _) => Caution::Credentials,
-            _ => Caution::Probe,
+        let start = match (entry, self.caller.state.stats().api_up) {
+            (Admission::Full, Some(true)) => StartMode::None,
+            (Admission::Full, _) => StartMode::Credentials,
+            _ => StartMode::Probe,
         };
         let until = window
-            .map_or(start, |window| window.end)
-            .max(start + (planned * PATIENCE).max(SHORTEST));
+            .map_or(started, |window| window.end)
+            .max(started + (planned * PATIENCE).max(SHORTEST));
         // In a sweep by batches, single calls are confirmations.
         let priority = if self.query() == Query::Batch {
             Priority::Urgent
         } else {
             Priority::Ordinary
         };
-        let manner = Manner {
-            caution,
+        let policy = CallPolicy {
+            start,
             priority,
             until: Some(until),
             enough: self.retired.clone(),
@@ -366,17 +365,17 @@ impl Sweeper {
         if !order.ring.is_of(&fleet) {
             order = order_of(order, Arc::clone(&fleet)).await;
         }
-        let Order { ring, loners } = &mut *order;
-        let mut pass = Pass {
+        let Order { ring, rejected } = &mut *order;
+        let mut pass = SweepRun {
             sweeper: &self,
             fleet: &fleet,
-            turns: Turns::new(ring.round(), fleet.len(), window),
-            apart: Apart::new(loners),
+            turns: Pacer::new(ring.round(), fleet.len(), window),
+            confirmations: ConfirmationQueue::new(rejected),
             halves: Vec::new(),
             progress: &progress,
             answered: 0,
         };
-        let heard_out = ask(&self.target, manner, &mut pass).await;
+        let heard_out = execute(&self.caller, policy, &mut pass).await;
         let answered = pass.answered;
         let result = match heard_out {
             ControlFlow::Break(()) => SweepResult::Stopped,
@@ -389,15 +388,15 @@ impl Sweeper {
             answered as f64 / fleet.len() as f64
         };
         let summary = SweepSummary {
-            duration: start.elapsed(),
-            end: self.target.clock.now(),
+            duration: started.elapsed(),
+            end: self.caller.clock.now(),
             coverage,
         };
-        tracing::debug!(instance_id = %self.target.state.id(), result = result.as_str(), clients = fleet.len(), answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
+        tracing::debug!(instance_id = %self.caller.state.id(), result = result.as_str(), clients = fleet.len(), answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
         if result == SweepResult::Complete {
-            self.target.calm_down();
+            self.caller.clear_errors();
         }
-        self.target.state.record(|stats| {
+        self.caller.state.record(|stats| {
             stats.count_sweep(result);
             stats.last_sweep = Some(summary);
         });
@@ -409,7 +408,7 @@ impl Sweeper {
 async fn order_of(mut order: OwnedMutexGuard<Order>, fleet: Arc<Fleet>) -> OwnedMutexGuard<Order> {
     let turn = move || {
         order.ring.turn_to(&fleet);
-        order.loners.retain(&fleet);
+        order.rejected.retain(&fleet);
         order
     };
     tokio::task::spawn_blocking(turn)

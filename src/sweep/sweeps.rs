@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::gate::Gate;
+use super::caller::InstanceCaller;
+use super::limiter::Limiter;
 use super::poll::poll;
 use super::probe::Prober;
 use super::sweeper::{Progress, Sweeper};
-use super::target::Target;
 use crate::clock::Clock;
 use crate::config::{Collect, Mode, Query};
 use crate::presence::{InstanceSnapshot, InstanceState, PresenceSource, Snapshot};
@@ -24,7 +24,7 @@ const SHARED_FOR: Duration = Duration::from_secs(1);
 
 /// One instance that is to be swept.
 #[derive(Debug)]
-pub struct Subject {
+pub struct SweepConfig {
     /// Its fleet and what is known of it.
     pub state: Arc<InstanceState>,
     /// Who is asked.
@@ -37,9 +37,9 @@ pub struct Subject {
 
 /// What all sweeps use.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub struct SweepDeps {
     /// The way out.
-    pub gate: Arc<Gate>,
+    pub limiter: Arc<Limiter>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
     /// Wall time.
@@ -51,8 +51,8 @@ pub struct Tools {
 /// The sweeps of all instances.
 #[derive(Debug)]
 pub struct Sweeps {
-    crew: ArcSwap<Crew>,
-    tools: Tools,
+    set: ArcSwap<SweeperSet>,
+    deps: SweepDeps,
     tasks: TaskTracker,
     stop: CancellationToken,
     frozen: Mutex<SharedSnapshot>,
@@ -60,7 +60,7 @@ pub struct Sweeps {
 
 /// Who sweeps, and how.
 #[derive(Debug)]
-struct Crew {
+struct SweeperSet {
     sweepers: Vec<Arc<Sweeper>>,
     collect: Collect,
 }
@@ -77,26 +77,26 @@ struct SharedSnapshot {
 impl Sweeps {
     /// Nothing is asked before the first [`Sweeps::start`] or [`Sweeps::scrape`].
     #[must_use]
-    pub fn new(subjects: Vec<Subject>, collect: &Collect, tools: Tools) -> Self {
-        let sweeper = |subject| Arc::new(Sweeper::new(tools.target(subject, collect), collect));
-        let crew = Crew {
-            sweepers: subjects.into_iter().map(sweeper).collect(),
+    pub fn new(configs: Vec<SweepConfig>, collect: &Collect, deps: SweepDeps) -> Self {
+        let sweeper = |config| Arc::new(Sweeper::new(deps.caller(config, collect), collect));
+        let set = SweeperSet {
+            sweepers: configs.into_iter().map(sweeper).collect(),
             collect: collect.clone(),
         };
         Self {
-            crew: ArcSwap::from_pointee(crew),
+            set: ArcSwap::from_pointee(set),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             frozen: Mutex::default(),
-            tools,
+            deps,
         }
     }
 
     /// Asks about single clients of the instance with this ID; of the only one, where none is named.
     #[must_use]
     pub fn prober(&self, instance: Option<&str>) -> Option<Prober> {
-        let crew = self.crew.load();
-        let sweeper = match (instance, crew.sweepers.as_slice()) {
+        let set = self.set.load();
+        let sweeper = match (instance, set.sweepers.as_slice()) {
             (Some(id), sweepers) => sweepers
                 .iter()
                 .find(|sweeper| sweeper.state().id().as_str() == id)?,
@@ -112,38 +112,38 @@ impl Sweeps {
 
     /// Starts the first sweeps, or the timers that do.
     pub fn start(&self) {
-        let crew = self.crew.load();
-        match crew.collect.mode {
-            Mode::Scrape => drop(self.join(&crew)),
-            Mode::Poll => crew
+        let set = self.set.load();
+        match set.collect.mode {
+            Mode::Scrape => drop(self.join(&set)),
+            Mode::Poll => set
                 .sweepers
                 .iter()
-                .for_each(|sweeper| self.poll(sweeper, &crew.collect)),
+                .for_each(|sweeper| self.poll(sweeper, &set.collect)),
         }
     }
 
-    /// Puts `subjects` in the place of the current ones, and returns when nothing is left of those
+    /// Puts `configs` in the place of the current ones, and returns when nothing is left of those
     /// that are gone. To be called after [`Sweeps::start`].
     ///
-    /// Whoever has the [state](Subject::state) of a current one goes on where that is, with the
+    /// Whoever has the [state](SweepConfig::state) of a current one goes on where that is, with the
     /// sweep in flight if there is one, and its breaker is closed. Where anything else about it is
     /// new, that sweep asks for no further client.
-    pub async fn replace(&self, subjects: Vec<Subject>, collect: &Collect) {
-        let before = self.crew.load_full();
-        let sweepers = subjects
+    pub async fn replace(&self, configs: Vec<SweepConfig>, collect: &Collect) {
+        let before = self.set.load_full();
+        let sweepers = configs
             .into_iter()
-            .map(|subject| self.succeed(&before, subject, collect))
+            .map(|config| self.succeed(&before, config, collect))
             .collect();
-        let crew = Arc::new(Crew {
+        let set = Arc::new(SweeperSet {
             sweepers,
             collect: collect.clone(),
         });
-        self.crew.store(Arc::clone(&crew));
+        self.set.store(Arc::clone(&set));
         if collect.mode == Mode::Poll {
             let is_new = |sweeper: &&Arc<Sweeper>| {
                 !before.sweepers.iter().any(|old| Arc::ptr_eq(old, sweeper))
             };
-            crew.sweepers
+            set.sweepers
                 .iter()
                 .filter(is_new)
                 .for_each(|sweeper| self.poll(sweeper, collect));
@@ -151,37 +151,37 @@ impl Sweeps {
         for gone in before
             .sweepers
             .iter()
-            .filter(|old| crew.of(&old.target.state).is_none())
+            .filter(|old| set.of(&old.caller.state).is_none())
         {
             gone.leave().await;
-            self.forget_lane(gone);
-            self.tools
+            self.forget_queue(gone);
+            self.deps
                 .metrics
                 .forget_instance(gone.state().id().as_str());
         }
     }
 
-    /// The sweeper of `subject`, in the place of the one that it had `before`.
-    fn succeed(&self, before: &Crew, subject: Subject, collect: &Collect) -> Arc<Sweeper> {
-        let target = self.tools.target(subject, collect);
-        let Some(before) = before.of(&target.state) else {
-            return Arc::new(Sweeper::new(target, collect));
+    /// The sweeper of `config`, in the place of the one that it had `before`.
+    fn succeed(&self, before: &SweeperSet, config: SweepConfig, collect: &Collect) -> Arc<Sweeper> {
+        let caller = self.deps.caller(config, collect);
+        let Some(before) = before.of(&caller.state) else {
+            return Arc::new(Sweeper::new(caller, collect));
         };
-        if before.is_like(&target, collect) {
+        if before.is_like(&caller, collect) {
             before.reset_breaker();
             return Arc::clone(before);
         }
-        if !before.target.lane.is(&target.lane) {
-            self.forget_lane(before);
+        if !before.caller.queue.is(&caller.queue) {
+            self.forget_queue(before);
         }
-        Arc::new(before.succeeded_by(target, collect))
+        Arc::new(before.succeeded_by(caller, collect))
     }
 
-    fn forget_lane(&self, sweeper: &Sweeper) {
-        self.tools.gate.forget(
-            &sweeper.target.lane,
+    fn forget_queue(&self, sweeper: &Sweeper) {
+        self.deps.limiter.forget(
+            &sweeper.caller.queue,
             sweeper.state().id(),
-            &self.tools.metrics,
+            &self.deps.metrics,
         );
     }
 
@@ -199,18 +199,18 @@ impl Sweeps {
     ///
     /// Where timers start the sweeps, it is everything that is known now.
     pub async fn scrape(&self, deadline: Instant) -> Arc<Snapshot> {
-        let crew = self.crew.load_full();
-        if crew.collect.mode == Mode::Poll {
+        let set = self.set.load_full();
+        if set.collect.mode == Mode::Poll {
             return self.snapshot();
         }
-        let joined = self.join(&crew);
-        let ended = self.can_end_by(deadline, crew.collect.query, &joined) && {
+        let joined = self.join(&set);
+        let ended = self.can_end_by(deadline, set.collect.query, &joined) && {
             let all =
                 futures_util::future::join_all(joined.iter().map(|(_, progress)| progress.ended()));
             tokio::time::timeout_at(deadline, all).await.is_ok()
         };
         if !ended {
-            self.tools.metrics.scrapes_incomplete.inc();
+            self.deps.metrics.scrapes_incomplete.inc();
         }
         self.snapshot()
     }
@@ -218,9 +218,9 @@ impl Sweeps {
     /// Everything that is known. Overlapping scrapes share one copy, unless a sweep has ended or a
     /// fleet has changed since it was made.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.tools.gate.export(&self.tools.metrics);
+        self.deps.limiter.export(&self.deps.metrics);
         let mut shared = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
-        let sweepers = &self.crew.load().sweepers;
+        let sweepers = &self.set.load().sweepers;
         let sweeps = sweepers
             .iter()
             .map(|sweeper| sweeper.state().stats().sweeps.iter().sum::<u64>())
@@ -232,7 +232,7 @@ impl Sweeps {
         if let Some(frozen) = shared.frozen.upgrade().filter(fits) {
             return frozen;
         }
-        let now = self.tools.clock.now();
+        let now = self.deps.clock.now();
         let instances = sweepers
             .iter()
             .map(|sweeper| sweeper.state().snapshot(now))
@@ -253,9 +253,9 @@ impl Sweeps {
         self.tasks.wait().await;
     }
 
-    fn join<'c>(&self, crew: &'c Crew) -> Vec<(&'c Sweeper, Arc<Progress>)> {
+    fn join<'c>(&self, set: &'c SweeperSet) -> Vec<(&'c Sweeper, Arc<Progress>)> {
         let joined = |sweeper: &'_ Arc<Sweeper>| sweeper.join(&self.tasks, &self.stop);
-        crew.sweepers
+        set.sweepers
             .iter()
             .filter_map(|sweeper| Some((&**sweeper, joined(sweeper)?)))
             .collect()
@@ -273,12 +273,12 @@ impl Sweeps {
             .iter()
             .map(|(_, progress)| query.calls(progress.left()))
             .sum();
-        let egress = self.tools.gate.egress_time_for(query.operation(), all);
+        let egress = self.deps.limiter.egress_time_for(query.operation(), all);
         let alone = joined
             .iter()
             .map(|(sweeper, progress)| sweeper.time_for(progress.left()));
         let longest = alone.fold(egress, Duration::max);
-        joined.iter().all(|(_, progress)| progress.is_hopeful())
+        joined.iter().all(|(_, progress)| progress.worth_waiting())
             && Instant::now() + longest <= deadline
     }
 }
@@ -290,26 +290,26 @@ impl Drop for Sweeps {
     }
 }
 
-impl Crew {
+impl SweeperSet {
     /// The sweeper of the instance with this state.
     fn of(&self, state: &Arc<InstanceState>) -> Option<&Arc<Sweeper>> {
         self.sweepers
             .iter()
-            .find(|sweeper| Arc::ptr_eq(&sweeper.target.state, state))
+            .find(|sweeper| Arc::ptr_eq(&sweeper.caller.state, state))
     }
 }
 
-impl Tools {
-    fn target(&self, subject: Subject, collect: &Collect) -> Target {
-        Target {
-            lane: self.gate.lane(
-                subject.state.id(),
-                subject.account.as_deref(),
-                subject.calls_per_second,
+impl SweepDeps {
+    fn caller(&self, config: SweepConfig, collect: &Collect) -> InstanceCaller {
+        InstanceCaller {
+            queue: self.limiter.queue(
+                config.state.id(),
+                config.account.as_deref(),
+                config.calls_per_second,
             ),
-            state: subject.state,
-            source: subject.source,
-            gate: Arc::clone(&self.gate),
+            state: config.state,
+            source: config.source,
+            limiter: Arc::clone(&self.limiter),
             metrics: Arc::clone(&self.metrics),
             errors: Mutex::default(),
             clock: self.clock,

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::number;
-use crate::aliyun::{account_quota, operation_name};
+use crate::aliyun::account_quota;
 use crate::config::{Collect, Mode, Query};
+use crate::planner::{Outlook, Plan, USUAL_INTERVALS, shown};
 use crate::presence::Operation;
-use crate::sweep::plan::{Outlook, Plan, USUAL_INTERVALS, shown};
 
 /// How many Prometheus servers scrape, as far as the cost is told.
 const REPLICAS: [u32; 2] = [1, 2];
@@ -15,13 +15,16 @@ const REPLICAS: [u32; 2] = [1, 2];
 /// Writes the cost of every usual way to scrape, or of polling.
 pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -> io::Result<()> {
     let operation = collect.query.operation();
-    let (limit, quota) = (number(plan.rates.of(operation)), account_quota(operation));
+    let (limit, quota) = (
+        number(plan.quotas.rate(operation)),
+        account_quota(operation),
+    );
     let rows = match collect.mode {
         Mode::Scrape => {
             writeln!(
                 out,
                 "\nWhat scraping costs, all instances together, in calls of {}:\n",
-                operation_name(operation)
+                operation.name()
             )?;
             let rows = USUAL_INTERVALS
                 .into_iter()
@@ -39,7 +42,7 @@ pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -
             writeln!(
                 out,
                 "\nWhat polling costs, all instances together, in calls of {}:\n",
-                operation_name(operation)
+                operation.name()
             )?;
             vec![row(collect.interval, "any".into(), plan.polled())]
         }
@@ -62,12 +65,12 @@ pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -
         }
     )?;
     if collect.query == Query::Batch {
-        let single = operation_name(Operation::Single);
+        let single = Operation::Single.name();
         writeln!(
             out,
             "  Batches are answered from a cache of the vendor's, whose lag is not documented: add it to both. Each change\n  \
              that a batch shows costs one call of {single} more, of which {}/s may be made.",
-            number(plan.rates.single)
+            number(plan.quotas.rate(Operation::Single))
         )?;
     }
     writeln!(

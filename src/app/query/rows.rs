@@ -12,7 +12,7 @@ use super::Verdict;
 use crate::aliyun::sign::format_date;
 use crate::clock::Timestamp;
 use crate::presence::{CallError, InstanceId, Status};
-use crate::sweep::Reply;
+use crate::sweep::QueryResult;
 
 /// Form of the answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -57,7 +57,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(reply: Reply, at: Timestamp) -> Self {
+    fn new(reply: QueryResult, at: Timestamp) -> Self {
         let status = reply
             .result
             .as_ref()
@@ -163,7 +163,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Takes a reply, and writes what can be written.
-    pub(super) fn heard(&mut self, reply: Reply, at: Timestamp) -> io::Result<()> {
+    pub(super) fn heard(&mut self, reply: QueryResult, at: Timestamp) -> io::Result<()> {
         match self.index.get(&*reply.client) {
             Some(&client) => self.take(client, Row::new(reply, at)),
             None => Ok(()),

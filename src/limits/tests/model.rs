@@ -225,7 +225,7 @@ enum Act {
 
 /// The limits and the model, side by side.
 struct Pair {
-    limits: Limits,
+    limits: LayerTree,
     model: Model,
     layers: Vec<LayerId>,
     lanes: Vec<LaneId>,

@@ -105,7 +105,7 @@ proptest! {
     /// the rest, and both use all of the rate.
     #[test]
     fn overtaking_takes_a_tenth_and_leaves_the_rest(rate in 10u32..300, burst in 1u32..40, lanes in 1usize..5) {
-        let mut limits = Limits::default();
+        let mut limits = LayerTree::default();
         let layer = limits.add_layer(None, &paced(rate, burst), Time::START);
         let mut waiting = HashMap::new();
         for _ in 0..lanes {

@@ -4,21 +4,21 @@ use super::*;
 use crate::limits::{Permit, Priority, Ticket};
 
 /// Limits of one layer with one lane.
-fn single(spec: &LayerSpec) -> (Limits, LayerId, LaneId) {
-    let mut limits = Limits::default();
+fn single(spec: &LayerSpec) -> (LayerTree, LayerId, LaneId) {
+    let mut limits = LayerTree::default();
     let layer = limits.add_layer(None, spec, Time::START);
     let lane = limits.add_lane(layer);
     (limits, layer, lane)
 }
 
-fn ask(limits: &mut Limits, now: Time, lane: LaneId) -> Ticket {
+fn ask(limits: &mut LayerTree, now: Time, lane: LaneId) -> Ticket {
     limits
         .enqueue(now, lane, Priority::Ordinary)
         .expect("the lane is there")
 }
 
 /// Asks `times` times, and says when each was granted. Nothing ever ends.
-fn grants(limits: &mut Limits, mut now: Time, lane: LaneId, times: usize) -> Vec<Time> {
+fn grants(limits: &mut LayerTree, mut now: Time, lane: LaneId, times: usize) -> Vec<Time> {
     for _ in 0..times {
         ask(limits, now, lane);
     }
@@ -37,7 +37,7 @@ fn grants(limits: &mut Limits, mut now: Time, lane: LaneId, times: usize) -> Vec
     granted
 }
 
-fn permit(limits: &mut Limits, now: Time, lane: LaneId) -> Option<Permit> {
+fn permit(limits: &mut LayerTree, now: Time, lane: LaneId) -> Option<Permit> {
     let ticket = ask(limits, now, lane);
     let granted = limits.advance(now).granted.pop().map(|(_, permit)| permit);
     if granted.is_none() {
@@ -48,7 +48,7 @@ fn permit(limits: &mut Limits, now: Time, lane: LaneId) -> Option<Permit> {
 
 #[test]
 fn the_first_call_leaves_when_the_layer_opens_and_no_burst_is_saved_up() {
-    let mut limits = Limits::default();
+    let mut limits = LayerTree::default();
     let layer = limits.add_layer(None, &paced(10, 5), at(1_000));
     let lane = limits.add_lane(layer);
     assert_eq!(
@@ -102,7 +102,7 @@ fn what_was_not_sent_holds_no_slot() {
 
 #[test]
 fn what_is_held_back_by_one_layer_takes_nothing_from_the_others() {
-    let mut limits = Limits::default();
+    let mut limits = LayerTree::default();
     let ip = limits.add_layer(None, &LayerSpec { slots: 2, ..wide() }, Time::START);
     let full = limits.add_layer(Some(ip), &LayerSpec { slots: 1, ..wide() }, Time::START);
     let (held_back, free) = (limits.add_lane(full), limits.add_lane(ip));
@@ -124,7 +124,7 @@ fn what_is_held_back_by_one_layer_takes_nothing_from_the_others() {
 /// Three instances, one of them slow: it gets its own rate, the others share what it leaves.
 #[test]
 fn no_lane_is_in_the_way_of_another() {
-    let mut limits = Limits::default();
+    let mut limits = LayerTree::default();
     let ip = limits.add_layer(None, &paced(100, 1), Time::START);
     let slow = limits.add_layer(Some(ip), &paced(10, 1), Time::START);
     let lanes = [
@@ -162,7 +162,7 @@ fn no_lane_is_in_the_way_of_another() {
 #[test]
 fn thousands_of_lanes_take_turns() {
     const LANES: usize = 5_000;
-    let mut limits = Limits::default();
+    let mut limits = LayerTree::default();
     let ip = limits.add_layer(None, &paced(220, 11), Time::START);
     let mut lane_of = std::collections::HashMap::new();
     for number in 0..LANES {
@@ -222,7 +222,7 @@ fn urgent_calls_use_the_whole_rate_where_nothing_else_wants_it() {
 
 #[test]
 fn an_urgent_call_does_not_wait_for_the_queue() {
-    let mut limits = Limits::default();
+    let mut limits = LayerTree::default();
     let layer = limits.add_layer(None, &paced(10, 1), Time::START);
     let (busy, other) = (limits.add_lane(layer), limits.add_lane(layer));
     for _ in 0..1_000 {
@@ -236,13 +236,13 @@ fn an_urgent_call_does_not_wait_for_the_queue() {
     assert_eq!(limits.advance(next).granted[0].0, probe);
 }
 
-fn rate(limits: &Limits, layer: LayerId, millis: u64) -> Rate {
+fn rate(limits: &LayerTree, layer: LayerId, millis: u64) -> Rate {
     limits
         .rate_in_force(layer, at(millis))
         .expect("the layer is there")
 }
 
-fn throttled(limits: &mut Limits, layer: LayerId, sent_at: u64, now: u64) {
+fn throttled(limits: &mut LayerTree, layer: LayerId, sent_at: u64, now: u64) {
     limits.throttled(layer, at(sent_at), at(now), None);
 }
 
@@ -360,11 +360,11 @@ fn a_service_is_left_alone_as_long_as_it_asks_but_not_for_ever() {
 
 #[test]
 fn a_wait_counts_to_the_layer_that_held_back_last() {
-    let mut limits = Limits::default();
+    let mut limits = LayerTree::default();
     let ip = limits.add_layer(None, &paced(10, 1), Time::START);
     let instance = limits.add_layer(Some(ip), &paced(5, 1), Time::START);
     let (inner, outer) = (limits.add_lane(instance), limits.add_lane(ip));
-    let waited = |limits: &Limits| {
+    let waited = |limits: &LayerTree| {
         [ip, instance].map(|layer| limits.waited(layer).expect("there").as_millis())
     };
     assert!(permit(&mut limits, at(0), inner).is_some());
@@ -384,7 +384,7 @@ fn a_wait_counts_to_the_layer_that_held_back_last() {
 
 #[test]
 fn what_is_removed_is_never_granted_and_leaves_no_trace() {
-    let mut limits = Limits::default();
+    let mut limits = LayerTree::default();
     let ip = limits.add_layer(None, &LayerSpec { slots: 2, ..wide() }, Time::START);
     let account = limits.add_layer(Some(ip), &wide(), Time::START);
     let instance = limits.add_layer(Some(account), &wide(), Time::START);

@@ -55,7 +55,7 @@ pub(super) enum Act {
 pub(super) type Script = Vec<(Duration, Act)>;
 
 pub(super) struct World {
-    limits: Limits,
+    limits: LayerTree,
     layers: Vec<LayerId>,
     lanes: Vec<LaneId>,
     specs: Vec<LayerSpec>,

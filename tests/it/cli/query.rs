@@ -7,10 +7,10 @@ use mqtt_presence_exporter::app::{
 };
 use mqtt_presence_exporter::config::Env;
 use mqtt_presence_exporter::presence::Shard;
+use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::simulator::{
     DurationSetting, Faults, SimulatedFleet, SimulatorOptions,
 };
-use mqtt_presence_exporter::sweep::Random;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};

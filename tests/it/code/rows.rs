@@ -18,7 +18,7 @@ const ROWS: [&[&str]; 8] = [
     &["presence", "limits", "net"],
     &["config"],
     &["aliyun"],
-    &["sweep", "discovery", "exposition", "simulator"],
+    &["sweep", "planner", "discovery", "exposition", "simulator"],
     &["web"],
     &["app"],
     &["main", "cli"],

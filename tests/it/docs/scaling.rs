@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use mqtt_presence_exporter::config::Config;
+use mqtt_presence_exporter::planner::{Plan, shown};
 use mqtt_presence_exporter::presence::Shard;
-use mqtt_presence_exporter::sweep::plan::{Plan, shown};
 
 fn text() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scaling.md");

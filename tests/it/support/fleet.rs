@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
-use mqtt_presence_exporter::config::Config;
+use mqtt_presence_exporter::config::{Config, Quotas};
 use mqtt_presence_exporter::presence::{
     FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation, PresenceSource,
 };
-use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use mqtt_presence_exporter::random::Random;
+use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
 use mqtt_presence_exporter::web::{Options, Readiness, Web};
 
@@ -62,15 +63,15 @@ pub(crate) fn web(
     let config = Config::parse(config, Path::new("config.yaml"))
         .expect("valid")
         .config;
-    let subject = |state| Subject {
+    let subject = |state| SweepConfig {
         state,
         source: Arc::clone(source),
         account: None,
         calls_per_second: 100,
     };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
-    let tools = Tools {
-        gate: Arc::new(Gate::new(Quotas::query())),
+    let deps = SweepDeps {
+        limiter: Arc::new(Limiter::new(Quotas::query())),
         metrics: Arc::clone(&metrics),
         clock: Clock::steered(Timestamp::from_millis(NOW * 1000)),
         random: Random::new(|| 0),
@@ -78,7 +79,7 @@ pub(crate) fn web(
     let subjects = instances.into_iter().map(subject).collect();
     Web {
         options,
-        sweeps: Arc::new(Sweeps::new(subjects, &config.collect, tools)),
+        sweeps: Arc::new(Sweeps::new(subjects, &config.collect, deps)),
         metrics,
         readiness: Readiness::starting(),
         config: Arc::new(ArcSwap::from_pointee(config)),

@@ -11,10 +11,10 @@ use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::discovery;
 use mqtt_presence_exporter::presence::Shard;
+use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::simulator::{
     Announcement, Faults, SimulatedFleet, Simulator, SimulatorOptions,
 };
-use mqtt_presence_exporter::sweep::Random;
 use mqtt_presence_exporter::web;
 use tempfile::TempDir;
 use tokio::net::TcpListener;

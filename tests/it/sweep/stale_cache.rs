@@ -8,18 +8,19 @@ use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
 use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions};
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::config::{
-    self, Collect, Config, Env, Mode, Query, SecretSource, Signature,
+    self, Collect, Config, Env, Mode, Query, Quotas, SecretSource, Signature,
 };
 use mqtt_presence_exporter::net;
 use mqtt_presence_exporter::presence::{
     ClientId, FleetBuilder, InstanceId, InstanceSnapshot, InstanceState, Observation, Operation,
     Run, Shard,
 };
+use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::secret::Secret;
 use mqtt_presence_exporter::simulator::{
     DurationSetting, Faults, SimulatedFleet, SimulatorOptions,
 };
-use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
 use tokio::time::sleep;
 
@@ -128,7 +129,7 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
         options,
     );
     let (source, record) = Recorder::new(source, rig.clock);
-    let subject = Subject {
+    let subject = SweepConfig {
         state: Arc::clone(&state),
         source: Arc::new(source),
         account: None,
@@ -138,8 +139,8 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
     let config = Config::parse(config, std::path::Path::new("rig.yaml"))
         .expect("valid")
         .config;
-    let tools = Tools {
-        gate: Arc::new(Gate::new(Quotas::serve(&config, Shard::WHOLE))),
+    let deps = SweepDeps {
+        limiter: Arc::new(Limiter::new(Quotas::serve(&config, Shard::WHOLE))),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
         clock: rig.clock,
         random: Random::new(|| 0),
@@ -150,7 +151,7 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
         query: Query::Batch,
         ..Collect::default()
     };
-    (Sweeps::new(vec![subject], &collect, tools), state, record)
+    (Sweeps::new(vec![subject], &collect, deps), state, record)
 }
 
 /// What the devices were at the moment of which an observation speaks.

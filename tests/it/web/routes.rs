@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
-use mqtt_presence_exporter::config::{Collect, Config};
+use mqtt_presence_exporter::config::{Collect, Config, Quotas};
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::presence::{FleetBuilder, InstanceId, InstanceState, LabelName};
-use mqtt_presence_exporter::sweep::{Gate, Quotas, Random, Subject, Sweeps, Tools};
+use mqtt_presence_exporter::random::Random;
+use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
 use mqtt_presence_exporter::web::{Options, PathError, Readiness, Web};
 use tokio::sync::watch;
@@ -27,15 +28,15 @@ fn exporter(clients: usize, options: Options) -> (Web, watch::Sender<bool>) {
             .expect("new");
     }
     let (open, gate) = watch::channel(true);
-    let subject = Subject {
+    let subject = SweepConfig {
         state: Arc::new(InstanceState::new(fleet.build(), Duration::from_secs(300))),
         source: Arc::new(Gated(gate)),
         account: None,
         calls_per_second: 100,
     };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
-    let tools = Tools {
-        gate: Arc::new(Gate::new(Quotas::query())),
+    let deps = SweepDeps {
+        limiter: Arc::new(Limiter::new(Quotas::query())),
         metrics: Arc::clone(&metrics),
         clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),
@@ -46,7 +47,7 @@ fn exporter(clients: usize, options: Options) -> (Web, watch::Sender<bool>) {
         .config;
     let web = Web {
         options,
-        sweeps: Arc::new(Sweeps::new(vec![subject], &Collect::default(), tools)),
+        sweeps: Arc::new(Sweeps::new(vec![subject], &Collect::default(), deps)),
         metrics,
         readiness: Readiness::starting(),
         config: Arc::new(ArcSwap::from_pointee(config)),

@@ -35,7 +35,7 @@ fn short_interval(plan: &Plan, config: &Config, shard: Shard) -> Problems {
     let operation = query.operation();
     for (instance, planned) in config.instances.iter().zip(&plan.instances) {
         let needed = time_for(planned.calls, planned.calls_per_second);
-        if needed > interval && planned.calls_per_second < plan.rates.of(operation) {
+        if needed > interval && planned.calls_per_second < plan.quotas.rate(operation) {
             let would_do = planned.calls as f64 / interval.as_secs_f64() / shard.part();
             let raise = (would_do <= f64::from(config.limits.single_per_second)).then(|| {
                 format!(
@@ -55,7 +55,7 @@ fn short_interval(plan: &Plan, config: &Config, shard: Shard) -> Problems {
         }
     }
     let calls = plan.instances.iter().map(|instance| instance.calls).sum();
-    let needed = time_for(calls, plan.rates.of(operation));
+    let needed = time_for(calls, plan.quotas.rate(operation));
     if problems.is_empty() && needed > interval {
         let what = format!(
             "all {} clients",
@@ -69,7 +69,7 @@ fn short_interval(plan: &Plan, config: &Config, shard: Shard) -> Problems {
             config,
             &what,
             needed,
-            plan.rates.of(operation),
+            plan.quotas.rate(operation),
             None,
         ));
     }
@@ -90,7 +90,7 @@ fn too_short(
         .iter()
         .map(|instance| Query::Batch.calls(instance.clients))
         .sum();
-    let by_batch = time_for(batches, plan.rates.of(Operation::Batch));
+    let by_batch = time_for(batches, plan.quotas.rate(Operation::Batch));
     let batch = (config.collect.query == Query::Single && by_batch <= config.collect.interval)
         .then(|| format!("use `query: batch`, which takes {}", shown(by_batch)));
     let instead: Vec<_> = std::iter::once(format!("write {least} or more"))
@@ -98,7 +98,7 @@ fn too_short(
         .chain(batch)
         .collect();
     let message = format!(
-        "{given} is too short: asking for {what} takes {least} at {} calls/s; {}",
+        "{given} is too short: executor for {what} takes {least} at {} calls/s; {}",
         (rate * 10.0).round() / 10.0,
         instead.join(", or "),
     );

@@ -12,7 +12,7 @@ const STEPS: u64 = 20;
 
 /// A rate that is a function of time: it rises in steps from `base` to `configured`.
 #[derive(Clone, Debug)]
-pub(super) struct InForce {
+pub(super) struct AdaptiveRate {
     configured: Rate,
     /// The rate at `since`; the configured one while nothing was throttled.
     base: Rate,
@@ -20,7 +20,7 @@ pub(super) struct InForce {
     halved: Option<Time>,
 }
 
-impl InForce {
+impl AdaptiveRate {
     pub(super) fn new(configured: Rate) -> Self {
         Self {
             configured,

@@ -12,7 +12,7 @@ use super::{LayerSpec, Rate, Time};
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
+pub(super) struct LayerLimiter {
     slots: usize,
     places: usize,
     pace: Pace,
@@ -24,7 +24,7 @@ pub(super) struct Gate {
     cooling: VecDeque<Time>,
 }
 
-impl Gate {
+impl LayerLimiter {
     pub(super) fn new(spec: &LayerSpec, opens_at: Time) -> Self {
         Self {
             slots: spec.slots,

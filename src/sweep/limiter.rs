@@ -3,8 +3,6 @@
 //! The limits themselves are pure ([`crate::limits`]); this module gives them the time, the
 //! layers of the vendor's quotas, and somebody to wake up.
 
-mod quotas;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,43 +11,40 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use quotas::ByOperation;
-pub use quotas::Quotas;
-
 use super::budget::Budget;
-use crate::aliyun::operation_name;
-use crate::limits::{self, LaneId, LayerId, LayerSpec, Limits, Priority, Rate, Ticket, Time};
+use crate::config::Quotas;
+use crate::limits::{self, LaneId, LayerId, LayerSpec, LayerTree, Priority, Ticket, Time};
 use crate::presence::{InstanceId, Operation, ThrottledLayer};
 use crate::telemetry::Metrics;
 
 /// All permits of the process.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Limiter {
     shared: Arc<Shared>,
     driver: AbortHandle,
 }
 
 /// Where the calls of one instance line up; its clones are the same place.
 #[derive(Clone, Debug)]
-pub(super) struct Lane {
-    lanes: ByOperation<LaneId>,
-    account: ByOperation<LayerId>,
+pub(super) struct InstanceQueue {
+    lanes: [LaneId; 2],
+    account: [LayerId; 2],
     instance: LayerId,
     /// What retries of this instance's account may cost.
     pub(super) budget: Arc<Budget>,
 }
 
-impl Lane {
+impl InstanceQueue {
     /// Whether calls line up in the same place.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.lanes.single == other.lanes.single
+        self.lanes == other.lanes
     }
 }
 
 /// The right to make one call, for as long as it is kept: it is dropped when the answer is
 /// there, or the connection closed.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub(super) struct CallPermit {
     shared: Arc<Shared>,
     granted: Option<limits::Permit>,
     /// When the call left.
@@ -66,19 +61,19 @@ struct Shared {
 #[derive(Debug)]
 struct Inner {
     quotas: Quotas,
-    limits: Limits,
-    waiting: HashMap<Ticket, oneshot::Sender<Permit>>,
+    limits: LayerTree,
+    waiting: HashMap<Ticket, oneshot::Sender<CallPermit>>,
     layers: Vec<NamedLayer>,
-    egress: ByOperation<LayerId>,
+    egress: [LayerId; 2],
     accounts: HashMap<Option<String>, Account>,
     /// By account and instance. A lane is never given up: its limits remember what was asked,
     /// should the instance come back.
-    lanes: HashMap<(Option<String>, InstanceId), Lane>,
+    lanes: HashMap<(Option<String>, InstanceId), InstanceQueue>,
 }
 
 #[derive(Clone, Debug)]
 struct Account {
-    layers: ByOperation<LayerId>,
+    layers: [LayerId; 2],
     budget: Arc<Budget>,
 }
 
@@ -119,20 +114,17 @@ impl Inner {
             return account.clone();
         }
         let label = format!("account/{}", name.unwrap_or("default"));
-        let mut layer = |operation| {
-            let spec = quotas.egress.of(operation).with_in_flight(usize::MAX);
+        let layer = |operation| {
+            let spec = quotas.egress(operation).with_in_flight(usize::MAX);
             self.add(
-                self.egress.of(operation),
+                self.egress[operation as usize],
                 &label,
                 operation,
                 &spec,
                 opens_at,
             )
         };
-        let layers = ByOperation {
-            single: layer(Operation::Single),
-            batch: layer(Operation::Batch),
-        };
+        let layers = Operation::ALL.map(layer);
         let account = Account {
             layers,
             budget: Arc::new(Budget::new()),
@@ -153,19 +145,16 @@ fn instance_layer(instance: &InstanceId) -> String {
     format!("instance/{instance}")
 }
 
-impl Gate {
+impl Limiter {
     /// Opens the gate; the time of its limits begins now.
     #[must_use]
     pub fn new(quotas: Quotas) -> Self {
         let opens_at = Time::START + quotas.quiet;
-        let mut limits = Limits::default();
-        let mut layer = |operation| limits.add_layer(None, &quotas.egress.of(operation), opens_at);
-        let egress = ByOperation {
-            single: layer(Operation::Single),
-            batch: layer(Operation::Batch),
-        };
-        let layers = [Operation::Single, Operation::Batch].map(|operation| NamedLayer {
-            id: egress.of(operation),
+        let mut limits = LayerTree::default();
+        let layer = |operation| limits.add_layer(None, &quotas.egress(operation), opens_at);
+        let egress = Operation::ALL.map(layer);
+        let layers = Operation::ALL.map(|operation| NamedLayer {
+            id: egress[operation as usize],
             name: "egress".to_owned(),
             operation,
             in_use: true,
@@ -200,12 +189,12 @@ impl Gate {
                 ..
             } = &mut *self.shared.lock();
             *current = quotas;
-            for operation in [Operation::Single, Operation::Batch] {
-                let spec = quotas.egress.of(operation);
-                limits.reconfigure(egress.of(operation), &spec, now);
+            for operation in Operation::ALL {
+                let spec = quotas.egress(operation);
+                limits.reconfigure(egress[operation as usize], &spec, now);
                 for account in accounts.values() {
                     limits.reconfigure(
-                        account.layers.of(operation),
+                        account.layers[operation as usize],
                         &spec.with_in_flight(usize::MAX),
                         now,
                     );
@@ -218,40 +207,33 @@ impl Gate {
     /// The lane of an instance, which is the same one whenever it is asked for with the same
     /// account; what the instance is to bear, in single calls of all shards together, may be another
     /// each time.
-    pub(super) fn lane(
+    pub(super) fn queue(
         &self,
         instance: &InstanceId,
         account: Option<&str>,
         calls_per_second: u32,
-    ) -> Lane {
+    ) -> InstanceQueue {
         let now = self.shared.now();
         let key = (account.map(str::to_owned), instance.clone());
         let mut inner = self.shared.lock();
         let quotas = inner.quotas;
-        let own = Rate::per_second(calls_per_second).scaled(quotas.instance_part);
-        let own = LayerSpec::standard(own, usize::MAX);
-        if let Some(lane) = inner.lanes.get(&key).cloned() {
-            inner.limits.reconfigure(lane.instance, &own, now);
-            inner.mark(lane.instance, true);
+        let own = quotas.instance(calls_per_second);
+        if let Some(queue) = inner.lanes.get(&key).cloned() {
+            inner.limits.reconfigure(queue.instance, &own, now);
+            inner.mark(queue.instance, true);
             drop(inner);
             self.shared.wake.notify_one();
-            return lane;
+            return queue;
         }
         let opens_at = (Time::START + quotas.quiet).max(now);
         let account = inner.account(account, quotas, opens_at);
         let name = instance_layer(instance);
-        let own = inner.add(
-            account.layers.single,
-            &name,
-            Operation::Single,
-            &own,
-            opens_at,
-        );
-        let lanes = ByOperation {
-            single: inner.limits.add_lane(own),
-            batch: inner.limits.add_lane(account.layers.batch),
-        };
-        let lane = Lane {
+        let own = inner.add(account.layers[0], &name, Operation::Single, &own, opens_at);
+        let lanes = [
+            inner.limits.add_lane(own),
+            inner.limits.add_lane(account.layers[1]),
+        ];
+        let lane = InstanceQueue {
             lanes,
             account: account.layers,
             instance: own,
@@ -262,10 +244,10 @@ impl Gate {
     }
 
     /// Takes the series of an instance that nobody asks through `lane` any more out of `metrics`.
-    pub(super) fn forget(&self, lane: &Lane, instance: &InstanceId, metrics: &Metrics) {
+    pub(super) fn forget(&self, queue: &InstanceQueue, instance: &InstanceId, metrics: &Metrics) {
         let mut inner = self.shared.lock();
-        inner.mark(lane.instance, false);
-        let (name, operation) = (instance_layer(instance), operation_name(Operation::Single));
+        inner.mark(queue.instance, false);
+        let (name, operation) = (instance_layer(instance), Operation::Single.name());
         // They are not there before the first scrape.
         let _ = metrics
             .limiter_calls_per_second
@@ -283,17 +265,17 @@ impl Gate {
     /// Waits for the right to make one call. Urgent ones go first, within a tenth of the rate.
     pub(super) async fn permit(
         &self,
-        lane: &Lane,
+        queue: &InstanceQueue,
         operation: Operation,
         priority: Priority,
-    ) -> Permit {
+    ) -> CallPermit {
         let (sender, receiver) = oneshot::channel();
         let ticket = {
             let now = self.shared.now();
             let mut inner = self.shared.lock();
             let ticket = inner
                 .limits
-                .enqueue(now, lane.lanes.of(operation), priority);
+                .enqueue(now, queue.lanes[operation as usize], priority);
             let ticket = ticket.expect("a lane is there as long as its owner");
             inner.waiting.insert(ticket, sender);
             ticket
@@ -313,7 +295,7 @@ impl Gate {
     /// Slows down the layer that a throttling answer speaks of.
     pub(super) fn throttled(
         &self,
-        lane: &Lane,
+        queue: &InstanceQueue,
         operation: Operation,
         layer: ThrottledLayer,
         sent: Time,
@@ -321,10 +303,10 @@ impl Gate {
     ) {
         let now = self.shared.now();
         let layer = match (layer, operation) {
-            (ThrottledLayer::Instance, Operation::Single) => lane.instance,
+            (ThrottledLayer::Instance, Operation::Single) => queue.instance,
             // What instances bear of batch calls is bounded by the account's layer alone.
             (ThrottledLayer::Account, _) | (ThrottledLayer::Instance, Operation::Batch) => {
-                lane.account.of(operation)
+                queue.account[operation as usize]
             }
         };
         self.shared
@@ -334,10 +316,15 @@ impl Gate {
     }
 
     /// How long `calls` of `lane` take at the rates in force, if it were alone.
-    pub(super) fn time_for(&self, lane: &Lane, operation: Operation, calls: usize) -> Duration {
+    pub(super) fn time_for(
+        &self,
+        queue: &InstanceQueue,
+        operation: Operation,
+        calls: usize,
+    ) -> Duration {
         let layers = match operation {
-            Operation::Single => [lane.account.single, lane.instance],
-            Operation::Batch => [lane.account.batch; 2],
+            Operation::Single => [queue.account[0], queue.instance],
+            Operation::Batch => [queue.account[1]; 2],
         };
         layers
             .into_iter()
@@ -347,7 +334,7 @@ impl Gate {
 
     /// How long `calls` of all lanes together take on this egress IP.
     pub(super) fn egress_time_for(&self, operation: Operation, calls: usize) -> Duration {
-        let egress = self.shared.lock().egress.of(operation);
+        let egress = self.shared.lock().egress[operation as usize];
         self.time_through(egress, calls)
     }
 
@@ -369,7 +356,7 @@ impl Gate {
         let now = self.shared.now();
         let inner = self.shared.lock();
         for layer in inner.layers.iter().filter(|layer| layer.in_use) {
-            let labels = [layer.name.as_str(), operation_name(layer.operation)];
+            let labels = [layer.name.as_str(), layer.operation.name()];
             if let Some(rate) = inner.limits.rate_in_force(layer.id, now) {
                 metrics
                     .limiter_calls_per_second
@@ -388,7 +375,7 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for Limiter {
     fn drop(&mut self) {
         self.driver.abort();
     }
@@ -412,7 +399,7 @@ impl Shared {
             .granted
             .into_iter()
             .map(|(ticket, permit)| {
-                let permit = Permit {
+                let permit = CallPermit {
                     shared: Arc::clone(self),
                     granted: Some(permit),
                     sent: now,
@@ -435,7 +422,7 @@ impl Shared {
     }
 }
 
-impl Permit {
+impl CallPermit {
     /// Gives the permit back without having used it.
     fn return_unsent(mut self) {
         if let Some(permit) = self.granted.take() {
@@ -445,7 +432,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for CallPermit {
     fn drop(&mut self) {
         if let Some(permit) = self.granted.take() {
             let now = self.shared.now();

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::ask::Reply;
+use super::executor::QueryResult;
 use crate::presence::{ErrorClass, Fleet};
 use crate::telemetry::CONFIRMATION_RESULTS;
 
@@ -14,9 +14,9 @@ const MOST: usize = 500;
 /// Clients whose IDs the API refused, until one of them is answered for. A batch with one of them
 /// fails as a whole.
 #[derive(Debug, Default)]
-pub(super) struct Loners(HashSet<Box<str>>);
+pub(super) struct RejectedIds(HashSet<Box<str>>);
 
-/// What became of the confirmation of a client that a batch says something new of; in the order of
+/// What outcome of the confirmation of a client that a batch says something new of; in the order of
 /// [`CONFIRMATION_RESULTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
@@ -30,14 +30,14 @@ pub(super) enum Confirmation {
 
 /// The clients of one sweep that are asked for by themselves.
 #[derive(Debug)]
-pub(super) struct Apart<'a> {
-    loners: &'a mut Loners,
+pub(super) struct ConfirmationQueue<'a> {
+    rejected: &'a mut RejectedIds,
     queue: VecDeque<Box<str>>,
     /// What batches said of those that wait for a confirmation.
-    doubts: HashMap<Box<str>, bool>,
+    unconfirmed: HashMap<Box<str>, bool>,
 }
 
-impl Loners {
+impl RejectedIds {
     /// Forgets those that have left the fleet.
     pub(super) fn retain(&mut self, fleet: &Fleet) {
         self.0.retain(|client| fleet.position(client).is_some());
@@ -51,12 +51,12 @@ impl Confirmation {
     }
 }
 
-impl<'a> Apart<'a> {
-    pub(super) fn new(loners: &'a mut Loners) -> Self {
+impl<'a> ConfirmationQueue<'a> {
+    pub(super) fn new(rejected: &'a mut RejectedIds) -> Self {
         Self {
-            loners,
+            rejected,
             queue: VecDeque::new(),
-            doubts: HashMap::new(),
+            unconfirmed: HashMap::new(),
         }
     }
 
@@ -66,8 +66,8 @@ impl<'a> Apart<'a> {
     }
 
     /// Whether `client` must not be in a batch.
-    pub(super) fn is_loner(&self, client: &str) -> bool {
-        self.loners.0.contains(client)
+    pub(super) fn is_rejected(&self, client: &str) -> bool {
+        self.rejected.0.contains(client)
     }
 
     /// `client` is to be asked for by itself.
@@ -76,8 +76,8 @@ impl<'a> Apart<'a> {
     }
 
     /// A batch says of `client` what only a single call can say.
-    pub(super) fn doubt(&mut self, client: Box<str>, online: bool) {
-        self.doubts.insert(client.clone(), online);
+    pub(super) fn needs_confirmation(&mut self, client: Box<str>, online: bool) {
+        self.unconfirmed.insert(client.clone(), online);
         self.queue.push_back(client);
     }
 
@@ -87,20 +87,20 @@ impl<'a> Apart<'a> {
     }
 
     /// Learns from the reply about a client. What its confirmation came to, if it was one.
-    pub(super) fn replied(&mut self, reply: &Reply) -> Option<Confirmation> {
+    pub(super) fn replied(&mut self, reply: &QueryResult) -> Option<Confirmation> {
         match &reply.result {
             Ok(_) => {
-                self.loners.0.remove(&reply.client);
+                self.rejected.0.remove(&reply.client);
             }
             Err(error)
                 if error.class == ErrorClass::Client
-                    && self.loners.0.insert(reply.client.clone()) =>
+                    && self.rejected.0.insert(reply.client.clone()) =>
             {
                 tracing::warn!(instance_id = error.instance, client_id = %reply.client, code = error.code, "the API refuses this client ID; it is asked for by itself from now on, so that it spoils no batch");
             }
             Err(_) => {}
         }
-        let said = self.doubts.remove(&reply.client)?;
+        let said = self.unconfirmed.remove(&reply.client)?;
         Some(match reply.result {
             Ok(seen) if seen.online == said => Confirmation::Confirmed,
             Ok(_) => Confirmation::Rejected,

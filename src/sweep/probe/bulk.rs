@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{NoAnswer, Prober};
+use super::{ProbeError, Prober};
 use crate::limits::Priority;
 use crate::presence::CallError;
-use crate::sweep::ask::{Caution, Inquiry, Manner, Reply, ask};
-use crate::sweep::breaker::Entry;
+use crate::sweep::breaker::Admission;
+use crate::sweep::executor::{CallPolicy, QueryResult, StartMode, WorkSource, execute};
 use crate::sweep::sweeper::{Sweeper, lock};
 
 impl Prober {
@@ -19,48 +19,47 @@ impl Prober {
     pub async fn ask_each(
         &self,
         clients: impl IntoIterator<Item = Box<str>, IntoIter: Send>,
-        heard: &mut (dyn FnMut(Reply) -> ControlFlow<()> + Send),
-    ) -> Result<(), NoAnswer> {
+        heard: &mut (dyn FnMut(QueryResult) -> ControlFlow<()> + Send),
+    ) -> Result<(), ProbeError> {
         let now = Instant::now();
-        let caution = match (
+        let start = match (
             self.sweeper.breaker().enter(now),
             self.state().stats().api_up,
         ) {
-            (Entry::Refused(until), _) => return Err(self.refused(until - now)),
-            (Entry::Full, Some(true)) => Caution::None,
-            (Entry::Full, _) => Caution::Credentials,
-            (Entry::Probe, _) => Caution::Probe,
+            (Admission::Refused(until), _) => return Err(self.refused(until - now)),
+            (Admission::Full, Some(true)) => StartMode::None,
+            (Admission::Full, _) => StartMode::Credentials,
+            (Admission::Probe, _) => StartMode::Probe,
         };
         let enough = CancellationToken::new();
-        let manner = Manner {
-            caution,
+        let policy = CallPolicy {
+            start,
             priority: Priority::Ordinary,
             until: None,
             enough,
         };
-        let mut inquiry = Each {
+        let mut work = BulkProbe {
             sweeper: &self.sweeper,
             clients: clients.into_iter(),
             heard,
             unreachable: None,
         };
         // Why it was given up is in a reply, unless none came.
-        let _ = ask(&self.sweeper.target, manner, &mut inquiry).await;
-        inquiry
-            .unreachable
-            .map_or(Ok(()), |error| Err(NoAnswer::Failed(Box::new(error))))
+        let _ = execute(&self.sweeper.caller, policy, &mut work).await;
+        work.unreachable
+            .map_or(Ok(()), |error| Err(ProbeError::Failed(Box::new(error))))
     }
 }
 
-struct Each<'a, I> {
+struct BulkProbe<'a, I> {
     sweeper: &'a Sweeper,
     clients: I,
-    heard: &'a mut (dyn FnMut(Reply) -> ControlFlow<()> + Send),
+    heard: &'a mut (dyn FnMut(QueryResult) -> ControlFlow<()> + Send),
     /// Why no connection could be made, again and again.
     unreachable: Option<CallError>,
 }
 
-impl<I: Iterator<Item = Box<str>> + Send> Inquiry for Each<'_, I> {
+impl<I: Iterator<Item = Box<str>> + Send> WorkSource for BulkProbe<'_, I> {
     fn next(&mut self) -> Option<Box<str>> {
         self.clients.next()
     }
@@ -70,7 +69,7 @@ impl<I: Iterator<Item = Box<str>> + Send> Inquiry for Each<'_, I> {
         stopped.map_break(|_| self.unreachable = Some(error.clone()))
     }
 
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
+    fn replied(&mut self, reply: QueryResult) -> ControlFlow<()> {
         let prospect = match &reply.result {
             Ok(observation) => {
                 self.sweeper.publish(&reply.client, *observation);

@@ -10,9 +10,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait before any retry.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
-/// What was tried for one question already.
+/// What was attempts for one question already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tried {
+pub(super) struct Attempts {
     /// Retries after throttling and transient errors.
     retries: u32,
     /// Whether it was asked again because a connection had ended.
@@ -25,7 +25,7 @@ pub(super) struct Tried {
 
 /// What to do about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum RetryDecision {
     /// Nothing more: the error stands.
     Final,
     /// Ask again at a random time before this has passed; it costs a retry of the budget.
@@ -36,9 +36,9 @@ pub(super) enum Decision {
     Refresh,
 }
 
-impl Tried {
+impl Attempts {
     /// Decides about `error`, and remembers the decision; `retries` is how many are allowed.
-    pub(super) fn decide(&mut self, error: &CallError, retries: u32) -> Decision {
+    pub(super) fn decide(&mut self, error: &CallError, retries: u32) -> RetryDecision {
         match error.class {
             ErrorClass::Throttled { .. } | ErrorClass::Transient | ErrorClass::Connect
                 if self.retries < retries =>
@@ -47,20 +47,20 @@ impl Tried {
                     .saturating_mul(1 << self.retries.min(16))
                     .min(LONGEST_WAIT);
                 self.retries += 1;
-                Decision::Retry(wait)
+                RetryDecision::Retry(wait)
             }
             ErrorClass::Closed if !std::mem::replace(&mut self.reconnected, true) => {
-                Decision::Retry(Duration::ZERO)
+                RetryDecision::Retry(Duration::ZERO)
             }
             ErrorClass::ClockSkew | ErrorClass::Nonce
                 if !std::mem::replace(&mut self.restamped, true) =>
             {
-                Decision::Repeat
+                RetryDecision::Repeat
             }
             ErrorClass::Credentials if !std::mem::replace(&mut self.refreshed, true) => {
-                Decision::Refresh
+                RetryDecision::Refresh
             }
-            _ => Decision::Final,
+            _ => RetryDecision::Final,
         }
     }
 }
@@ -98,9 +98,9 @@ mod tests {
             ErrorClass::Terminal,
             ErrorClass::Client,
         ];
-        let mut tried = Tried::default();
+        let mut attempts = Attempts::default();
         let again = (0..100)
-            .filter(|n| tried.decide(&error(classes[n % 9]), 2) != Decision::Final)
+            .filter(|n| attempts.decide(&error(classes[n % 9]), 2) != RetryDecision::Final)
             .count();
         assert_eq!(
             again, 5,
@@ -110,21 +110,24 @@ mod tests {
 
     #[test]
     fn waits_double_and_terminal_errors_are_final_at_once() {
-        let mut tried = Tried::default();
+        let mut attempts = Attempts::default();
         assert_eq!(
-            tried.decide(&error(ErrorClass::Transient), 2),
-            Decision::Retry(Duration::from_millis(250))
+            attempts.decide(&error(ErrorClass::Transient), 2),
+            RetryDecision::Retry(Duration::from_millis(250))
         );
         assert_eq!(
-            tried.decide(&error(ErrorClass::Transient), 2),
-            Decision::Retry(Duration::from_millis(500))
+            attempts.decide(&error(ErrorClass::Transient), 2),
+            RetryDecision::Retry(Duration::from_millis(500))
         );
         assert_eq!(
-            tried.decide(&error(ErrorClass::Transient), 2),
-            Decision::Final
+            attempts.decide(&error(ErrorClass::Transient), 2),
+            RetryDecision::Final
         );
         for class in [ErrorClass::Terminal, ErrorClass::Client] {
-            assert_eq!(Tried::default().decide(&error(class), 2), Decision::Final);
+            assert_eq!(
+                Attempts::default().decide(&error(class), 2),
+                RetryDecision::Final
+            );
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What a configuration will cost, in time and in calls: pure arithmetic, before any call is made.
 
-mod rates;
 mod refusals;
 #[cfg(test)]
 mod tests;
@@ -9,11 +8,10 @@ mod timing;
 use std::collections::HashMap;
 use std::time::Duration;
 
-pub use rates::Rates;
 use timing::{sweep_period, sweep_times};
 
 use crate::aliyun;
-use crate::config::{Collect, Config, Mode, Problems, StaleAfter, duration};
+use crate::config::{Collect, Config, Mode, Problems, Quotas, StaleAfter, duration};
 use crate::presence::Shard;
 
 /// Scrape intervals in common use, for which the cost is told.
@@ -31,8 +29,8 @@ const NEARLY_ALL: f64 = 0.9;
 /// What sweeping costs this process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The rates in force.
-    pub rates: Rates,
+    /// The limits of this process.
+    pub quotas: Quotas,
     /// Each instance, in the order of the configuration.
     pub instances: Vec<InstancePlan>,
     collect: Collect,
@@ -80,7 +78,7 @@ impl Plan {
     /// `stale_after` shorter than two sweeps, with which clients would turn unknown between the
     /// sweeps that see them.
     pub fn new(config: &Config, shard: Shard, clients: &[usize]) -> Result<Self, Problems> {
-        let rates = Rates::new(&config.limits, shard);
+        let quotas = Quotas::serve(config, shard);
         let collect = &config.collect;
         let operation = collect.query.operation();
         let loads: Vec<_> = config
@@ -90,11 +88,11 @@ impl Plan {
             .map(|(instance, &clients)| {
                 (
                     collect.query.calls(clients),
-                    rates.of_instance(operation, instance),
+                    quotas.rate_of(operation, instance),
                 )
             })
             .collect();
-        let fastest = sweep_times(rates.of(operation), &loads);
+        let fastest = sweep_times(quotas.rate(operation), &loads);
         let instances = config
             .instances
             .iter()
@@ -123,7 +121,7 @@ impl Plan {
             },
         );
         let plan = Self {
-            rates,
+            quotas,
             instances: instances.collect(),
             collect: collect.clone(),
         };
@@ -176,7 +174,7 @@ impl Plan {
         let most = accounts.into_values().fold(0.0, f64::max);
         Outlook {
             per_second,
-            of_limit: per_second / self.rates.of(operation),
+            of_limit: per_second / self.quotas.rate(operation),
             of_account: most / f64::from(aliyun::account_quota(operation)),
             oldest,
             seen_within,

@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::apart::Apart;
-use super::ask::{BatchAnswer, BatchReply, Inquiry, Reply};
+use super::confirm::ConfirmationQueue;
+use super::executor::{BatchAnswer, BatchResult, QueryResult, WorkSource};
+use super::pacer::Pacer;
 use super::sweeper::{Progress, Sweeper, lock};
-use super::turns::Turns;
 use crate::config::Query;
 use crate::presence::{CallError, ErrorClass, Fleet, MAX_BATCH, Observation, Operation, Published};
 
 /// One pass over a fleet.
 ///
 /// By single calls, each client is asked for at its turn. By batches, ten are asked for together,
-/// and by itself only who is in [`Apart`].
-pub(super) struct Pass<'a> {
+/// and by itself only who is in [`ConfirmationQueue`].
+pub(super) struct SweepRun<'a> {
     pub(super) sweeper: &'a Sweeper,
     pub(super) fleet: &'a Fleet,
-    pub(super) turns: Turns<'a>,
-    pub(super) apart: Apart<'a>,
+    pub(super) turns: Pacer<'a>,
+    pub(super) confirmations: ConfirmationQueue<'a>,
     /// Halves of batches that were refused because of one of their clients.
     pub(super) halves: Vec<Vec<Box<str>>>,
     pub(super) progress: &'a Progress,
@@ -29,20 +29,20 @@ pub(super) struct Pass<'a> {
     pub(super) answered: usize,
 }
 
-impl Pass<'_> {
+impl SweepRun<'_> {
     /// The next clients whose turn it is, without those that would spoil the batch.
     fn batch(&mut self) -> Option<Vec<Box<str>>> {
-        if self.apart.is_full() || !self.turns.is_due(Instant::now()) {
+        if self.confirmations.is_full() || !self.turns.is_due(Instant::now()) {
             return None;
         }
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while batch.len() < MAX_BATCH && !self.apart.is_full() {
+        while batch.len() < MAX_BATCH && !self.confirmations.is_full() {
             let Some(index) = self.turns.take() else {
                 break;
             };
             let client = self.fleet.client(index);
-            if self.apart.is_loner(&client) {
-                self.apart.push(client.into());
+            if self.confirmations.is_rejected(&client) {
+                self.confirmations.push(client.into());
             } else {
                 batch.push(client.into());
             }
@@ -73,10 +73,10 @@ impl Pass<'_> {
 
     /// Says why the sweep ends here.
     fn stopped(&self, error: &CallError, wait: Duration) {
-        let target = &self.sweeper.target;
-        target.complain(error);
-        self.sweeper.probes.give_up();
-        tracing::debug!(instance_id = %target.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
+        let caller = &self.sweeper.caller;
+        caller.log_error(error);
+        self.sweeper.probes.cancel();
+        tracing::debug!(instance_id = %caller.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
     }
 
     /// Halves a batch that was refused because of one of its clients, until that one is alone.
@@ -85,7 +85,7 @@ impl Pass<'_> {
         for mut half in [clients, second] {
             match half.len() {
                 0 => {}
-                1 => self.apart.push(half.remove(0)),
+                1 => self.confirmations.push(half.remove(0)),
                 _ => self.halves.push(half),
             }
         }
@@ -105,15 +105,15 @@ impl Pass<'_> {
                 operation: Operation::Batch,
             };
             if !self.publish(&client, observation) {
-                self.apart.doubt(client, entry.online);
+                self.confirmations.needs_confirmation(client, entry.online);
             }
         }
         self.settle(missing);
-        self.sweeper.target.missing(missing);
+        self.sweeper.caller.missing(missing);
     }
 }
 
-impl Inquiry for Pass<'_> {
+impl WorkSource for SweepRun<'_> {
     fn next(&mut self) -> Option<Box<str>> {
         match self.sweeper.query() {
             Query::Single if !self.turns.is_due(Instant::now()) => None,
@@ -121,7 +121,7 @@ impl Inquiry for Pass<'_> {
                 .turns
                 .take()
                 .map(|index| self.fleet.client(index).into()),
-            Query::Batch => self.apart.next(),
+            Query::Batch => self.confirmations.next(),
         }
     }
 
@@ -133,7 +133,8 @@ impl Inquiry for Pass<'_> {
     }
 
     fn resumes_at(&self, operation: Operation) -> Option<Instant> {
-        let by_turns = operation == self.sweeper.query().operation() && !self.apart.is_full();
+        let by_turns =
+            operation == self.sweeper.query().operation() && !self.confirmations.is_full();
         if by_turns {
             self.turns.resumes_at(Instant::now())
         } else {
@@ -146,11 +147,11 @@ impl Inquiry for Pass<'_> {
         stopped.map_break(|wait| self.stopped(error, wait))
     }
 
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
+    fn replied(&mut self, reply: QueryResult) -> ControlFlow<()> {
         if self.sweeper.query() == Query::Batch
-            && let Some(confirmation) = self.apart.replied(&reply)
+            && let Some(confirmation) = self.confirmations.replied(&reply)
         {
-            self.sweeper.target.confirmed(confirmation);
+            self.sweeper.caller.confirmed(confirmation);
         }
         match reply.result {
             Ok(observation) => {
@@ -160,14 +161,14 @@ impl Inquiry for Pass<'_> {
             Err(error) => {
                 self.settle(1);
                 self.failed(&error)?;
-                self.sweeper.target.complain(&error);
+                self.sweeper.caller.log_error(&error);
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn replied_batch(&mut self, reply: BatchReply) -> ControlFlow<()> {
-        let BatchReply { clients, result } = reply;
+    fn replied_batch(&mut self, reply: BatchResult) -> ControlFlow<()> {
+        let BatchResult { clients, result } = reply;
         match result {
             Ok(answer) => {
                 self.publish_batch(clients, &answer);
@@ -179,7 +180,7 @@ impl Inquiry for Pass<'_> {
                     self.split(clients);
                 } else {
                     self.settle(clients.len());
-                    self.sweeper.target.complain(&error);
+                    self.sweeper.caller.log_error(&error);
                 }
             }
         }

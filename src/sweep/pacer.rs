@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ring::Round;
+use super::cursor::SweepOrder;
 
 /// The time that a sweep takes on purpose.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
+pub(super) struct SweepWindow {
     pub(super) start: Instant,
     /// No turn comes at this time or later.
     pub(super) end: Instant,
@@ -16,16 +16,16 @@ pub(super) struct Window {
 
 /// The turns of a sweep.
 #[derive(Debug)]
-pub(super) struct Turns<'a> {
-    round: Round<'a>,
-    window: Option<Window>,
+pub(super) struct Pacer<'a> {
+    round: SweepOrder<'a>,
+    window: Option<SweepWindow>,
     clients: usize,
     given: usize,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> Pacer<'a> {
     /// The turns of `round`, which are so many, evenly over `window` if there is one.
-    pub(super) fn new(round: Round<'a>, clients: usize, window: Option<Window>) -> Self {
+    pub(super) fn new(round: SweepOrder<'a>, clients: usize, window: Option<SweepWindow>) -> Self {
         Self {
             round,
             window,
@@ -53,7 +53,7 @@ impl<'a> Turns<'a> {
         Some(self.due(window)).filter(|&due| due > now && due < window.end)
     }
 
-    fn due(&self, Window { start, end }: Window) -> Instant {
+    fn due(&self, SweepWindow { start, end }: SweepWindow) -> Instant {
         let part = self.given as f64 / self.clients.max(1) as f64;
         start + Duration::from_secs_f64((end - start).as_secs_f64() * part)
     }
@@ -65,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::presence::{FleetBuilder, InstanceId};
-    use crate::sweep::ring::Ring;
+    use crate::sweep::cursor::FleetCursor;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -76,13 +76,13 @@ mod tests {
             fleet.push(client, []).expect("new");
         }
         let fleet = Arc::new(fleet.build());
-        let mut ring = Ring::new(Arc::clone(&fleet));
+        let mut ring = FleetCursor::new(Arc::clone(&fleet));
         let start = Instant::now();
-        let window = Window {
+        let window = SweepWindow {
             start,
             end: start + 10 * SECOND,
         };
-        let mut turns = Turns::new(ring.round(), fleet.len(), Some(window));
+        let mut turns = Pacer::new(ring.round(), fleet.len(), Some(window));
         for (index, due) in [(0, 0), (1, 2), (2, 4)] {
             let due = start + due * SECOND;
             assert!(!turns.is_due(due - SECOND / 1000) && turns.is_due(due));

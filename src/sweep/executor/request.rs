@@ -12,7 +12,7 @@ use crate::presence::{BatchEntry, CallError, Observation, Operation};
 ///
 /// A question that is not there yet may come up with any reply, so that each kind of them is asked
 /// for again and again, until nothing is under way and nothing will be.
-pub(in crate::sweep) trait Inquiry: Send {
+pub(in crate::sweep) trait WorkSource: Send {
     /// The next client to ask for by itself.
     fn next(&mut self) -> Option<Box<str>>;
 
@@ -32,17 +32,17 @@ pub(in crate::sweep) trait Inquiry: Send {
     }
 
     /// The reply to one of its questions. `Break` gives up the rest, calls in flight included.
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()>;
+    fn replied(&mut self, reply: QueryResult) -> ControlFlow<()>;
 
     /// The reply to a question about several clients.
-    fn replied_batch(&mut self, _reply: BatchReply) -> ControlFlow<()> {
+    fn replied_batch(&mut self, _reply: BatchResult) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
 
-/// What became of a question.
+/// What outcome of a question.
 #[derive(Debug)]
-pub struct Reply {
+pub struct QueryResult {
     /// The client that was asked for.
     pub client: Box<str>,
     /// What is known now, or why nothing is.
@@ -53,9 +53,9 @@ pub struct Reply {
     pub request_id: Option<String>,
 }
 
-/// What became of a question about several clients.
+/// What outcome of a question about several clients.
 #[derive(Debug)]
-pub(in crate::sweep) struct BatchReply {
+pub(in crate::sweep) struct BatchResult {
     /// The clients that were asked for.
     pub(in crate::sweep) clients: Vec<Box<str>>,
     /// What is known now, or why nothing is.
@@ -71,18 +71,18 @@ pub(in crate::sweep) struct BatchAnswer {
 }
 
 /// What is asked.
-pub(super) enum Question {
+pub(super) enum Request {
     One(Box<str>),
     Batch(Vec<Box<str>>),
 }
 
-/// What became of a question.
-pub(super) enum Replied {
-    One(Reply),
-    Batch(BatchReply),
+/// What outcome of a question.
+pub(super) enum Response {
+    One(QueryResult),
+    Batch(BatchResult),
 }
 
-impl Question {
+impl Request {
     pub(super) fn operation(&self) -> Operation {
         match self {
             Self::One(_) => Operation::Single,
@@ -91,7 +91,7 @@ impl Question {
     }
 }
 
-impl Replied {
+impl Response {
     pub(super) fn operation(&self) -> Operation {
         match self {
             Self::One(_) => Operation::Single,
@@ -114,10 +114,10 @@ impl Replied {
     }
 
     /// The question that it replies to.
-    pub(super) fn question(self) -> Question {
+    pub(super) fn question(self) -> Request {
         match self {
-            Self::One(reply) => Question::One(reply.client),
-            Self::Batch(reply) => Question::Batch(reply.clients),
+            Self::One(reply) => Request::One(reply.client),
+            Self::Batch(reply) => Request::Batch(reply.clients),
         }
     }
 }

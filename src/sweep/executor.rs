@@ -4,7 +4,7 @@
 //! all come through here. Each attempt has a permit of its own; what follows from a failed one is
 //! decided in [`super::decide`].
 
-mod inquiry;
+mod request;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -13,33 +13,33 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use inquiry::Reply;
-pub(super) use inquiry::{BatchAnswer, BatchReply, Inquiry};
-use inquiry::{Question, Replied};
+pub use request::QueryResult;
+pub(super) use request::{BatchAnswer, BatchResult, WorkSource};
+use request::{Request, Response};
 
-use super::decide::{Decision, Tried};
-use super::gate::Permit;
-use super::target::Target;
+use super::caller::InstanceCaller;
+use super::limiter::CallPermit;
+use super::retry::{Attempts, RetryDecision};
 use crate::clock::Timestamp;
 use crate::limits::{Priority, Time};
 use crate::presence::{ApiResponse, BoxFuture, CallError, ErrorClass, Observation, Operation};
 
-/// How carefully an inquiry begins.
+/// How carefully an work begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Caution {
+pub(super) enum StartMode {
     /// With as many calls in flight as the limits allow.
     None,
     /// With one call, until an answer shows that the credentials are accepted.
     Credentials,
-    /// With one call, which is not repeated; the inquiry decides about the rest.
+    /// With one call, which is not repeated; the work decides about the rest.
     Probe,
 }
 
-/// Whom to ask, and how.
+/// Which clients to query, and how.
 #[derive(Debug)]
-pub(super) struct Manner {
+pub(super) struct CallPolicy {
     /// How carefully to begin.
-    pub(super) caution: Caution,
+    pub(super) start: StartMode,
     /// Whether single calls go before those of sweeps. Batches never do.
     pub(super) priority: Priority,
     /// No call is repeated after this.
@@ -50,103 +50,104 @@ pub(super) struct Manner {
 
 /// A question on its way.
 struct Attempt {
-    question: Question,
-    tried: Tried,
+    question: Request,
+    attempts: Attempts,
 }
 
 /// An attempt that has ended.
 struct Ended {
-    replied: Replied,
-    tried: Tried,
+    replied: Response,
+    attempts: Attempts,
     /// When it left, by the clock of the limits and by ours.
     sent: Time,
     start: Instant,
 }
 
 /// Where the questions of one kind wait for their permits, one at a time.
-struct Door<'t> {
+struct PendingSlot<'t> {
     operation: Operation,
     next: Option<Attempt>,
-    permit: Option<BoxFuture<'t, Permit>>,
+    permit: Option<BoxFuture<'t, CallPermit>>,
 }
 
-/// Asks everything that `inquiry` wants to know of `target`; whether it was heard out.
-pub(super) async fn ask(
-    target: &Target,
-    manner: Manner,
-    inquiry: &mut dyn Inquiry,
+/// Asks everything that `work` wants to know of `caller`; whether it was heard out.
+pub(super) async fn execute(
+    caller: &InstanceCaller,
+    policy: CallPolicy,
+    work: &mut dyn WorkSource,
 ) -> ControlFlow<()> {
-    let mut asking = Asking {
-        target,
-        manner,
+    let mut executor = Executor {
+        caller,
+        policy,
         waiting: Vec::new(),
         refreshed: None,
     };
     let mut calls = FuturesUnordered::new();
     // Batches first: gathering one may find clients that are to be asked for by themselves.
-    let mut doors = [Operation::Batch, Operation::Single].map(Door::new);
+    let mut slots = [Operation::Batch, Operation::Single].map(PendingSlot::new);
     loop {
         let now = Instant::now();
-        let enough = asking.manner.enough.is_cancelled();
+        let enough = executor.policy.enough.is_cancelled();
         if enough {
-            asking.waiting.clear();
-            doors.iter_mut().for_each(Door::clear);
+            executor.waiting.clear();
+            slots.iter_mut().for_each(PendingSlot::clear);
         }
         let mut wake = None;
-        for n in 0..doors.len() {
-            let quiet =
-                calls.is_empty() && asking.waiting.is_empty() && doors.iter().all(Door::is_empty);
-            let open = !enough && (quiet || asking.manner.caution == Caution::None);
-            let door = &mut doors[n];
-            if door.is_empty() {
-                door.next = asking
-                    .due(door.operation, now)
-                    .or_else(|| if open { door.question(inquiry) } else { None });
+        for n in 0..slots.len() {
+            let quiet = calls.is_empty()
+                && executor.waiting.is_empty()
+                && slots.iter().all(PendingSlot::is_empty);
+            let open = !enough && (quiet || executor.policy.start == StartMode::None);
+            let slot = &mut slots[n];
+            if slot.is_empty() {
+                slot.next = executor
+                    .due(slot.operation, now)
+                    .or_else(|| if open { slot.question(work) } else { None });
             }
-            if door.is_empty() {
+            if slot.is_empty() {
                 let resumes = if open {
-                    inquiry.resumes_at(door.operation)
+                    work.resumes_at(slot.operation)
                 } else {
                     None
                 };
-                wake = [wake, resumes, asking.due_at(door.operation)]
+                wake = [wake, resumes, executor.due_at(slot.operation)]
                     .into_iter()
                     .flatten()
                     .min();
-            } else if door.permit.is_none() {
-                door.permit = Some(asking.permit(door.operation));
+            } else if slot.permit.is_none() {
+                slot.permit = Some(executor.permit(slot.operation));
             }
         }
-        if wake.is_none() && calls.is_empty() && doors.iter().all(Door::is_empty) {
+        if wake.is_none() && calls.is_empty() && slots.iter().all(PendingSlot::is_empty) {
             return ControlFlow::Continue(());
         }
-        let [batches, singles] = &mut doors;
+        let [batches, singles] = &mut slots;
         let (attempt, permit) = tokio::select! {
             biased;
             Some(ended) = calls.next() => {
                 let ended: Ended = ended;
                 if let Some(error) = ended.replied.error() {
-                    inquiry.attempt_failed(error)?;
+                    work.attempt_failed(error)?;
                 }
-                if let Some(replied) = asking.settle(ended).await {
+                if let Some(replied) = executor.settle(ended).await {
                     match replied {
-                        Replied::One(reply) => inquiry.replied(reply)?,
-                        Replied::Batch(reply) => inquiry.replied_batch(reply)?,
+                        Response::One(reply) => work.replied(reply)?,
+                        Response::Batch(reply) => work.replied_batch(reply)?,
                     }
-                    asking.manner.caution = Caution::None;
+                    executor.policy.start = StartMode::None;
                 }
                 continue;
             }
-            () = asking.manner.enough.cancelled(), if !enough => continue,
+            () = executor.policy.enough.cancelled(), if !enough => continue,
             opened = batches.opens() => opened,
             opened = singles.opens() => opened,
             () = async { tokio::time::sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
         };
-        calls.push(call(target, attempt, permit));
+        calls.push(call(caller, attempt, permit));
     }
 }
 
-impl Door<'_> {
+impl PendingSlot<'_> {
     fn new(operation: Operation) -> Self {
         Self {
             operation,
@@ -165,19 +166,19 @@ impl Door<'_> {
     }
 
     /// A question that was not asked before.
-    fn question(&self, inquiry: &mut dyn Inquiry) -> Option<Attempt> {
+    fn question(&self, work: &mut dyn WorkSource) -> Option<Attempt> {
         let question = match self.operation {
-            Operation::Single => Question::One(inquiry.next()?),
-            Operation::Batch => Question::Batch(inquiry.next_batch()?),
+            Operation::Single => Request::One(work.next()?),
+            Operation::Batch => Request::Batch(work.next_batch()?),
         };
         Some(Attempt {
             question,
-            tried: Tried::default(),
+            attempts: Attempts::default(),
         })
     }
 
     /// What goes out, once it may.
-    async fn opens(&mut self) -> (Attempt, Permit) {
+    async fn opens(&mut self) -> (Attempt, CallPermit) {
         let Some(permit) = &mut self.permit else {
             return std::future::pending().await;
         };
@@ -193,17 +194,17 @@ impl Door<'_> {
 }
 
 /// One attempt: one call, one permit.
-async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
-    let Attempt { question, tried } = attempt;
+async fn call(caller: &InstanceCaller, attempt: Attempt, permit: CallPermit) -> Ended {
+    let Attempt { question, attempts } = attempt;
     let start = Instant::now();
     let sent = permit.sent;
     let replied = match question {
-        Question::One(client) => {
-            let Made { result, at, took } = record(
-                target,
+        Request::One(client) => {
+            let CallOutcome { result, at, took } = record(
+                caller,
                 Operation::Single,
                 permit,
-                target.source.query(&client),
+                caller.source.query(&client),
             )
             .await;
             let request_id = result
@@ -215,39 +216,39 @@ async fn call(target: &Target, attempt: Attempt, permit: Permit) -> Ended {
                 at,
                 operation: Operation::Single,
             });
-            Replied::One(Reply {
+            Response::One(QueryResult {
                 client,
                 result,
                 took,
                 request_id,
             })
         }
-        Question::Batch(clients) => {
+        Request::Batch(clients) => {
             let ids: Vec<&str> = clients.iter().map(|client| &**client).collect();
-            let Made { result, at, .. } = record(
-                target,
+            let CallOutcome { result, at, .. } = record(
+                caller,
                 Operation::Batch,
                 permit,
-                target.source.query_batch(&ids),
+                caller.source.query_batch(&ids),
             )
             .await;
             let result = result.map(|answer| BatchAnswer {
                 entries: answer.value,
                 at,
             });
-            Replied::Batch(BatchReply { clients, result })
+            Response::Batch(BatchResult { clients, result })
         }
     };
     Ended {
         replied,
-        tried,
+        attempts,
         sent,
         start,
     }
 }
 
 /// A call that was made: what it said, or why it said nothing.
-struct Made<T> {
+struct CallOutcome<T> {
     result: Result<ApiResponse<T>, CallError>,
     at: Timestamp,
     took: Duration,
@@ -255,47 +256,47 @@ struct Made<T> {
 
 /// Makes a call and counts it.
 async fn record<T>(
-    target: &Target,
+    caller: &InstanceCaller,
     operation: Operation,
-    permit: Permit,
+    permit: CallPermit,
     call: BoxFuture<'_, Result<ApiResponse<T>, CallError>>,
-) -> Made<T> {
-    target.sent(operation);
+) -> CallOutcome<T> {
+    caller.sent(operation);
     let start = Instant::now();
     let result = call.await;
     let took = start.elapsed();
     drop(permit);
-    target.ended(operation, start, &result);
+    caller.ended(operation, start, &result);
     if result.is_ok() {
-        target.lane.budget.refund();
+        caller.queue.budget.refund();
     }
-    Made {
+    CallOutcome {
         result,
-        at: target.clock.now(),
+        at: caller.clock.now(),
         took,
     }
 }
 
-struct Asking<'t> {
-    target: &'t Target,
-    manner: Manner,
+struct Executor<'t> {
+    caller: &'t InstanceCaller,
+    policy: CallPolicy,
     /// Attempts that are made again later, each with its time; there are never many.
     waiting: Vec<(Instant, Attempt)>,
     /// When the credentials were replaced, if they were.
     refreshed: Option<Instant>,
 }
 
-impl<'t> Asking<'t> {
+impl<'t> Executor<'t> {
     /// The right to make a call.
-    fn permit(&self, operation: Operation) -> BoxFuture<'t, Permit> {
+    fn permit(&self, operation: Operation) -> BoxFuture<'t, CallPermit> {
         let priority = match operation {
-            Operation::Single => self.manner.priority,
+            Operation::Single => self.policy.priority,
             Operation::Batch => Priority::Ordinary,
         };
         Box::pin(
-            self.target
-                .gate
-                .permit(&self.target.lane, operation, priority),
+            self.caller
+                .limiter
+                .permit(&self.caller.queue, operation, priority),
         )
     }
 
@@ -317,27 +318,27 @@ impl<'t> Asking<'t> {
             .min()
     }
 
-    /// The reply that `ended` is, unless it is tried again.
-    async fn settle(&mut self, ended: Ended) -> Option<Replied> {
+    /// The reply that `ended` is, unless it is attempts again.
+    async fn settle(&mut self, ended: Ended) -> Option<Response> {
         let Ended {
             mut replied,
-            mut tried,
+            mut attempts,
             sent,
             start,
         } = ended;
         let operation = replied.operation();
         if let Some(error) = replied.error_mut() {
-            self.target.slow_down(operation, sent, error);
-            if let Some(at) = self.again(&mut tried, error, start).await {
-                self.target.retried(operation);
-                if self.manner.caution == Caution::Credentials && error.authorised() {
-                    self.manner.caution = Caution::None;
+            self.caller.slow_down(operation, sent, error);
+            if let Some(at) = self.again(&mut attempts, error, start).await {
+                self.caller.retried(operation);
+                if self.policy.start == StartMode::Credentials && error.authorised() {
+                    self.policy.start = StartMode::None;
                 }
                 self.waiting.push((
                     at,
                     Attempt {
                         question: replied.question(),
-                        tried,
+                        attempts,
                     },
                 ));
                 return None;
@@ -349,28 +350,28 @@ impl<'t> Asking<'t> {
     /// When to try again, if at all. Refused credentials that cannot be replaced are terminal.
     async fn again(
         &mut self,
-        tried: &mut Tried,
+        attempts: &mut Attempts,
         error: &mut CallError,
         start: Instant,
     ) -> Option<Instant> {
-        let retries = if self.manner.caution == Caution::Probe {
+        let retries = if self.policy.start == StartMode::Probe {
             0
         } else {
-            self.target.retries
+            self.caller.retries
         };
         let now = Instant::now();
-        let at = match tried.decide(error, retries) {
-            Decision::Final => None,
-            Decision::Repeat => Some(now),
-            Decision::Retry(longest) => self
-                .target
-                .lane
+        let at = match attempts.decide(error, retries) {
+            RetryDecision::Final => None,
+            RetryDecision::Repeat => Some(now),
+            RetryDecision::Retry(longest) => self
+                .caller
+                .queue
                 .budget
                 .spend()
-                .then(|| now + self.target.jitter(longest)),
-            Decision::Refresh => self.refresh(start).await.then(Instant::now),
+                .then(|| now + self.caller.jitter(longest)),
+            RetryDecision::Refresh => self.refresh(start).await.then(Instant::now),
         };
-        let at = at.filter(|at| self.manner.until.is_none_or(|until| *at <= until));
+        let at = at.filter(|at| self.policy.until.is_none_or(|until| *at <= until));
         if at.is_none() && error.class == ErrorClass::Credentials {
             error.class = ErrorClass::Terminal;
         }
@@ -382,7 +383,7 @@ impl<'t> Asking<'t> {
         if self.refreshed.is_some_and(|refreshed| refreshed >= start) {
             return true;
         }
-        let changed = self.target.source.refresh_credentials().await;
+        let changed = self.caller.source.refresh_credentials().await;
         if changed {
             self.refreshed = Some(Instant::now());
         }

@@ -171,7 +171,7 @@ fn a_polling_sweep_takes_its_interval() {
 fn an_interval_that_no_rate_allows_is_refused_with_one_that_works() {
     assert_eq!(
         refused("{mode: poll, interval: 30s}", &[50], &[4000]),
-        "collect.interval: 30s is too short: asking for the 4000 clients of post-cn-0 takes 1m20s at 50 calls/s; \
+        "collect.interval: 30s is too short: executor for the 4000 clients of post-cn-0 takes 1m20s at 50 calls/s; \
          write 1m20s or more, or raise the `calls_per_second` of the instance to 134 or more, or use `query: batch`, \
          which takes 5s"
     );
@@ -181,7 +181,7 @@ fn an_interval_that_no_rate_allows_is_refused_with_one_that_works() {
             &[50],
             &[40_000]
         ),
-        "collect.interval: 30s is too short: asking for all 40000 clients takes 50s at 80 calls/s; write 50s or more"
+        "collect.interval: 30s is too short: executor for all 40000 clients takes 50s at 80 calls/s; write 50s or more"
     );
     let together = refused("{mode: poll, interval: 30s}", &[150, 150], &[4000, 4000]);
     assert!(
@@ -208,8 +208,8 @@ fn an_interval_that_outlives_stale_after_is_refused() {
 fn a_shard_has_its_part_of_every_rate() {
     let (config, shard) = (config("{}", &[100]), Shard::new(1, 4).expect("one of four"));
     let plan = Plan::new(&config, shard, &[250]).expect("possible");
-    assert!((plan.rates.of(Operation::Single) - 50.0).abs() < 1e-9);
-    assert!((plan.rates.of(Operation::Batch) - 20.0).abs() < 1e-9);
+    assert!((plan.quotas.rate(Operation::Single) - 50.0).abs() < 1e-9);
+    assert!((plan.quotas.rate(Operation::Batch) - 20.0).abs() < 1e-9);
     assert!((plan.instances[0].calls_per_second - 25.0).abs() < 1e-9);
     assert_eq!(plan.instances[0].sweep, secs(10));
 }

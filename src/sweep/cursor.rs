@@ -10,40 +10,40 @@ use crate::presence::Fleet;
 /// the cursor is always the one with the oldest attempt, failed or not. Clients that are new to
 /// the fleet come first.
 #[derive(Debug)]
-pub(super) struct Ring {
+pub(super) struct FleetCursor {
     fleet: Arc<Fleet>,
     cursor: usize,
     /// Positions of clients that are new to the fleet, in its order.
-    fresh: Vec<u32>,
+    new_clients: Vec<u32>,
     /// How many of them were asked for.
-    greeted: usize,
+    visited_new: usize,
 }
 
 /// One round: every client of the fleet once.
 #[derive(Debug)]
-pub(super) struct Round<'a> {
-    ring: &'a mut Ring,
+pub(super) struct SweepOrder<'a> {
+    ring: &'a mut FleetCursor,
     /// Clients that the cursor still passes in this round.
     left: usize,
 }
 
-impl Ring {
+impl FleetCursor {
     pub(super) fn new(fleet: Arc<Fleet>) -> Self {
         Self {
             fleet,
             cursor: 0,
-            fresh: Vec::new(),
-            greeted: 0,
+            new_clients: Vec::new(),
+            visited_new: 0,
         }
     }
 
     /// The next round.
-    pub(super) fn round(&mut self) -> Round<'_> {
+    pub(super) fn round(&mut self) -> SweepOrder<'_> {
         // Those that an earlier round asked for are as old as the others now.
-        self.fresh.drain(..self.greeted);
-        self.fresh.shrink_to_fit();
-        self.greeted = 0;
-        Round {
+        self.new_clients.drain(..self.visited_new);
+        self.new_clients.shrink_to_fit();
+        self.visited_new = 0;
+        SweepOrder {
             left: self.fleet.len(),
             ring: self,
         }
@@ -57,11 +57,11 @@ impl Ring {
     /// Goes on to another fleet, which takes a look at each of its clients.
     pub(super) fn turn_to(&mut self, fleet: &Arc<Fleet>) {
         let is_new = |index: &usize| self.fleet.position(&fleet.client(*index)).is_none();
-        self.fresh = (0..fleet.len())
+        self.new_clients = (0..fleet.len())
             .filter(is_new)
             .filter_map(|index| u32::try_from(index).ok())
             .collect();
-        self.greeted = 0;
+        self.visited_new = 0;
         // The cursor goes to the first client behind it that is still there.
         let mut behind = (self.cursor..self.fleet.len()).chain(0..self.cursor);
         self.cursor = behind
@@ -71,12 +71,12 @@ impl Ring {
     }
 }
 
-impl Iterator for Round<'_> {
+impl Iterator for SweepOrder<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        if let Some(&index) = self.ring.fresh.get(self.ring.greeted) {
-            self.ring.greeted += 1;
+        if let Some(&index) = self.ring.new_clients.get(self.ring.visited_new) {
+            self.ring.visited_new += 1;
             return Some(index as usize);
         }
         while self.left > 0 {
@@ -84,9 +84,9 @@ impl Iterator for Round<'_> {
             self.left -= 1;
             self.ring.cursor = (index + 1) % self.ring.fleet.len();
             // In this round, all new ones had their turn already.
-            let greeted = u32::try_from(index)
-                .is_ok_and(|index| self.ring.fresh.binary_search(&index).is_ok());
-            if !greeted {
+            let visited_new = u32::try_from(index)
+                .is_ok_and(|index| self.ring.new_clients.binary_search(&index).is_ok());
+            if !visited_new {
                 return Some(index);
             }
         }
@@ -109,7 +109,7 @@ mod tests {
         Arc::new(builder.build())
     }
 
-    fn round<'a>(ring: &'a mut Ring, fleet: &Arc<Fleet>) -> Round<'a> {
+    fn round<'a>(ring: &'a mut FleetCursor, fleet: &Arc<Fleet>) -> SweepOrder<'a> {
         if !ring.is_of(fleet) {
             ring.turn_to(fleet);
         }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_round_begins_where_the_last_one_ended() {
         let clients = fleet(0..5);
-        let mut ring = Ring::new(Arc::clone(&clients));
+        let mut ring = FleetCursor::new(Arc::clone(&clients));
         assert_eq!(
             names(&clients, round(&mut ring, &clients).take(3)),
             [0, 1, 2]
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn new_clients_come_first_and_the_cursor_stays_with_its_client() {
         let before = fleet([0, 1, 2, 3]);
-        let mut ring = Ring::new(Arc::clone(&before));
+        let mut ring = FleetCursor::new(Arc::clone(&before));
         assert_eq!(names(&before, round(&mut ring, &before).take(2)), [0, 1]);
         let after = fleet([9, 0, 3, 8, 1]);
         assert_eq!(names(&after, round(&mut ring, &after)), [9, 8, 3, 1, 0]);
@@ -151,7 +151,7 @@ mod tests {
             taken in 0usize..40,
         ) {
             let (first, second) = (fleet(before), fleet(after.iter().copied()));
-            let mut ring = Ring::new(Arc::clone(&first));
+            let mut ring = FleetCursor::new(Arc::clone(&first));
             let _ = round(&mut ring, &first).take(taken).count();
             for _ in 0..2 {
                 let mut asked = names(&second, round(&mut ring, &second));
@@ -164,7 +164,7 @@ mod tests {
         #[test]
         fn cut_rounds_rotate_fairly(size in 1u8..30, cuts in prop::collection::vec(1usize..40, 1..40)) {
             let clients = fleet(0..size);
-            let mut ring = Ring::new(Arc::clone(&clients));
+            let mut ring = FleetCursor::new(Arc::clone(&clients));
             let mut turns = vec![0u32; usize::from(size)];
             for cut in cuts {
                 round(&mut ring, &clients).take(cut).for_each(|index| turns[index] += 1);

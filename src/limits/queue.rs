@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gate::Gate;
+use super::layer_limiter::LayerLimiter;
 use super::priority::{ByPriority, Priority};
 use super::{LaneId, LayerId, Time};
 
@@ -22,10 +22,10 @@ pub(super) enum Member {
 }
 
 /// Those that could go at once if the layer above let them, by their turns.
-pub(super) type Line = ByPriority<BTreeMap<Turn, Member>>;
+pub(super) type ReadyQueue = ByPriority<BTreeMap<Turn, Member>>;
 
 /// Where a member stands in the line above it; nowhere if it could not go.
-pub(super) type Standing = ByPriority<Option<Turn>>;
+pub(super) type QueuePosition = ByPriority<Option<Turn>>;
 
 /// What is fair to others: tickets that are served in order.
 #[derive(Debug)]
@@ -35,15 +35,15 @@ pub(super) struct Lane {
     /// The numbers of the tickets, and when they came.
     pub(super) tickets: ByPriority<BTreeMap<u64, Time>>,
     pub(super) turns: ByPriority<Turn>,
-    pub(super) standing: Standing,
+    pub(super) position: QueuePosition,
 }
 
 impl Lane {
     /// Where the lane should stand: with an urgent ticket in both lines.
-    pub(super) fn claim(&self) -> Standing {
+    pub(super) fn claim(&self) -> QueuePosition {
         let urgent = !self.tickets.urgent.is_empty();
         let any = urgent || !self.tickets.ordinary.is_empty();
-        Standing {
+        QueuePosition {
             urgent: urgent.then_some(self.turns.urgent),
             ordinary: any.then_some(self.turns.ordinary),
         }
@@ -64,14 +64,14 @@ impl Lane {
     }
 }
 
-/// One layer: its gate, and the line before it.
+/// One layer: its limiter, and the line before it.
 #[derive(Debug)]
 pub(super) struct Layer {
     /// The layer itself and those above it, the highest last.
     pub(super) path: Arc<[LayerId]>,
-    pub(super) gate: Gate,
-    pub(super) line: Line,
-    pub(super) standing: Standing,
+    pub(super) limiter: LayerLimiter,
+    pub(super) line: ReadyQueue,
+    pub(super) position: QueuePosition,
     /// When the gate opens for those in the line, if it is closed and time opens it.
     pub(super) alarms: ByPriority<Option<Time>>,
     /// Whether the gate is closed before somebody in the line.
@@ -83,12 +83,12 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    pub(super) fn new(path: Arc<[LayerId]>, gate: Gate) -> Self {
+    pub(super) fn new(path: Arc<[LayerId]>, limiter: LayerLimiter) -> Self {
         Self {
             path,
-            gate,
-            line: Line::default(),
-            standing: Standing::default(),
+            limiter,
+            line: ReadyQueue::default(),
+            position: QueuePosition::default(),
             alarms: ByPriority::default(),
             holds_back: false,
             held_back_until: 0,
@@ -97,17 +97,17 @@ impl Layer {
     }
 
     /// Looks at gate and line anew: where the layer should stand, and when to look again.
-    pub(super) fn look(&self, now: Time) -> (Standing, ByPriority<Option<Time>>) {
-        let (mut standing, mut alarms) = (Standing::default(), ByPriority::default());
+    pub(super) fn evaluate(&self, now: Time) -> (QueuePosition, ByPriority<Option<Time>>) {
+        let (mut position, mut alarms) = (QueuePosition::default(), ByPriority::default());
         for priority in Priority::ALL {
             let Some((&turn, _)) = self.line[priority].first_key_value() else {
                 continue;
             };
-            match self.gate.opens_at(priority) {
-                Some(at) if at <= now => standing[priority] = Some(turn),
+            match self.limiter.opens_at(priority) {
+                Some(at) if at <= now => position[priority] = Some(turn),
                 later => alarms[priority] = later,
             }
         }
-        (standing, alarms)
+        (position, alarms)
     }
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::apart::Confirmation;
-use super::gate::{Gate, Lane};
-use crate::aliyun::operation_name;
+use super::confirm::Confirmation;
+use super::limiter::{InstanceQueue, Limiter};
 use crate::clock::Clock;
 use crate::presence::{CallError, ErrorClass, InstanceState, LastError, Operation, PresenceSource};
 use crate::random::Random;
@@ -15,11 +14,11 @@ use crate::telemetry::{LogThrottle, Metrics};
 
 /// Everything that a call about one instance needs.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct InstanceCaller {
     pub(super) state: Arc<InstanceState>,
     pub(super) source: Arc<dyn PresenceSource>,
-    pub(super) gate: Arc<Gate>,
-    pub(super) lane: Lane,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) queue: InstanceQueue,
     pub(super) metrics: Arc<Metrics>,
     /// Errors that were spoken of, by operation and label.
     pub(super) errors: Mutex<LogThrottle<(&'static str, &'static str)>>,
@@ -29,16 +28,16 @@ pub(super) struct Target {
     pub(super) retries: u32,
 }
 
-impl Target {
+impl InstanceCaller {
     /// Counts a call that leaves now.
     pub(super) fn sent(&self, operation: Operation) {
-        let labels = [self.state.id().as_str(), operation_name(operation)];
+        let labels = [self.state.id().as_str(), operation.name()];
         self.metrics.api_requests.with_label_values(&labels).inc();
     }
 
     /// Counts a call that is made again.
     pub(super) fn retried(&self, operation: Operation) {
-        let labels = [self.state.id().as_str(), operation_name(operation)];
+        let labels = [self.state.id().as_str(), operation.name()];
         self.metrics.api_retries.with_label_values(&labels).inc();
     }
 
@@ -49,7 +48,7 @@ impl Target {
         sent: Instant,
         result: &Result<T, CallError>,
     ) {
-        let name = operation_name(operation);
+        let name = operation.name();
         self.metrics
             .api_request_duration
             .with_label_values(&[name])
@@ -90,13 +89,13 @@ impl Target {
         error: &CallError,
     ) {
         if let ErrorClass::Throttled { layer, retry_after } = error.class {
-            self.gate
-                .throttled(&self.lane, operation, layer, sent, retry_after);
+            self.limiter
+                .throttled(&self.queue, operation, layer, sent, retry_after);
         }
     }
 
     /// Logs an error that stands: once, and now and then how often it came again.
-    pub(super) fn complain(&self, error: &CallError) {
+    pub(super) fn log_error(&self, error: &CallError) {
         self.state.remember_error(LastError {
             at: self.clock.now(),
             text: error.to_string(),
@@ -114,7 +113,7 @@ impl Target {
     }
 
     /// A whole sweep had no error: whatever there was has ended.
-    pub(super) fn calm_down(&self) {
+    pub(super) fn clear_errors(&self) {
         for ((operation, code), suppressed) in self.complaints().clear(Instant::now(), |_| true) {
             tracing::info!(instance_id = %self.state.id(), operation, code, "error cleared{suppressed}");
         }

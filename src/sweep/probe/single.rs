@@ -4,53 +4,53 @@ use std::ops::ControlFlow;
 
 use tokio::time::Instant;
 
-use super::NoAnswer;
+use super::ProbeError;
 use crate::presence::{CallError, ErrorClass, Observation};
-use crate::sweep::ask::{Caution, Inquiry, Reply};
+use crate::sweep::executor::{QueryResult, StartMode, WorkSource};
 use crate::sweep::sweeper::{Sweeper, lock};
 
-/// What became of it.
+/// What outcome of it.
 #[derive(Clone, Debug)]
-pub(super) enum Became {
+pub(super) enum ProbeOutcome {
     Answered(Observation),
-    Unanswered(NoAnswer),
+    Unanswered(ProbeError),
     /// Nobody waited for it any more, or calls had no prospect, before the call was made.
     Unasked,
 }
 
-impl Became {
+impl ProbeOutcome {
     fn failed(error: CallError) -> Self {
-        Self::Unanswered(NoAnswer::Failed(Box::new(error)))
+        Self::Unanswered(ProbeError::Failed(Box::new(error)))
     }
 }
 
 /// A question about one client.
-pub(super) struct One<'a> {
+pub(super) struct SingleProbe<'a> {
     sweeper: &'a Sweeper,
-    caution: Caution,
+    start: StartMode,
     next: Option<Box<str>>,
-    pub(super) became: Became,
+    pub(super) outcome: ProbeOutcome,
 }
 
-impl<'a> One<'a> {
-    pub(super) fn new(sweeper: &'a Sweeper, caution: Caution, client: Box<str>) -> Self {
+impl<'a> SingleProbe<'a> {
+    pub(super) fn new(sweeper: &'a Sweeper, start: StartMode, client: Box<str>) -> Self {
         Self {
             sweeper,
-            caution,
+            start,
             next: Some(client),
-            became: Became::Unasked,
+            outcome: ProbeOutcome::Unasked,
         }
     }
 
     /// The call failed, and others need not be made.
     fn without_prospect(&mut self, error: &CallError) {
-        self.sweeper.probes.give_up();
-        self.became = Became::failed(error.clone());
-        self.sweeper.target.complain(error);
+        self.sweeper.probes.cancel();
+        self.outcome = ProbeOutcome::failed(error.clone());
+        self.sweeper.caller.log_error(error);
     }
 }
 
-impl Inquiry for One<'_> {
+impl WorkSource for SingleProbe<'_> {
     fn next(&mut self) -> Option<Box<str>> {
         self.next.take()
     }
@@ -60,26 +60,26 @@ impl Inquiry for One<'_> {
         stopped.map_break(|_| self.without_prospect(error))
     }
 
-    fn replied(&mut self, reply: Reply) -> ControlFlow<()> {
+    fn replied(&mut self, reply: QueryResult) -> ControlFlow<()> {
         match reply.result {
             Ok(observation) => {
                 self.sweeper.publish(&reply.client, observation);
                 self.sweeper.passed();
-                self.became = Became::Answered(observation);
+                self.outcome = ProbeOutcome::Answered(observation);
             }
             // A client that cannot be asked for says nothing about the others, unless this call
             // was to find out about them.
-            Err(error) if error.class == ErrorClass::Client && self.caution == Caution::None => {
-                self.sweeper.target.complain(&error);
-                self.became = Became::failed(error);
+            Err(error) if error.class == ErrorClass::Client && self.start == StartMode::None => {
+                self.sweeper.caller.log_error(&error);
+                self.outcome = ProbeOutcome::failed(error);
             }
             Err(error) => {
                 let stopped = lock(&self.sweeper.breaker).failed(&error, Instant::now());
                 if stopped.is_break() {
                     self.without_prospect(&error);
                 } else {
-                    self.sweeper.target.complain(&error);
-                    self.became = Became::failed(error);
+                    self.sweeper.caller.log_error(&error);
+                    self.outcome = ProbeOutcome::failed(error);
                 }
             }
         }
