@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from stack import ROOT, Stack, answers, await_, free_address, query, request
+from stack import ROOT, Stack, access_key, answers, await_, free_address, instance, query, request
 
 SPEED = 20
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -67,10 +67,7 @@ class World:
 
     def __init__(self, stack, binary):
         self.stack, self.binary, self.exporter = stack, binary, None
-        announcement = stack.folder / "announcement.json"
-        with open(announcement, "wb") as out:
-            stack.start("simulator", binary, "simulate", "--clients=30", "--instances=1", out=out)
-        self.announced = json.loads(await_("the simulator", announcement.read_text))
+        self.announced = stack.simulate(binary, "--clients=30", "--instances=1")
         (self.instance, self.clients), = self.announced["clients"].items()
         for client in self.clients:
             self.set_online(client, True)
@@ -113,10 +110,8 @@ class World:
             self.exporter.wait()
         config = {
             "collect": {"max_age": "1s", "stale_after": f"{300 // SPEED}s"},
-            "credentials": {"type": "access_key", "access_key_id": self.announced["access_key_id"],
-                            "access_key_secret": secret},
-            "instances": [{"id": self.instance, "region": self.announced["region"],
-                           "endpoint": self.announced["endpoint"], "clients": self.clients}],
+            "credentials": {**access_key(self.announced), "access_key_secret": secret},
+            "instances": [instance(self.announced)],
         }
         path = self.write("config.yaml", json.dumps(config))
         self.exporter = self.stack.start("exporter", self.binary, f"--config.file={path}", "--timeout-offset=0.1",

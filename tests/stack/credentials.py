@@ -14,11 +14,10 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urlsplit
+
+from stack import Stack, await_, request as fetch
 
 OURS = "mqtt-presence-exporter/"
 ROLE = ("RoleArn", "RoleSessionName", "DurationSeconds", "Policy", "ExternalId", "OIDCProviderArn", "OIDCToken")
@@ -145,9 +144,8 @@ class Captured:
         self.endpoint, self.seen = endpoint, {}
 
     def look(self):
-        with urllib.request.urlopen(self.endpoint + "/_simulator/requests") as answer:
-            for request in json.load(answer):
-                self.seen[json.dumps(request, sort_keys=True)] = request
+        for request in json.loads(fetch(self.endpoint + "/_simulator/requests")):
+            self.seen[json.dumps(request, sort_keys=True)] = request
         return self.seen.values()
 
 
@@ -180,12 +178,8 @@ def run(binary, home, variables, endpoint, instance, client):
 
 def call_about(client, captured):
     """The exporter's call about `client`."""
-    for _ in range(300):
-        for request in captured.look():
-            if parameters(request).get("ClientId") == client:
-                return request
-        time.sleep(0.1)
-    raise AssertionError(f"the exporter did not ask for {client}")
+    calls = (lambda request: parameters(request).get("ClientId") == client)
+    return await_(f"the call about {client}", lambda: next(filter(calls, captured.look()), None))
 
 
 def assumed(session, captured, by_us):
@@ -195,7 +189,7 @@ def assumed(session, captured, by_us):
         agent = dict(request["headers"]).get("user-agent", "")
         if given.get("RoleSessionName") == session and agent.startswith(OURS) == by_us:
             return {name: given[name] for name in ROLE if name in given}
-    raise AssertionError(f"nobody asked for a role in the session {session}")
+    raise AssertionError(f"no role was requested in the session {session}")
 
 
 def compare(name, theirs, call, sessions, captured):
@@ -217,49 +211,42 @@ def compare(name, theirs, call, sessions, captured):
 
 
 def main(binary):
-    simulator = subprocess.Popen([binary, "simulate", "--no-quotas"], stdout=subprocess.PIPE, text=True)
-    exporters = []
-    try:
-        announced = json.loads(simulator.stdout.readline())
+    with Stack() as stack:
+        announced = stack.simulate(binary, "--no-quotas")
         endpoint, instance = announced["endpoint"], announced["instance_ids"][0]
-        with urllib.request.urlopen(endpoint + "/_simulator/identity") as answer:
-            identity = json.load(answer)
+        identity = json.loads(fetch(endpoint + "/_simulator/identity"))
         captured = Captured(endpoint)
-        with tempfile.TemporaryDirectory() as folder:
-            everything = cases(announced["access_key_id"], announced["access_key_secret"], identity)
-            # Two at a time: both sides are processes.
-            with ThreadPoolExecutor(2) as pool:
+        everything = cases(announced["access_key_id"], announced["access_key_secret"], identity)
 
-                def one(number, name):
-                    files, variables = everything[name]
-                    home = pathlib.Path(folder) / str(number)
-                    home.mkdir()
-                    for path, text in files.items():
-                        (home / path).parent.mkdir(parents=True, exist_ok=True)
-                        (home / path).write_text(text.replace("$HOME", str(home)), encoding="utf-8")
-                    client = f"GID_case@@@{number}"
-                    theirs, exporter = run(binary, home, variables, endpoint, instance, client)
-                    exporters.append(exporter)
-                    call = call_about(client, captured)
-                    exporter.kill()
-                    return name, theirs, call
+        def one(number, name):
+            files, variables = everything[name]
+            home = stack.folder / str(number)
+            home.mkdir()
+            for path, text in files.items():
+                (home / path).parent.mkdir(parents=True, exist_ok=True)
+                (home / path).write_text(text.replace("$HOME", str(home)), encoding="utf-8")
+            client = f"GID_case@@@{number}"
+            theirs, exporter = run(binary, home, variables, endpoint, instance, client)
+            try:
+                return name, theirs, call_about(client, captured)
+            finally:
+                exporter.kill()
+                exporter.wait()
 
-                outcomes = list(pool.map(one, range(len(everything)), everything))
-            sessions = {
-                "cluster": ["env-cluster"],
-                "the CLI's RamRoleArn": ["cli-role"],
-                "the CLI's ChainableRamRoleArn": ["cli-hop", "cli-hops"],
-                "the CLI's OIDC": ["cli-cluster"],
-                "the SDKs' ram_role_arn": ["ini-role"],
-                "the SDKs' oidc_role_arn": ["ini-cluster"],
-            }
-            for name, theirs, call in outcomes:
-                compare(name, theirs, call, sessions.get(name, []), captured)
-            print(f"the vendor's package and the exporter agree in {len(outcomes)} cases: {', '.join(everything)}")
-    finally:
-        for process in [simulator, *exporters]:
-            process.kill()
-            process.wait()
+        # Two at a time: both sides are processes.
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = list(pool.map(one, range(len(everything)), everything))
+        sessions = {
+            "cluster": ["env-cluster"],
+            "the CLI's RamRoleArn": ["cli-role"],
+            "the CLI's ChainableRamRoleArn": ["cli-hop", "cli-hops"],
+            "the CLI's OIDC": ["cli-cluster"],
+            "the SDKs' ram_role_arn": ["ini-role"],
+            "the SDKs' oidc_role_arn": ["ini-cluster"],
+        }
+        for name, theirs, call in outcomes:
+            compare(name, theirs, call, sessions.get(name, []), captured)
+        print(f"the vendor's package and the exporter agree in {len(outcomes)} cases: {', '.join(everything)}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from stack import ROOT, Stack, answers, await_, free_address, query, request
+from stack import ROOT, Stack, access_key, answers, await_, free_address, query, request
 
 INFO, ONLINE = "mqtt_presence_client_info", "mqtt_presence_client_online"
 FAILURES = "mqtt_presence_discovery_failures_total"
@@ -38,12 +38,7 @@ class Exporter:
     """The exporter in front of a simulator, and the Prometheus that scrapes it each second."""
 
     def __init__(self, stack, binary):
-        announcement = stack.folder / "announcement.json"
-        with open(announcement, "w", encoding="utf-8") as out:
-            stack.start("simulate", binary, "simulate", "--web.listen-address=127.0.0.1:0", "--clients=600",
-                        "--instances=1", "--fault.latency=20ms", out=out)
-        await_("the simulator", lambda: announcement.read_text().endswith("}\n"))
-        self.announced = json.loads(announcement.read_text())
+        self.announced = stack.simulate(binary, "--clients=600", "--instances=1", "--fault.latency=20ms")
         self.instance = self.announced["instance_ids"][0]
         self.devices = self.announced["clients"][self.instance][:200]
         self.file = stack.folder / "clients.json"
@@ -65,10 +60,9 @@ class Exporter:
 
     def configure(self, **more):
         """JSON is YAML."""
-        key = {name: self.announced[name] for name in ("access_key_id", "access_key_secret")}
         instance = {"id": self.instance, "endpoint": self.announced["endpoint"], "calls_per_second": 220,
                     "client_files": [self.file.name]}
-        config = {"collect": {"max_age": "1s"}, "credentials": {"type": "access_key", **key},
+        config = {"collect": {"max_age": "1s"}, "credentials": access_key(self.announced),
                   "instances": [instance], **more}
         write(self.config, json.dumps(config))
 

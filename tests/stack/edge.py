@@ -7,7 +7,6 @@ while many ask. A socket that was handed over is listened at.
 """
 
 import concurrent.futures
-import contextlib
 import json
 import os
 import pathlib
@@ -18,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-import urllib.request
+
+from stack import Stack, await_, query
 
 HERE = pathlib.Path(__file__).resolve().parent
 FIXTURES = HERE.parent / "data" / "web_config"
@@ -39,16 +38,6 @@ def must(*command, **options) -> str:
     done = run(*command, **options)
     assert done.returncode == 0, f"{command} failed: {done.stdout}{done.stderr}"
     return done.stdout
-
-
-def wait_for(what: str, check):
-    """Polls `check` until it gives something; a minute is more than it ever takes."""
-    for _ in range(600):
-        with contextlib.suppress(OSError):
-            if found := check():
-                return found
-        time.sleep(0.1)
-    sys.exit(f"waited in vain: {what}")
 
 
 class Pki:
@@ -86,7 +75,7 @@ class Exporter:
         self.process = subprocess.Popen(
             [binary, f"--config.file={folder}/config.yaml", f"--web.config.file={self.web_config}",
              "--web.listen-address=127.0.0.1:0"], stderr=self.log)
-        self.port = wait_for("listening", self.listening)
+        self.port = await_("listening", self.listening)
 
     def logged(self) -> str:
         return pathlib.Path(self.log.name).read_text()
@@ -212,9 +201,9 @@ def rotation_under_load(binary: str, pki: Pki):
                 for _ in range(3):
                     before = shown()
                     pki.issue("server", "DNS:localhost,IP:127.0.0.1")
-                    wait_for("a new certificate", lambda: shown() != before)
+                    await_("a new certificate", lambda: shown() != before)
                 (pki.folder / "server.key").write_text("broken")
-                wait_for("a complaint", lambda: "cannot be used" in exporter.logged())
+                await_("a complaint", lambda: "cannot be used" in exporter.logged())
                 assert curl(exporter, *trust) == "200 HTTP/2", "what was in force stays so"
             finally:
                 stop.set()
@@ -228,10 +217,7 @@ def prometheus_scrapes(binary: str, pki: Pki, users: str):
         "tls_server_config: {cert_file: server.pem, key_file: server.key, client_ca_file: ca.pem, "
         f"client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [prometheus.example]}}\n{users}"
     )
-    with Exporter(binary, pki.folder, config) as exporter, socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
-        chosen.close()
+    with Exporter(binary, pki.folder, config) as exporter, Stack() as stack:
         (pki.folder / "password").write_text(PASSWORD)
         (pki.folder / "prometheus.json").write_text(json.dumps({"scrape_configs": [{
             "job_name": "presence",
@@ -242,21 +228,8 @@ def prometheus_scrapes(binary: str, pki: Pki, users: str):
             "basic_auth": {"username": "alice", "password_file": "password"},
             "static_configs": [{"targets": [f"localhost:{exporter.port}"]}],
         }]}))
-        server = subprocess.Popen(
-            ["prometheus", f"--config.file={pki.folder}/prometheus.json", f"--storage.tsdb.path={pki.folder}/tsdb",
-             f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"])
-        try:
-            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-            def up() -> bool:
-                with direct.open(f"http://127.0.0.1:{port}/api/v1/query?query=up", timeout=10) as answer:
-                    result = json.load(answer)["data"]["result"]
-                return bool(result) and result[0]["value"][1] == "1"
-
-            wait_for("a scrape", up)
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+        server = stack.prometheus(pki.folder / "prometheus.json", stack.folder / "data")
+        await_("a scrape", lambda: query(server, "up == 1"))
 
 
 def handed_over_socket(binary: str, pki: Pki):

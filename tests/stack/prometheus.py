@@ -1,47 +1,18 @@
 """A real Prometheus scrapes the demo.
 
-It has to find the target up, to take in every family that the exporter shows, and promtool has
-nothing to say about the text. What neither of them refuses is looked for here: series that come
-twice, and families that are split.
+The target is up, every family of the exporter arrives, and promtool reports nothing about the text.
+Prometheus and promtool accept duplicate series and split families: both are checked here.
 """
 
 import json
-import pathlib
 import re
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
+
+from stack import Stack, await_, promtool_accepts, query, request
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? \S+$")
 HISTOGRAM_SUFFIX = re.compile(r"_(bucket|sum|count)$")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read().decode()
-
-
-def wait_for(what: str, check):
-    """Polls `check` until it gives something; a minute is more than it ever takes."""
-    for _ in range(600):
-        try:
-            if found := check():
-                return found
-        except (urllib.error.URLError, ConnectionError):
-            pass
-        time.sleep(0.1)
-    sys.exit(f"waited in vain: {what}")
 
 
 def families(text: str) -> dict[str, str]:
@@ -68,72 +39,37 @@ def families(text: str) -> dict[str, str]:
     return types
 
 
-def main(binary: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        demo = subprocess.Popen(
-            [binary, "demo", "--web.listen-address=127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-        )
-        prometheus = None
-        try:
-            url = next(match[0] for line in demo.stdout if (match := re.search(r"http://\S+/metrics", line)))
-            target = urllib.parse.urlsplit(url).netloc
-            port = free_port()
-            config = pathlib.Path(folder, "prometheus.yml")
-            config.write_text(
-                json.dumps(
-                    {
-                        "scrape_configs": [
-                            {
-                                "job_name": "mqtt-presence",
-                                "scrape_interval": "2s",
-                                "static_configs": [{"targets": [target]}],
-                            }
-                        ]
-                    }
-                )
-            )
-            prometheus = subprocess.Popen(
-                [
-                    "prometheus",
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{port}",
-                    "--log.level=warn",
-                ]
-            )
-            server = f"http://127.0.0.1:{port}"
+def main(binary):
+    with Stack() as stack:
+        out = stack.folder / "demo.txt"
+        with open(out, "wb") as file:
+            stack.start("demo", binary, "demo", "--web.listen-address=127.0.0.1:0", out=file)
+        url = await_("the demo", lambda: re.search(r"http://\S+/metrics", out.read_text()))[0]
+        job = {"job_name": "mqtt-presence", "scrape_interval": "2s",
+               "static_configs": [{"targets": [urllib.parse.urlsplit(url).netloc]}]}
+        config = stack.folder / "prometheus.yml"
+        config.write_text(json.dumps({"scrape_configs": [job]}))
+        server = stack.prometheus(config, stack.folder / "data")
+        await_("every device has a status", lambda: query(server, "count(mqtt_presence_client_online) == 300"))
+        assert query(server, "up == 1"), "the target is up"
 
-            def query(expression: str) -> list:
-                answer = get(f"{server}/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
-                return json.loads(answer)["data"]["result"]
+        # Families that have no sample yet come with the first one: a scrape behind a sweep has all.
+        text = request(url)
+        promtool_accepts(text)
+        shown = families(text)
 
-            wait_for("every device has a status", lambda: query("count(mqtt_presence_client_online) == 300"))
-            assert query("up == 1"), "the target is up"
+        def arrived():
+            metadata = json.loads(request(f"{server}/api/v1/metadata"))["data"]
+            missing = {family for family in shown if family not in metadata}
+            wrong = {family for family in shown if family not in missing and metadata[family][0]["type"] != shown[family]}
+            assert not wrong, f"Prometheus reads these as another type: {wrong}"
+            return not missing
 
-            # Families that have no sample yet come with the first one: a scrape behind a sweep has all.
-            text = get(url)
-            checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
-            assert checked.returncode == 0 and not checked.stdout + checked.stderr, checked.stdout + checked.stderr
-            shown = families(text)
-
-            def arrived() -> bool:
-                metadata = json.loads(get(f"{server}/api/v1/metadata"))["data"]
-                missing = {family for family in shown if family not in metadata}
-                wrong = {family for family in shown if family not in missing and metadata[family][0]["type"] != shown[family]}
-                assert not wrong, f"Prometheus takes these for something else: {wrong}"
-                return not missing
-
-            wait_for("every family has arrived", arrived)
-            assert len(shown) > 30, sorted(shown)
-            duplicates = query('count by (client_id, instance_id) (mqtt_presence_client_info) > 1')
-            assert not duplicates, duplicates
-            print(f"{len(shown)} families of 300 devices have arrived")
-        finally:
-            for process in (prometheus, demo):
-                if process:
-                    process.terminate()
-                    process.wait(timeout=20)
+        await_("every family has arrived", arrived)
+        assert len(shown) > 30, sorted(shown)
+        duplicates = query(server, "count by (client_id, instance_id) (mqtt_presence_client_info) > 1")
+        assert not duplicates, duplicates
+        print(f"{len(shown)} families of 300 devices have arrived")
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+main(sys.argv[1])

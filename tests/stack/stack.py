@@ -1,8 +1,9 @@
-"""Servers for the suites that need a real stack: started, awaited, asked, and stopped again."""
+"""The library of the suites: starts servers, waits for them, queries them, and stops them."""
 
 import contextlib
 import json
 import pathlib
+import re
 import socket
 import subprocess
 import tempfile
@@ -56,6 +57,22 @@ class Stack(contextlib.ExitStack):
         self.push(lambda kind, _error, _trace: kind and print(f"--- {log.name}\n{log.read_text()[-4000:]}"))
         return server
 
+    def simulate(self, binary, *flags):
+        """Starts the simulator; what it announces."""
+        out = self.folder / f"announcement-{len(list(self.folder.glob('announcement-*')))}.json"
+        with open(out, "wb") as file:
+            self.start("simulate", binary, "simulate", "--web.listen-address=127.0.0.1:0", *flags, out=file)
+        return json.loads(await_("the simulator", lambda: out.read_text().endswith("\n") and out.read_text()))
+
+    def exporter(self, binary, config, *flags):
+        """Starts an exporter and waits until it is ready; its address and its process."""
+        address, path = free_address(), self.folder / "config.yaml"
+        # JSON is YAML.
+        path.write_text(json.dumps(config))
+        process = self.start("exporter", binary, f"--config.file={path}", f"--web.listen-address={address}", *flags)
+        await_("the exporter", lambda: answers(f"http://{address}/-/ready"))
+        return address, process
+
     def prometheus(self, config, data, *flags):
         """Starts a Prometheus and waits until it is ready; its URL."""
         address = free_address()
@@ -75,6 +92,29 @@ def answers(url):
         return request(url) or True
     except OSError:
         return None
+
+
+def access_key(announced):
+    """The simulator's access key, as a configuration has it."""
+    return {"type": "access_key", **{key: announced[key] for key in ("access_key_id", "access_key_secret")}}
+
+
+def instance(announced, number=0, **more):
+    """An announced instance, as a configuration has it."""
+    identity = announced["instance_ids"][number]
+    return {"id": identity, "region": announced["region"], "endpoint": announced["endpoint"],
+            "clients": announced["clients"][identity], **more}
+
+
+def known(address):
+    """How many clients the exporter at `address` knows the status of."""
+    return len(re.findall(r"^mqtt_presence_client_online\{", request(f"http://{address}/metrics"), re.MULTILINE))
+
+
+def promtool_accepts(text):
+    """promtool reports nothing about a scrape."""
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr
 
 
 def query(prometheus, expression, **parameters):

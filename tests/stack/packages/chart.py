@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import yaml
-from common import DEPLOY, ROOT, Stack, answers, await_, free_address, instance, known, simulate
+from common import DEPLOY, ROOT, Stack, answers, await_, free_address, instance, known
 from helm_python import HelmError
 from helm_python.chart import Chart, lint
 
@@ -191,7 +191,7 @@ def main(binary):
         assert answers(demo.asks("livenessProbe", address))
 
         # Real pods, but for the API: an access key, clients from a ConfigMap, three shards.
-        announced = simulate(stack, binary)
+        announced = stack.simulate(binary, "--clients=30", "--instances=1")
         clients = {"clients": [], "client_files": ["clients/*.yaml"], "labels": {"site": "hangzhou"}}
         values = {"config": {"instances": [instance(announced, **clients)]},
                   "clientFiles": {"all.yaml": [{"targets": instance(announced)["clients"]}]},

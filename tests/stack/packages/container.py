@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-from common import DEPLOY, Stack, answers, await_, free_address, instance, known, simulate
+from common import DEPLOY, Stack, answers, await_, free_address, instance, known
 
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 
@@ -57,7 +57,7 @@ def main(binary):
             return [*AS_ROOT, "env", "--ignore-environment", f"PATH={os.environ['PATH']}",
                     "http_proxy=http://127.0.0.1:1", "chroot", f"--userspec={user}", root, *arguments]
 
-        announced = simulate(stack, binary)
+        announced = stack.simulate(binary, "--clients=30", "--instances=1")
         config = root / workdir.lstrip("/") / "config.yaml"
         access_key = {key: announced[key] for key in ("access_key_id", "access_key_secret")}
 

@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-from common import DEPLOY, Stack, answers, await_, free_address, instance, known, simulate
+from common import DEPLOY, Stack, answers, await_, free_address, instance, known
 
 
 def unit():
@@ -24,7 +24,7 @@ def unit():
 def main(binary):
     settings, text = unit()
     with Stack() as stack:
-        announced = simulate(stack, binary)
+        announced = stack.simulate(binary, "--clients=30", "--instances=1")
         configuration, credentials = stack.folder / "etc", stack.folder / "credentials"
         configuration.mkdir()
         credentials.mkdir()
