@@ -35,8 +35,6 @@ tests/venv.sh
 heading "cargo test"
 cargo test
 
-heading "cargo build"
-cargo build
 binary=${CARGO_TARGET_DIR:-target}/debug/mqtt-presence-exporter
 
 for suite in tests/stack/*.sh; do
