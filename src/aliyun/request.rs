@@ -7,7 +7,7 @@ use reqwest::header::{
 use reqwest::{Method, Request, Url};
 
 use super::credentials::AccessKey;
-use super::sign::{CanonicalQuery, percent_encode_into, v2, v3};
+use super::sign::{CanonicalQuery, percent_encode, v2, v3};
 use crate::config::Signature;
 
 /// The version of the product's API that the operations are from.
@@ -127,8 +127,12 @@ impl RequestSigner {
         let signed = v3::SignedHeaders::new(signed);
         let request = v3::CanonicalRequest::new("POST", &query, &signed, v3::EMPTY_BODY_HASH);
         let signature = request.string_to_sign().sign(credentials.secret());
-        let authorization = v3::AuthorizationHeader::header(credentials.id(), &signed, &signature);
-        let mut authorization = HeaderValue::try_from(authorization)?;
+        let authorization = v3::AuthorizationHeader {
+            access_key_id: credentials.id(),
+            signed_headers: signed.names(),
+            signature: signature.as_str(),
+        };
+        let mut authorization = HeaderValue::try_from(authorization.to_string())?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
         Ok(query.into_string())
@@ -163,7 +167,7 @@ fn sign_v2<'a>(
     let signature = v2::StringToSign::new("POST", &query).sign(credentials.secret());
     let mut query = query.into_string();
     query.push_str("&Signature=");
-    percent_encode_into(&mut query, signature.as_str());
+    query.extend(percent_encode(signature.as_str()));
     query
 }
 

@@ -1,14 +1,13 @@
 //! `ACS3-HMAC-SHA256` (page "Request syntax and signature method V3").
 
-use std::fmt;
-
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::Hmac;
 use sha2::{Digest as _, Sha256};
 
-use super::{CanonicalQuery, same};
+use super::query::CanonicalQuery;
+use super::signature::{RequestSignature, authenticate};
 use crate::secret::Secret;
 
-/// The name of the algorithm, as the string to sign and the `Authorization` header begin.
+/// The name of the algorithm: the start of the string to sign and of the `Authorization` header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
 /// [`body_hash`] of a request without a body.
@@ -18,90 +17,59 @@ pub const EMPTY_BODY_HASH: &str =
 /// The hash of a body, as `x-acs-content-sha256` carries it.
 #[must_use]
 pub fn body_hash(body: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    push_hex(&mut text, &Sha256::digest(body));
-    text
+    hex::encode(Sha256::digest(body))
 }
 
-/// The headers that a signature covers: lower-case names with their values, sorted by name.
-#[derive(Clone)]
-pub struct SignedHeaders<'a>(Vec<(&'a str, &'a str)>);
+/// The headers that a signature covers.
+pub struct SignedHeaders {
+    names: String,
+    canonical: String,
+}
 
-impl<'a> SignedHeaders<'a> {
-    /// Sorts `headers`, pairs of a lower-case name and a value. White space around a value does
-    /// not count.
+impl SignedHeaders {
+    /// Sorts `headers`, pairs of a lower-case name and a value. White space around a value is
+    /// ignored.
     #[must_use]
-    pub fn new(mut headers: Vec<(&'a str, &'a str)>) -> Self {
+    pub fn new(mut headers: Vec<(&str, &str)>) -> Self {
         headers.sort_unstable();
-        Self(headers)
-    }
-
-    /// Appends the names, joined by `;`.
-    fn push_names(&self, out: &mut String) {
-        for (index, (name, _)) in self.0.iter().enumerate() {
-            if index > 0 {
-                out.push(';');
-            }
-            out.push_str(name);
+        let mut canonical = String::with_capacity(512);
+        for (name, value) in &headers {
+            canonical.extend([name, ":", value.trim(), "\n"]);
+        }
+        let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
+        Self {
+            names: names.join(";"),
+            canonical,
         }
     }
-}
 
-impl fmt::Display for SignedHeaders<'_> {
     /// The names, joined by `;`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names = String::new();
-        self.push_names(&mut names);
-        f.write_str(&names)
+    #[must_use]
+    pub fn names(&self) -> &str {
+        &self.names
     }
 }
 
-impl fmt::Debug for SignedHeaders<'_> {
-    /// Only the names: a value may be a security token.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SignedHeaders({self})")
-    }
-}
-
-/// The first stage: everything about a request that its signature covers, as one text.
-#[derive(Clone, PartialEq, Eq)]
+/// The first stage: everything of a request that its signature covers, as one text.
 pub struct CanonicalRequest(String);
 
 impl CanonicalRequest {
-    /// Puts a request to the path `/` together; `body_hash` is what `x-acs-content-sha256` says.
+    /// The text for a request to the path `/`; `body_hash` is the value of `x-acs-content-sha256`.
     #[must_use]
     pub fn new(
         method: &str,
         query: &CanonicalQuery,
-        headers: &SignedHeaders<'_>,
+        headers: &SignedHeaders,
         body_hash: &str,
     ) -> Self {
-        let in_headers: usize = headers
-            .0
-            .iter()
-            .map(|(name, value)| 2 * name.len() + value.len() + 3)
-            .sum();
-        let mut text = String::with_capacity(
-            method.len() + query.as_str().len() + in_headers + body_hash.len() + 8,
-        );
-        text.push_str(method);
-        text.push_str("\n/\n");
-        text.push_str(query.as_str());
-        text.push('\n');
-        for (name, value) in &headers.0 {
-            text.push_str(name);
-            text.push(':');
-            text.push_str(value.trim());
-            text.push('\n');
-        }
-        text.push('\n');
-        headers.push_names(&mut text);
-        text.push('\n');
-        text.push_str(body_hash);
-        Self(text)
+        let SignedHeaders { names, canonical } = headers;
+        let query = query.as_str();
+        Self(format!(
+            "{method}\n/\n{query}\n{canonical}\n{names}\n{body_hash}"
+        ))
     }
 
-    /// The text. It holds a security token if the request does.
+    /// The text. It contains the security token of the request, if there is one.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -110,18 +78,7 @@ impl CanonicalRequest {
     /// The next stage.
     #[must_use]
     pub fn string_to_sign(&self) -> StringToSign {
-        let mut text = String::with_capacity(ALGORITHM.len() + 1 + 64);
-        text.push_str(ALGORITHM);
-        text.push('\n');
-        push_hex(&mut text, &Sha256::digest(self.0.as_bytes()));
-        StringToSign(text)
-    }
-}
-
-impl fmt::Debug for CanonicalRequest {
-    /// Not the text: it may hold a security token.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CanonicalRequest").finish_non_exhaustive()
+        StringToSign(format!("{ALGORITHM}\n{}", body_hash(self.0.as_bytes())))
     }
 }
 
@@ -139,34 +96,12 @@ impl StringToSign {
     /// The last stage. The key is the access key secret itself.
     #[must_use]
     pub fn sign(&self, access_key_secret: &Secret) -> RequestSignature {
-        let mut text = String::with_capacity(64);
-        push_hex(
-            &mut text,
-            &hmac_sha256(access_key_secret.expose().as_bytes(), self.0.as_bytes()),
-        );
-        RequestSignature(text)
+        let key = access_key_secret.expose().as_bytes();
+        RequestSignature(hex::encode(authenticate::<Hmac<Sha256>>(key, &self.0)))
     }
 }
 
-/// The signature of a request.
-#[derive(Clone, Debug)]
-pub struct RequestSignature(String);
-
-impl RequestSignature {
-    /// The signature as it travels.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether `claimed` is this signature.
-    #[must_use]
-    pub fn matches(&self, claimed: &str) -> bool {
-        same(&self.0, claimed)
-    }
-}
-
-/// What the `Authorization` header says.
+/// The content of the `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthorizationHeader<'a> {
     /// The access key ID.
@@ -177,52 +112,31 @@ pub struct AuthorizationHeader<'a> {
     pub signature: &'a str,
 }
 
-impl<'a> AuthorizationHeader<'a> {
-    /// The header's value for a request signed by `access_key_id`.
-    #[must_use]
-    pub fn header(
-        access_key_id: &str,
-        headers: &SignedHeaders<'_>,
-        signature: &RequestSignature,
-    ) -> String {
-        format!(
-            "{ALGORITHM} Credential={access_key_id},SignedHeaders={headers},Signature={}",
-            signature.as_str()
-        )
-    }
-
-    /// Reads a header's value; `None` when it is of another form.
-    #[must_use]
-    pub fn parse(header: &'a str) -> Option<Self> {
-        let rest = header
-            .trim()
-            .strip_prefix(ALGORITHM)?
-            .trim_start()
-            .strip_prefix("Credential=")?;
-        let (access_key_id, rest) = rest.split_once(',')?;
-        let (signed_headers, rest) = rest
-            .trim_start()
-            .strip_prefix("SignedHeaders=")?
-            .split_once(',')?;
-        let signature = rest.trim_start().strip_prefix("Signature=")?;
-        Some(Self {
+impl std::fmt::Display for AuthorizationHeader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
             access_key_id,
             signed_headers,
             signature,
-        })
+        } = self;
+        write!(
+            f,
+            "{ALGORITHM} Credential={access_key_id},SignedHeaders={signed_headers},Signature={signature}"
+        )
     }
 }
 
-fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
-}
-
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+impl<'a> AuthorizationHeader<'a> {
+    /// Reads a header's value; `None` if it has another form.
+    #[must_use]
+    pub fn parse(header: &'a str) -> Option<Self> {
+        let rest = header.trim().strip_prefix(ALGORITHM)?;
+        let mut fields = rest.splitn(3, ',');
+        let mut field = |name| fields.next()?.trim_start().strip_prefix(name);
+        Some(Self {
+            access_key_id: field("Credential=")?,
+            signed_headers: field("SignedHeaders=")?,
+            signature: field("Signature=")?,
+        })
     }
 }

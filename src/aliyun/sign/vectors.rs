@@ -110,11 +110,16 @@ fn every_v3_stage_is_that_of_the_vendors_code() {
         let signature = string_to_sign.sign(&Secret::new(vectors.secret.as_str()));
         assert_eq!(signature.as_str(), vector.v3.signature);
 
-        let header = v3::AuthorizationHeader::header(&vectors.access_key_id, &headers, &signature);
+        let header = v3::AuthorizationHeader {
+            access_key_id: &vectors.access_key_id,
+            signed_headers: headers.names(),
+            signature: signature.as_str(),
+        }
+        .to_string();
         assert_eq!(header, vector.v3.authorization);
         let parsed = v3::AuthorizationHeader::parse(&header).expect("our own form");
         assert_eq!(parsed.access_key_id, vectors.access_key_id);
-        assert_eq!(parsed.signed_headers, headers.to_string());
+        assert_eq!(parsed.signed_headers, headers.names());
         assert!(signature.matches(parsed.signature));
     }
 }
@@ -237,13 +242,17 @@ fn other_forms_of_authorization_are_not_read() {
     );
 }
 
+/// Compiles only while the types have no `Debug`: with it, `_` below is ambiguous.
 #[test]
-fn stages_that_may_hold_a_token_do_not_print_it() {
-    let query = CanonicalQuery::new(vec![("SecurityToken", "token-text")]);
-    let headers = v3::SignedHeaders::new(vec![("x-acs-security-token", "token-text")]);
-    let request = v3::CanonicalRequest::new("POST", &query, &headers, "");
-    let string_to_sign = v2::StringToSign::new("POST", &query);
-    assert!(
-        !format!("{request:?} {string_to_sign:?} {query:?} {headers:?}").contains("token-text")
-    );
+fn stages_that_may_contain_a_token_cannot_be_printed() {
+    trait NoDebug<A> {
+        fn check() {}
+    }
+    impl<T> NoDebug<()> for T {}
+    impl<T: std::fmt::Debug> NoDebug<u8> for T {}
+
+    <CanonicalQuery as NoDebug<_>>::check();
+    <v3::SignedHeaders as NoDebug<_>>::check();
+    <v3::CanonicalRequest as NoDebug<_>>::check();
+    <v2::StringToSign as NoDebug<_>>::check();
 }

@@ -222,8 +222,12 @@ impl Request {
         let string_to_sign =
             v3::CanonicalRequest::new(self.method, query, &signed, hash.as_str()).string_to_sign();
         let signature = string_to_sign.sign(&Secret::new(self.secret.clone()));
-        let authorization =
-            v3::AuthorizationHeader::header(&self.common["AccessKeyId"], &signed, &signature);
+        let authorization = v3::AuthorizationHeader {
+            access_key_id: &self.common["AccessKeyId"],
+            signed_headers: signed.names(),
+            signature: signature.as_str(),
+        }
+        .to_string();
         let mut headers: Vec<_> = headers
             .drain(1..)
             .map(|(name, value)| (name.to_owned(), value))
