@@ -107,7 +107,7 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
             random: Random::new(|| 0),
         };
         let web = Web {
-            options: web::Options::default(),
+            options: web::WebOptions::default(),
             sweeps: Arc::new(Sweeps::new(vec![subject], &config.collect, deps)),
             metrics,
             readiness: Readiness::starting(),

@@ -3,26 +3,25 @@
 //! What an answer says comes from the rows below; how it travels is decided here. Nothing here
 //! makes a call to the API: `/metrics` and `/probe` ask the sweeps, and they decide.
 
+mod auth;
 mod clients;
+mod concurrency_limit;
 mod deadline;
-mod edge;
 mod encoding;
-mod guard;
-mod gzip;
 mod health;
 mod metrics;
-mod options;
 mod page;
 mod paths;
-mod places;
 mod probe;
+mod query;
 mod reload;
 mod sd;
-mod select;
 pub mod toolkit;
+mod web_config;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -32,23 +31,54 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
-pub use edge::Edge;
 pub use health::Readiness;
-pub use options::Options;
 pub use paths::PathError;
 pub use reload::{Reload, ReloadOutcome, ReloadRequest};
+pub use web_config::ActiveWebConfig;
 
 use crate::config::{self, Config};
 use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
 use paths::Prefix;
-use select::Viewer;
+use query::SnapshotReader;
+
+/// What the flags `--web.…` and `--timeout-offset` say about the edge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebOptions {
+    /// Where the metrics are; `--web.telemetry-path`.
+    pub telemetry_path: String,
+    /// Below which path every endpoint is; `--web.route-prefix`. By default the path of
+    /// [`WebOptions::external_url`].
+    pub route_prefix: Option<String>,
+    /// Under which URL people reach the exporter, by way of a proxy for example;
+    /// `--web.external-url`. A path alone will do.
+    pub external_url: Option<String>,
+    /// How many scrapes may be answered at once, 0 for any number; `--web.max-requests`.
+    pub max_requests: usize,
+    /// What is kept of a scrape's timeout for the way back; `--timeout-offset`.
+    pub timeout_offset: Duration,
+    /// Whether `/-/reload` reloads; `--web.enable-lifecycle`.
+    pub enable_lifecycle: bool,
+}
+
+impl Default for WebOptions {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            route_prefix: None,
+            external_url: None,
+            max_requests: 40,
+            timeout_offset: Duration::from_millis(500),
+            enable_lifecycle: false,
+        }
+    }
+}
 
 /// The HTTP edge, and what it shows.
 #[derive(Clone)]
 pub struct Web {
     /// How it is shown.
-    pub options: Options,
+    pub options: WebOptions,
     /// Where scrapes find what is known.
     pub sweeps: Arc<Sweeps>,
     /// The exporter's own metrics.
@@ -77,8 +107,8 @@ impl Web {
             options.route_prefix.as_deref(),
         )?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
-        let viewer = Viewer::new(Arc::clone(&sweeps));
-        let page = page::Parts {
+        let viewer = SnapshotReader::new(Arc::clone(&sweeps));
+        let page = page::PageSources {
             viewer: viewer.clone(),
             metrics: Arc::clone(&metrics),
             config: Arc::clone(&config),
@@ -139,7 +169,7 @@ impl Web {
             .map(|endpoint| (prefix.link(endpoint.path), endpoint.about))
             .collect();
         let not_found = not_found_text(&index);
-        let page = page::Parts {
+        let page = page::PageSources {
             index: index.into(),
             ..page
         };

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use axum::http::{HeaderValue, Request, Response, Uri};
 use http_body_util::BodyExt as _;
-use mqtt_presence_exporter::web::Options;
+use mqtt_presence_exporter::web::WebOptions;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
 
@@ -37,7 +37,7 @@ impl Edge {
                 fleet,
                 &(source as _),
                 "probe: {any_client: true}",
-                Options::default(),
+                WebOptions::default(),
             )
             .router()
         });

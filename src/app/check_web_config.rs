@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::clock::Clock;
-use crate::web::Edge;
+use crate::web::ActiveWebConfig;
 
 /// Checks the web configuration at `path` and the files it names, and writes to `out` what was
 /// found. `Ok(false)` means that problems were; the command then exits with 64.
 ///
 /// Errors are those of `out`.
 pub fn check_web_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
-    let (edge, warnings) = match Edge::load(path, Clock::system()) {
+    let (edge, warnings) = match ActiveWebConfig::load(path, Clock::system()) {
         Ok(loaded) => loaded,
         Err(problems) => return writeln!(out, "{problems}").map(|()| false),
     };

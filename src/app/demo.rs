@@ -70,7 +70,7 @@ pub async fn demo(
     .and_then(|()| out.flush())
     .context("cannot write to the terminal")?;
     exporter
-        .run(web::Options::default(), listeners, shutdown)
+        .run(web::WebOptions::default(), listeners, shutdown)
         .await?;
     simulator_stop.cancel();
     simulator.stopped().await;

@@ -24,7 +24,7 @@ use crate::presence::{Fleet, InstanceState, Operation, Shard};
 use crate::random::Random;
 use crate::sweep::{Limiter, SweepDeps, Sweeps};
 use crate::telemetry::Metrics;
-use crate::web::{self, Edge, Readiness, Reload, Web};
+use crate::web::{self, ActiveWebConfig, Readiness, Reload, Web};
 
 /// What the exporter takes from the world outside of its configuration.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ pub struct Exporter {
     config: Arc<ArcSwap<Config>>,
     reloader: Reloader,
     hangup: Arc<Notify>,
-    edge: Option<Edge>,
+    edge: Option<ActiveWebConfig>,
 }
 
 impl Exporter {
@@ -190,7 +190,7 @@ impl Exporter {
 
     /// The same, behind `edge` where there is one.
     #[must_use]
-    pub fn behind(self, edge: Option<Edge>) -> Self {
+    pub fn behind(self, edge: Option<ActiveWebConfig>) -> Self {
         Self { edge, ..self }
     }
 
@@ -198,7 +198,7 @@ impl Exporter {
     /// are answered, sweeps end, and it returns, after five seconds at most.
     pub async fn run(
         self,
-        options: web::Options,
+        options: web::WebOptions,
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
     ) -> Result<(), CommandError> {
@@ -226,7 +226,7 @@ impl Exporter {
         let router = web
             .router()
             .map_err(|error| CommandError::Usage(error.to_string()))?;
-        let tls = edge.as_ref().and_then(Edge::tls);
+        let tls = edge.as_ref().and_then(ActiveWebConfig::tls);
         let router = match &edge {
             Some(edge) => edge.protect(router),
             None => router,

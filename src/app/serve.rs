@@ -13,7 +13,7 @@ use crate::config::{Config, Problem};
 use crate::discovery;
 use crate::net;
 use crate::presence::Fleet;
-use crate::web::{self, Edge};
+use crate::web::{self, ActiveWebConfig};
 
 /// What the flags of `serve` say.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub struct ServeConfig {
     /// The file that says who may come in, and how connections are secured.
     pub web_config_file: Option<PathBuf>,
     /// The HTTP edge; what the configuration file says about it is filled in.
-    pub web: web::Options,
+    pub web: web::WebOptions,
 }
 
 /// Serves until `shutdown`; reloads the configuration file whenever `hangup` is notified.
@@ -85,9 +85,9 @@ pub async fn serve(
 }
 
 /// The web configuration in `file`, with a warning of each thing that is odd about it.
-fn edge(file: &Path, clock: Clock) -> Result<Edge, CommandError> {
-    let (edge, warnings) =
-        Edge::load(file, clock).map_err(|problems| CommandError::Usage(problems.to_string()))?;
+fn edge(file: &Path, clock: Clock) -> Result<ActiveWebConfig, CommandError> {
+    let (edge, warnings) = ActiveWebConfig::load(file, clock)
+        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
     warnings.iter().for_each(warn);
     Ok(edge)
 }

@@ -164,7 +164,7 @@ impl TryFrom<ServeArgs> for ServeConfig {
                 .web_config_file
                 .filter(|file| !file.is_empty())
                 .map(PathBuf::from),
-            web: web::Options {
+            web: web::WebOptions {
                 telemetry_path: args.telemetry_path,
                 route_prefix: args.route_prefix,
                 external_url: args.external_url,

@@ -7,19 +7,19 @@ use axum::extract::RawQuery;
 use axum::routing::{MethodRouter, get};
 use serde::Serialize;
 
-use super::select::{BadParameter, Page, Place, Selection, Viewer, json};
+use super::query::{BadParameter, ClientQuery, ClientRef, Page, SnapshotReader, json};
 use crate::clock::Timestamp;
 use crate::presence::Status;
 
 /// `GET` shows a page of clients; nobody is asked for them.
-pub(super) fn routes(viewer: Viewer) -> MethodRouter {
+pub(super) fn routes(viewer: SnapshotReader) -> MethodRouter {
     get(async move |RawQuery(query): RawQuery| {
-        let selection = Selection::parse(query.as_deref().unwrap_or_default())?;
+        let selection = ClientQuery::parse(query.as_deref().unwrap_or_default())?;
         let page = viewer.look(move |frozen| {
             let page = selection.page(frozen);
-            json(&Answer {
+            json(&ApiResponse {
                 status: "success",
-                data: Data::new(frozen.at, &selection, &page),
+                data: ClientPage::new(frozen.at, &selection, &page),
             })
         });
         Ok::<_, BadParameter>(page.await)
@@ -28,13 +28,13 @@ pub(super) fn routes(viewer: Viewer) -> MethodRouter {
 
 /// The frame in which Prometheus's own API puts its answers.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ApiResponse<'a> {
     status: &'static str,
-    data: Data<'a>,
+    data: ClientPage<'a>,
 }
 
 #[derive(Serialize)]
-struct Data<'a> {
+struct ClientPage<'a> {
     timestamp_seconds: f64,
     total: usize,
     offset: usize,
@@ -54,8 +54,8 @@ struct Row<'a> {
     last_observation_timestamp_seconds: Option<f64>,
 }
 
-impl<'a> Data<'a> {
-    fn new(at: Timestamp, selection: &Selection, page: &Page<'a>) -> Self {
+impl<'a> ClientPage<'a> {
+    fn new(at: Timestamp, selection: &ClientQuery, page: &Page<'a>) -> Self {
         Self {
             timestamp_seconds: at.as_seconds(),
             total: page.total,
@@ -72,7 +72,7 @@ impl<'a> Data<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(place: &Place<'a>) -> Self {
+    fn new(place: &ClientRef<'a>) -> Self {
         let (instance, client) = (place.instance, place.client);
         let known = instance.client(client);
         Self {

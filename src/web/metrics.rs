@@ -15,9 +15,9 @@ use axum::routing::{MethodRouter, get};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::concurrency_limit::ConcurrencyLimit;
 use super::encoding::Encoding;
-use super::places::Places;
-use super::{Options, deadline};
+use super::{WebOptions, deadline};
 use crate::config::Config;
 use crate::exposition::ScrapeText;
 use crate::sweep::Sweeps;
@@ -30,7 +30,7 @@ pub(super) const TEXT_FORMAT: HeaderValue =
 
 /// `GET` scrapes; `HEAD` shows the headers and starts nothing.
 pub(super) fn routes(
-    options: &Options,
+    options: &WebOptions,
     config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
@@ -40,7 +40,7 @@ pub(super) fn routes(
         sweeps,
         metrics,
         timeout_offset: options.timeout_offset,
-        places: Places::new("scrapes", options.max_requests),
+        places: ConcurrencyLimit::new("scrapes", options.max_requests),
         last_rendering: LastRendering::default(),
     });
     let head = async |headers: HeaderMap| {
@@ -59,7 +59,7 @@ struct Scrapes {
     sweeps: Arc<Sweeps>,
     metrics: Arc<Metrics>,
     timeout_offset: Duration,
-    places: Places,
+    places: ConcurrencyLimit,
     last_rendering: LastRendering,
 }
 

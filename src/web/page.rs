@@ -2,14 +2,14 @@
 //!
 //! All of it is rendered here, so that it works without JavaScript; the script that comes with it
 //! fetches the same page again now and then, and changes what is new in place. Which devices are
-//! shown is a [`Selection`], with the parameters and the pages of `/api/v1/clients`. Nobody is
+//! shown is a [`ClientQuery`], with the parameters and the pages of `/api/v1/clients`. Nobody is
 //! asked for them.
 
 mod assets;
 mod devices;
 mod exporter;
+mod format;
 mod overview;
-mod words;
 
 use std::sync::Arc;
 
@@ -20,21 +20,21 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
-use super::select::{Selection, Viewer};
+use super::query::{ClientQuery, SnapshotReader};
 use crate::config::Config;
 use crate::presence::Snapshot;
 use crate::telemetry::{Metrics, VERSION};
 use assets::{SCRIPT, STYLE};
-use devices::Devices;
+use devices::DeviceTable;
 use exporter::Fact;
-use overview::{Instance, Total};
-use words::When;
+use format::When;
+use overview::{InstanceSummary, StatusTotal};
 
 /// What the page shows besides what is known of the devices.
 #[derive(Clone)]
-pub(super) struct Parts {
+pub(super) struct PageSources {
     /// Where what is known is looked at.
-    pub(super) viewer: Viewer,
+    pub(super) viewer: SnapshotReader,
     /// The exporter's own metrics.
     pub(super) metrics: Arc<Metrics>,
     /// The configuration in effect.
@@ -44,31 +44,31 @@ pub(super) struct Parts {
 }
 
 /// `GET` shows the page.
-pub(super) fn routes(parts: Parts) -> MethodRouter {
+pub(super) fn routes(parts: PageSources) -> MethodRouter {
     get(move |RawQuery(query): RawQuery| show(parts.clone(), query.unwrap_or_default()))
 }
 
-async fn show(parts: Parts, query: String) -> Response {
-    let Parts {
+async fn show(parts: PageSources, query: String) -> Response {
+    let PageSources {
         viewer,
         metrics,
         config,
         index,
     } = parts;
-    let (status, selection, refusal) = match Selection::parse(&query) {
+    let (status, selection, refusal) = match ClientQuery::parse(&query) {
         Ok(selection) => (StatusCode::OK, selection, None),
         Err(refusal) => (
             StatusCode::BAD_REQUEST,
-            Selection::default(),
+            ClientQuery::default(),
             Some(refusal.to_string()),
         ),
     };
     let html = viewer.look(move |frozen| {
         let facts = exporter::facts(&metrics, &config.load(), frozen.at);
-        let page = Page {
+        let page = StatusPage {
             facts,
             index: &index,
-            ..Page::new(frozen, &selection, refusal)
+            ..StatusPage::new(frozen, &selection, refusal)
         };
         page.render().expect("writing to a String does not fail")
     });
@@ -77,22 +77,22 @@ async fn show(parts: Parts, query: String) -> Response {
 
 #[derive(Template)]
 #[template(path = "page.html", config = "src/web/page/askama.toml")]
-struct Page<'a> {
+struct StatusPage<'a> {
     style: &'static str,
     script: &'static str,
     version: &'static str,
     now: When,
     /// What is wrong with the query.
     refusal: Option<String>,
-    totals: Vec<Total>,
-    instances: Vec<Instance<'a>>,
-    devices: Devices<'a>,
+    totals: Vec<StatusTotal>,
+    instances: Vec<InstanceSummary<'a>>,
+    devices: DeviceTable<'a>,
     facts: Vec<Fact>,
     index: &'a [(String, &'static str)],
 }
 
-impl<'a> Page<'a> {
-    fn new(frozen: &'a Snapshot, selection: &'a Selection, refusal: Option<String>) -> Self {
+impl<'a> StatusPage<'a> {
+    fn new(frozen: &'a Snapshot, selection: &'a ClientQuery, refusal: Option<String>) -> Self {
         Self {
             style: STYLE,
             script: SCRIPT,
@@ -101,7 +101,7 @@ impl<'a> Page<'a> {
             refusal,
             totals: overview::totals(frozen),
             instances: overview::instances(frozen),
-            devices: Devices::new(frozen, selection),
+            devices: DeviceTable::new(frozen, selection),
             facts: Vec::new(),
             index: &[],
         }
@@ -129,7 +129,7 @@ mod tests {
             at,
             instances: vec![InstanceState::new(fleet.build(), Duration::MAX).snapshot(at)],
         };
-        let html = Page::new(&frozen, &Selection::default(), None)
+        let html = StatusPage::new(&frozen, &ClientQuery::default(), None)
             .render()
             .expect("a page");
         assert_eq!(html.matches("data-client=").count(), 100);

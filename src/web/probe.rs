@@ -13,16 +13,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use tokio::time::Instant;
 
+use super::concurrency_limit::ConcurrencyLimit;
 use super::metrics::TEXT_FORMAT;
-use super::places::Places;
-use super::{Options, deadline};
+use super::{WebOptions, deadline};
 use crate::config::Config;
 use crate::exposition::{ProbeResult, probe_text};
 use crate::sweep::{Prober, Sweeps};
 
 /// `GET` probes; `HEAD` shows the headers and asks nobody.
 pub(super) fn routes(
-    options: &Options,
+    options: &WebOptions,
     config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
 ) -> MethodRouter {
@@ -30,7 +30,7 @@ pub(super) fn routes(
         config,
         sweeps,
         timeout_offset: options.timeout_offset,
-        places: Places::new("probes", options.max_requests),
+        places: ConcurrencyLimit::new("probes", options.max_requests),
     });
     let head = async || response(Body::empty());
     get(async move |RawQuery(query): RawQuery, headers: HeaderMap| {
@@ -46,7 +46,7 @@ struct Probes {
     config: Arc<ArcSwap<Config>>,
     sweeps: Arc<Sweeps>,
     timeout_offset: Duration,
-    places: Places,
+    places: ConcurrencyLimit,
 }
 
 /// Why nobody is asked.

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::paths::Prefix;
-use super::select::{BadParameter, Filter};
+use super::query::{BadParameter, ClientFilter};
 use crate::presence::{InstanceSnapshot, Snapshot};
 use crate::sweep::Sweeps;
 
@@ -61,12 +61,12 @@ pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
     )
 }
 
-fn filter(query: &str) -> Result<Filter, BadParameter> {
-    let mut filter = Filter::default();
+fn filter(query: &str) -> Result<ClientFilter, BadParameter> {
+    let mut filter = ClientFilter::default();
     for (name, value) in
         form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
     {
-        if !filter.take_lasting(&name, &value)? {
+        if !filter.set_static(&name, &value)? {
             return Err(BadParameter::unknown(&name, &PARAMETERS));
         }
     }
@@ -100,7 +100,7 @@ fn response(targets: Targets) -> Response {
 /// What is listed, and how it is addressed.
 struct Targets {
     frozen: Arc<Snapshot>,
-    filter: Filter,
+    filter: ClientFilter,
     scheme: Option<String>,
     address: String,
     path: Arc<str>,
@@ -117,7 +117,7 @@ struct Cursor {
 
 /// A target group, as the page "HTTP SD" of Prometheus's documentation describes it.
 #[derive(Serialize)]
-struct Group<'a> {
+struct TargetGroup<'a> {
     targets: [&'a str; 1],
     labels: BTreeMap<Cow<'static, str>, Cow<'a, str>>,
 }
@@ -137,7 +137,7 @@ impl Targets {
         };
         let mut looked_at = 0;
         for (number, instance) in self.frozen.instances.iter().enumerate().skip(first) {
-            let Some(wanted) = self.filter.within(instance) else {
+            let Some(wanted) = self.filter.matcher(instance) else {
                 continue;
             };
             for client in std::mem::take(&mut from)..instance.fleet().len() {
@@ -164,7 +164,7 @@ impl Targets {
         (text, None)
     }
 
-    fn group<'a>(&'a self, instance: &'a InstanceSnapshot, client: usize) -> Group<'a> {
+    fn group<'a>(&'a self, instance: &'a InstanceSnapshot, client: usize) -> TargetGroup<'a> {
         let (fleet, id) = (instance.fleet(), instance.id().as_str());
         let client_id = fleet.client(client);
         let group = &*fleet.groups()[fleet.group_of(client)].name;
@@ -186,7 +186,7 @@ impl Targets {
             configured
                 .map(|(name, value)| (format!("__meta_mqtt_presence_label_{name}").into(), value)),
         );
-        Group {
+        TargetGroup {
             targets: [&self.address],
             labels,
         }

@@ -1,19 +1,22 @@
 //! The text of a scrape as the body of an answer: made as the client reads it.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::HttpBody;
-use bytes::Bytes;
+use bytes::buf::Writer;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::body::Frame;
 use tokio::time::Instant;
 
 use super::InFlight;
 use crate::exposition::ScrapeText;
 use crate::web::encoding::Encoding;
-use crate::web::gzip::Gzip;
 
 /// Room for what the exposition fills in at once, and the line with which it passes that.
 const CHUNK_BYTES: usize = 68 * 1024;
@@ -111,5 +114,37 @@ impl HttpBody for ExpositionBody {
 
     fn is_end_stream(&self) -> bool {
         self.coding.is_none()
+    }
+}
+
+/// The lowest level: an exposition repeats itself so much that higher ones cost time and win little.
+const LEVEL: u32 = 1;
+
+/// A gzip stream that is taken as it grows.
+struct Gzip(GzEncoder<Writer<BytesMut>>);
+
+impl Gzip {
+    /// A stream of nothing yet.
+    fn new() -> Self {
+        Self(GzEncoder::new(
+            BytesMut::new().writer(),
+            Compression::new(LEVEL),
+        ))
+    }
+
+    /// Adds `text`, and takes what the stream has grown by, which may be nothing.
+    fn compress(&mut self, text: &[u8]) -> Bytes {
+        self.0.write_all(text).expect("memory takes every byte");
+        self.take()
+    }
+
+    /// Ends the stream, and takes the rest of it.
+    fn finish(&mut self) -> Bytes {
+        self.0.try_finish().expect("memory takes every byte");
+        self.take()
+    }
+
+    fn take(&mut self) -> Bytes {
+        self.0.get_mut().get_mut().split().freeze()
     }
 }

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::words::{When, number};
+use super::format::{When, number};
 use crate::presence::{Snapshot, Status};
-use crate::web::select::{By, Filter, Place, Selection, Sort};
+use crate::web::query::{ClientFilter, ClientQuery, ClientRef, SortKey, SortOrder};
 
 /// How many groups there are to choose from.
 const CHOICES: usize = 1000;
 
 /// The table.
-pub(super) struct Devices<'a> {
-    pub(super) rows: Vec<Row<'a>>,
+pub(super) struct DeviceTable<'a> {
+    pub(super) rows: Vec<DeviceRow<'a>>,
     pub(super) columns: Vec<Column>,
     /// What is typed into the form.
     pub(super) text: &'a str,
@@ -30,7 +30,7 @@ pub(super) struct Devices<'a> {
 }
 
 /// A device.
-pub(super) struct Row<'a> {
+pub(super) struct DeviceRow<'a> {
     pub(super) client: Cow<'a, str>,
     pub(super) instance: &'a str,
     pub(super) group: &'a str,
@@ -55,8 +55,8 @@ pub(super) struct Choice<'a> {
     pub(super) is_chosen: bool,
 }
 
-impl<'a> Devices<'a> {
-    pub(super) fn new(frozen: &'a Snapshot, selection: &'a Selection) -> Self {
+impl<'a> DeviceTable<'a> {
+    pub(super) fn new(frozen: &'a Snapshot, selection: &'a ClientQuery) -> Self {
         let page = selection.page(frozen);
         let filter = &selection.filter;
         let chosen = |wanted: &'a [String]| {
@@ -77,7 +77,7 @@ impl<'a> Devices<'a> {
             .map(|group| &*group.name)
             .collect();
         let at = |offset: usize| {
-            Selection {
+            ClientQuery {
                 offset,
                 ..selection.clone()
             }
@@ -88,7 +88,7 @@ impl<'a> Devices<'a> {
             rows: page
                 .places
                 .iter()
-                .map(|place| Row::new(place, frozen))
+                .map(|place| DeviceRow::new(place, frozen))
                 .collect(),
             columns: COLUMNS
                 .map(|(by, title)| Column::new(by, title, selection))
@@ -125,26 +125,26 @@ impl<'a> Devices<'a> {
             previous: (selection.offset > 0)
                 .then(|| at(selection.offset.saturating_sub(selection.limit))),
             next: (end < page.total).then(|| at(end)),
-            is_filtered: *filter != Filter::default(),
+            is_filtered: *filter != ClientFilter::default(),
         }
     }
 }
 
-const COLUMNS: [(By, &str); 6] = [
-    (By::Status, "Status"),
-    (By::Client, "Device"),
-    (By::Group, "Group"),
-    (By::Instance, "Instance"),
-    (By::Since, "Since"),
-    (By::Observation, "Last answer"),
+const COLUMNS: [(SortKey, &str); 6] = [
+    (SortKey::Status, "Status"),
+    (SortKey::Client, "Device"),
+    (SortKey::Group, "Group"),
+    (SortKey::Instance, "Instance"),
+    (SortKey::Since, "Since"),
+    (SortKey::Observation, "Last answer"),
 ];
 
 impl Column {
-    fn new(by: By, title: &'static str, selection: &Selection) -> Self {
+    fn new(by: SortKey, title: &'static str, selection: &ClientQuery) -> Self {
         let is_sorted = selection.sort.by == by;
         let descending = is_sorted && !selection.sort.descending;
-        let link = Selection {
-            sort: Sort { by, descending },
+        let link = ClientQuery {
+            sort: SortOrder { by, descending },
             offset: 0,
             ..selection.clone()
         }
@@ -158,8 +158,8 @@ impl Column {
     }
 }
 
-impl<'a> Row<'a> {
-    fn new(place: &Place<'a>, frozen: &Snapshot) -> Self {
+impl<'a> DeviceRow<'a> {
+    fn new(place: &ClientRef<'a>, frozen: &Snapshot) -> Self {
         let (instance, client) = (place.instance, place.client);
         let known = instance.client(client);
         Self {

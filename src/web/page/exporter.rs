@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
 
-use super::words::{When, number, rate, span};
+use super::format::{When, number, rate, span};
 use crate::clock::Timestamp;
 use crate::config::{Config, Mode, Query};
 use crate::telemetry::{Metric, Metrics, table};

@@ -1,20 +1,20 @@
 //! How many devices have which status: of all, of each instance, of each group.
 
-use super::words::{When, number, percent, rate, span};
+use super::format::{When, number, percent, rate, span};
 use crate::presence::{InstanceSnapshot, Snapshot, Status, StatusCounts, SweepResult};
 
 /// How many groups of an instance are shown; those with most offline devices come first.
 const GROUPS: usize = 100;
 
 /// The devices of one status among all.
-pub(super) struct Total {
+pub(super) struct StatusTotal {
     pub(super) status: &'static str,
     pub(super) count: String,
     pub(super) share: String,
 }
 
 /// How many devices have which status.
-pub(super) struct Counts {
+pub(super) struct StatusCells {
     pub(super) online: String,
     pub(super) offline: String,
     pub(super) unknown: String,
@@ -25,41 +25,41 @@ pub(super) struct Counts {
 }
 
 /// One instance.
-pub(super) struct Instance<'a> {
+pub(super) struct InstanceSummary<'a> {
     pub(super) id: &'a str,
-    pub(super) counts: Counts,
-    pub(super) groups: Vec<Group<'a>>,
+    pub(super) counts: StatusCells,
+    pub(super) groups: Vec<GroupSummary<'a>>,
     /// How many groups are not shown.
     pub(super) left_out: usize,
     /// Whether the API works, in a word, which is a class of the style too.
     pub(super) api: &'static str,
-    pub(super) sweep: Option<Sweep>,
+    pub(super) sweep: Option<LastSweep>,
     pub(super) sweeps: String,
     pub(super) stale_after: String,
     pub(super) error: Option<(When, &'a str)>,
 }
 
 /// One group of devices.
-pub(super) struct Group<'a> {
+pub(super) struct GroupSummary<'a> {
     pub(super) name: &'a str,
-    pub(super) counts: Counts,
+    pub(super) counts: StatusCells,
 }
 
 /// The sweep that ended last.
-pub(super) struct Sweep {
+pub(super) struct LastSweep {
     pub(super) end: When,
     pub(super) took: String,
     pub(super) coverage: String,
 }
 
-pub(super) fn totals(frozen: &Snapshot) -> Vec<Total> {
+pub(super) fn totals(frozen: &Snapshot) -> Vec<StatusTotal> {
     let all = frozen
         .instances
         .iter()
         .flat_map(InstanceSnapshot::groups)
         .fold(StatusCounts::default(), add);
     let whole = size(&all);
-    let total = |status: Status| Total {
+    let total = |status: Status| StatusTotal {
         status: status.as_str(),
         count: number(all.of(status)),
         share: percent(all.of(status), whole),
@@ -67,15 +67,15 @@ pub(super) fn totals(frozen: &Snapshot) -> Vec<Total> {
     Status::ALL.map(total).into()
 }
 
-pub(super) fn instances(frozen: &Snapshot) -> Vec<Instance<'_>> {
+pub(super) fn instances(frozen: &Snapshot) -> Vec<InstanceSummary<'_>> {
     frozen
         .instances
         .iter()
-        .map(|instance| Instance::new(instance, frozen))
+        .map(|instance| InstanceSummary::new(instance, frozen))
         .collect()
 }
 
-impl<'a> Instance<'a> {
+impl<'a> InstanceSummary<'a> {
     fn new(instance: &'a InstanceSnapshot, frozen: &Snapshot) -> Self {
         let mut groups: Vec<_> = instance
             .fleet()
@@ -95,12 +95,12 @@ impl<'a> Instance<'a> {
             .map(|result| format!("{} {}", number(facts.sweeps_ended(result)), result.as_str()));
         Self {
             id: instance.id().as_str(),
-            counts: Counts::new(&instance.groups().iter().fold(StatusCounts::default(), add)),
+            counts: StatusCells::new(&instance.groups().iter().fold(StatusCounts::default(), add)),
             groups: groups
                 .iter()
-                .map(|(group, of)| Group {
+                .map(|(group, of)| GroupSummary {
                     name: &group.name,
-                    counts: Counts::new(of),
+                    counts: StatusCells::new(of),
                 })
                 .collect(),
             left_out,
@@ -109,7 +109,7 @@ impl<'a> Instance<'a> {
                 Some(false) => "down",
                 None => "not asked",
             },
-            sweep: facts.last_sweep.map(|sweep| Sweep {
+            sweep: facts.last_sweep.map(|sweep| LastSweep {
                 end: When::new(sweep.end, frozen.at),
                 took: format!("{} s", rate(sweep.duration.as_secs_f64())),
                 coverage: format!("{} %", rate((sweep.coverage * 1000.0).floor() / 10.0)),
@@ -123,7 +123,7 @@ impl<'a> Instance<'a> {
     }
 }
 
-impl Counts {
+impl StatusCells {
     fn new(counts: &StatusCounts) -> Self {
         let all = size(counts);
         Self {

@@ -13,7 +13,7 @@ use mqtt_presence_exporter::presence::{
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
-use mqtt_presence_exporter::web::{Options, Readiness, Web};
+use mqtt_presence_exporter::web::{Readiness, Web, WebOptions};
 
 /// The time at which everything begins, by the exporter's clock, in seconds.
 pub(crate) const NOW: u64 = 1_700_000_000;
@@ -56,7 +56,7 @@ pub(crate) fn web(
     instances: Vec<Arc<InstanceState>>,
     source: &Arc<dyn PresenceSource>,
     more: &str,
-    options: Options,
+    options: WebOptions,
 ) -> Web {
     let config =
         format!("{more}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: []}}]");

@@ -133,9 +133,9 @@ impl Stage {
             .reloading(file, Arc::clone(&hangup));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
-        let options = web::Options {
+        let options = web::WebOptions {
             enable_lifecycle: true,
-            ..web::Options::default()
+            ..web::WebOptions::default()
         };
         let run = exporter.run(options, vec![listener], CancellationToken::new());
         let task = AbortOnDropHandle::new(tokio::spawn(async move { run.await.expect("it runs") }));

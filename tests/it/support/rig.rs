@@ -157,7 +157,7 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let stop = CancellationToken::new();
-        let run = exporter.run(web::Options::default(), vec![listener], stop.clone());
+        let run = exporter.run(web::WebOptions::default(), vec![listener], stop.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(async move { run.await.expect("it runs") }));
         Running {
             address,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mqtt_presence_exporter::net::ServeOptions;
-use mqtt_presence_exporter::web::{Options, Web};
+use mqtt_presence_exporter::web::{Web, WebOptions};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -37,7 +37,7 @@ fn exporter() -> Web {
         vec![pumps, others],
         &(Arc::new(Gated(gate)) as _),
         "",
-        Options::default(),
+        WebOptions::default(),
     )
 }
 

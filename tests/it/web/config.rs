@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mqtt_presence_exporter::clock::Clock;
-use mqtt_presence_exporter::web::Edge;
+use mqtt_presence_exporter::web::ActiveWebConfig;
 use tempfile::TempDir;
 
 use crate::support::pki::Authority;
@@ -46,7 +46,7 @@ fn told(folder: &str, outcome: impl Fn(&Path) -> String) -> String {
 }
 
 fn refusal(file: &Path) -> String {
-    match Edge::load(file, Clock::system()) {
+    match ActiveWebConfig::load(file, Clock::system()) {
         Ok(_) => panic!("{} is taken", file.display()),
         Err(problems) => problems.to_string(),
     }
@@ -64,20 +64,22 @@ fn what_the_tls_library_does_not_do_is_refused_with_the_reason() {
 
 #[test]
 fn what_the_toolkit_takes_is_taken() {
-    let taken = told("good", |file| match Edge::load(file, Clock::system()) {
-        Ok((edge, warnings)) => {
-            let secured = if edge.tls().is_some() {
-                "secured"
-            } else {
-                "not secured"
-            };
-            let mut told = format!("{}: {secured}", file.display());
-            for warning in warnings {
-                write!(told, "\n{warning}").expect("a String");
+    let taken = told("good", |file| {
+        match ActiveWebConfig::load(file, Clock::system()) {
+            Ok((edge, warnings)) => {
+                let secured = if edge.tls().is_some() {
+                    "secured"
+                } else {
+                    "not secured"
+                };
+                let mut told = format!("{}: {secured}", file.display());
+                for warning in warnings {
+                    write!(told, "\n{warning}").expect("a String");
+                }
+                told
             }
-            told
+            Err(problems) => panic!("{problems}"),
         }
-        Err(problems) => panic!("{problems}"),
     });
     insta::assert_snapshot!("good", taken);
 }

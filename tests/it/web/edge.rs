@@ -16,7 +16,7 @@ use axum::routing::get;
 use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::telemetry::Metrics;
-use mqtt_presence_exporter::web::Edge;
+use mqtt_presence_exporter::web::ActiveWebConfig;
 use tempfile::TempDir;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -51,8 +51,8 @@ impl Guarded {
         authority.identity.write(folder.path(), "ca");
         let file = folder.path().join("web.yml");
         std::fs::write(&file, config).expect("written");
-        let (edge, _) =
-            Edge::load(&file, Clock::system()).unwrap_or_else(|problems| panic!("{problems}"));
+        let (edge, _) = ActiveWebConfig::load(&file, Clock::system())
+            .unwrap_or_else(|problems| panic!("{problems}"));
         let server = Server::start_secured(edge.protect(router), edge.tls(), options).await;
         let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
         let follow = AbortOnDropHandle::new(tokio::spawn(edge.follow(Arc::clone(&metrics))));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::presence::{InstanceState, LastError};
-use mqtt_presence_exporter::web::Options;
+use mqtt_presence_exporter::web::WebOptions;
 
 use crate::support::fleet::{Known, NOW, instance, web};
 use crate::support::http::{Answer, Server};
@@ -19,7 +19,7 @@ const HOSTILE: &str =
     "\"'><script>window.ran=1</script><img src=x onerror=window.ran=1>&amp;{{7*7}}";
 
 /// A page of these instances, and who would be asked.
-async fn serve(instances: Vec<Arc<InstanceState>>, options: Options) -> (Server, Arc<Scripted>) {
+async fn serve(instances: Vec<Arc<InstanceState>>, options: WebOptions) -> (Server, Arc<Scripted>) {
     let source = Scripted::new(|_| Ok(true));
     let web = web(instances, &(Arc::clone(&source) as _), "", options);
     (
@@ -45,7 +45,7 @@ fn pumps() -> Arc<InstanceState> {
 async fn get(path: &str) -> Answer {
     let (server, source) = serve(
         vec![pumps(), instance("post-cn-2", &[("other", &[], None)])],
-        Options::default(),
+        WebOptions::default(),
     )
     .await;
     let answer = server.get(path).await;
@@ -190,7 +190,7 @@ async fn the_last_error_is_told_in_words() {
         at,
         text: "QuerySessionByClientId on post-cn-1: NoPermission: <m>; grant it".into(),
     });
-    let (server, _) = serve(vec![state], Options::default()).await;
+    let (server, _) = serve(vec![state], WebOptions::default()).await;
     let text = text(server.get("/").await.text());
     let said = "Last error 1 min ago : QuerySessionByClientId on post-cn-1: NoPermission: &#60;m&#62;; grant it";
     assert!(text.contains(said), "{text}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::presence::{CallError, ErrorClass, InstanceState};
-use mqtt_presence_exporter::web::Options;
+use mqtt_presence_exporter::web::WebOptions;
 use tokio::task::yield_now;
 
 use crate::support::exposition::Scrape;
@@ -15,7 +15,7 @@ use crate::support::source::{Scripted, failure};
 
 /// An exporter of [`clients`], configured with `more`.
 async fn server(source: &Arc<Scripted>, more: &str) -> Server {
-    start(vec![clients()], source, more, Options::default()).await
+    start(vec![clients()], source, more, WebOptions::default()).await
 }
 
 /// An instance of three clients: of the first nothing is known, the second was seen online five
@@ -35,7 +35,7 @@ async fn start(
     instances: Vec<Arc<InstanceState>>,
     source: &Arc<Scripted>,
     more: &str,
-    options: Options,
+    options: WebOptions,
 ) -> Server {
     let web = web(
         instances,
@@ -253,7 +253,7 @@ async fn a_question_that_is_not_complete_is_refused() {
         vec![clients("post-cn-1"), clients("post-cn-2")],
         &source,
         "",
-        Options::default(),
+        WebOptions::default(),
     )
     .await;
     for (query, status, part) in [
@@ -289,7 +289,13 @@ async fn a_question_that_is_not_complete_is_refused() {
         assert!(answer.text().contains(part), "{}", answer.text());
     }
     assert_eq!(source.asked().len(), 0);
-    let one = start(vec![clients("post-cn-1")], &source, "", Options::default()).await;
+    let one = start(
+        vec![clients("post-cn-1")],
+        &source,
+        "",
+        WebOptions::default(),
+    )
+    .await;
     assert_eq!(
         read(&one.get("/probe?client_id=GID_pumps@@@1").await),
         ONLINE,
@@ -333,9 +339,9 @@ async fn head_asks_nobody_and_probes_have_places_of_their_own() {
         vec![clients()],
         &source,
         "",
-        Options {
+        WebOptions {
             max_requests: 1,
-            ..Options::default()
+            ..WebOptions::default()
         },
     )
     .await;
@@ -368,7 +374,7 @@ async fn an_instance_that_leaves_takes_its_probes_with_it() {
         vec![clients()],
         &(Arc::clone(&source) as _),
         "",
-        Options::default(),
+        WebOptions::default(),
     );
     let (sweeps, config) = (Arc::clone(&web.sweeps), web.config.load_full());
     let server = Server::start(

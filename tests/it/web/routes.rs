@@ -12,14 +12,14 @@ use mqtt_presence_exporter::presence::{FleetBuilder, InstanceId, InstanceState, 
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
-use mqtt_presence_exporter::web::{Options, PathError, Readiness, Web};
+use mqtt_presence_exporter::web::{PathError, Readiness, Web, WebOptions};
 use tokio::sync::watch;
 
 use crate::support::http::{Answer, Server, request, soon};
 use crate::support::source::Gated;
 
 /// An exporter of `clients` clients whose sweeps end when the gate opens.
-fn exporter(clients: usize, options: Options) -> (Web, watch::Sender<bool>) {
+fn exporter(clients: usize, options: WebOptions) -> (Web, watch::Sender<bool>) {
     let mut fleet = FleetBuilder::new(InstanceId::new("post-cn-1").expect("not empty"));
     let note = (LabelName::new("note").expect("a name"), "x".repeat(200));
     for n in 0..clients {
@@ -65,7 +65,7 @@ async fn start(web: Web) -> Server {
 }
 
 async fn plain_exporter() -> Server {
-    start(exporter(2, Options::default()).0).await
+    start(exporter(2, WebOptions::default()).0).await
 }
 
 const ENDPOINTS: [&str; 7] = [
@@ -101,7 +101,7 @@ async fn a_scrape_says_what_is_known_in_the_text_format() {
 
 #[tokio::test]
 async fn gzip_is_the_same_text() {
-    let server = start(exporter(20_000, Options::default()).0).await;
+    let server = start(exporter(20_000, WebOptions::default()).0).await;
     let plain = server.get("/metrics").await;
     let zipped = server
         .request("GET", "/metrics", &["Accept-Encoding: br;q=1, gzip;q=0.5"])
@@ -169,9 +169,9 @@ async fn head_shows_the_headers_of_get() {
 async fn head_starts_nothing_and_takes_no_place() {
     let (web, open) = exporter(
         1,
-        Options {
+        WebOptions {
             max_requests: 1,
-            ..Options::default()
+            ..WebOptions::default()
         },
     );
     open.send_replace(false);
@@ -219,7 +219,7 @@ async fn other_methods_and_paths_are_told_what_there_is() {
 
 #[tokio::test]
 async fn health_and_readiness() {
-    let (web, _open) = exporter(1, Options::default());
+    let (web, _open) = exporter(1, WebOptions::default());
     let readiness = web.readiness.clone();
     let server = start(web).await;
     let status = async |path| server.get(path).await.status;
@@ -264,9 +264,9 @@ async fn the_configuration_is_shown_as_text() {
 async fn the_status_page_leads_everywhere_and_lets_nothing_in() {
     let (web, _open) = exporter(
         1,
-        Options {
+        WebOptions {
             external_url: Some("https://ops.example/mqtt/".into()),
-            ..Options::default()
+            ..WebOptions::default()
         },
     );
     web.readiness.ready();
@@ -318,10 +318,10 @@ async fn the_status_page_leads_everywhere_and_lets_nothing_in() {
 
 #[tokio::test]
 async fn a_prefix_moves_every_endpoint() {
-    let options = Options {
+    let options = WebOptions {
         route_prefix: Some("/presence".into()),
         telemetry_path: "/m".into(),
-        ..Options::default()
+        ..WebOptions::default()
     };
     let server = start(exporter(1, options).0).await;
     for root in ["/", "/presence"] {
@@ -342,10 +342,10 @@ async fn a_prefix_moves_every_endpoint() {
 #[tokio::test]
 async fn behind_a_proxy_that_strips_the_prefix_links_still_lead_out() {
     let external_url = Some("https://ops.example/presence".into());
-    let options = Options {
+    let options = WebOptions {
         external_url,
         route_prefix: Some("/".into()),
-        ..Options::default()
+        ..WebOptions::default()
     };
     let server = start(exporter(1, options).0).await;
     assert_eq!(server.get("/metrics").await.status, 200);
@@ -363,9 +363,9 @@ async fn metrics_may_be_at_the_root_but_not_at_another_endpoint() {
     let at = |path: &str| {
         exporter(
             1,
-            Options {
+            WebOptions {
                 telemetry_path: path.into(),
-                ..Options::default()
+                ..WebOptions::default()
             },
         )
         .0
@@ -384,9 +384,9 @@ async fn metrics_may_be_at_the_root_but_not_at_another_endpoint() {
 async fn scrapes_past_the_limit_are_refused_and_health_is_not() {
     let (web, open) = exporter(
         1,
-        Options {
+        WebOptions {
             max_requests: 2,
-            ..Options::default()
+            ..WebOptions::default()
         },
     );
     open.send_replace(false);
@@ -414,9 +414,9 @@ async fn scrapes_past_the_limit_are_refused_and_health_is_not() {
 async fn a_scraper_that_hangs_up_gives_its_place_back() {
     let (web, open) = exporter(
         1,
-        Options {
+        WebOptions {
             max_requests: 1,
-            ..Options::default()
+            ..WebOptions::default()
         },
     );
     open.send_replace(false);
@@ -431,7 +431,7 @@ async fn a_scraper_that_hangs_up_gives_its_place_back() {
 
 #[tokio::test]
 async fn a_scrape_answers_at_its_deadline_with_what_is_known() {
-    let (web, open) = exporter(1, Options::default());
+    let (web, open) = exporter(1, WebOptions::default());
     open.send_replace(false);
     let server = start(web).await;
     let answer = server
@@ -449,9 +449,9 @@ async fn a_scrape_answers_at_its_deadline_with_what_is_known() {
 async fn a_scraper_that_never_reads_is_dropped_and_its_place_is_free() {
     let (web, _open) = exporter(
         100_000,
-        Options {
+        WebOptions {
             max_requests: 1,
-            ..Options::default()
+            ..WebOptions::default()
         },
     );
     let options = ServeOptions {
@@ -474,9 +474,9 @@ async fn a_scraper_that_never_reads_is_dropped_and_its_place_is_free() {
 async fn shutdown_lets_a_scrape_end() {
     let (web, open) = exporter(
         10,
-        Options {
+        WebOptions {
             max_requests: 1,
-            ..Options::default()
+            ..WebOptions::default()
         },
     );
     open.send_replace(false);

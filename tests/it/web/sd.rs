@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::presence::InstanceState;
-use mqtt_presence_exporter::web::Options;
+use mqtt_presence_exporter::web::WebOptions;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -13,7 +13,7 @@ use crate::support::fleet::{Known, instance, web};
 use crate::support::http::{Answer, Server};
 use crate::support::source::Gated;
 
-async fn server(instances: Vec<Arc<InstanceState>>, options: Options) -> Server {
+async fn server(instances: Vec<Arc<InstanceState>>, options: WebOptions) -> Server {
     let (_, gate) = watch::channel(false);
     let web = web(instances, &(Arc::new(Gated(gate)) as _), "", options);
     Server::start(
@@ -53,7 +53,7 @@ fn instances(targets: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_target_needs_no_relabelling_and_has_what_relabelling_needs() {
-    let server = server(two_instances(), Options::default()).await;
+    let server = server(two_instances(), WebOptions::default()).await;
     let targets = targets(&server.get("/sd").await);
     assert_eq!(
         targets[0],
@@ -86,10 +86,10 @@ async fn a_target_needs_no_relabelling_and_has_what_relabelling_needs() {
 #[tokio::test]
 async fn the_external_url_is_the_address() {
     let address = async |external_url: &str, route_prefix: Option<&str>, path: &str| {
-        let options = Options {
+        let options = WebOptions {
             external_url: Some(external_url.into()),
             route_prefix: route_prefix.map(Into::into),
-            ..Options::default()
+            ..WebOptions::default()
         };
         let mut target = targets(&server(two_instances(), options).await.get(path).await).remove(0);
         let mut label = |name: &str| target["labels"][name].take();
@@ -128,7 +128,7 @@ async fn the_external_url_is_the_address() {
 
 #[tokio::test]
 async fn filters_select_targets_and_a_slip_is_refused() {
-    let server = server(two_instances(), Options::default()).await;
+    let server = server(two_instances(), WebOptions::default()).await;
     for (query, expected) in [
         ("instance_id=post-cn-2", vec!["post-cn-2/GID_gates@@@1"]),
         (
@@ -166,7 +166,7 @@ async fn a_large_fleet_comes_in_pieces_that_make_one_list() {
             instance("post-cn-1", &clients),
             instance("post-cn-2", &clients),
         ],
-        Options::default(),
+        WebOptions::default(),
     )
     .await;
     let all = targets(&server.get("/sd").await);

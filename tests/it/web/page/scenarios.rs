@@ -9,7 +9,7 @@ use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::presence::{
     FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation,
 };
-use mqtt_presence_exporter::web::Options;
+use mqtt_presence_exporter::web::WebOptions;
 use serde_json::json;
 
 use super::browser::Browser;
@@ -57,7 +57,7 @@ fn rows_are(condition: &str, count: usize) -> String {
 async fn devices_are_searched_filtered_sorted_and_paged() {
     let (server, source) = serve(
         vec![many(), instance("post-cn-2", &[("alone", &[], None)])],
-        Options::default(),
+        WebOptions::default(),
     )
     .await;
     let address = format!("http://{}/", server.address);
@@ -189,7 +189,7 @@ async fn devices_are_searched_filtered_sorted_and_paged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_that_goes_offline_is_seen_without_a_reload() {
     let state = many();
-    let (server, _) = serve(vec![Arc::clone(&state)], Options::default()).await;
+    let (server, _) = serve(vec![Arc::clone(&state)], WebOptions::default()).await;
     let address = format!("http://{}/?text=device-001", server.address);
     Browser::with(async |browser| {
         browser.page.goto(&address).await.expect("it loads");
@@ -232,7 +232,7 @@ async fn a_device_that_goes_offline_is_seen_without_a_reload() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_name_is_a_name() {
-    let (server, _) = serve(vec![pumps()], Options::default()).await;
+    let (server, _) = serve(vec![pumps()], WebOptions::default()).await;
     let address = format!("http://{}/", server.address);
     Browser::with(async |browser| {
         browser.page.goto(&address).await.expect("it loads");
@@ -266,7 +266,7 @@ async fn a_hostile_name_is_a_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_fits_a_phone_and_the_dark() {
-    let (server, _) = serve(vec![many(), pumps()], Options::default()).await;
+    let (server, _) = serve(vec![many(), pumps()], WebOptions::default()).await;
     let address = format!("http://{}/?sort=status", server.address);
     Browser::with(async |browser| {
         browser.page.goto(&address).await.expect("it loads");

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use super::guard::Guard;
+use super::auth::AccessControl;
 use super::toolkit::WebConfig;
 use crate::clock::Clock;
 use crate::config::{Problem, Problems};
@@ -25,32 +25,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What stands between the network and the endpoints; clones are the same one.
 #[derive(Clone)]
-pub struct Edge(Arc<Shared>);
+pub struct ActiveWebConfig(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
     clock: Clock,
     tls: Option<Tls>,
-    guard: Guard,
+    guard: AccessControl,
     /// As they were when they were last read, with success or without.
     files: Mutex<Files>,
 }
 
-impl fmt::Debug for Edge {
+impl fmt::Debug for ActiveWebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Edge")
+        f.debug_struct("ActiveWebConfig")
             .field("path", &self.0.path)
             .field("tls", &self.0.tls)
             .finish_non_exhaustive()
     }
 }
 
-impl Edge {
+impl ActiveWebConfig {
     /// Reads the web configuration at `path`. Beside it: what is odd, but possible.
     pub fn load(path: &Path, clock: Clock) -> Result<(Self, Vec<Problem>), Problems> {
         let (outcome, files) = read(path, clock);
         let (config, warnings) = outcome?;
-        let guard = Guard::default();
+        let guard = AccessControl::default();
         guard.set(config.headers, config.users, config.rate_limit);
         let tls = config.tls.map(Tls::new);
         let shared = Shared {

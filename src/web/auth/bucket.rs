@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use crate::web::toolkit::RateLimit;
 
 /// A token bucket, told by when it will be full.
-pub(super) struct Bucket {
+pub(super) struct RequestBucket {
     limit: RateLimit,
     start: Instant,
     /// In nanoseconds after the start.
     full_at: Mutex<u128>,
 }
 
-impl Bucket {
+impl RequestBucket {
     /// A full one.
     pub(super) fn new(limit: RateLimit) -> Self {
         Self {
@@ -50,13 +50,13 @@ mod tests {
 
     use super::*;
 
-    fn taken(bucket: &Bucket) -> usize {
+    fn taken(bucket: &RequestBucket) -> usize {
         (0..100).take_while(|_| bucket.take()).count()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_may_come_at_once_and_then_one_in_each_interval() {
-        let bucket = Bucket::new(RateLimit {
+        let bucket = RequestBucket::new(RateLimit {
             interval: Duration::from_secs(2),
             burst: 3,
         });
@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_burst_nothing_comes_in() {
-        let bucket = Bucket::new(RateLimit {
+        let bucket = RequestBucket::new(RateLimit {
             interval: Duration::from_secs(1),
             burst: 0,
         });

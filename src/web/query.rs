@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-pub(super) use filter::Filter;
-pub(super) use sort::{By, Sort};
+pub(super) use filter::ClientFilter;
+pub(super) use sort::{SortKey, SortOrder};
 
 use crate::presence::{InstanceSnapshot, Snapshot, Status};
 use crate::sweep::Sweeps;
@@ -80,12 +80,12 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 /// Looks at everything that is known: one look at a time, and away from the threads that answer
 /// scrapes, since a look goes through the whole fleet.
 #[derive(Clone, Debug)]
-pub(super) struct Viewer {
+pub(super) struct SnapshotReader {
     sweeps: Arc<Sweeps>,
     turn: Arc<Semaphore>,
 }
 
-impl Viewer {
+impl SnapshotReader {
     pub(super) fn new(sweeps: Arc<Sweeps>) -> Self {
         Self {
             sweeps,
@@ -113,25 +113,25 @@ impl Viewer {
 
 /// What is asked for: clients, their order, a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Selection {
-    pub(super) filter: Filter,
-    pub(super) sort: Sort,
+pub(super) struct ClientQuery {
+    pub(super) filter: ClientFilter,
+    pub(super) sort: SortOrder,
     pub(super) offset: usize,
     pub(super) limit: usize,
 }
 
-impl Default for Selection {
+impl Default for ClientQuery {
     fn default() -> Self {
         Self {
-            filter: Filter::default(),
-            sort: Sort::default(),
+            filter: ClientFilter::default(),
+            sort: SortOrder::default(),
             offset: 0,
             limit: USUAL_LIMIT,
         }
     }
 }
 
-impl Selection {
+impl ClientQuery {
     /// Reads a query string. Empty values, which forms send, say nothing.
     pub(super) fn parse(query: &str) -> Result<Self, BadParameter> {
         let mut selection = Self::default();
@@ -139,7 +139,7 @@ impl Selection {
             form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
         {
             match &*name {
-                "sort" => selection.sort = Sort::parse(&value)?,
+                "sort" => selection.sort = SortOrder::parse(&value)?,
                 "offset" => selection.offset = number("offset", &value, 0, usize::MAX)?,
                 "limit" => selection.limit = number("limit", &value, 1, MOST)?,
                 _ if selection.filter.take(&name, &value)? => {}
@@ -163,7 +163,7 @@ impl Selection {
 
     /// What it says about order and length, as parameters; what is usual is not said.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let sort = (self.sort != Sort::default()).then(|| ("sort", self.sort.to_string()));
+        let sort = (self.sort != SortOrder::default()).then(|| ("sort", self.sort.to_string()));
         let limit = (self.limit != USUAL_LIMIT).then(|| ("limit", self.limit.to_string()));
         sort.into_iter().chain(limit)
     }
@@ -171,7 +171,7 @@ impl Selection {
     /// The page of `frozen` that is asked for.
     pub(super) fn page<'a>(&self, frozen: &'a Snapshot) -> Page<'a> {
         let (mut counts, mut places) = ([0; Status::ALL.len()], Vec::new());
-        for place in self.filter.whatever_status(frozen) {
+        for place in self.filter.clients(frozen) {
             counts[place.status() as usize] += 1;
             if self.filter.has_status(place.status()) {
                 places.push(place);
@@ -202,17 +202,17 @@ pub(super) struct Page<'a> {
     /// How many clients are asked for, on all pages together.
     pub(super) total: usize,
     /// Those of this page, in order.
-    pub(super) places: Vec<Place<'a>>,
+    pub(super) places: Vec<ClientRef<'a>>,
 }
 
 /// One client at the moment at which everything was frozen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct ClientRef<'a> {
     pub(super) instance: &'a InstanceSnapshot,
     pub(super) client: usize,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ClientRef<'a> {
     pub(super) fn status(&self) -> Status {
         self.instance.status(self.client)
     }

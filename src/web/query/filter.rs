@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{BadParameter, Place};
+use super::{BadParameter, ClientRef};
 use crate::presence::{Fleet, InstanceSnapshot, Snapshot, Status};
 
 /// What all wanted clients have in common. Where a parameter is given several times, one of its
 /// values will do, but for labels, of which a client needs all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::web) struct Filter {
+pub(in crate::web) struct ClientFilter {
     pub(in crate::web) statuses: Vec<Status>,
     pub(in crate::web) instances: Vec<String>,
     pub(in crate::web) groups: Vec<String>,
@@ -18,18 +18,18 @@ pub(in crate::web) struct Filter {
     pub(in crate::web) text: Option<String>,
 }
 
-impl Filter {
+impl ClientFilter {
     /// Takes a parameter of a query string, if it is one of the filter's.
     pub(in crate::web) fn take(&mut self, name: &str, value: &str) -> Result<bool, BadParameter> {
         match name {
             "status" => self.statuses.push(status(value)?),
-            _ => return self.take_lasting(name, value),
+            _ => return self.set_static(name, value),
         }
         Ok(true)
     }
 
     /// Takes a parameter, if it is about what a client is, not how it fares.
-    pub(in crate::web) fn take_lasting(
+    pub(in crate::web) fn set_static(
         &mut self,
         name: &str,
         value: &str,
@@ -72,22 +72,22 @@ impl Filter {
     }
 
     /// The wanted clients, instance by instance, whatever their status.
-    pub(in crate::web) fn whatever_status<'a>(
+    pub(in crate::web) fn clients<'a>(
         &self,
         frozen: &'a Snapshot,
-    ) -> impl Iterator<Item = Place<'a>> {
+    ) -> impl Iterator<Item = ClientRef<'a>> {
         frozen
             .instances
             .iter()
-            .filter_map(|instance| Some((instance, self.within(instance)?)))
+            .filter_map(|instance| Some((instance, self.matcher(instance)?)))
             .flat_map(|(instance, wanted)| {
                 let clients = (0..instance.fleet().len()).filter(move |&client| wanted(client));
-                clients.map(move |client| Place { instance, client })
+                clients.map(move |client| ClientRef { instance, client })
             })
     }
 
     /// Whether a client of `instance` is wanted, whatever its status; `None` if none of them is.
-    pub(in crate::web) fn within(
+    pub(in crate::web) fn matcher(
         &self,
         instance: &InstanceSnapshot,
     ) -> Option<impl Fn(usize) -> bool> {

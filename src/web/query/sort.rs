@@ -3,20 +3,20 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::{BadParameter, Place};
+use super::{BadParameter, ClientRef};
 use crate::clock::Timestamp;
 use crate::presence::Status;
 
 /// An order of clients; those that are equal in it stand in the order of their IDs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::web) struct Sort {
-    pub(in crate::web) by: By,
+pub(in crate::web) struct SortOrder {
+    pub(in crate::web) by: SortKey,
     pub(in crate::web) descending: bool,
 }
 
 /// By what clients are put into order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::web) enum By {
+pub(in crate::web) enum SortKey {
     #[default]
     Client,
     Instance,
@@ -29,7 +29,7 @@ pub(in crate::web) enum By {
     Observation,
 }
 
-impl By {
+impl SortKey {
     pub(in crate::web) const ALL: [Self; 6] = [
         Self::Client,
         Self::Instance,
@@ -52,8 +52,8 @@ impl By {
     }
 }
 
-/// As [`Sort::parse`] reads it.
-impl fmt::Display for Sort {
+/// As [`SortOrder::parse`] reads it.
+impl fmt::Display for SortOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -64,25 +64,27 @@ impl fmt::Display for Sort {
     }
 }
 
-impl Sort {
-    /// A word of [`By`], descending behind a `-`.
+impl SortOrder {
+    /// A word of [`SortKey`], descending behind a `-`.
     pub(super) fn parse(value: &str) -> Result<Self, BadParameter> {
         let (word, descending) = value
             .strip_prefix('-')
             .map_or((value, false), |word| (word, true));
-        let by = By::ALL.into_iter().find(|by| by.as_str() == word);
+        let by = SortKey::ALL.into_iter().find(|by| by.as_str() == word);
         let by = by.ok_or_else(|| BadParameter::Value {
             name: "sort",
             value: value.to_owned(),
             wanted: format!(
                 "one of {}, perhaps behind a `-`",
-                By::ALL.map(|by| format!("`{}`", by.as_str())).join(", ")
+                SortKey::ALL
+                    .map(|by| format!("`{}`", by.as_str()))
+                    .join(", ")
             ),
         })?;
         Ok(Self { by, descending })
     }
 
-    pub(super) fn compare(self, a: &Place<'_>, b: &Place<'_>) -> Ordering {
+    pub(super) fn compare(self, a: &ClientRef<'_>, b: &ClientRef<'_>) -> Ordering {
         let turned = |order: Ordering| {
             if self.descending {
                 order.reverse()
@@ -95,17 +97,17 @@ impl Sort {
                 .cmp(&b.is_none())
                 .then_with(|| turned(a.cmp(&b)))
         };
-        let known = |place: &Place<'_>| place.instance.client(place.client);
+        let known = |place: &ClientRef<'_>| place.instance.client(place.client);
         let order = match self.by {
-            By::Client => turned(client(a, b)),
-            By::Instance => turned(instance(a, b)),
-            By::Group => turned(a.group().cmp(b.group())),
-            By::Status => turned(urgency(a.status()).cmp(&urgency(b.status()))),
-            By::Since => times(
+            SortKey::Client => turned(client(a, b)),
+            SortKey::Instance => turned(instance(a, b)),
+            SortKey::Group => turned(a.group().cmp(b.group())),
+            SortKey::Status => turned(urgency(a.status()).cmp(&urgency(b.status()))),
+            SortKey::Since => times(
                 known(a).map(|(_, run)| run.since),
                 known(b).map(|(_, run)| run.since),
             ),
-            By::Observation => times(
+            SortKey::Observation => times(
                 known(a).map(|(seen, _)| seen.at),
                 known(b).map(|(seen, _)| seen.at),
             ),
@@ -116,14 +118,14 @@ impl Sort {
     }
 }
 
-fn client(a: &Place<'_>, b: &Place<'_>) -> Ordering {
+fn client(a: &ClientRef<'_>, b: &ClientRef<'_>) -> Ordering {
     a.instance
         .fleet()
         .client(a.client)
         .cmp(&b.instance.fleet().client(b.client))
 }
 
-fn instance(a: &Place<'_>, b: &Place<'_>) -> Ordering {
+fn instance(a: &ClientRef<'_>, b: &ClientRef<'_>) -> Ordering {
     a.instance.id().cmp(b.instance.id())
 }
 

@@ -8,14 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Places for requests of one kind; `--web.max-requests` says how many.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ConcurrencyLimit {
     /// What the requests are, for the refusal.
     kind: &'static str,
     most: usize,
     free: Arc<Semaphore>,
 }
 
-impl Places {
+impl ConcurrencyLimit {
     /// So many places, any number for 0.
     pub(super) fn new(kind: &'static str, most: usize) -> Self {
         let free = match most {

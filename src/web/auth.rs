@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::toolkit::{RateLimit, Users};
-use bucket::Bucket;
+use bucket::RequestBucket;
 use passwords::Passwords;
 
 /// What an answer says to somebody who has to say who he is (RFC 7617).
@@ -27,16 +27,16 @@ const CHALLENGE: (HeaderName, HeaderValue) = (
 
 /// The rules in force; clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Guard(Arc<ArcSwap<Rules>>);
+pub(super) struct AccessControl(Arc<ArcSwap<AccessRules>>);
 
 #[derive(Default)]
-struct Rules {
+struct AccessRules {
     headers: HeaderMap,
     passwords: Arc<Passwords>,
-    bucket: Option<Arc<Bucket>>,
+    bucket: Option<Arc<RequestBucket>>,
 }
 
-impl Guard {
+impl AccessControl {
     /// Puts rules in force. What is remembered of users and requests stays where their rules do.
     pub(super) fn set(&self, headers: HeaderMap, users: Users, rate_limit: Option<RateLimit>) {
         let old = self.0.load();
@@ -47,9 +47,9 @@ impl Guard {
         };
         let bucket = rate_limit.map(|limit| match &old.bucket {
             Some(bucket) if bucket.is_of(limit) => Arc::clone(bucket),
-            _ => Arc::new(Bucket::new(limit)),
+            _ => Arc::new(RequestBucket::new(limit)),
         });
-        self.0.store(Arc::new(Rules {
+        self.0.store(Arc::new(AccessRules {
             headers,
             passwords,
             bucket,
@@ -62,7 +62,11 @@ impl Guard {
     }
 }
 
-async fn guard(State(Guard(rules)): State<Guard>, request: Request, next: Next) -> Response {
+async fn guard(
+    State(AccessControl(rules)): State<AccessControl>,
+    request: Request,
+    next: Next,
+) -> Response {
     let rules = rules.load_full();
     let mut response = if rules.bucket.as_ref().is_some_and(|bucket| !bucket.take()) {
         (
