@@ -3,6 +3,7 @@
 mod chinese;
 mod command_line;
 mod configuration;
+mod contributing;
 mod discovery;
 mod metrics;
 mod monitoring;
