@@ -1,5 +1,6 @@
 //! What several subjects need.
 
+pub(crate) mod exporter;
 pub(crate) mod exposition;
 pub(crate) mod fleet;
 pub(crate) mod http;

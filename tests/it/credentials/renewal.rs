@@ -20,7 +20,7 @@ async fn an_expiry_in_the_middle_of_a_sweep_loses_no_answer() {
         .start(&rig.configuration_with(&credentials, "", ""))
         .await;
     sleep(13 * SECOND).await;
-    let scrape = exporter.scrape(15 * SECOND).await;
+    let scrape = exporter.scrape_within(15 * SECOND).await;
     assert_eq!(
         scrape.value("mqtt_presence_sweep_coverage_ratio", &[]),
         Some(1.0)
@@ -52,7 +52,7 @@ async fn a_revocation_in_the_middle_of_a_sweep_loses_no_answer() {
     sleep(5 * SECOND).await;
     rig.simulator.revoke_credentials();
     sleep(8 * SECOND).await;
-    let scrape = exporter.scrape(15 * SECOND).await;
+    let scrape = exporter.scrape_within(15 * SECOND).await;
     assert_eq!(
         scrape.value("mqtt_presence_sweep_coverage_ratio", &[]),
         Some(1.0)
@@ -112,7 +112,7 @@ async fn one_who_loses_patience_does_not_end_the_fetch() {
         .start(&rig.configuration_with(&credentials, "collect: {call_timeout: 2s}", ""))
         .await;
     sleep(10 * SECOND).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(scrape.series("mqtt_presence_client_online").len(), 3);
     assert!(
         scrape.sum("mqtt_presence_api_errors_total", &[("code", "credentials")]) >= 1.0,
@@ -135,7 +135,7 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
     let up = "mqtt_presence_api_up";
     for _ in 0..7 {
         sleep(15 * SECOND).await;
-        assert_eq!(exporter.scrape_as_usual().await.value(up, &[]), Some(1.0));
+        assert_eq!(exporter.scrape().await.value(up, &[]), Some(1.0));
     }
     let failed = |scrape: &crate::support::exposition::Scrape| {
         scrape
@@ -145,7 +145,7 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
             )
             .unwrap_or_default()
     };
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert!(
         (1.0..10.0).contains(&failed(&scrape)),
         "{}",
@@ -153,9 +153,9 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
     );
 
     sleep(30 * SECOND).await;
-    exporter.scrape_as_usual().await;
+    exporter.scrape().await;
     sleep(15 * SECOND).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(scrape.value(up, &[]), Some(0.0));
     assert!(scrape.sum("mqtt_presence_api_errors_total", &[("code", "credentials")]) >= 1.0);
     let expiry = scrape.value("mqtt_presence_credential_expiry_timestamp_seconds", &[]);
@@ -169,9 +169,9 @@ async fn while_a_refresh_fails_valid_credentials_are_used_and_expired_ones_stop_
     rig.simulator.set_credential_faults(Faults::default());
     for _ in 0..5 {
         sleep(15 * SECOND).await;
-        exporter.scrape_as_usual().await;
+        exporter.scrape().await;
     }
-    assert_eq!(exporter.scrape_as_usual().await.value(up, &[]), Some(1.0));
+    assert_eq!(exporter.scrape().await.value(up, &[]), Some(1.0));
     exporter.stop().await;
 }
 
@@ -211,21 +211,18 @@ async fn a_secret_that_is_put_right_ends_the_wait_of_the_breaker() {
     // By now the breaker waits for more than a minute.
     for _ in 0..10 {
         sleep(15 * SECOND).await;
-        exporter.scrape_as_usual().await;
+        exporter.scrape().await;
     }
     let calls = rig.simulator.stats().arrivals.single;
     assert_eq!(
-        exporter
-            .scrape_as_usual()
-            .await
-            .value("mqtt_presence_api_up", &[]),
+        exporter.scrape().await.value("mqtt_presence_api_up", &[]),
         Some(0.0)
     );
     assert!(calls < 20, "{calls}");
 
     place.file("secret", "$KEY_SECRET");
     sleep(15 * SECOND).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("mqtt_presence_api_up", &[]), Some(1.0));
     assert_eq!(scrape.series("mqtt_presence_client_online").len(), 5);
     exporter.stop().await;

@@ -139,7 +139,7 @@ async fn every_type_works_from_five_lines() {
         let configuration = rig.configuration_with(&place.fill(credentials), "", "");
         let exporter = rig.start_in(place.env(variables), &configuration).await;
         sleep(Duration::from_secs(3)).await;
-        let scrape = exporter.scrape_as_usual().await;
+        let scrape = exporter.scrape().await;
         let told = format!("{credentials} in {variables:?}");
         assert_eq!(
             scrape.value("mqtt_presence_api_up", &[]),
@@ -177,7 +177,7 @@ async fn temporary_credentials_show_when_they_expire_and_others_do_not() {
         let exporter = rig.start(&configuration).await;
         sleep(Duration::from_secs(3)).await;
         let expiry = exporter
-            .scrape_as_usual()
+            .scrape()
             .await
             .value("mqtt_presence_credential_expiry_timestamp_seconds", &[]);
         let now = rig.clock.now().as_seconds();

@@ -1,29 +1,19 @@
 //! An exporter in front of a simulator, in real time, with its configuration in a file.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use mqtt_presence_exporter::app::{CommandError, Environment, Exporter};
+use mqtt_presence_exporter::app::{CommandError, Environment};
 use mqtt_presence_exporter::clock::Clock;
-use mqtt_presence_exporter::config::{Config, Env};
-use mqtt_presence_exporter::discovery;
-use mqtt_presence_exporter::presence::Shard;
-use mqtt_presence_exporter::random::Random;
+use mqtt_presence_exporter::config::Env;
 use mqtt_presence_exporter::simulator::{
     Announcement, Faults, SimulatedFleet, Simulator, SimulatorOptions,
 };
-use mqtt_presence_exporter::web;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::exposition::Scrape;
-use super::http::{Answer, Client, request};
+use super::exporter::TestExporter;
 
 /// A simulator, and a folder for the files of an exporter in front of it.
 pub(crate) struct Stage {
@@ -31,14 +21,6 @@ pub(crate) struct Stage {
     pub(crate) announcement: Announcement,
     folder: TempDir,
     stop: CancellationToken,
-}
-
-/// A running exporter. Dropping it is a crash.
-pub(crate) struct Live {
-    address: SocketAddr,
-    /// What SIGHUP notifies.
-    pub(crate) hangup: Arc<Notify>,
-    _task: AbortOnDropHandle<()>,
 }
 
 impl Stage {
@@ -114,74 +96,15 @@ impl Stage {
     }
 
     /// Starts an exporter with `config.yaml`.
-    pub(crate) async fn start(&self) -> Result<Live, CommandError> {
-        let file = self.path("config.yaml");
-        let refused = |problems: mqtt_presence_exporter::config::Problems| {
-            CommandError::Usage(problems.to_string())
-        };
-        let loaded = Config::load(&file).map_err(refused)?;
-        let discovered = discovery::fleets(&loaded.config, Shard::WHOLE).map_err(refused)?;
-        let random = Random::new(|| getrandom::u64().expect("the system has random numbers"));
-        let environment = Environment {
-            env: Env::default(),
-            clock: Clock::system(),
-            random,
-            shard: Shard::WHOLE,
-        };
-        let hangup = Arc::new(Notify::new());
-        let exporter = Exporter::new(loaded.config, discovered, &environment)?
-            .reloading(file, Arc::clone(&hangup));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it listens");
-        let options = web::WebOptions {
-            enable_lifecycle: true,
-            ..web::WebOptions::default()
-        };
-        let run = exporter.run(options, vec![listener], CancellationToken::new());
-        let task = AbortOnDropHandle::new(tokio::spawn(async move { run.await.expect("it runs") }));
-        Ok(Live {
-            address,
-            hangup,
-            _task: task,
-        })
+    pub(crate) async fn start(&self) -> Result<TestExporter, CommandError> {
+        let environment = Environment::real(Env::default());
+        TestExporter::start(&self.path("config.yaml"), &environment).await
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
         self.stop.cancel();
-    }
-}
-
-impl Live {
-    pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
-        let mut client = Client::connect(self.address).await;
-        client
-            .send(&request(method, path, &["Content-Length: 0"]))
-            .await;
-        client.answer(method).await.expect("an answer")
-    }
-
-    pub(crate) async fn scrape(&self) -> Scrape {
-        let answer = self.ask("GET", "/metrics").await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        Scrape::parse(answer.text()).expect("valid text")
-    }
-
-    /// Scrapes until something holds; what the first such scrape saw.
-    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Scrape) -> bool) -> Scrape {
-        for _ in 0..1200 {
-            let scrape = self.scrape().await;
-            if holds(&scrape) {
-                return scrape;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("waited in vain: {what}");
-    }
-
-    pub(crate) async fn reload(&self) -> Answer {
-        self.ask("POST", "/-/reload").await
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use mqtt_presence_exporter::simulator::{DurationSetting, Faults, PerOperation, Probability};
 use tokio::time::sleep;
 
+use crate::support::exporter::TestExporter;
 use crate::support::exposition::Scrape;
-use crate::support::rig::{Rig, Running};
+use crate::support::rig::Rig;
 
 const INTERVAL: Duration = Duration::from_secs(20);
 /// The first sweep, which begins after a second in which nothing leaves.
@@ -23,7 +24,7 @@ async fn all_online(clients: usize, faults: Faults) -> Rig {
     rig
 }
 
-async fn poll(rig: &Rig) -> Running {
+async fn poll(rig: &Rig) -> TestExporter {
     rig.start(&rig.configuration("collect: {mode: poll, interval: 20s, query: batch}", ""))
         .await
 }
@@ -53,7 +54,7 @@ async fn one_poisoned_client_costs_itself_and_a_dozen_calls_once() {
             arrivals.single - before.single,
         );
         before = arrivals;
-        (batch, single, exporter.scrape_as_usual().await)
+        (batch, single, exporter.scrape().await)
     };
     let (batches, singles, scrape) = calls().await;
     assert!(
@@ -89,7 +90,7 @@ async fn a_client_that_an_answer_lacks_keeps_what_was_known_and_is_counted() {
     let rig = all_online(200, Faults::default()).await;
     let exporter = poll(&rig).await;
     sleep(FIRST).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(
         scrape.value("mqtt_presence_clients_missing_total", &[]),
         Some(0.0)
@@ -107,9 +108,9 @@ async fn a_client_that_an_answer_lacks_keeps_what_was_known_and_is_counted() {
         ..Faults::default()
     });
     sleep(INTERVAL).await;
-    let first = exporter.scrape_as_usual().await;
+    let first = exporter.scrape().await;
     sleep(2 * INTERVAL).await;
-    let second = exporter.scrape_as_usual().await;
+    let second = exporter.scrape().await;
     assert!(
         (seen(&first) - seen(&second)).abs() < f64::EPSILON,
         "nothing new was said of anybody"
@@ -132,7 +133,7 @@ async fn a_client_that_an_answer_lacks_keeps_what_was_known_and_is_counted() {
     );
     // Nothing but silence makes nobody offline, but unknown in the end.
     sleep(Duration::from_secs(300)).await;
-    let last = exporter.scrape_as_usual().await;
+    let last = exporter.scrape().await;
     assert_eq!(last.series("mqtt_presence_client_online").len(), 0);
     assert_eq!(
         last.value(
@@ -163,13 +164,13 @@ async fn a_confirmation_that_fails_leaves_what_was_known() {
     sleep(Duration::from_secs(3)).await;
     rig.simulator.set_faults(faults);
     sleep(2 * INTERVAL).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert!((scrape.sum("mqtt_presence_client_online", &[]) - 50.0).abs() < f64::EPSILON);
     assert!(scrape.sum("mqtt_presence_disconnects_total", &[]).abs() < f64::EPSILON);
 
     rig.simulator.set_faults(Faults::default());
     sleep(2 * INTERVAL).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert!((scrape.sum("mqtt_presence_client_online", &[]) - 45.0).abs() < f64::EPSILON);
     assert!((scrape.sum("mqtt_presence_disconnects_total", &[]) - 5.0).abs() < f64::EPSILON);
     exporter.stop().await;
@@ -193,7 +194,7 @@ async fn a_cache_that_is_behind_is_told_by_the_confirmations_it_fails() {
     sleep(Duration::from_secs(30)).await;
     assert!(rig.simulator.set_online(returns, true));
     sleep(Duration::from_secs(90)).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     let confirmations =
         |result| scrape.value("mqtt_presence_confirmations_total", &[("result", result)]);
     assert_eq!(confirmations("confirmed"), Some(1.0));
@@ -226,7 +227,7 @@ async fn batches_that_a_stalled_network_delivers_together_pass_no_limit() {
         let exporter = rig.start(&configuration).await;
         for _ in 0..life {
             sleep(Duration::from_secs(1)).await;
-            exporter.scrape(Duration::from_secs(1)).await;
+            exporter.scrape_within(Duration::from_secs(1)).await;
         }
         exporter.stop().await;
     }

@@ -41,11 +41,11 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
             .into_iter()
             .find_map(|(at, site)| (at == round).then_some(site))
         {
-            exporter.reload(&configuration(site));
+            exporter.reconfigure(&configuration(site));
         }
         for offset in [2, 4] {
             sleep_until(start + (5 * round + offset) * SECOND).await;
-            let scrape = exporter.scrape(4 * SECOND).await;
+            let scrape = exporter.scrape_within(4 * SECOND).await;
             let complete = scrape
                 .value("mqtt_presence_sweeps_total", &[("result", "complete")])
                 .expect("a counter");
@@ -63,7 +63,7 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
         }
     }
     assert!(swept >= 7.0, "{swept} sweeps");
-    let scrape = exporter.scrape(4 * SECOND).await;
+    let scrape = exporter.scrape_within(4 * SECOND).await;
     assert_eq!(
         scrape
             .matching("mqtt_presence_client_online", &[("site", "c")])
@@ -120,7 +120,7 @@ async fn a_throttled_account_slows_its_own_instances_down_and_no_others() {
         ..Faults::default()
     });
     sleep(5 * SECOND).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     let rate = |layer: &str| {
         scrape
             .value(

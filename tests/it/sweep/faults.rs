@@ -64,11 +64,11 @@ async fn with_everything_going_wrong_nothing_false_is_said() {
     let mut known = 0;
     for _ in 0..50 {
         sleep(Duration::from_secs(5)).await;
-        let scrape = exporter.scrape(Duration::from_secs(4)).await;
+        let scrape = exporter.scrape_within(Duration::from_secs(4)).await;
         known = assert_true(&scrape, 200, &online);
     }
     assert!(known > 150, "{known} clients have a status");
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     for code in [
         "InternalError",
         "Throttling.User",
@@ -165,14 +165,14 @@ async fn no_single_fault_makes_a_client_falsely_offline() {
             .await;
         sleep(Duration::from_secs(5)).await;
         assert_eq!(
-            assert_true(&exporter.scrape_as_usual().await, 20, &online),
+            assert_true(&exporter.scrape().await, 20, &online),
             20,
             "{name}"
         );
         rig.simulator.set_faults(fault);
         for _ in 0..4 {
             sleep(Duration::from_secs(5)).await;
-            let scrape = exporter.scrape_as_usual().await;
+            let scrape = exporter.scrape().await;
             assert_eq!(
                 assert_true(&scrape, 20, &online),
                 20,
@@ -180,7 +180,7 @@ async fn no_single_fault_makes_a_client_falsely_offline() {
             );
         }
         let errors = exporter
-            .scrape_as_usual()
+            .scrape()
             .await
             .sum("mqtt_presence_api_errors_total", &[]);
         assert!(errors > 0.0, "{name} is counted");
@@ -195,21 +195,15 @@ async fn an_observation_is_held_until_it_is_stale_and_then_gone() {
         .start(&rig.configuration("collect: {stale_after: 60s}", ""))
         .await;
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(
-        assert_true(&exporter.scrape_as_usual().await, 20, &online),
-        20
-    );
+    assert_eq!(assert_true(&exporter.scrape().await, 20, &online), 20);
     rig.simulator.set_faults(Faults {
         hang: probability(1.0),
         ..Faults::default()
     });
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(
-        assert_true(&exporter.scrape_as_usual().await, 20, &online),
-        20
-    );
+    assert_eq!(assert_true(&exporter.scrape().await, 20, &online), 20);
     sleep(Duration::from_secs(60)).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(assert_true(&scrape, 20, &online), 0);
     assert!(
         scrape
@@ -235,7 +229,7 @@ async fn a_scrape_of_a_hanging_api_answers_within_its_deadline() {
     let exporter = rig.start(&rig.configuration("", "")).await;
     sleep(Duration::from_secs(2)).await;
     for timeout in [1, 3, 10] {
-        let scrape = exporter.scrape(Duration::from_secs(timeout)).await;
+        let scrape = exporter.scrape_within(Duration::from_secs(timeout)).await;
         assert_eq!(assert_true(&scrape, 20, &online), 0);
         assert!(scrape.sum("mqtt_presence_scrapes_incomplete_total", &[]) > 0.0);
     }
@@ -254,7 +248,7 @@ async fn clocks_that_differ_by_an_hour_cost_one_call_more() {
     .await;
     let exporter = rig.start(&rig.configuration("", "")).await;
     sleep(Duration::from_secs(5)).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(assert_true(&scrape, 20, &online), 20);
     let offset = scrape
         .value("mqtt_presence_clock_offset_seconds", &[])

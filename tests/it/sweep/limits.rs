@@ -61,7 +61,7 @@ async fn two_scrapers_of_a_thousand_clients_cost_one_sweep_each_interval() {
     for round in 1..=4 {
         for offset in [0, 7] {
             sleep_until(start + Duration::from_secs(15 * round + offset)).await;
-            let scrape = exporter.scrape_as_usual().await;
+            let scrape = exporter.scrape().await;
             assert_complete_and_true(&rig, &scrape);
             assert!((scrape.sum("mqtt_presence_api_errors_total", &[])).abs() < f64::EPSILON);
             let sweeps = scrape

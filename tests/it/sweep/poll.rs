@@ -37,7 +37,7 @@ async fn a_hundred_thousand_clients_are_asked_for_evenly() {
         arrivals.push(rig.simulator.stats().arrivals.batch);
         if second % 60 == 0 {
             let asked = Instant::now();
-            let scrape = exporter.scrape(10 * SECOND).await;
+            let scrape = exporter.scrape_within(10 * SECOND).await;
             assert!(
                 asked.elapsed() < SECOND,
                 "the API is not waited for, {:?}",
@@ -60,7 +60,7 @@ async fn a_hundred_thousand_clients_are_asked_for_evenly() {
             "{calls} calls from {second} s on, not {even}"
         );
     }
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     let operation = [("operation", "BatchQuerySessionByClientIds")];
     let projected = scrape
         .value("mqtt_presence_projected_calls_per_second", &operation)
@@ -90,7 +90,7 @@ async fn scrapes_start_nothing_and_wait_for_nothing() {
     let start = Instant::now();
     for second in 1..=60 {
         sleep_until(start + second * SECOND).await;
-        exporter.scrape_as_usual().await;
+        exporter.scrape().await;
     }
     assert!(
         (58..=61).contains(&rig.simulator.stats().arrivals.single),
@@ -103,7 +103,7 @@ async fn scrapes_start_nothing_and_wait_for_nothing() {
     });
     sleep(2 * SECOND).await;
     let asked = Instant::now();
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert!(
         asked.elapsed() < SECOND,
         "answered after {:?}",
@@ -131,7 +131,7 @@ async fn a_sweep_that_cannot_end_in_its_interval_goes_on_with_who_waited_longest
     sleep(40 * SECOND).await;
     rig.simulator.set_faults(Faults::default());
     sleep(15 * SECOND).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     let coverage = scrape
         .value("mqtt_presence_sweep_coverage_ratio", &[])
         .expect("a sweep has ended");
@@ -148,7 +148,7 @@ async fn a_sweep_that_cannot_end_in_its_interval_goes_on_with_who_waited_longest
     };
     assert!(span(&scrape) > 20.0, "{}", span(&scrape));
     sleep(120 * SECOND).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert!(
         span(&scrape) < 25.0,
         "everybody had a turn since: {}",
@@ -170,10 +170,7 @@ async fn an_open_breaker_is_probed_when_it_may_and_not_at_the_end_of_a_long_inte
     let calls = rig.simulator.stats().arrivals.single;
     assert!((4..=6).contains(&calls), "{calls} calls");
     assert_eq!(
-        exporter
-            .scrape_as_usual()
-            .await
-            .value("mqtt_presence_api_up", &[]),
+        exporter.scrape().await.value("mqtt_presence_api_up", &[]),
         Some(0.0)
     );
     exporter.stop().await;

@@ -6,9 +6,10 @@ use mqtt_presence_exporter::simulator::{DurationSetting, Faults};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::support::exporter::TestExporter;
 use crate::support::exposition::Scrape;
 use crate::support::http::{Client, request};
-use crate::support::rig::{Rig, Running};
+use crate::support::rig::Rig;
 
 fn latency(millis: u64) -> Faults {
     Faults {
@@ -53,7 +54,7 @@ async fn probe(
 
 /// Probes of all these clients at once: how many had an answer within their deadline.
 async fn probe_all(
-    exporter: &Running,
+    exporter: &TestExporter,
     clients: impl IntoIterator<Item = &String>,
     timeout: Duration,
 ) -> usize {
@@ -110,7 +111,7 @@ async fn a_storm_of_probes_passes_no_limit_and_leaves_the_sweep_its_share() {
     assert!(answered > 0);
     let stats = rig.simulator.stats();
     assert!(stats.max_arrivals_per_second.single <= 121, "{stats:?}");
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     let swept = scrape.series("mqtt_presence_client_online").len();
     // A tenth of the rate is for probes, the sweep has the rest.
     assert!(

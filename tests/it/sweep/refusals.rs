@@ -23,7 +23,7 @@ async fn a_wrong_secret_stops_the_sweep_and_is_tried_again_now_and_then() {
         .replace(&**secret, "not-the-secret-at-all");
     let exporter = rig.start(&configuration).await;
     sleep(Duration::from_secs(5)).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("mqtt_presence_api_up", &[]), Some(0.0));
     assert_eq!(
         scrape.value("mqtt_presence_sweeps_total", &[("result", "stopped")]),
@@ -41,7 +41,7 @@ async fn a_wrong_secret_stops_the_sweep_and_is_tried_again_now_and_then() {
     // One call after 10 s, then after 20 s, 40 s, …
     for _ in 0..12 {
         sleep(Duration::from_secs(15)).await;
-        exporter.scrape_as_usual().await;
+        exporter.scrape().await;
     }
     let later = rig.simulator.stats().arrivals.single - first;
     assert!((3..=6).contains(&later), "{later} calls in three minutes");
@@ -58,7 +58,7 @@ async fn a_poisoned_client_costs_only_itself() {
     });
     let exporter = rig.start(&rig.configuration("", "")).await;
     sleep(Duration::from_secs(5)).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(scrape.series("mqtt_presence_client_online").len(), 49);
     assert_eq!(
         scrape.value("mqtt_presence_client_online", &[("client_id", &poisoned)]),
@@ -81,7 +81,7 @@ async fn an_api_that_refuses_connections_is_left_alone() {
     drop(listener);
     let exporter = rig.start(&configuration).await;
     sleep(Duration::from_secs(5)).await;
-    let scrape = exporter.scrape_as_usual().await;
+    let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("mqtt_presence_api_up", &[]), Some(0.0));
     let calls = scrape.sum("mqtt_presence_api_requests_total", &[]);
     assert!(calls < 30.0, "{calls} calls");

@@ -29,7 +29,7 @@ async fn three_shards_ask_for_every_client_once_and_share_every_limit() {
     sleep(Duration::from_secs(10)).await;
     let (mut clients, mut quotas) = (BTreeSet::new(), 0.0);
     for (index, exporter) in shards.iter().enumerate() {
-        let scrape = exporter.scrape_as_usual().await;
+        let scrape = exporter.scrape().await;
         assert_eq!(scrape.value("mqtt_presence_shard", &[]), Some(index as f64));
         assert_eq!(scrape.value("mqtt_presence_shards", &[]), Some(3.0));
         let known = scrape.series("mqtt_presence_client_online");
