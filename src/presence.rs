@@ -1,7 +1,6 @@
-//! What is known about devices, and nothing about how it came to be known: IDs,
-//! fleets, observations, their state, and the trait behind which the API stands.
+//! IDs, fleets, observations, their state, and the trait of the API.
 //!
-//! No I/O and no vendor's name belongs here.
+//! This room does no I/O and contains no vendor names.
 
 mod fleet;
 mod id;
@@ -12,6 +11,7 @@ mod shard;
 mod snapshot;
 mod source;
 mod state;
+mod table;
 
 pub use fleet::{ClientGroup, Fleet, FleetBuilder, FleetError, MAX_GROUPS};
 pub use id::{ClientId, EmptyId, InstanceId};

@@ -1,21 +1,21 @@
-//! A snapshot copy of an instance's state: 16 bytes a client, from which a scrape is rendered.
+//! A consistent copy of the state of an instance, 16 bytes a client, from which a scrape is rendered.
 
 use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::state::FleetTable;
-use super::{Fleet, InstanceId, InstanceStats, LastError, Observation, Run, Status};
+use super::table::FleetTable;
+use super::{Fleet, InstanceId, InstanceStats, Observation, Run, Status};
 use crate::clock::Timestamp;
 
-/// How many clients of one group have which status, and how often they changed it.
+/// The number of clients of one group by status, and the number of their changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusCounts {
     /// Clients that are online.
     pub online: u64,
     /// Clients that are offline.
     pub offline: u64,
-    /// Clients of which nothing is known.
+    /// Clients whose status is unknown.
     pub unknown: u64,
     /// Changes from offline to online.
     pub connects: u64,
@@ -24,7 +24,7 @@ pub struct StatusCounts {
 }
 
 impl StatusCounts {
-    /// How many clients have `status`.
+    /// The number of clients with `status`.
     #[must_use]
     pub const fn of(&self, status: Status) -> u64 {
         match status {
@@ -35,7 +35,7 @@ impl StatusCounts {
     }
 }
 
-/// Everything known of all instances at one moment, from which one scrape is rendered.
+/// The state of all instances at one moment, from which one scrape is rendered.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The moment.
@@ -44,39 +44,38 @@ pub struct Snapshot {
     pub instances: Vec<InstanceSnapshot>,
 }
 
-/// Observation and run of a client, packed; zeroes while it is unknown.
-type PackedPair = (u64, u64);
+/// Observation and run of a client, packed; zeroes if it is unknown.
+type PackedCell = (u64, u64);
 
-/// Where the words of a copy go when nobody reads it any more, so that the next one is made there.
+/// Keeps the buffer of a dropped snapshot for the next one.
 ///
-/// At a million clients they are 16 MB, and allocators keep what a thread has freed, for that
-/// thread alone: without this, every thread that ever answered a scrape would come to hold them.
+/// At a million clients a buffer has 16 MB, and allocators keep freed memory for the thread that
+/// freed it: without the pool, every thread that ever answered a scrape would hold a buffer.
 #[derive(Debug, Default)]
-pub(super) struct BufferPool(Mutex<Vec<PackedPair>>);
+pub(super) struct BufferPool(Mutex<Vec<PackedCell>>);
 
 impl BufferPool {
-    fn lock(&self) -> MutexGuard<'_, Vec<PackedPair>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<PackedCell>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for so many clients, and not for many more.
-    fn take(&self, clients: usize) -> Vec<PackedPair> {
-        let mut words = mem::take(&mut *self.lock());
-        words.clear();
-        words.shrink_to(clients);
-        words.reserve_exact(clients);
-        words
+    /// An empty buffer with a capacity of `clients`.
+    fn take(&self, clients: usize) -> Vec<PackedCell> {
+        let mut buffer = mem::take(&mut *self.lock());
+        buffer.clear();
+        buffer.shrink_to(clients);
+        buffer.reserve_exact(clients);
+        buffer
     }
 }
 
-/// Everything known of one instance at one moment.
+/// The state of one instance at one moment.
 #[derive(Debug)]
 pub struct InstanceSnapshot {
     fleet: Arc<Fleet>,
-    words: Vec<PackedPair>,
+    cells: Vec<PackedCell>,
     groups: Box<[StatusCounts]>,
     stats: InstanceStats,
-    last_error: Option<Arc<LastError>>,
     pool: Arc<BufferPool>,
 }
 
@@ -84,38 +83,35 @@ impl InstanceSnapshot {
     pub(super) fn new(
         table: &FleetTable,
         stats: InstanceStats,
-        last_error: Option<Arc<LastError>>,
         now: Timestamp,
         pool: &Arc<BufferPool>,
     ) -> Self {
-        let mut groups: Box<[StatusCounts]> = table
-            .groups
-            .iter()
-            .map(|changes| StatusCounts {
-                connects: changes.connects.load(Ordering::Relaxed),
-                disconnects: changes.disconnects.load(Ordering::Relaxed),
-                ..StatusCounts::default()
-            })
-            .collect();
-        let mut snapshot = pool.take(table.words.len());
-        snapshot.extend(table.words.iter().enumerate().map(|(index, words)| {
-            let known = words
+        let counts = table.changes.iter().map(|changes| StatusCounts {
+            connects: changes.connects.load(Ordering::Relaxed),
+            disconnects: changes.disconnects.load(Ordering::Relaxed),
+            ..StatusCounts::default()
+        });
+        let mut groups: Box<[_]> = counts.collect();
+        let mut cells = pool.take(table.cells.len());
+        cells.extend(table.cells.iter().enumerate().map(|(index, cell)| {
+            let known = cell
                 .read()
-                .filter(|(seen, _)| now.since(seen.at) <= stats.stale_after);
+                .filter(|(observation, _)| now.since(observation.at) <= stats.stale_after);
             let counts = &mut groups[table.fleet.group_of(index)];
             match known {
                 None => counts.unknown += 1,
-                Some((seen, _)) if seen.online => counts.online += 1,
+                Some((observation, _)) if observation.online => counts.online += 1,
                 Some(_) => counts.offline += 1,
             }
-            known.map_or((0, 0), |(seen, run)| (seen.pack(), run.pack()))
+            known.map_or((0, 0), |(observation, run)| {
+                (observation.pack(), run.pack())
+            })
         }));
         Self {
             fleet: Arc::clone(&table.fleet),
-            words: snapshot,
+            cells,
             groups,
             stats,
-            last_error,
             pool: Arc::clone(pool),
         }
     }
@@ -132,10 +128,10 @@ impl InstanceSnapshot {
         &self.fleet
     }
 
-    /// What is known of client `index`; `None` while that is nothing.
+    /// The observation and run of client `index`; `None` if it is unknown.
     #[must_use]
     pub fn client(&self, index: usize) -> Option<(Observation, Run)> {
-        let (observation, run) = self.words[index];
+        let (observation, run) = self.cells[index];
         Some((Observation::unpack(observation)?, Run::unpack(run)?))
     }
 
@@ -157,17 +153,11 @@ impl InstanceSnapshot {
     pub fn stats(&self) -> &InstanceStats {
         &self.stats
     }
-
-    /// The newest call that failed for good.
-    #[must_use]
-    pub fn last_error(&self) -> Option<&LastError> {
-        self.last_error.as_deref()
-    }
 }
 
 impl Drop for InstanceSnapshot {
     fn drop(&mut self) {
-        *self.pool.lock() = mem::take(&mut self.words);
+        *self.pool.lock() = mem::take(&mut self.cells);
     }
 }
 
@@ -193,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_made_where_the_last_one_was_unless_that_is_still_read() {
+    fn a_snapshot_reuses_the_buffer_of_the_last_one_that_was_dropped() {
         let state = InstanceState::new(fleet(3), Duration::from_secs(300));
         let first = state.snapshot(AT);
         state.publish(
@@ -211,10 +201,10 @@ mod tests {
             [Status::Unknown, Status::Online, Status::Unknown]
         );
 
-        let place = second.words.as_ptr();
+        let buffer = second.cells.as_ptr();
         drop((first, second));
         let third = state.snapshot(AT);
-        assert_eq!(third.words.as_ptr(), place);
+        assert_eq!(third.cells.as_ptr(), buffer);
         assert_eq!(
             statuses(&third),
             [Status::Unknown, Status::Online, Status::Unknown]
@@ -222,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_another_fleet_has_room_for_that_one() {
+    fn a_buffer_fits_the_fleet_after_a_swap() {
         let state = InstanceState::new(fleet(1000), Duration::from_secs(300));
         drop(state.snapshot(AT));
         for clients in [10, 20, 0] {
             state.swap(fleet(clients));
             let snapshot = state.snapshot(AT);
             assert_eq!(
-                (snapshot.words.len(), snapshot.words.capacity()),
+                (snapshot.cells.len(), snapshot.cells.capacity()),
                 (clients, clients)
             );
         }

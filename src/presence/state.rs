@@ -1,147 +1,58 @@
-//! What is known of the clients of one instance, two atomic words a client.
+//! The presence of the clients of one instance.
 //!
-//! Writers publish by client ID through the fleet that is current at that moment, under a lock
-//! that only writers take; readers freeze the words without it. So a swap of the fleet loses no
-//! answer, and neither a swap nor a sweep disturbs a scrape.
+//! Writers publish by client ID through the current fleet, under a lock that only writers take;
+//! snapshots are taken without it. So a swap of the fleet loses no answer, and neither a swap nor a
+//! sweep delays a scrape.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 
-use super::instance_stats::StatsCell;
-use super::observation::Run;
 use super::snapshot::BufferPool;
+use super::table::FleetTable;
 use super::{
-    Fleet, InstanceId, InstanceSnapshot, InstanceStats, LastError, Observation, Operation,
+    Fleet, InstanceId, InstanceSnapshot, InstanceStats, LastError, Observation, Operation, Run,
 };
 use crate::clock::Timestamp;
 
-/// What became of a published observation.
+/// The result of [`InstanceState::publish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// The first one, or the same status as before.
+    /// The first observation, one with the same status as before, or one that was overtaken.
     Kept,
-    /// The client was known to be offline, and is online.
+    /// The client was offline and is online.
     Connected,
-    /// The client was known to be online, and is offline.
+    /// The client was online and is offline.
     Disconnected,
-    /// Not published: a batch cannot change a status, nor say for the first time that a client is
+    /// Not published: a batch cannot change a status, and cannot be the first to report a client
     /// offline. A single call has to confirm it.
     Unconfirmed,
     /// The client has left the fleet.
     Gone,
 }
 
-/// The presence of one instance's clients.
+/// The presence of the clients of one instance.
 #[derive(Debug)]
 pub struct InstanceState {
     id: InstanceId,
     table: ArcSwap<FleetTable>,
     writers: Mutex<()>,
-    stats: StatsCell,
-    last_error: ArcSwapOption<LastError>,
+    stats: Mutex<InstanceStats>,
     pool: Arc<BufferPool>,
 }
 
-/// A fleet with the words of its clients and the counters of its groups.
-#[derive(Debug)]
-pub(super) struct FleetTable {
-    pub(super) fleet: Arc<Fleet>,
-    pub(super) words: Box<[ClientCell]>,
-    pub(super) groups: Box<[GroupChanges]>,
-}
-
-/// The observation and the run of one client.
-///
-/// The run is written first and read last, so that a reader that sees an observation also sees
-/// its run; a reader that sees a run newer than its observation reads again.
-#[derive(Debug, Default)]
-pub(super) struct ClientCell {
-    observation: AtomicU64,
-    run: AtomicU64,
-}
-
-/// How often clients of one group were seen to change.
-#[derive(Debug, Default)]
-pub(super) struct GroupChanges {
-    pub(super) connects: AtomicU64,
-    pub(super) disconnects: AtomicU64,
-}
-
-impl ClientCell {
-    /// The two words as they belong together.
-    pub(super) fn read(&self) -> Option<(Observation, Run)> {
-        loop {
-            let observation = Observation::unpack(self.observation.load(Ordering::Acquire))?;
-            let run = Run::unpack(self.run.load(Ordering::Acquire))?;
-            if run.online == observation.online && run.since <= observation.at {
-                return Some((observation, run));
-            }
-            std::hint::spin_loop();
-        }
-    }
-
-    fn write(&self, observation: Observation, run: Run) {
-        self.run.store(run.pack(), Ordering::Release);
-        self.observation
-            .store(observation.pack(), Ordering::Release);
-    }
-}
-
-impl FleetTable {
-    fn empty(fleet: Arc<Fleet>) -> Self {
-        let words = (0..fleet.len()).map(|_| ClientCell::default()).collect();
-        let groups = fleet
-            .groups()
-            .iter()
-            .map(|_| GroupChanges::default())
-            .collect();
-        Self {
-            fleet,
-            words,
-            groups,
-        }
-    }
-
-    /// Takes over the words of the clients and the counters of the groups that `old` has too.
-    fn carry(&self, old: &Self) {
-        for (index, words) in self.words.iter().enumerate() {
-            let before = old.fleet.position(&self.fleet.client(index));
-            if let Some((observation, run)) = before.and_then(|at| old.words[at].read()) {
-                words.write(observation, run);
-            }
-        }
-        for (group, changes) in self.fleet.groups().iter().zip(&self.groups) {
-            let before = old
-                .fleet
-                .groups()
-                .iter()
-                .position(|old| old.name == group.name);
-            if let Some(old) = before.map(|at| &old.groups[at]) {
-                changes
-                    .connects
-                    .store(old.connects.load(Ordering::Relaxed), Ordering::Relaxed);
-                changes
-                    .disconnects
-                    .store(old.disconnects.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
-        }
-    }
-}
-
 impl InstanceState {
-    /// The state of `fleet` of which nothing is known. An observation counts until it is
-    /// `stale_after` old.
+    /// The state of `fleet`, with all clients unknown. An observation expires when it is older than
+    /// `stale_after`.
     #[must_use]
     pub fn new(fleet: Fleet, stale_after: Duration) -> Self {
         Self {
             id: fleet.instance().clone(),
-            table: ArcSwap::from_pointee(FleetTable::empty(Arc::new(fleet))),
+            table: ArcSwap::from_pointee(FleetTable::empty(fleet)),
             writers: Mutex::new(()),
-            stats: StatsCell::new(stale_after),
-            last_error: ArcSwapOption::empty(),
+            stats: Mutex::new(InstanceStats::new(stale_after)),
             pool: Arc::default(),
         }
     }
@@ -158,28 +69,27 @@ impl InstanceState {
         Arc::clone(&self.table.load().fleet)
     }
 
-    /// Puts `fleet` in the place of the current one. Clients and groups that stay keep what is
-    /// known of them; those that left are gone with all their series.
+    /// Replaces the fleet. Clients and groups in both fleets keep their state; those that left lose
+    /// it, with all their series.
     pub fn swap(&self, fleet: Fleet) {
-        let next = FleetTable::empty(Arc::new(fleet));
+        let mut next = FleetTable::empty(fleet);
         let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        next.carry(&self.table.load());
+        next.carry_over(&self.table.load());
         self.table.store(Arc::new(next));
     }
 
-    /// Publishes what the API said about `client`.
+    /// Publishes an answer of the API about `client`.
     ///
-    /// An observation that is older than the one it would replace is dropped: it was overtaken.
-    /// One of a batch, which is answered from a cache, is published only where it says what is
-    /// known already, or that a client is online of which nothing is known.
+    /// An observation that is older than the current one was overtaken and is dropped. An
+    /// observation of a batch, which comes from a cache, is published only if it confirms the
+    /// current status, or if the client is unknown and the batch reports it online.
     pub fn publish(&self, client: &str, observation: Observation) -> Published {
         let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
         let table = self.table.load();
         let Some(index) = table.fleet.position(client) else {
             return Published::Gone;
         };
-        let words = &table.words[index];
-        let before = words.read();
+        let before = table.cells[index].read();
         if before.is_some_and(|(old, _)| old.at > observation.at) {
             return Published::Kept;
         }
@@ -199,59 +109,56 @@ impl InstanceState {
                 since: observation.at,
             },
         };
-        words.write(observation, run);
-        let changes = &table.groups[table.fleet.group_of(index)];
-        match before {
-            Some((old, _)) if old.online && !observation.online => {
-                changes.disconnects.fetch_add(1, Ordering::Relaxed);
-                Published::Disconnected
-            }
-            Some((old, _)) if !old.online && observation.online => {
-                changes.connects.fetch_add(1, Ordering::Relaxed);
-                Published::Connected
-            }
-            _ => Published::Kept,
+        table.cells[index].write(observation, run);
+        if before.is_none_or(|(old, _)| old.online == observation.online) {
+            return Published::Kept;
         }
+        let changes = &table.changes[table.fleet.group_of(index)];
+        let (counter, published) = if observation.online {
+            (&changes.connects, Published::Connected)
+        } else {
+            (&changes.disconnects, Published::Disconnected)
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        published
     }
 
-    /// What is known of `client` at `now`; `None` while it is unknown or not in the fleet.
+    /// The observation of `client` at `now`; `None` if the client is unknown or not in the fleet.
     #[must_use]
     pub fn observation(&self, client: &str, now: Timestamp) -> Option<Observation> {
         let table = self.table.load();
-        let (observation, _) = table.words[table.fleet.position(client)?].read()?;
+        let (observation, _) = table.cells[table.fleet.position(client)?].read()?;
         (!self.is_stale(observation, now)).then_some(observation)
     }
 
     /// What is known about the instance itself.
     #[must_use]
     pub fn stats(&self) -> InstanceStats {
-        self.stats.read()
+        self.lock_stats().clone()
     }
 
     /// Changes what is known about the instance itself.
     pub fn record(&self, change: impl FnOnce(&mut InstanceStats)) {
-        self.stats.change(change);
+        change(&mut self.lock_stats());
     }
 
-    /// Remembers a call that failed, until the next one does.
-    pub fn remember_error(&self, error: LastError) {
-        self.last_error.store(Some(Arc::new(error)));
+    /// Records the newest failed call.
+    pub fn record_error(&self, error: LastError) {
+        self.record(|stats| stats.last_error = Some(Arc::new(error)));
     }
 
-    /// A copy of everything at `now`, in which all families agree.
+    /// A consistent copy of everything at `now`.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> InstanceSnapshot {
-        InstanceSnapshot::new(
-            &self.table.load(),
-            self.stats.read(),
-            self.last_error.load_full(),
-            now,
-            &self.pool,
-        )
+        InstanceSnapshot::new(&self.table.load(), self.stats(), now, &self.pool)
     }
 
     fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {
-        now.since(observation.at) > self.stats.read().stale_after
+        now.since(observation.at) > self.lock_stats().stale_after
+    }
+
+    fn lock_stats(&self) -> MutexGuard<'_, InstanceStats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -285,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_goes_on_while_the_status_stays_and_starts_anew_after_an_unknown() {
+    fn a_run_continues_with_the_status_and_restarts_after_unknown() {
         let state = InstanceState::new(fleet(&["a"]), STALE_AFTER);
         assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
         assert_eq!(state.publish("a", seen(false, 1200)), Published::Kept);
@@ -302,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_counts_across_an_unknown_in_between() {
+    fn a_change_is_counted_across_unknown() {
         let state = InstanceState::new(fleet(&["GID_a@@@1"]), STALE_AFTER);
         state.publish("GID_a@@@1", seen(true, 1000));
         assert_eq!(
@@ -324,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_overtaken_is_dropped() {
+    fn an_overtaken_observation_is_dropped() {
         let state = InstanceState::new(fleet(&["a"]), STALE_AFTER);
         state.publish("a", seen(true, 1001));
         assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
@@ -332,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_changes_no_status_and_makes_nobody_offline() {
+    fn a_batch_changes_no_status_and_makes_no_client_offline() {
         let state = InstanceState::new(fleet(&["a", "b"]), STALE_AFTER);
         let cached = |online, seconds| Observation {
             operation: Operation::Batch,
@@ -359,7 +266,7 @@ mod tests {
             state.publish("a", cached(true, 1005)),
             Published::Unconfirmed
         );
-        // Once unknown, it is offline for the first time again; and online is still a change.
+        // After unknown, offline is again the first report, and online is still a change.
         assert_eq!(
             state.publish("a", cached(false, 2000)),
             Published::Unconfirmed
@@ -373,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_stay_keep_what_is_known_and_those_that_left_are_gone() {
+    fn a_swap_keeps_the_state_of_clients_in_both_fleets_only() {
         let state = InstanceState::new(fleet(&["a", "GID_x@@@b", "c"]), STALE_AFTER);
         state.publish("a", seen(true, 1000));
         state.publish("GID_x@@@b", seen(true, 1000));
@@ -391,13 +298,13 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is published, forgotten and swapped: a status is always the last thing said
-        /// about that client while it was in the fleet, and never older than `stale_after`.
+        /// For any sequence of publications and swaps, a status is the last observation of the client
+        /// since it joined the fleet, and never older than `stale_after`.
         #[test]
-        fn a_status_is_what_was_said_last(steps in prop::collection::vec((0usize..5, 0u64..400, any::<bool>(), any::<bool>()), 1..60)) {
+        fn a_status_is_the_last_observation(steps in prop::collection::vec((0usize..5, 0u64..400, any::<bool>(), any::<bool>()), 1..60)) {
             let names = ["a", "b", "c", "d", "e"];
             let state = InstanceState::new(fleet(&names), STALE_AFTER);
-            let mut said: [Option<Observation>; 5] = [None; 5];
+            let mut observed: [Option<Observation>; 5] = [None; 5];
             let (mut now, mut without) = (1000, None);
             for (client, wait, online, swap) in steps {
                 now += wait;
@@ -405,16 +312,16 @@ mod tests {
                     let kept: Vec<_> = names.iter().copied().enumerate().filter(|&(n, _)| n != client).map(|(_, name)| name).collect();
                     state.swap(fleet(&kept));
                     without = Some(client);
-                    said[client] = None;
+                    observed[client] = None;
                 } else {
                     let published = state.publish(names[client], seen(online, now));
                     prop_assert_eq!(published == Published::Gone, without == Some(client));
                     if published != Published::Gone {
-                        said[client] = Some(seen(online, now));
+                        observed[client] = Some(seen(online, now));
                     }
                 }
                 for (n, name) in names.iter().enumerate() {
-                    let expected = said[n].filter(|seen| at(now).since(seen.at) <= STALE_AFTER);
+                    let expected = observed[n].filter(|seen| at(now).since(seen.at) <= STALE_AFTER);
                     prop_assert_eq!(state.observation(name, at(now)), expected);
                 }
             }

@@ -96,7 +96,7 @@ impl InstanceCaller {
 
     /// Logs an error that stands: once, and now and then how often it came again.
     pub(super) fn log_error(&self, error: &CallError) {
-        self.state.remember_error(LastError {
+        self.state.record_error(LastError {
             at: self.clock.now(),
             text: error.to_string(),
         });

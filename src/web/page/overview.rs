@@ -116,8 +116,9 @@ impl<'a> InstanceSummary<'a> {
             }),
             sweeps: sweeps.join(", "),
             stale_after: span(facts.stale_after),
-            error: instance
-                .last_error()
+            error: facts
+                .last_error
+                .as_deref()
                 .map(|error| (When::new(error.at, frozen.at), &*error.text)),
         }
     }

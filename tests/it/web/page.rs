@@ -186,7 +186,7 @@ async fn nothing_breaks_out_of_its_place() {
 async fn the_last_error_is_told_in_words() {
     let state = pumps();
     let at = Timestamp::from_millis((NOW - 90) * 1000);
-    state.remember_error(LastError {
+    state.record_error(LastError {
         at,
         text: "QuerySessionByClientId on post-cn-1: NoPermission: <m>; grant it".into(),
     });

@@ -1,0 +1,77 @@
+//! The current fleet with the state of each client, two atomic words a client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Fleet, Observation, Run};
+
+/// A fleet with a cell for each client and the counters of each group, in the order of the fleet.
+#[derive(Debug)]
+pub(super) struct FleetTable {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) cells: Box<[ClientCell]>,
+    pub(super) changes: Box<[Arc<GroupChanges>]>,
+}
+
+/// The observation and the run of one client.
+///
+/// The run is written first and read last, so that a reader that sees an observation also sees
+/// its run; a reader that sees a run newer than its observation reads again.
+#[derive(Debug, Default)]
+pub(super) struct ClientCell {
+    observation: AtomicU64,
+    run: AtomicU64,
+}
+
+/// Counts the changes of the clients of one group.
+#[derive(Debug, Default)]
+pub(super) struct GroupChanges {
+    pub(super) connects: AtomicU64,
+    pub(super) disconnects: AtomicU64,
+}
+
+impl ClientCell {
+    /// An observation and the run that it belongs to.
+    pub(super) fn read(&self) -> Option<(Observation, Run)> {
+        loop {
+            let observation = Observation::unpack(self.observation.load(Ordering::Acquire))?;
+            let run = Run::unpack(self.run.load(Ordering::Acquire))?;
+            if run.online == observation.online && run.since <= observation.at {
+                return Some((observation, run));
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    pub(super) fn write(&self, observation: Observation, run: Run) {
+        self.run.store(run.pack(), Ordering::Release);
+        self.observation
+            .store(observation.pack(), Ordering::Release);
+    }
+}
+
+impl FleetTable {
+    pub(super) fn empty(fleet: Fleet) -> Self {
+        Self {
+            cells: (0..fleet.len()).map(|_| ClientCell::default()).collect(),
+            changes: fleet.groups().iter().map(|_| Arc::default()).collect(),
+            fleet: Arc::new(fleet),
+        }
+    }
+
+    /// Takes over the state of the clients and groups that `old` contains too.
+    pub(super) fn carry_over(&mut self, old: &Self) {
+        for (index, cell) in self.cells.iter().enumerate() {
+            let before = old.fleet.position(&self.fleet.client(index));
+            if let Some((observation, run)) = before.and_then(|at| old.cells[at].read()) {
+                cell.write(observation, run);
+            }
+        }
+        let old_groups = old.fleet.groups();
+        for (group, changes) in self.fleet.groups().iter().zip(&mut self.changes) {
+            if let Some(at) = old_groups.iter().position(|old| old.name == group.name) {
+                *changes = Arc::clone(&old.changes[at]);
+            }
+        }
+    }
+}
