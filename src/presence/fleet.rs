@@ -1,10 +1,11 @@
-//! The clients of one instance: built once, never changed, swapped whole.
+//! The clients of one instance: built once, immutable, swapped as a whole.
 //!
-//! All label text is escaped and rendered here, once, into one arena. A client is ten bytes
-//! beside its text, and its ID is found in that text, so that a fleet of a million clients is
-//! hardly larger than what Prometheus reads about it.
+//! All label text is escaped and rendered once, into one arena. A client takes ten bytes besides
+//! its text, which contains its ID, so that a fleet of a million clients is hardly larger than the
+//! text that Prometheus reads.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::BuildHasher;
 
@@ -13,19 +14,19 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::label::{escape, escape_into, pairs, unescape};
 use super::{ClientId, InstanceId, LabelName};
 
-/// How many groups of one instance are told apart; clients of further ones count to the empty group.
+/// The maximum number of groups of one instance; clients of further groups count as of the empty group.
 pub const MAX_GROUPS: usize = 1000;
 
-/// Why clients do not make a fleet.
+/// Why a client cannot be added to a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FleetError {
-    /// A client was added twice; it stays as it was.
+    /// The client was added before; the first addition is kept.
     #[error("the client is already in the fleet")]
     Duplicate {
-        /// Whether it had the same labels both times, in the same order.
+        /// Whether both additions have the same labels, in the same order.
         same_labels: bool,
     },
-    /// The text of all labels is longer than 4 GiB, or that of one client longer than 64 KiB.
+    /// The label text of the fleet is longer than 4 GiB, or that of the client longer than 64 KiB.
     #[error("the labels of the fleet are too long")]
     TooLong,
 }
@@ -39,60 +40,78 @@ pub struct ClientGroup {
     pub label_text: Box<str>,
 }
 
+/// Where the text of one client is in the arena.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
-    /// Where the client's text begins; it ends where the next one's begins.
+    /// The first byte; the text ends where that of the next client starts.
     start: u32,
-    /// How much of the text is the escaped client ID.
+    /// The length of the escaped client ID.
     id: u16,
-    /// How much of the text is the three IDs, configured labels not counted.
+    /// The length of the three IDs, without configured labels.
     ids: u16,
     group: u16,
+}
+
+impl Entry {
+    /// `None` if a length does not fit.
+    fn new(start: usize, end: usize, id: usize, ids: usize, group: u16) -> Option<Self> {
+        u32::try_from(end).ok()?;
+        Some(Self {
+            start: u32::try_from(start).ok()?,
+            id: u16::try_from(id).ok()?,
+            ids: u16::try_from(ids).ok()?,
+            group,
+        })
+    }
+
+    fn escaped_id(self, text: &str) -> &str {
+        &text[self.start as usize..self.start as usize + usize::from(self.id)]
+    }
 }
 
 /// The clients of one instance.
 pub struct Fleet {
     instance: InstanceId,
-    text: Box<str>,
-    entries: Box<[Entry]>,
-    groups: Box<[ClientGroup]>,
+    text: String,
+    entries: Vec<Entry>,
+    groups: Vec<ClientGroup>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     folded_groups: usize,
 }
 
 impl Fleet {
-    /// The instance whose clients these are.
+    /// The instance of the clients.
     #[must_use]
     pub fn instance(&self) -> &InstanceId {
         &self.instance
     }
 
-    /// How many clients there are.
+    /// The number of clients.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no clients.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The groups; a client's [`Fleet::group_of`] is an index into them.
+    /// The groups; [`Fleet::group_of`] returns an index into them.
     #[must_use]
     pub fn groups(&self) -> &[ClientGroup] {
         &self.groups
     }
 
-    /// How many groups were folded into the empty one, being more than [`MAX_GROUPS`].
+    /// The number of groups past [`MAX_GROUPS`], which are folded into the empty group.
     #[must_use]
     pub fn folded_groups(&self) -> usize {
         self.folded_groups
     }
 
-    /// The ID of client `index`; borrowed unless the ID needs escaping as a label.
+    /// The ID of client `index`; borrowed unless the ID needs escaping as a label value.
     #[must_use]
     pub fn client(&self, index: usize) -> Cow<'_, str> {
         unescape(self.escaped_id(index))
@@ -104,23 +123,18 @@ impl Fleet {
         usize::from(self.entries[index].group)
     }
 
-    /// The labels of client `index` without its configured ones, ready for the exposition after
+    /// The labels of client `index` without its configured labels, ready for the exposition after
     /// `{client_id="`: `ID",group_id="…",instance_id="…"`.
     #[must_use]
     pub fn ids_text(&self, index: usize) -> &str {
-        let Entry { start, ids, .. } = self.entries[index];
-        &self.text[start as usize..start as usize + usize::from(ids)]
+        &self.label_text(index)[..usize::from(self.entries[index].ids)]
     }
 
     /// All labels of client `index`, ready for the exposition after `{client_id="`.
     #[must_use]
     pub fn label_text(&self, index: usize) -> &str {
-        let start = self.entries[index].start as usize;
-        let end = self
-            .entries
-            .get(index + 1)
-            .map_or(self.text.len(), |next| next.start as usize);
-        &self.text[start..end]
+        let end = self.entries.get(index + 1).map(|next| next.start as usize);
+        &self.text[self.entries[index].start as usize..end.unwrap_or(self.text.len())]
     }
 
     /// The names and values of the configured labels of client `index`.
@@ -128,24 +142,23 @@ impl Fleet {
         pairs(&self.label_text(index)[usize::from(self.entries[index].ids)..])
     }
 
-    /// Where `client` stands in the fleet, if it does.
+    /// The index of `client`, if the fleet contains it.
     #[must_use]
     pub fn position(&self, client: &str) -> Option<usize> {
         let escaped = escape(client);
-        let hash = self.hasher.hash_one(&*escaped);
-        self.index
-            .find(hash, |&at| self.escaped_id(at as usize) == escaped)
-            .map(|&at| at as usize)
+        let found = self.index.find(self.hasher.hash_one(&*escaped), |&at| {
+            self.escaped_id(at as usize) == escaped
+        });
+        found.map(|&at| at as usize)
     }
 
     fn escaped_id(&self, index: usize) -> &str {
-        let Entry { start, id, .. } = self.entries[index];
-        &self.text[start as usize..start as usize + usize::from(id)]
+        self.entries[index].escaped_id(&self.text)
     }
 }
 
 impl PartialEq for Fleet {
-    /// Whether they are the same clients with the same labels, in the same order.
+    /// Whether both contain the same clients with the same labels, in the same order.
     fn eq(&self, other: &Self) -> bool {
         self.instance == other.instance && self.text == other.text && self.entries == other.entries
     }
@@ -164,101 +177,82 @@ impl fmt::Debug for Fleet {
 }
 
 /// Builds a [`Fleet`] client by client.
+#[derive(Debug)]
 pub struct FleetBuilder {
-    instance: InstanceId,
+    fleet: Fleet,
     instance_text: String,
-    text: String,
-    entries: Vec<Entry>,
-    groups: Vec<ClientGroup>,
-    group_index: std::collections::HashMap<Box<str>, u16>,
-    folded: std::collections::HashSet<Box<str>>,
-    index: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    group_index: HashMap<Box<str>, u16>,
+    folded: HashSet<Box<str>>,
 }
 
 impl FleetBuilder {
     /// An empty fleet of `instance`.
     #[must_use]
     pub fn new(instance: InstanceId) -> Self {
-        let mut instance_text = String::from("\",instance_id=\"");
-        escape_into(&mut instance_text, instance.as_str());
-        instance_text.push('"');
+        let instance_text = format!("\",instance_id=\"{}\"", escape(instance.as_str()));
         Self {
-            instance,
+            fleet: Fleet {
+                instance,
+                text: String::new(),
+                entries: Vec::new(),
+                groups: Vec::new(),
+                index: HashTable::new(),
+                hasher: DefaultHashBuilder::default(),
+                folded_groups: 0,
+            },
             instance_text,
-            text: String::new(),
-            entries: Vec::new(),
-            groups: Vec::new(),
-            group_index: std::collections::HashMap::new(),
-            folded: std::collections::HashSet::new(),
-            index: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            group_index: HashMap::new(),
+            folded: HashSet::new(),
         }
     }
 
-    /// Adds `client` with its configured `labels`. Their names are told apart by the caller; an
-    /// empty value is left out, since Prometheus takes it for an absent label.
+    /// Adds `client` with its configured `labels`, whose names must be distinct. An empty value is
+    /// left out: to Prometheus it is an absent label.
     pub fn push<'a>(
         &mut self,
         client: &str,
         labels: impl IntoIterator<Item = (&'a LabelName, &'a str)>,
     ) -> Result<(), FleetError> {
-        let escaped = escape(client);
-        let hash = self.hasher.hash_one(&*escaped);
-        let (entries, text) = (&self.entries, &self.text);
-        let id_at = |at: u32| {
-            let Entry { start, id, .. } = entries[at as usize];
-            &text[start as usize..start as usize + usize::from(id)]
-        };
-        let present = self.index.find(hash, |&at| id_at(at) == escaped).copied();
+        let present = self.fleet.position(client);
         let group = self.group(ClientId::group_of(client));
-        let start = self.text.len();
-        self.text.push_str(&escaped);
-        self.text.push_str("\",");
-        self.text
-            .push_str(&self.groups[usize::from(group)].label_text);
-        let ids = self.text.len() - start;
+        let Fleet {
+            text,
+            entries,
+            groups,
+            index,
+            hasher,
+            ..
+        } = &mut self.fleet;
+        let (escaped, start) = (escape(client), text.len());
+        text.push_str(&escaped);
+        text.push_str("\",");
+        text.push_str(&groups[usize::from(group)].label_text);
+        let ids = text.len() - start;
         for (name, value) in labels {
             if !value.is_empty() {
-                self.text.push(',');
-                self.text.push_str(name.as_str());
-                self.text.push_str("=\"");
-                escape_into(&mut self.text, value);
-                self.text.push('"');
+                text.push(',');
+                text.push_str(name.as_str());
+                text.push_str("=\"");
+                escape_into(text, value);
+                text.push('"');
             }
         }
         if let Some(at) = present {
-            let at = at as usize;
-            let end = self
-                .entries
+            let end = entries
                 .get(at + 1)
                 .map_or(start, |next| next.start as usize);
-            let same_labels = self.text[self.entries[at].start as usize..end] == self.text[start..];
-            self.text.truncate(start);
+            let same_labels = text[entries[at].start as usize..end] == text[start..];
+            text.truncate(start);
             return Err(FleetError::Duplicate { same_labels });
         }
-        let entry = u32::try_from(self.text.len()).ok().and_then(|_| {
-            Some((
-                u32::try_from(start).ok()?,
-                u16::try_from(escaped.len()).ok()?,
-                u16::try_from(ids).ok()?,
-            ))
-        });
-        let Some((start, id, ids)) = entry else {
-            self.text.truncate(start);
+        let Some(entry) = Entry::new(start, text.len(), escaped.len(), ids, group) else {
+            text.truncate(start);
             return Err(FleetError::TooLong);
         };
-        let at = u32::try_from(self.entries.len()).map_err(|_| FleetError::TooLong)?;
-        self.entries.push(Entry {
-            start,
-            id,
-            ids,
-            group,
-        });
-        let (entries, text, hasher) = (&self.entries, &self.text, &self.hasher);
-        self.index.insert_unique(hash, at, |&at| {
-            let Entry { start, id, .. } = entries[at as usize];
-            hasher.hash_one(&text[start as usize..start as usize + usize::from(id)])
+        let at = u32::try_from(entries.len()).map_err(|_| FleetError::TooLong)?;
+        entries.push(entry);
+        index.insert_unique(hasher.hash_one(&*escaped), at, |&at| {
+            hasher.hash_one(entries[at as usize].escaped_id(text))
         });
         Ok(())
     }
@@ -266,50 +260,30 @@ impl FleetBuilder {
     /// The fleet of all clients that were added.
     #[must_use]
     pub fn build(self) -> Fleet {
-        Fleet {
-            instance: self.instance,
-            text: self.text.into_boxed_str(),
-            entries: self.entries.into_boxed_slice(),
-            groups: self.groups.into_boxed_slice(),
-            index: self.index,
-            hasher: self.hasher,
-            folded_groups: self.folded.len(),
-        }
+        let mut fleet = self.fleet;
+        fleet.text.shrink_to_fit();
+        fleet.entries.shrink_to_fit();
+        fleet.folded_groups = self.folded.len();
+        fleet
     }
 
     fn group(&mut self, name: &str) -> u16 {
         if let Some(&at) = self.group_index.get(name) {
             return at;
         }
-        // One place stays for the empty group, into which the rest folds.
-        let room = if self.group_index.contains_key("") {
-            MAX_GROUPS
-        } else {
-            MAX_GROUPS - 1
-        };
-        if !name.is_empty() && self.groups.len() >= room {
+        // One index is kept free for the empty group, into which further groups are folded.
+        let limit = MAX_GROUPS - usize::from(!self.group_index.contains_key(""));
+        if !name.is_empty() && self.fleet.groups.len() >= limit {
             self.folded.insert(name.into());
             return self.group("");
         }
-        let mut label_text = String::from("group_id=\"");
-        escape_into(&mut label_text, name);
-        label_text.push_str(&self.instance_text);
-        let at = u16::try_from(self.groups.len()).expect("at most MAX_GROUPS");
-        self.groups.push(ClientGroup {
+        let at = u16::try_from(self.fleet.groups.len()).expect("at most MAX_GROUPS");
+        self.fleet.groups.push(ClientGroup {
             name: name.into(),
-            label_text: label_text.into(),
+            label_text: format!("group_id=\"{}{}", escape(name), self.instance_text).into(),
         });
         self.group_index.insert(name.into(), at);
         at
-    }
-}
-
-impl fmt::Debug for FleetBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FleetBuilder")
-            .field("instance", &self.instance)
-            .field("clients", &self.entries.len())
-            .finish_non_exhaustive()
     }
 }
 
@@ -322,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn label_text_is_escaped_once_and_the_id_comes_back_from_it() {
+    fn label_text_is_escaped_once_and_contains_the_id() {
         let mut fleet = builder();
         let site = LabelName::new("site").expect("a name");
         fleet
@@ -351,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_in_a_fleet_once() {
+    fn a_duplicate_client_is_refused() {
         let (mut fleet, site) = (builder(), LabelName::new("site").expect("a name"));
         fleet.push("a", [(&site, "x")]).expect("new");
         fleet.push("b", []).expect("new");
