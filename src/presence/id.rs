@@ -1,11 +1,11 @@
-//! The names of instances and clients.
+//! The IDs of instances and clients.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// An ID was empty.
+/// The ID is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an ID is not empty")]
+#[error("an ID must not be empty")]
 pub struct EmptyId;
 
 /// The ID of an MQTT instance; label `instance_id`.
@@ -13,7 +13,7 @@ pub struct EmptyId;
 pub struct InstanceId(Arc<str>);
 
 impl InstanceId {
-    /// Any text but the empty one: the service knows what an ID looks like, we do not.
+    /// Any text except the empty one: the vendor's format is not checked.
     pub fn new(text: &str) -> Result<Self, EmptyId> {
         if text.is_empty() {
             Err(EmptyId)
@@ -22,7 +22,7 @@ impl InstanceId {
         }
     }
 
-    /// The ID as the API takes it.
+    /// The ID as the API expects it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -37,16 +37,16 @@ impl fmt::Display for InstanceId {
 
 /// The ID of one MQTT client, which is one device; label `client_id`.
 ///
-/// The usual form is `GROUP@@@DEVICE`. Other forms are in use, so that none but the empty
-/// one is refused; [`ClientId::irregularity`] says what is unusual about one.
+/// The usual form is `GROUP@@@DEVICE`. Other forms are in use, so only the empty ID is refused;
+/// [`ClientId::irregularity`] describes an unusual one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(Box<str>);
 
-/// What stands between the group and the device in a client ID.
+/// Separates the group from the device in a client ID.
 const SEPARATOR: &str = "@@@";
 
 impl ClientId {
-    /// Any text but the empty one.
+    /// Any text except the empty one.
     pub fn new(text: impl Into<Box<str>>) -> Result<Self, EmptyId> {
         let text = text.into();
         if text.is_empty() {
@@ -56,7 +56,7 @@ impl ClientId {
         }
     }
 
-    /// The ID as the API takes it.
+    /// The ID as the API expects it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,8 +68,8 @@ impl ClientId {
         text.split_once(SEPARATOR).map_or("", |(group, _)| group)
     }
 
-    /// What is unusual about this ID by the vendor's rules for new ones (page "Limits"), if
-    /// anything is. Worth a warning, never a refusal: the vendor's own examples break the rules.
+    /// How this ID differs from the vendor's rules for new IDs (page "Limits"). Such an ID deserves a
+    /// warning but is never refused: the vendor's own examples break the rules.
     #[must_use]
     pub fn irregularity(&self) -> Option<&'static str> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn unusual_ids_are_named_and_usual_ones_are_not() {
+    fn irregular_ids_are_described_and_regular_ids_are_not() {
         let why = |id: &str| ClientId::new(id).expect("not empty").irregularity();
         assert_eq!(why("GID_test@@@pump-1"), None);
         assert_eq!(why("GID-test@@@pump_1"), None);

@@ -1,10 +1,10 @@
-//! Labels as Prometheus writes them: which names are allowed, and how a value is escaped
+//! Labels as Prometheus writes them: the allowed names, and how a value is escaped
 //! (page "Exposition formats": backslash, double quote and newline).
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Names that a configuration may not give a label, because the exporter or Prometheus does.
+/// Label names that a configuration must not use: the exporter or Prometheus sets them.
 pub const RESERVED_LABELS: [&str; 10] = [
     "job",
     "instance",
@@ -18,13 +18,13 @@ pub const RESERVED_LABELS: [&str; 10] = [
     "quantile",
 ];
 
-/// Why a text cannot be the name of a configured label.
+/// Why a text is not a valid name of a configured label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelNameError {
-    /// It does not match `[a-zA-Z_][a-zA-Z0-9_]*`.
-    #[error("a label name is letters, digits and `_`, and does not begin with a digit")]
+    /// The text does not match `[a-zA-Z_][a-zA-Z0-9_]*`.
+    #[error("a label name consists of letters, digits and `_`, and does not start with a digit")]
     Malformed,
-    /// It is one of [`RESERVED_LABELS`], or begins with `__`.
+    /// The text is one of [`RESERVED_LABELS`], or starts with `__`.
     #[error("this label name is reserved")]
     Reserved,
 }
@@ -34,7 +34,7 @@ pub enum LabelNameError {
 pub struct LabelName(Box<str>);
 
 impl LabelName {
-    /// Checks that `text` may name a configured label.
+    /// Validates `text`.
     pub fn new(text: &str) -> Result<Self, LabelNameError> {
         let mut chars = text.chars();
         let first = chars
@@ -79,7 +79,7 @@ pub fn escape_into(out: &mut String, value: &str) {
     out.push_str(rest);
 }
 
-/// `value` escaped as a label value; borrowed when there is nothing to escape.
+/// `value` escaped as a label value; borrowed if it contains nothing to escape.
 #[must_use]
 pub fn escape(value: &str) -> Cow<'_, str> {
     if value.contains(SPECIAL) {
@@ -91,7 +91,7 @@ pub fn escape(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// The inverse of [`escape`]; borrowed when nothing was escaped.
+/// The inverse of [`escape`]; borrowed if nothing was escaped.
 #[must_use]
 pub fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {
@@ -112,8 +112,8 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The names and values in `text`, which is labels as the exposition has them: `name="escaped"`,
-/// with commas in between.
+/// The names and values in `text`, which lists labels as in the exposition: `name="escaped"`,
+/// separated by commas.
 pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -124,7 +124,7 @@ pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     })
 }
 
-/// Where the quote is that ends an escaped value: the first that no backslash stands before.
+/// The position of the quote that ends an escaped value: the first one without a backslash.
 fn end_of_value(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_prometheus_or_the_exporter_owns_are_refused() {
+    fn reserved_and_malformed_names_are_refused() {
         assert!(LabelName::new("site").is_ok());
         assert_eq!(LabelName::new("instance"), Err(LabelNameError::Reserved));
         assert_eq!(LabelName::new("__meta"), Err(LabelNameError::Reserved));
@@ -152,14 +152,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_escaped_comes_back_and_breaks_no_line(value in "[\\x00-\\x7fé日\\\\\"\n]{0,40}") {
+        fn unescape_inverts_escape_and_escaped_text_has_no_newline(value in "[\\x00-\\x7fé日\\\\\"\n]{0,40}") {
             let escaped = escape(&value);
             prop_assert!(!escaped.contains('\n'));
             prop_assert_eq!(unescape(&escaped), value.as_str());
         }
 
         #[test]
-        fn labels_come_back_from_their_text(values in prop::collection::vec("[a\\\\\",=\n]{0,6}", 0..5)) {
+        fn pairs_parses_rendered_labels(values in prop::collection::vec("[a\\\\\",=\n]{0,6}", 0..5)) {
             let text: Vec<_> = values.iter().map(|value| format!("name=\"{}\"", escape(value))).collect();
             let text = text.join(",");
             let (names, found): (Vec<_>, Vec<_>) = pairs(&text).unzip();

@@ -1,20 +1,20 @@
-//! An answer about one client, and the two machine words in which it is kept.
+//! An answer of the API about one client, and its encoding in atomic words.
 
 use crate::clock::Timestamp;
 
-/// What is known of a client.
+/// The status of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// The API said that it is connected.
+    /// The API reported the client connected.
     Online,
-    /// The API said that it is not connected. Nothing else makes a client offline.
+    /// The API reported the client not connected. Nothing else makes a client offline.
     Offline,
-    /// There is no answer, or none that is young enough.
+    /// There is no answer, or the answer has expired.
     Unknown,
 }
 
 impl Status {
-    /// All of them, in the order of the exposition.
+    /// All statuses, in the order of the exposition.
     pub const ALL: [Self; 3] = [Self::Online, Self::Offline, Self::Unknown];
 
     /// The value of the label `status`.
@@ -28,12 +28,12 @@ impl Status {
     }
 }
 
-/// How a client was asked for.
+/// How a client was queried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// One client a call, in real time.
     Single,
-    /// Several clients a call, from a cache that may lag.
+    /// Several clients a call, from a cache of the API that may lag.
     Batch,
 }
 
@@ -54,20 +54,20 @@ impl Operation {
 /// One answer of the API about one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation {
-    /// Whether the API said that the client is online.
+    /// Whether the API reported the client online.
     pub online: bool,
-    /// When the answer came.
+    /// When the answer arrived.
     pub at: Timestamp,
-    /// Which operation gave it.
+    /// The operation that returned the answer.
     pub operation: Operation,
 }
 
 /// The current run of observations with the same status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The status that all of them had.
+    /// The status of all observations in the run.
     pub online: bool,
-    /// When the first of them was made.
+    /// The time of the first observation in the run.
     pub since: Timestamp,
 }
 
@@ -76,7 +76,7 @@ const BATCH: u64 = 2;
 const FLAGS: u32 = 2;
 
 impl Observation {
-    /// The status this observation tells.
+    /// The observed status.
     #[must_use]
     pub const fn status(self) -> Status {
         if self.online {
@@ -86,7 +86,7 @@ impl Observation {
         }
     }
 
-    /// One word: milliseconds above two flags; zero is kept for "never observed".
+    /// One word: milliseconds above two flags; zero is reserved for "never observed".
     pub(super) fn pack(self) -> u64 {
         let batch = if self.operation == Operation::Batch {
             BATCH
@@ -110,7 +110,7 @@ impl Observation {
 }
 
 impl Run {
-    /// One word, shaped like that of an observation.
+    /// One word, in the format of an observation.
     pub(super) fn pack(self) -> u64 {
         (self.since.as_millis().max(1) << FLAGS) | u64::from(self.online)
     }
@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_observation_and_a_run_survive_their_words(online: bool, batch: bool, millis in 1..=u64::MAX >> 2) {
+        fn packing_an_observation_or_a_run_is_lossless(online: bool, batch: bool, millis in 1..=u64::MAX >> 2) {
             let at = Timestamp::from_millis(millis);
             let operation = if batch { Operation::Batch } else { Operation::Single };
             let observation = Observation { online, at, operation };

@@ -1,14 +1,14 @@
-//! Which clients are whose, where several processes share a fleet.
+//! Divides the clients of a fleet among several processes.
 
-/// One of several processes that share every fleet between them: each client belongs to exactly
-/// one of them, whatever host, version or configuration the others have.
+/// One of several processes that share every fleet. Each client belongs to exactly one shard,
+/// independent of host, version and configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: u32,
     total: u32,
 }
 
-/// A shard that is not one of those there are.
+/// The index of a shard is not below the number of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no shard {index} of {total}; shards are counted from 0")]
 pub struct NoSuchShard {
@@ -17,10 +17,10 @@ pub struct NoSuchShard {
 }
 
 impl Shard {
-    /// The only shard there is.
+    /// The only shard.
     pub const WHOLE: Self = Self { index: 0, total: 1 };
 
-    /// Shard `index` of `total`, counted from 0.
+    /// Shard `index` of `total`; the first index is 0.
     pub const fn new(index: u32, total: u32) -> Result<Self, NoSuchShard> {
         if index < total {
             Ok(Self { index, total })
@@ -29,26 +29,26 @@ impl Shard {
         }
     }
 
-    /// Which shard this is, from 0 on.
+    /// The index, starting at 0.
     #[must_use]
     pub const fn index(self) -> u32 {
         self.index
     }
 
-    /// How many shards there are; 1 at least.
+    /// The number of shards, at least 1.
     #[must_use]
     pub const fn total(self) -> u32 {
         self.total
     }
 
-    /// The part of everything that is shared which each shard gets.
+    /// The fraction of every shared limit that each shard gets.
     #[must_use]
     pub fn part(self) -> f64 {
         f64::from(self.total).recip()
     }
 
-    /// Whether `client` belongs to this shard. With one shard more, only the clients of the new
-    /// one move, which is one in as many as there are shards then.
+    /// Whether `client` belongs to this shard. Going from N to N+1 shards moves about 1/(N+1) of the
+    /// clients, all of them to the new shard.
     #[must_use]
     pub fn owns(self, client: &str) -> bool {
         self.total == 1 || jump(hash(client), self.total) == self.index
@@ -61,8 +61,8 @@ impl Default for Shard {
     }
 }
 
-/// FNV-1a, and the finalizer of Murmur (version 3) so that every bit of it depends on every byte. It is
-/// the same in every process and must stay so: with another one, nearly all clients would move.
+/// FNV-1a with the finalizer of `MurmurHash3`, so that every bit depends on every byte. It must not
+/// change: with another hash, nearly all clients would move.
 fn hash(client: &str) -> u64 {
     let fnv = client
         .bytes()
@@ -80,8 +80,8 @@ fn jump(mut key: u64, buckets: u32) -> u32 {
     while next < u64::from(buckets) {
         bucket = next;
         key = key.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(1);
-        // The next jump is `(bucket + 1) / r` for a random `r` of 2^-31 to 1: whole numbers only,
-        // since nothing is rounded differently elsewhere.
+        // The next jump is `(bucket + 1) / r` for a random `r` of 2^-31 to 1: integers only,
+        // so that every host computes the same.
         next = ((bucket + 1) << 31) / ((key >> 33) + 1);
     }
     u32::try_from(bucket).expect("below the number of buckets")
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_client_has_one_owner_and_all_owners_have_as_many() {
+    fn every_client_has_one_owner_and_shards_are_balanced() {
         for total in [1, 2, 3, 7, 16] {
             let mut counts = vec![0_u32; total as usize];
             clients().for_each(|client| counts[owner(&client, total) as usize] += 1);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn one_shard_more_takes_its_part_and_moves_nothing_else() {
+    fn a_new_shard_takes_its_fraction_and_no_other_client_moves() {
         for total in 1..12 {
             let mut moved = 0;
             for client in clients().step_by(5) {
@@ -137,16 +137,16 @@ mod tests {
         }
     }
 
-    /// Other versions and other hosts have to come to the same owners.
+    /// Other versions and other hosts must compute the same owners.
     #[test]
-    fn owners_are_what_they_were() {
+    fn the_owners_of_known_clients_do_not_change() {
         assert_eq!(hash(""), 0xefd0_1f60_ba99_2926);
         let owners: Vec<_> = clients().take(12).map(|client| owner(&client, 5)).collect();
         assert_eq!(owners, [1, 2, 4, 1, 0, 2, 2, 0, 3, 2, 4, 3]);
     }
 
     #[test]
-    fn a_shard_is_one_of_those_there_are() {
+    fn an_index_out_of_range_is_refused() {
         assert!(Shard::new(2, 3).is_ok());
         let error = Shard::new(3, 3).expect_err("the fourth of three");
         assert_eq!(

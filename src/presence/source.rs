@@ -1,4 +1,4 @@
-//! The trait behind which the API stands, and what its calls can come to.
+//! The trait of the API, and the results of its calls.
 
 use std::fmt;
 use std::future::Future;
@@ -11,43 +11,43 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A successful call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiResponse<T> {
-    /// What the API said.
+    /// The result.
     pub value: T,
-    /// By which ID the service's operators can find the call.
+    /// The vendor's ID of the call.
     pub request_id: Option<String>,
 }
 
-/// How many clients a batch may ask for.
+/// The maximum number of clients in a batch.
 pub const MAX_BATCH: usize = 10;
 
 /// One client in the answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchEntry {
-    /// The client ID, as the API wrote it.
+    /// The client ID, as the API returned it.
     pub client: String,
-    /// Whether the API said that it is online.
+    /// Whether the API reported the client online.
     pub online: bool,
 }
 
-/// The presence of the clients of one instance, as somebody else knows it.
+/// Queries the presence of the clients of one instance.
 ///
-/// One call of a method is one request on the wire, and needs one permit: an implementation
-/// never retries. Every call ends by itself, within the timeout it was built with; dropping the
-/// future closes the connection.
+/// One call of a method is one HTTP request and needs one permit: an implementation never retries.
+/// Every call ends within the timeout of the implementation; dropping the future closes the
+/// connection.
 pub trait PresenceSource: Send + Sync + fmt::Debug {
-    /// Asks for one client, in real time. `true` is online.
+    /// Queries one client, in real time. `true` is online.
     fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>>;
 
-    /// Asks for up to [`MAX_BATCH`] clients; the answer may lag, come in any order, and lack some.
+    /// Queries up to [`MAX_BATCH`] clients. The answer may lag, be in any order, and lack clients.
     fn query_batch<'a>(
         &'a self,
         clients: &'a [&'a str],
     ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>>;
 
-    /// Drops cached credentials and fetches new ones; whether there are other ones now.
+    /// Drops cached credentials and fetches new ones; returns whether they differ.
     fn refresh_credentials(&self) -> BoxFuture<'_, bool>;
 
-    /// How often somebody has replaced the credentials: what was refused before may be accepted now.
+    /// The number of times the credentials were replaced: refused calls may be accepted afterwards.
     fn credentials_replaced(&self) -> u64 {
         0
     }
@@ -56,7 +56,7 @@ pub trait PresenceSource: Send + Sync + fmt::Debug {
     fn clock_offset_millis(&self) -> i64;
 }
 
-/// The layer of limits that a throttling answer speaks of.
+/// The layer of limits that a throttled answer refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ThrottledLayer {
     /// The account's calls of this operation.
@@ -65,59 +65,59 @@ pub enum ThrottledLayer {
     Instance,
 }
 
-/// What a failed call asks of its caller.
+/// What the caller of a failed call should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Slow the layer down, then ask again within the budget.
+    /// Slow the layer down, then retry within the budget.
     Throttled {
-        /// Which layer to slow down.
+        /// The layer to slow down.
         layer: ThrottledLayer,
-        /// How long the service asked to be left alone.
+        /// The `retry-after` of the answer.
         retry_after: Option<Duration>,
     },
-    /// Ask again within the budget.
+    /// Retry within the budget.
     Transient,
-    /// The connection was refused or could not be made: no request went out. Handled like
+    /// The connection was refused or could not be established: no request was sent. Handled like
     /// [`ErrorClass::Transient`], and many in a row open the breaker.
     Connect,
-    /// A kept-alive connection ended before the first byte of the answer: ask again, once.
+    /// A kept-alive connection was closed before the first byte of the answer: retry once.
     Closed,
-    /// The clocks differ; the source has taken the new offset: ask again, once.
+    /// The clocks differ; the source has stored the new offset: retry once.
     ClockSkew,
-    /// The nonce was used before: ask again, once.
+    /// The nonce was used before: retry once.
     Nonce,
-    /// The credentials were refused: refresh them, ask again, once; then it is terminal.
+    /// The credentials were refused: refresh them and retry once; then the error is terminal.
     Credentials,
-    /// Asking again cannot help until a person changed something.
+    /// A retry cannot succeed until an operator changes something.
     Terminal,
-    /// This client cannot be asked for; others can.
+    /// This client cannot be queried; others can.
     Client,
 }
 
-/// A failed call: its class, and everything a person needs to act on it.
+/// A failed call: its class, and everything an operator needs to resolve it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation} on {instance}: {code}: {message}{}; {advice}", .request_id.as_deref().map(|id| format!(" (request ID {id})")).unwrap_or_default())]
 pub struct CallError {
-    /// What follows.
+    /// What the caller should do.
     pub class: ErrorClass,
     /// The value of the label `code`; one of a closed set.
     pub label: &'static str,
-    /// The operation, by the service's name.
+    /// The vendor's name of the operation.
     pub operation: &'static str,
-    /// The instance that was asked.
+    /// The instance that was queried.
     pub instance: String,
-    /// The service's error code, or what went wrong in the transport.
+    /// The vendor's error code, or the kind of transport error.
     pub code: String,
-    /// The service's message, or the transport's; without secrets and without the body.
+    /// The message of the vendor or of the transport, without secrets and without the body.
     pub message: String,
-    /// By which ID the service's operators can find the call.
+    /// The vendor's ID of the call.
     pub request_id: Option<String>,
-    /// What to do about it, as a sentence in the imperative.
+    /// How to resolve the error, in the imperative.
     pub advice: &'static str,
 }
 
 impl CallError {
-    /// Whether the call reached the API and was authorised, as far as its answer tells.
+    /// Whether the call reached the API and was authorised, judged by its answer.
     #[must_use]
     pub const fn authorised(&self) -> bool {
         matches!(
