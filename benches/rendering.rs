@@ -16,7 +16,8 @@ use mqtt_presence_exporter::presence::{
     FleetBuilder, InstanceId, InstanceSnapshot, InstanceState, LabelName, Observation, Operation,
     Snapshot,
 };
-use mqtt_presence_exporter::telemetry::{Metric, table};
+use mqtt_presence_exporter::telemetry::Metric;
+use mqtt_presence_exporter::telemetry::table::STATE;
 use prometheus::{GaugeVec, Opts, Registry, TextEncoder};
 use support::{median, row};
 use tokio::time::Instant;
@@ -95,16 +96,16 @@ fn registry(devices: &[Device], instance: &InstanceSnapshot) -> Registry {
         registry.register(Box::new(family)).expect("each once");
     };
     let known = |n| instance.client(n).expect("all is known");
-    family(table::CLIENT_INFO, true, &|_| 1.0);
-    family(table::CLIENT_ONLINE, true, &|n| {
+    family(STATE.client_info, true, &|_| 1.0);
+    family(STATE.client_online, true, &|n| {
         f64::from(u8::from(known(n).0.online))
     });
     family(
-        table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS,
+        STATE.client_last_observation_timestamp_seconds,
         false,
         &|n| known(n).0.at.as_seconds(),
     );
-    family(table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS, false, &|n| {
+    family(STATE.client_status_since_timestamp_seconds, false, &|n| {
         known(n).1.since.as_seconds()
     });
     registry

@@ -1,8 +1,7 @@
-//! What the exporter tells about itself: its log, and its own metrics beside the table of all
-//! metrics.
+//! The log and the metrics of the exporter.
 //!
-//! Facts about devices do not pass through here; they are rendered by `exposition` straight from
-//! the state. Both take names and help texts from the one [`table`].
+//! Facts about devices are no part of the registry here: `exposition` renders them straight from
+//! the state. All names and help texts come from one [`table`].
 
 mod log_throttle;
 mod logging;
@@ -14,5 +13,6 @@ pub mod table;
 
 pub use log_throttle::{LogThrottle, Suppressed};
 pub use logging::{LogFormat, LogLevel, init_logging};
-pub use metric::{Metric, MetricKind};
-pub use registry::{CONFIRMATION_RESULTS, Metrics, REVISION, VERSION};
+pub use metric::{Metric, MetricKind, Sample, samples};
+pub use registry::{CONFIRMATION_RESULTS, REVISION, VERSION};
+pub use table::Metrics;

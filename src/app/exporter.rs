@@ -283,9 +283,10 @@ pub(super) fn set_config_metrics(
             .with_label_values(&[name])
             .set(plan.quotas.rate(operation));
     }
-    metrics.shard.set(environment.shard.index().into());
-    metrics.shards.set(environment.shard.total().into());
-    metrics.config_last_reload_successful.set(1);
+    let shard = environment.shard;
+    let labels = [shard.index(), shard.total()].map(|number| number.to_string());
+    metrics.shard_info.with_label_values(&labels).set(1.0);
+    metrics.config_last_reload_successful.set(1.0);
     metrics
         .config_last_reload_success_timestamp_seconds
         .set(environment.clock.now().as_seconds());

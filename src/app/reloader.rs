@@ -149,7 +149,7 @@ impl Reloader {
         };
         self.metrics
             .config_last_reload_successful
-            .set(outcome.is_ok().into());
+            .set(f64::from(u8::from(outcome.is_ok())));
         outcome
     }
 

@@ -24,22 +24,11 @@ impl SourceMetrics {
 
     /// These are the sources from now on. The series of others leave.
     pub(super) fn set(&mut self, names: BTreeSet<Arc<str>>) {
-        let Metrics {
-            discovery_clients,
-            discovery_failures,
-            discovery_last_success_timestamp_seconds,
-            ..
-        } = &*self.metrics;
         for left in self.names.difference(&names) {
-            // They are all there.
-            let _ = discovery_clients.remove_label_values(&[left]);
-            let _ = discovery_failures.remove_label_values(&[left]);
-            let _ = discovery_last_success_timestamp_seconds.remove_label_values(&[left]);
+            self.metrics.forget_source(left);
         }
         for name in &names {
-            let _ = discovery_clients.with_label_values(&[name]);
-            let _ = discovery_failures.with_label_values(&[name]);
-            let _ = discovery_last_success_timestamp_seconds.with_label_values(&[name]);
+            self.metrics.touch_source(name);
         }
         self.names = names;
     }
@@ -52,11 +41,10 @@ impl SourceMetrics {
             *clients.entry(&source.name).or_default() += source.clients.unwrap_or_default();
         }
         for (name, clients) in clients {
-            let clients = i64::try_from(clients).unwrap_or(i64::MAX);
             self.metrics
                 .discovery_clients
                 .with_label_values(&[name])
-                .set(clients);
+                .set(clients as f64);
         }
     }
 
@@ -74,7 +62,7 @@ impl SourceMetrics {
     pub(super) fn failed(&self, failures: &[Failure]) {
         for failure in failures {
             self.metrics
-                .discovery_failures
+                .discovery_failures_total
                 .with_label_values(&[&failure.name])
                 .inc();
         }

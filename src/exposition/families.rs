@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::samples::{Opening, SampleWriter};
 use crate::presence::{InstanceSnapshot, InstanceStats, Status, StatusCounts, SweepResult, escape};
-use crate::telemetry::{Metric, table};
+use crate::telemetry::Metric;
+use crate::telemetry::table::STATE;
 
 /// One family.
 pub(super) struct Family {
@@ -38,48 +39,48 @@ const fn family(metric: &'static Metric, samples: Samples) -> Family {
 
 /// All of them, in the order in which they are written.
 pub(super) static FAMILIES: [Family; 14] = [
-    family(&table::CLIENT_INFO, Samples::Clients(client_info)),
-    family(&table::CLIENT_ONLINE, Samples::Clients(client_online)),
+    family(&STATE.client_info, Samples::Clients(client_info)),
+    family(&STATE.client_online, Samples::Clients(client_online)),
     family(
-        &table::CLIENT_LAST_OBSERVATION_TIMESTAMP_SECONDS,
+        &STATE.client_last_observation_timestamp_seconds,
         Samples::Clients(client_last_observation),
     ),
     family(
-        &table::CLIENT_STATUS_SINCE_TIMESTAMP_SECONDS,
+        &STATE.client_status_since_timestamp_seconds,
         Samples::Clients(client_status_since),
     ),
-    family(&table::CLIENTS, Samples::Statuses),
+    family(&STATE.clients, Samples::Statuses),
     family(
-        &table::CONNECTS_TOTAL,
+        &STATE.connects_total,
         Samples::Groups(|counts| counts.connects),
     ),
     family(
-        &table::DISCONNECTS_TOTAL,
+        &STATE.disconnects_total,
         Samples::Groups(|counts| counts.disconnects),
     ),
     family(
-        &table::API_UP,
+        &STATE.api_up,
         Samples::Instances(|stats| Some(u8::from(stats.api_up?).into())),
     ),
-    family(&table::SWEEPS_TOTAL, Samples::Sweeps),
+    family(&STATE.sweeps_total, Samples::Sweeps),
     family(
-        &table::SWEEP_DURATION_SECONDS,
+        &STATE.sweep_duration_seconds,
         Samples::Instances(|stats| Some(seconds(stats.last_sweep?.duration))),
     ),
     family(
-        &table::SWEEP_LAST_END_TIMESTAMP_SECONDS,
+        &STATE.sweep_last_end_timestamp_seconds,
         Samples::Instances(|stats| Some(stats.last_sweep?.end.as_seconds())),
     ),
     family(
-        &table::SWEEP_COVERAGE_RATIO,
+        &STATE.sweep_coverage_ratio,
         Samples::Instances(|stats| Some(stats.last_sweep?.coverage)),
     ),
     family(
-        &table::STALE_AFTER_SECONDS,
+        &STATE.stale_after_seconds,
         Samples::Instances(|stats| Some(seconds(stats.stale_after))),
     ),
     family(
-        &table::CLOCK_OFFSET_SECONDS,
+        &STATE.clock_offset_seconds,
         Samples::Instances(|stats| Some(stats.clock_offset_millis as f64 / 1000.0)),
     ),
 ];

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::presence::{ClientId, Fleet, escape};
-use crate::telemetry::table;
+use crate::telemetry::table::{PROBE, STATE};
 
 /// What a probe found out.
 #[derive(Clone, Debug)]
@@ -29,17 +29,14 @@ pub fn probe_text(probe: &ProbeResult<'_>) -> String {
         text.extend(["# failed: ", &why.replace(char::is_control, " "), "\n"]);
     }
     for (metric, value) in [
-        (
-            &table::PROBE_SUCCESS,
-            f64::from(u8::from(probe.online.is_ok())),
-        ),
-        (&table::PROBE_DURATION_SECONDS, probe.duration.as_secs_f64()),
+        (&PROBE.success, f64::from(u8::from(probe.online.is_ok()))),
+        (&PROBE.duration_seconds, probe.duration.as_secs_f64()),
     ] {
         writeln!(text, "{}{} {value}", metric.header(), metric.name)
             .expect("a String takes everything");
     }
     if let Ok(online) = probe.online {
-        let metric = &table::CLIENT_ONLINE;
+        let metric = &STATE.client_online;
         let (header, name, labels) = (
             metric.header(),
             metric.name,

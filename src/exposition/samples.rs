@@ -147,13 +147,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::telemetry::table;
+    use crate::telemetry::table::STATE;
 
     fn line(time: Timestamp) -> String {
-        static OPENING: Opening = Opening::new(table::CLIENT_ONLINE.name);
+        static OPENING: Opening = Opening::new(STATE.client_online.name);
         let (mut begun, mut buf) = (true, Vec::new());
         let mut lines = SampleWriter::new(
-            &table::CLIENT_ONLINE,
+            &STATE.client_online,
             &OPENING,
             &mut begun,
             &mut buf,

@@ -32,13 +32,19 @@ impl InstanceCaller {
     /// Counts a call that leaves now.
     pub(super) fn sent(&self, operation: Operation) {
         let labels = [self.state.id().as_str(), operation.name()];
-        self.metrics.api_requests.with_label_values(&labels).inc();
+        self.metrics
+            .api_requests_total
+            .with_label_values(&labels)
+            .inc();
     }
 
     /// Counts a call that is made again.
     pub(super) fn retried(&self, operation: Operation) {
         let labels = [self.state.id().as_str(), operation.name()];
-        self.metrics.api_retries.with_label_values(&labels).inc();
+        self.metrics
+            .api_retries_total
+            .with_label_values(&labels)
+            .inc();
     }
 
     /// Records a call that has ended, whatever it came to.
@@ -50,12 +56,12 @@ impl InstanceCaller {
     ) {
         let name = operation.name();
         self.metrics
-            .api_request_duration
+            .api_request_duration_seconds
             .with_label_values(&[name])
             .observe(sent.elapsed().as_secs_f64());
         if let Err(error) = result {
             self.metrics
-                .api_errors
+                .api_errors_total
                 .with_label_values(&[self.state.id().as_str(), name, error.label])
                 .inc();
         }
@@ -70,7 +76,7 @@ impl InstanceCaller {
     pub(super) fn missing(&self, clients: usize) {
         let missing = self
             .metrics
-            .clients_missing
+            .clients_missing_total
             .with_label_values(&[self.state.id().as_str()]);
         missing.inc_by(u64::try_from(clients).unwrap_or(u64::MAX));
     }
@@ -78,7 +84,10 @@ impl InstanceCaller {
     /// Counts the confirmation of what a batch said of a client.
     pub(super) fn confirmed(&self, confirmation: Confirmation) {
         let labels = [self.state.id().as_str(), confirmation.as_str()];
-        self.metrics.confirmations.with_label_values(&labels).inc();
+        self.metrics
+            .confirmations_total
+            .with_label_values(&labels)
+            .inc();
     }
 
     /// Lets the limits know of an error that speaks of them.

@@ -3,7 +3,7 @@
 //! The limits themselves are pure ([`crate::limits`]); this module gives them the time, the
 //! layers of the vendor's quotas, and somebody to wake up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +64,9 @@ struct Inner {
     limits: LayerTree,
     waiting: HashMap<Ticket, oneshot::Sender<CallPermit>>,
     layers: Vec<NamedLayer>,
+    /// The layers of the instances that are queried. Only these, the layers of their accounts and
+    /// those of the egress IP have series.
+    in_use: HashSet<LayerId>,
     egress: [LayerId; 2],
     accounts: HashMap<Option<String>, Account>,
     /// By account and instance. A lane is never given up: its limits remember what was asked,
@@ -81,17 +84,24 @@ struct Account {
 #[derive(Debug)]
 struct NamedLayer {
     id: LayerId,
+    /// `egress`, `account` or `instance`.
+    layer: &'static str,
+    /// The name of the account or the ID of the instance; empty for the egress IP.
     name: String,
     operation: Operation,
-    /// Whether anybody asks through it; only then metrics speak of it.
-    in_use: bool,
+}
+
+impl NamedLayer {
+    fn labels(&self) -> [&str; 3] {
+        [self.layer, &self.name, self.operation.name()]
+    }
 }
 
 impl Inner {
     fn add(
         &mut self,
         above: LayerId,
-        name: &str,
+        (layer, name): (&'static str, &str),
         operation: Operation,
         spec: &LayerSpec,
         opens_at: Time,
@@ -99,9 +109,9 @@ impl Inner {
         let id = self.limits.add_layer(Some(above), spec, opens_at);
         self.layers.push(NamedLayer {
             id,
+            layer,
             name: name.to_owned(),
             operation,
-            in_use: true,
         });
         id
     }
@@ -113,12 +123,12 @@ impl Inner {
         if let Some(account) = self.accounts.get(&key) {
             return account.clone();
         }
-        let label = format!("account/{}", name.unwrap_or("default"));
+        let label = ("account", name.unwrap_or("default"));
         let layer = |operation| {
             let spec = quotas.egress(operation).with_in_flight(usize::MAX);
             self.add(
                 self.egress[operation as usize],
-                &label,
+                label,
                 operation,
                 &spec,
                 opens_at,
@@ -133,16 +143,20 @@ impl Inner {
         account
     }
 
-    fn mark(&mut self, layer: LayerId, in_use: bool) {
-        if let Some(layer) = self.layers.iter_mut().find(|named| named.id == layer) {
-            layer.in_use = in_use;
-        }
+    /// The layers that have series.
+    fn exported(&self) -> HashSet<LayerId> {
+        let used = |queue: &&InstanceQueue| self.in_use.contains(&queue.instance);
+        let accounts = self
+            .lanes
+            .values()
+            .filter(used)
+            .flat_map(|queue| queue.account);
+        let egress = self.egress.into_iter();
+        egress
+            .chain(accounts)
+            .chain(self.in_use.iter().copied())
+            .collect()
     }
-}
-
-/// How metrics name the layer of an instance.
-fn instance_layer(instance: &InstanceId) -> String {
-    format!("instance/{instance}")
 }
 
 impl Limiter {
@@ -155,15 +169,16 @@ impl Limiter {
         let egress = Operation::ALL.map(layer);
         let layers = Operation::ALL.map(|operation| NamedLayer {
             id: egress[operation as usize],
-            name: "egress".to_owned(),
+            layer: "egress",
+            name: String::new(),
             operation,
-            in_use: true,
         });
         let inner = Inner {
             quotas,
             limits,
             waiting: HashMap::new(),
             layers: layers.into(),
+            in_use: HashSet::new(),
             egress,
             accounts: HashMap::new(),
             lanes: HashMap::new(),
@@ -220,15 +235,16 @@ impl Limiter {
         let own = quotas.instance(calls_per_second);
         if let Some(queue) = inner.lanes.get(&key).cloned() {
             inner.limits.reconfigure(queue.instance, &own, now);
-            inner.mark(queue.instance, true);
+            inner.in_use.insert(queue.instance);
             drop(inner);
             self.shared.wake.notify_one();
             return queue;
         }
         let opens_at = (Time::START + quotas.quiet).max(now);
         let account = inner.account(account, quotas, opens_at);
-        let name = instance_layer(instance);
-        let own = inner.add(account.layers[0], &name, Operation::Single, &own, opens_at);
+        let label = ("instance", instance.as_str());
+        let own = inner.add(account.layers[0], label, Operation::Single, &own, opens_at);
+        inner.in_use.insert(own);
         let lanes = [
             inner.limits.add_lane(own),
             inner.limits.add_lane(account.layers[1]),
@@ -243,18 +259,9 @@ impl Limiter {
         lane
     }
 
-    /// Takes the series of an instance that nobody asks through `lane` any more out of `metrics`.
-    pub(super) fn forget(&self, queue: &InstanceQueue, instance: &InstanceId, metrics: &Metrics) {
-        let mut inner = self.shared.lock();
-        inner.mark(queue.instance, false);
-        let (name, operation) = (instance_layer(instance), Operation::Single.name());
-        // They are not there before the first scrape.
-        let _ = metrics
-            .limiter_calls_per_second
-            .remove_label_values(&[&name, operation]);
-        let _ = metrics
-            .limiter_wait_seconds
-            .remove_label_values(&[&name, operation]);
+    /// The instance of `queue` is not queried any more: the next export removes its series.
+    pub(super) fn forget(&self, queue: &InstanceQueue) {
+        self.shared.lock().in_use.remove(&queue.instance);
     }
 
     /// Before this, no call leaves.
@@ -355,22 +362,35 @@ impl Limiter {
     pub(super) fn export(&self, metrics: &Metrics) {
         let now = self.shared.now();
         let inner = self.shared.lock();
-        for layer in inner.layers.iter().filter(|layer| layer.in_use) {
-            let labels = [layer.name.as_str(), layer.operation.name()];
+        let (rates, waits) = (
+            &metrics.limiter_calls_per_second,
+            &metrics.limiter_wait_seconds_total,
+        );
+        let exported = inner.exported();
+        let (used, unused): (Vec<_>, Vec<_>) = inner
+            .layers
+            .iter()
+            .partition(|layer| exported.contains(&layer.id));
+        for layer in unused {
+            let labels = layer.labels();
+            // An instance that moved to another account has the same labels there.
+            if !used.iter().any(|used| used.labels() == labels) {
+                // It fails where there is no such series.
+                let _ = rates.remove_label_values(&labels);
+                let _ = waits.remove_label_values(&labels);
+            }
+        }
+        for layer in used {
+            let labels = layer.labels();
             if let Some(rate) = inner.limits.rate_in_force(layer.id, now) {
-                metrics
-                    .limiter_calls_per_second
+                rates
                     .with_label_values(&labels)
                     .set(rate.calls_per_second());
             }
             // Only this function adds to the counter, and under the lock.
-            let counter = metrics.limiter_wait_seconds.with_label_values(&labels);
-            let waited = inner
-                .limits
-                .waited(layer.id)
-                .unwrap_or_default()
-                .as_secs_f64();
-            counter.inc_by((waited - counter.get()).max(0.0));
+            let counter = waits.with_label_values(&labels);
+            let waited = inner.limits.waited(layer.id).unwrap_or_default();
+            counter.inc_by((waited.as_secs_f64() - counter.get()).max(0.0));
         }
     }
 }

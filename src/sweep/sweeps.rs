@@ -178,11 +178,7 @@ impl Sweeps {
     }
 
     fn forget_queue(&self, sweeper: &Sweeper) {
-        self.deps.limiter.forget(
-            &sweeper.caller.queue,
-            sweeper.state().id(),
-            &self.deps.metrics,
-        );
+        self.deps.limiter.forget(&sweeper.caller.queue);
     }
 
     fn poll(&self, sweeper: &Arc<Sweeper>, collect: &Collect) {
@@ -210,7 +206,7 @@ impl Sweeps {
             tokio::time::timeout_at(deadline, all).await.is_ok()
         };
         if !ended {
-            self.deps.metrics.scrapes_incomplete.inc();
+            self.deps.metrics.scrapes_incomplete_total.inc();
         }
         self.snapshot()
     }

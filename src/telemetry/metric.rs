@@ -1,13 +1,21 @@
-//! What a metric is, apart from its values.
+//! The declaration of a metric, and the macros that declare one in one place.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
+    Registry, Result,
+};
 
 /// The type of a metric, as Prometheus names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MetricKind {
-    /// Only ever goes up; its name ends in `_total`.
+    /// Only increases; its name ends in `_total`.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
     /// Counts observations in buckets.
     Histogram,
@@ -26,50 +34,32 @@ impl fmt::Display for MetricKind {
 /// The declaration of one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// The whole name, prefix and unit included.
+    /// The full name, with prefix and unit.
     pub name: &'static str,
-    /// What it means: one or more sentences, the last of which says when it is absent.
+    /// The help text. Its last sentence says when the metric is absent.
     pub help: &'static str,
-    /// Its type.
+    /// The type.
     pub kind: MetricKind,
-    /// The base unit that its name carries; empty where it counts things or says yes or no.
-    pub unit: &'static str,
-    /// The names of its labels, in the order in which values are given.
+    /// The names of the labels, in the order in which values are given.
     pub labels: &'static [&'static str],
-    /// Whether the labels that the configuration gives a client come on top.
+    /// Whether the configured labels of a client are added to `labels`.
     pub configured_labels: bool,
 }
 
 impl Metric {
-    /// The two lines that open its family in the text format: `HELP` and `TYPE`.
-    ///
-    /// A help is one line without a backslash, so that nothing is to be escaped.
-    #[must_use]
-    pub fn header(&self) -> String {
-        let Self {
-            name, help, kind, ..
-        } = self;
-        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
-    }
-
-    pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self::new(MetricKind::Counter, name, help)
-    }
-
-    pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self::new(MetricKind::Gauge, name, help)
-    }
-
-    pub(super) const fn histogram(name: &'static str, help: &'static str) -> Self {
-        Self::new(MetricKind::Histogram, name, help)
-    }
-
-    pub(super) const fn unit(self, unit: &'static str) -> Self {
-        Self { unit, ..self }
-    }
-
-    pub(super) const fn labels(self, labels: &'static [&'static str]) -> Self {
-        Self { labels, ..self }
+    pub(super) const fn new(
+        kind: MetricKind,
+        name: &'static str,
+        doc_comment: &'static str,
+        labels: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            help: doc_comment.trim_ascii_start(),
+            kind,
+            labels,
+            configured_labels: false,
+        }
     }
 
     pub(super) const fn with_configured_labels(self) -> Self {
@@ -79,14 +69,194 @@ impl Metric {
         }
     }
 
-    const fn new(kind: MetricKind, name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            help,
-            kind,
-            unit: "",
-            labels: &[],
-            configured_labels: false,
+    /// The `HELP` and `TYPE` lines of the text format. Help texts need no escaping: they are one
+    /// line without a backslash.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let Self {
+            name, help, kind, ..
+        } = self;
+        format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
+    }
+}
+
+/// Declares one metric: its name is the prefix and the identifier, its help the doc comment.
+macro_rules! metric {
+    ($prefix:literal $name:ident $kind:expr, [$($label:ident),*] $($help:literal)+) => {
+        Metric::new($kind, concat!($prefix, stringify!($name)), concat!($($help),+), &[$(stringify!($label)),*])
+    };
+}
+
+/// Declares metrics that are rendered outside of the registry, as fields of a table.
+macro_rules! rendered {
+    (
+        $(#[$doc:meta])*
+        pub static $TABLE:ident: $Table:ident = $prefix:literal {
+            $($(#[doc = $help:literal])+ $name:ident: $Kind:ident[$($label:ident),*] $(.$option:ident())?,)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $Table {
+            $($(#[doc = $help])+ pub $name: Metric,)*
+        }
+
+        $(#[$doc])*
+        pub static $TABLE: $Table = $Table {
+            $($name: metric!($prefix $name MetricKind::$Kind, [$($label),*] $($help)+)$(.$option())?,)*
+        };
+
+        impl $Table {
+            /// All of them.
+            #[must_use]
+            pub fn all(&self) -> Vec<&Metric> {
+                vec![$(&self.$name),*]
+            }
+        }
+    };
+}
+
+/// Declares metrics that the registry collects, as fields of a struct that counts them.
+macro_rules! registered {
+    (
+        $(#[$doc:meta])*
+        pub struct $Metrics:ident = $prefix:literal {
+            $($(#[doc = $help:literal])+ $name:ident: $Type:ident[$($label:ident),*],)*
+        }
+    ) => {
+        $(#[$doc])*
+        pub struct $Metrics {
+            pub(super) registry: Registry,
+            $($(#[doc = $help])+ pub $name: $Type,)*
+        }
+
+        impl $Metrics {
+            /// The declarations.
+            pub const DECLARED: &'static [Metric] = &[
+                $(metric!($prefix $name $Type::KIND, [$($label),*] $($help)+)),*
+            ];
+
+            /// All at zero. Histograms count in `buckets`.
+            pub(super) fn register(buckets: &[f64]) -> Self {
+                let registry = Registry::new();
+                // In the order of the fields, which is that of the declarations.
+                let mut declared = Self::DECLARED.iter();
+                Self {
+                    $($name: $Type::register(&registry, declared.next(), buckets),)*
+                    registry,
+                }
+            }
+
+            /// Removes all series whose label `name` is `value`.
+            pub(super) fn remove_series(&self, name: &str, value: &str) {
+                $(self.$name.remove_series(name, value);)*
+            }
+        }
+    };
+}
+
+pub(super) use {metric, registered, rendered};
+
+/// A collector of the registry, made of a declaration.
+pub(super) trait Family: Collector + Clone + 'static {
+    const KIND: MetricKind;
+
+    fn make(opts: Opts, labels: &[&str], buckets: &[f64]) -> Result<Self>;
+
+    fn remove_series(&self, _name: &str, _value: &str) {}
+
+    fn register(registry: &Registry, metric: Option<&Metric>, buckets: &[f64]) -> Self {
+        let metric = metric.expect("each field has a declaration");
+        let opts = Opts::new(metric.name, metric.help);
+        let family = Self::make(opts, metric.labels, buckets).expect("declared names are valid");
+        let registered = registry.register(Box::new(family.clone()));
+        registered.expect("each name is declared once");
+        family
+    }
+}
+
+impl Family for IntCounter {
+    const KIND: MetricKind = MetricKind::Counter;
+
+    fn make(opts: Opts, _: &[&str], _: &[f64]) -> Result<Self> {
+        Self::with_opts(opts)
+    }
+}
+
+impl Family for Gauge {
+    const KIND: MetricKind = MetricKind::Gauge;
+
+    fn make(opts: Opts, _: &[&str], _: &[f64]) -> Result<Self> {
+        Self::with_opts(opts)
+    }
+}
+
+/// Implements [`Family`] for types with labels.
+macro_rules! vector {
+    ($($Type:ident $Kind:ident |$opts:ident, $buckets:ident| $make:expr;)*) => {$(
+        impl Family for $Type {
+            const KIND: MetricKind = MetricKind::$Kind;
+
+            fn make($opts: Opts, labels: &[&str], $buckets: &[f64]) -> Result<Self> {
+                Self::new($make, labels)
+            }
+
+            fn remove_series(&self, name: &str, value: &str) {
+                remove_series(self, name, value);
+            }
+        }
+    )*};
+}
+
+vector! {
+    IntCounterVec Counter |opts, _buckets| opts;
+    CounterVec Counter |opts, _buckets| opts;
+    GaugeVec Gauge |opts, _buckets| opts;
+    HistogramVec Histogram |opts, buckets| HistogramOpts::from(opts).buckets(buckets.to_vec());
+}
+
+fn remove_series<T: MetricVecBuilder>(family: &MetricVec<T>, name: &str, value: &str) {
+    for series in samples(family) {
+        if series.label(name) == value {
+            let labels = series
+                .labels
+                .iter()
+                .map(|(name, value)| (&**name, &**value));
+            // It fails only where the series is gone already.
+            let _ = family.remove(&labels.collect::<HashMap<_, _>>());
         }
     }
+}
+
+/// One series of a family: its labels, and the value of a counter or gauge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    labels: BTreeMap<String, String>,
+    /// The value; 0 for a histogram.
+    pub value: f64,
+}
+
+impl Sample {
+    /// The value of a label; empty if there is no such label.
+    #[must_use]
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+}
+
+/// The series of a family of [`Metrics`](super::Metrics), in the order of their labels.
+pub fn samples(family: &impl Collector) -> Vec<Sample> {
+    let families = family.collect();
+    let series = families.iter().flat_map(MetricFamily::get_metric);
+    let sample = |series: &prometheus::proto::Metric| Sample {
+        labels: series
+            .get_label()
+            .iter()
+            .map(|label| (label.name().to_owned(), label.value().to_owned()))
+            .collect(),
+        value: series.get_gauge().get_value() + series.get_counter().get_value(),
+    };
+    let mut samples: Vec<_> = series.map(sample).collect();
+    samples.sort_by(|a, b| a.labels.cmp(&b.labels));
+    samples
 }

@@ -8,64 +8,46 @@ use std::fmt::Write;
 use procfs::ProcResult;
 use procfs::process::{LimitValue, Process};
 
-use super::{Metric, table};
+use super::metric::Metric;
+use super::table::PROCESS;
 
 /// Appends the metrics of this process to `out`.
 pub(super) fn write(out: &mut String) {
     let Ok(process) = Process::myself() else {
         return;
     };
-    // Each file that cannot be read costs the families that come from it, and no others.
+    // A file that cannot be read costs only the metrics that come from it.
     let _ = write_stat(out, &process);
-    let _ = write_descriptors(out, &process);
-    let _ = write_limits(out, &process);
+    let _ = process
+        .fd_count()
+        .map(|count| sample(out, &PROCESS.open_fds, count as f64));
+    let _ = process.limits().map(|limits| {
+        let (files, memory) = (limits.max_open_files, limits.max_address_space);
+        sample(out, &PROCESS.max_fds, limit(files.soft_limit));
+        sample(
+            out,
+            &PROCESS.virtual_memory_max_bytes,
+            limit(memory.soft_limit),
+        );
+    });
 }
 
 fn write_stat(out: &mut String, process: &Process) -> ProcResult<()> {
     let stat = process.stat()?;
     let ticks = procfs::ticks_per_second() as f64;
-    sample(
-        out,
-        &table::PROCESS_CPU_SECONDS_TOTAL,
-        (stat.utime + stat.stime) as f64 / ticks,
-    );
-    sample(out, &table::PROCESS_VIRTUAL_MEMORY_BYTES, stat.vsize as f64);
-    sample(
-        out,
-        &table::PROCESS_RESIDENT_MEMORY_BYTES,
-        (stat.rss * procfs::page_size()) as f64,
-    );
-    sample(out, &table::PROCESS_THREADS, stat.num_threads as f64);
+    let resident = stat.rss * procfs::page_size();
+    let cpu = (stat.utime + stat.stime) as f64 / ticks;
+    sample(out, &PROCESS.cpu_seconds_total, cpu);
+    sample(out, &PROCESS.virtual_memory_bytes, stat.vsize as f64);
+    sample(out, &PROCESS.resident_memory_bytes, resident as f64);
+    sample(out, &PROCESS.threads, stat.num_threads as f64);
     let since_boot = stat.starttime as f64 / ticks;
-    sample(
-        out,
-        &table::PROCESS_START_TIME_SECONDS,
-        procfs::boot_time_secs()? as f64 + since_boot,
-    );
+    let boot = procfs::boot_time_secs()? as f64;
+    sample(out, &PROCESS.start_time_seconds, boot + since_boot);
     Ok(())
 }
 
-fn write_descriptors(out: &mut String, process: &Process) -> ProcResult<()> {
-    sample(out, &table::PROCESS_OPEN_FDS, process.fd_count()? as f64);
-    Ok(())
-}
-
-fn write_limits(out: &mut String, process: &Process) -> ProcResult<()> {
-    let limits = process.limits()?;
-    sample(
-        out,
-        &table::PROCESS_MAX_FDS,
-        limit(limits.max_open_files.soft_limit),
-    );
-    sample(
-        out,
-        &table::PROCESS_VIRTUAL_MEMORY_MAX_BYTES,
-        limit(limits.max_address_space.soft_limit),
-    );
-    Ok(())
-}
-
-/// No limit is written as the kernel counts it: the largest number there is.
+/// No limit is written as the kernel counts it: the largest number.
 fn limit(value: LimitValue) -> f64 {
     match value {
         LimitValue::Unlimited => u64::MAX as f64,
@@ -74,7 +56,7 @@ fn limit(value: LimitValue) -> f64 {
 }
 
 fn sample(out: &mut String, metric: &Metric, value: f64) {
-    writeln!(out, "{}{} {value}", metric.header(), metric.name).expect("a String takes everything");
+    writeln!(out, "{}{} {value}", metric.header(), metric.name).expect("a String takes any text");
 }
 
 #[cfg(test)]
@@ -96,19 +78,13 @@ mod tests {
                 .parse()
                 .expect("a number")
         };
-        assert!(value(&table::PROCESS_CPU_SECONDS_TOTAL) < 1e6);
-        assert!(value(&table::PROCESS_RESIDENT_MEMORY_BYTES) > 1e5);
-        assert!(
-            value(&table::PROCESS_VIRTUAL_MEMORY_BYTES)
-                >= value(&table::PROCESS_RESIDENT_MEMORY_BYTES)
-        );
-        assert!(
-            value(&table::PROCESS_VIRTUAL_MEMORY_MAX_BYTES)
-                >= value(&table::PROCESS_VIRTUAL_MEMORY_BYTES)
-        );
-        assert!(value(&table::PROCESS_OPEN_FDS) >= 1.0);
-        assert!(value(&table::PROCESS_MAX_FDS) >= value(&table::PROCESS_OPEN_FDS));
-        assert!(value(&table::PROCESS_START_TIME_SECONDS) > 1.6e9);
-        assert!(value(&table::PROCESS_THREADS) >= 1.0);
+        assert!(value(&PROCESS.cpu_seconds_total) < 1e6);
+        assert!(value(&PROCESS.resident_memory_bytes) > 1e5);
+        assert!(value(&PROCESS.virtual_memory_bytes) >= value(&PROCESS.resident_memory_bytes));
+        assert!(value(&PROCESS.virtual_memory_max_bytes) >= value(&PROCESS.virtual_memory_bytes));
+        assert!(value(&PROCESS.open_fds) >= 1.0);
+        assert!(value(&PROCESS.max_fds) >= value(&PROCESS.open_fds));
+        assert!(value(&PROCESS.start_time_seconds) > 1.6e9);
+        assert!(value(&PROCESS.threads) >= 1.0);
     }
 }

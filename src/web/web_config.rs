@@ -151,7 +151,7 @@ impl ActiveWebConfig {
         let file = self.0.path.display();
         metrics
             .web_config_last_reload_successful
-            .set(outcome.is_ok().into());
+            .set(f64::from(u8::from(outcome.is_ok())));
         match outcome {
             Ok(warnings) => {
                 metrics

@@ -146,9 +146,9 @@ def series(devices, times, at):
     for bound, calls in bounds.items():
         labels = {"operation": SINGLE, "le": bound}
         yield "mqtt_presence_api_request_duration_seconds_bucket", labels, grows(lambda minute: calls)  # noqa: B023
-    for layer in ("egress", "account/default", *(f"instance/{instance}" for instance in INSTANCES)):
-        labels = {"layer": layer, "operation": SINGLE}
-        yield "mqtt_presence_limiter_calls_per_second", labels, constant(100 if layer.startswith("instance") else 220)
+    for layer, name in (("egress", ""), ("account", "default"), *(("instance", instance) for instance in INSTANCES)):
+        labels = {"layer": layer, "name": name, "operation": SINGLE}
+        yield "mqtt_presence_limiter_calls_per_second", labels, constant(100 if layer == "instance" else 220)
         yield "mqtt_presence_limiter_wait_seconds_total", labels, grows(lambda _: dice.random())
     for operation, quota in ((SINGLE, 220), (BATCH, 80)):
         yield "mqtt_presence_quota_calls_per_second", {"operation": operation}, constant(quota)
@@ -166,8 +166,7 @@ def series(devices, times, at):
         yield "mqtt_presence_discovery_clients", {"source": source}, constant(clients)
         yield "mqtt_presence_discovery_failures_total", {"source": source}, grows(lambda minute: minute == 100)
         yield "mqtt_presence_discovery_last_success_timestamp_seconds", {"source": source}, constant(times[0])
-    yield "mqtt_presence_shard", {}, constant(0)
-    yield "mqtt_presence_shards", {}, constant(1)
+    yield "mqtt_presence_shard_info", {"shard": "0", "shards": "1"}, constant(1)
     yield "mqtt_presence_build_info", {"version": "0.1.0", "revision": ""}, constant(1)
     yield "process_cpu_seconds_total", {}, grows(lambda _: 0.4)
     yield "process_resident_memory_bytes", {}, constant(17_000_000)

@@ -283,7 +283,7 @@ impl Shared {
         let name = self.name.as_str();
         let metrics = &self.deps.metrics;
         metrics
-            .credential_refreshes
+            .credential_refreshes_total
             .with_label_values(&[name, "success"])
             .inc();
         let expiry = &metrics.credential_expiry_timestamp_seconds;
@@ -320,7 +320,7 @@ impl Shared {
         let name = self.name.as_str();
         self.deps
             .metrics
-            .credential_refreshes
+            .credential_refreshes_total
             .with_label_values(&[name, "failure"])
             .inc();
         if let Some(suppressed) = state.failures.record((), Instant::now()) {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use prometheus::proto::MetricFamily;
+use prometheus::Gauge;
+use prometheus::core::Collector;
 
 use super::format::{When, number, rate, span};
 use crate::clock::Timestamp;
 use crate::config::{Config, Mode, Query};
-use crate::telemetry::{Metric, Metrics, table};
+use crate::telemetry::{Metrics, Sample, samples};
 
 /// One thing that is to be said, and whether it wants a look.
 pub(super) struct Fact {
@@ -36,17 +37,22 @@ impl Fact {
 
 /// What there is to say at `now`.
 pub(super) fn facts(metrics: &Metrics, config: &Config, now: Timestamp) -> Vec<Fact> {
-    let own = Own {
-        families: metrics.gather(),
-        now,
-    };
+    let own = Own { metrics, now };
     let mut facts = vec![sweeping(config)];
     facts.extend(own.calls());
     facts.extend(own.throttling());
     facts.push(own.errors());
     facts.extend(own.credentials());
-    facts.extend(own.reload("Configuration", CONFIG));
-    facts.extend(own.reload("TLS and users", WEB_CONFIG));
+    facts.extend(own.reload(
+        "Configuration",
+        &metrics.config_last_reload_successful,
+        &metrics.config_last_reload_success_timestamp_seconds,
+    ));
+    facts.extend(own.reload(
+        "TLS and users",
+        &metrics.web_config_last_reload_successful,
+        &metrics.web_config_last_reload_success_timestamp_seconds,
+    ));
     facts.extend(own.discovery());
     facts.extend(own.shard());
     facts
@@ -70,75 +76,32 @@ fn sweeping(config: &Config) -> Fact {
     Fact::fine("Devices are asked for", format!("{when}; {asked}"))
 }
 
-/// Whether the last reload worked, and when one last did.
-const CONFIG: [&Metric; 2] = [
-    &table::CONFIG_LAST_RELOAD_SUCCESSFUL,
-    &table::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
-];
-const WEB_CONFIG: [&Metric; 2] = [
-    &table::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL,
-    &table::WEB_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
-];
-
-struct Own {
-    families: Vec<MetricFamily>,
+struct Own<'a> {
+    metrics: &'a Metrics,
     now: Timestamp,
 }
 
-/// A sample: the values of its labels, in the order of their names, and its own.
-type Sample = (Vec<String>, f64);
+/// The sum of the series `of` a family.
+fn sum(family: &impl Collector, of: impl Fn(&Sample) -> bool) -> f64 {
+    let samples = samples(family).into_iter().filter(of);
+    // The sum of no floats is minus zero.
+    samples.fold(0.0, |sum, sample| sum + sample.value)
+}
 
-impl Own {
-    fn samples(&self, metric: &Metric) -> Vec<Sample> {
-        let family = self
-            .families
-            .iter()
-            .find(|family| family.name() == metric.name);
-        let sample = |one: &prometheus::proto::Metric| {
-            let labels = one
-                .get_label()
-                .iter()
-                .map(|label| label.value().to_owned())
-                .collect();
-            (
-                labels,
-                one.get_gauge().get_value() + one.get_counter().get_value(),
-            )
-        };
-        family
-            .into_iter()
-            .flat_map(MetricFamily::get_metric)
-            .map(sample)
-            .collect()
-    }
-
-    fn sum(&self, metric: &Metric, of: impl Fn(&[String]) -> bool) -> f64 {
-        let values = self
-            .samples(metric)
-            .into_iter()
-            .filter(|(labels, _)| of(labels))
-            .map(|(_, value)| value);
-        // The sum of no floats is minus zero.
-        values.fold(0.0, |sum, value| sum + value)
-    }
-
-    /// How long ago it was that a gauge tells the time of; `None` where it was never.
+impl Own<'_> {
+    /// The time since a timestamp; `None` for 0, which means never.
     fn ago(&self, seconds: f64) -> Option<String> {
         (seconds > 0.0).then(|| When::new(timestamp(seconds), self.now).ago)
     }
 
     /// By operation, what is spent of the quota.
     fn calls(&self) -> Vec<Fact> {
-        let quotas = self.samples(&table::QUOTA_CALLS_PER_SECOND);
-        let fact = |(labels, quota): &Sample| {
-            let operation = &labels[0];
-            let spent = self.sum(&table::PROJECTED_CALLS_PER_SECOND, |labels| {
-                labels.contains(operation)
-            });
-            let so_far = self.sum(&table::API_REQUESTS_TOTAL, |labels| {
-                labels.contains(operation)
-            });
-            let (may, so_far) = (rate(*quota), whole(so_far));
+        let fact = |quota: &Sample| {
+            let operation = quota.label("operation");
+            let of = |sample: &Sample| sample.label("operation") == operation;
+            let spent = sum(&self.metrics.projected_calls_per_second, of);
+            let so_far = sum(&self.metrics.api_requests_total, of);
+            let (may, so_far) = (rate(quota.value), whole(so_far));
             let text = if spent > 0.0 {
                 format!(
                     "{} a second of {may} that may be spent; {so_far} so far",
@@ -154,40 +117,42 @@ impl Own {
             } else {
                 "Single calls"
             };
-            if spent > *quota {
+            if spent > quota.value {
                 Fact::bad(about, text)
             } else {
                 Fact::fine(about, text)
             }
         };
+        let quotas = samples(&self.metrics.quota_calls_per_second);
         quotas.iter().map(fact).collect()
     }
 
     /// Layers that are slower than the quota of their operation because the vendor throttled.
     fn throttling(&self) -> Option<Fact> {
-        let quotas = self.samples(&table::QUOTA_CALLS_PER_SECOND);
-        let slow = self
-            .samples(&table::LIMITER_CALLS_PER_SECOND)
-            .into_iter()
-            .filter(|(labels, rate)| {
-                let is_whole = |layer: &str| layer == "egress" || layer.starts_with("account/");
-                let quota = quotas
-                    .iter()
-                    .find(|(operation, _)| labels.contains(&operation[0]));
-                labels.iter().any(|label| is_whole(label))
-                    && quota.is_some_and(|(_, quota)| *rate < 0.99 * quota)
-            });
-        let slow: Vec<_> = slow
-            .map(|(labels, now)| format!("{} at {} calls/s", labels.join(" "), rate(now)))
+        let quotas = samples(&self.metrics.quota_calls_per_second);
+        let is_slow = |layer: &Sample| {
+            let operation = layer.label("operation");
+            let mut quotas = quotas.iter();
+            let quota = quotas.find(|quota| quota.label("operation") == operation);
+            layer.label("layer") != "instance"
+                && quota.is_some_and(|quota| layer.value < 0.99 * quota.value)
+        };
+        let layers = samples(&self.metrics.limiter_calls_per_second).into_iter();
+        let slow: Vec<_> = layers
+            .filter(is_slow)
+            .map(|slow| {
+                let labels = ["layer", "name", "operation"].map(|name| slow.label(name));
+                let labels: Vec<_> = labels.into_iter().filter(|it| !it.is_empty()).collect();
+                format!("{} at {} calls/s", labels.join(" "), rate(slow.value))
+            })
             .collect();
         (!slow.is_empty()).then(|| Fact::bad("Throttled by the vendor", slow.join(", ")))
     }
 
     fn errors(&self) -> Fact {
         let mut codes = BTreeMap::<String, f64>::new();
-        for (labels, count) in self.samples(&table::API_ERRORS_TOTAL) {
-            // The labels are in the order of their names: code, instance_id, operation.
-            *codes.entry(labels[0].clone()).or_default() += count;
+        for errors in samples(&self.metrics.api_errors_total) {
+            *codes.entry(errors.label("code").to_owned()).or_default() += errors.value;
         }
         let mut codes: Vec<_> = codes
             .into_iter()
@@ -210,29 +175,29 @@ impl Own {
     }
 
     fn credentials(&self) -> Vec<Fact> {
-        let expiries = self.samples(&table::CREDENTIAL_EXPIRY_TIMESTAMP_SECONDS);
-        let fact = |(labels, expiry): &Sample| match timestamp(*expiry).since(self.now) {
-            left if left.is_zero() => Fact::bad("Credentials", format!("{}: expired", labels[0])),
-            left => Fact::fine(
-                "Credentials",
-                format!("{}: renewed in time, expire in {}", labels[0], span(left)),
-            ),
+        let fact = |expiry: &Sample| {
+            let name = expiry.label("credentials");
+            match timestamp(expiry.value).since(self.now) {
+                left if left.is_zero() => Fact::bad("Credentials", format!("{name}: expired")),
+                left => Fact::fine(
+                    "Credentials",
+                    format!("{name}: renewed in time, expire in {}", span(left)),
+                ),
+            }
         };
+        let expiries = samples(&self.metrics.credential_expiry_timestamp_seconds);
         expiries.iter().map(fact).collect()
     }
 
     fn reload(
         &self,
         about: &'static str,
-        [successful, success_timestamp]: [&Metric; 2],
+        successful: &Gauge,
+        success_timestamp: &Gauge,
     ) -> Option<Fact> {
-        let (_, good) = self.samples(successful).into_iter().next()?;
         // Without a file for it, there is nothing to load, and never was.
-        let last = self
-            .samples(success_timestamp)
-            .first()
-            .and_then(|(_, seconds)| self.ago(*seconds))?;
-        Some(if good > 0.0 {
+        let last = self.ago(success_timestamp.get())?;
+        Some(if successful.get() > 0.0 {
             Fact::fine(about, format!("loaded {last}"))
         } else {
             Fact::bad(
@@ -243,14 +208,12 @@ impl Own {
     }
 
     fn discovery(&self) -> Vec<Fact> {
-        let worked = self.samples(&table::DISCOVERY_LAST_SUCCESS_TIMESTAMP_SECONDS);
-        let fact = |(labels, clients): &Sample| {
-            let failures = self.sum(&table::DISCOVERY_FAILURES_TOTAL, |of| of == labels);
-            let seconds = worked
-                .iter()
-                .find(|(of, _)| of == labels)
-                .map_or(0.0, |(_, seconds)| *seconds);
-            let text = format!("{}: {} devices", labels[0], whole(*clients));
+        let fact = |clients: &Sample| {
+            let source = clients.label("source");
+            let of = |sample: &Sample| sample.label("source") == source;
+            let failures = sum(&self.metrics.discovery_failures_total, of);
+            let seconds = sum(&self.metrics.discovery_last_success_timestamp_seconds, of);
+            let text = format!("{source}: {} devices", whole(clients.value));
             match self.ago(seconds) {
                 Some(ago) if failures > 0.0 => Fact::fine(
                     "Source",
@@ -260,16 +223,14 @@ impl Own {
                 None => Fact::bad("Source", format!("{text}; it never worked, see the log")),
             }
         };
-        self.samples(&table::DISCOVERY_CLIENTS)
-            .iter()
-            .map(fact)
-            .collect()
+        let sources = samples(&self.metrics.discovery_clients);
+        sources.iter().map(fact).collect()
     }
 
     fn shard(&self) -> Option<Fact> {
-        let [shard, shards] =
-            [&table::SHARD, &table::SHARDS].map(|metric| self.sum(metric, |_| true));
-        (shards > 1.0).then(|| Fact::fine("Shard", format!("{shard} of {shards}, counted from 0")))
+        let info = samples(&self.metrics.shard_info).pop()?;
+        let (shard, shards) = (info.label("shard"), info.label("shards"));
+        (shards != "1").then(|| Fact::fine("Shard", format!("{shard} of {shards}, counted from 0")))
     }
 }
 

@@ -58,9 +58,8 @@ fn said(metric: &Metric) -> Said {
 
 #[test]
 fn the_reference_and_the_table_say_the_same() {
-    let table: BTreeMap<_, _> = table::ALL
-        .iter()
-        .chain(table::PROBE)
+    let table: BTreeMap<_, _> = table::all()
+        .chain(table::PROBE.all())
         .map(|metric| (metric.name.to_owned(), said(metric)))
         .collect();
     let reference = reference();

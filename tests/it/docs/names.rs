@@ -63,7 +63,7 @@ fn known_flags() -> BTreeSet<String> {
 
 #[test]
 fn metrics_and_flags_that_are_named_are_there() {
-    let known: BTreeSet<_> = table::ALL.iter().map(|metric| metric.name).collect();
+    let known: BTreeSet<_> = table::all().map(|metric| metric.name).collect();
     let known_flags = known_flags();
     for page in Page::all() {
         for name in metrics(&page.text) {

@@ -138,6 +138,44 @@ async fn instances_come_and_leave_with_all_their_series() {
 
 /// The wrong secret stops all calls for a while; a reload is how one says that it is right now.
 #[tokio::test]
+async fn the_series_of_an_account_end_with_its_last_instance() {
+    let stage = stage(1, 1).await;
+    let clients = listed(&stage, 0, 0, 1);
+    let credentials = format!(
+        "credentials: {{type: access_key, access_key_id: {}, access_key_secret: {}, account: big}}",
+        stage.announcement.access_key_id, stage.announcement.access_key_secret
+    );
+    let in_account = format!("{clients}, {credentials}");
+    let layers = |scrape: &Scrape| {
+        let rates = scrape.matching("mqtt_presence_limiter_calls_per_second", &[]);
+        let names = rates.iter().map(|rate| {
+            let [layer, name] = ["layer", "name"].map(|label| rate.label(label).to_owned());
+            (layer, name)
+        });
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let of = |account: &str| {
+        let instance = stage.announcement.instance_ids[0].as_str();
+        let layers = [("account", account), ("egress", ""), ("instance", instance)];
+        layers
+            .map(|(layer, name)| (layer.to_owned(), name.to_owned()))
+            .into()
+    };
+    stage.configure(OFTEN, &[&in_account]);
+    let exporter = stage.start().await.expect("it starts");
+    for (account, of_instance) in [
+        ("big", &in_account),
+        ("default", &clients),
+        ("big", &in_account),
+    ] {
+        stage.configure(OFTEN, &[of_instance]);
+        assert_eq!(exporter.reload().await.status, 200);
+        let scrape = exporter.scrape().await;
+        assert_eq!(layers(&scrape), of(account));
+    }
+}
+
+#[tokio::test]
 async fn a_reload_lets_calls_be_made_again_at_once() {
     let stage = stage(1, 2).await;
     let clients = listed(&stage, 0, 0, 2);

@@ -30,8 +30,8 @@ async fn three_shards_ask_for_every_client_once_and_share_every_limit() {
     let (mut clients, mut quotas) = (BTreeSet::new(), 0.0);
     for (index, exporter) in shards.iter().enumerate() {
         let scrape = exporter.scrape().await;
-        assert_eq!(scrape.value("mqtt_presence_shard", &[]), Some(index as f64));
-        assert_eq!(scrape.value("mqtt_presence_shards", &[]), Some(3.0));
+        let labels = [("shard", &*index.to_string()), ("shards", "3")];
+        assert_eq!(scrape.value("mqtt_presence_shard_info", &labels), Some(1.0));
         let known = scrape.series("mqtt_presence_client_online");
         assert!(
             (450..550).contains(&known.len()),
@@ -45,8 +45,9 @@ async fn three_shards_ask_for_every_client_once_and_share_every_limit() {
             );
         }
         quotas += scrape.sum("mqtt_presence_quota_calls_per_second", &[]);
-        for layer in ["egress", "instance/post-cn-simulated01"] {
-            let labels = [("layer", layer), ("operation", "QuerySessionByClientId")];
+        for (layer, name) in [("egress", ""), ("instance", "post-cn-simulated01")] {
+            let operation = ("operation", "QuerySessionByClientId");
+            let labels = [("layer", layer), ("name", name), operation];
             let rate = scrape
                 .value("mqtt_presence_limiter_calls_per_second", &labels)
                 .expect("a rate");

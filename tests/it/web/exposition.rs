@@ -334,11 +334,11 @@ fn every_metric_of_the_table_is_in_a_scrape_and_none_beside_them() {
     metrics.touch_instance("post-cn-1", &["Query"], &["timeout"]);
     metrics
         .limiter_calls_per_second
-        .with_label_values(&["egress", "Query"])
+        .with_label_values(&["egress", "", "Query"])
         .set(220.0);
     metrics
-        .limiter_wait_seconds
-        .with_label_values(&["egress", "Query"])
+        .limiter_wait_seconds_total
+        .with_label_values(&["egress", "", "Query"])
         .inc_by(0.25);
     metrics
         .projected_calls_per_second
@@ -348,6 +348,7 @@ fn every_metric_of_the_table_is_in_a_scrape_and_none_beside_them() {
         .quota_calls_per_second
         .with_label_values(&["Query"])
         .set(220.0);
+    metrics.shard_info.with_label_values(&["0", "1"]).set(1.0);
     metrics.touch_credentials("env");
     metrics
         .credential_expiry_timestamp_seconds
@@ -356,9 +357,9 @@ fn every_metric_of_the_table_is_in_a_scrape_and_none_beside_them() {
     metrics
         .discovery_clients
         .with_label_values(&["clients/*.yaml"])
-        .set(3);
+        .set(3.0);
     metrics
-        .discovery_failures
+        .discovery_failures_total
         .with_label_values(&["clients/*.yaml"])
         .inc();
     metrics
@@ -371,13 +372,12 @@ fn every_metric_of_the_table_is_in_a_scrape_and_none_beside_them() {
     let linux = |name: &&str| cfg!(target_os = "linux") || !name.starts_with("process_");
     assert_eq!(
         names,
-        table::ALL
-            .iter()
+        table::all()
             .map(|metric| metric.name)
             .filter(linux)
             .collect()
     );
-    for metric in table::ALL.iter().filter(|metric| linux(&metric.name)) {
+    for metric in table::all().filter(|metric| linux(&metric.name)) {
         let family = scrape.family(metric.name).unwrap();
         assert_eq!(
             (&*family.help, &*family.kind),
