@@ -1,29 +1,31 @@
-//! The only place that knows the vendor: how a request is signed, where credentials come from,
-//! what its answers and its errors mean.
+//! The API of Alibaba Cloud, which no other module knows: signatures, credentials, answers and
+//! errors.
 //!
-//! The edge to the rest is [`presence::PresenceSource`](crate::presence::PresenceSource): one
-//! call, one request, one classified result. Deciding what to do about a failure (asking again,
-//! slowing down) does not belong here.
+//! The interface to the rest is [`presence::PresenceSource`](crate::presence::PresenceSource): one
+//! call, one request, one classified result. Decisions about a failure (retry, slow down) do not
+//! belong here.
 
+mod access_key;
 pub mod answer;
 mod api_client;
+mod body;
 pub mod credentials;
 mod endpoint;
 mod failure;
-mod nonce;
 mod request;
 pub mod sign;
 mod transport;
 
+pub use access_key::AccessKey;
 pub use api_client::{ApiClient, ApiClientOptions};
 pub use endpoint::{BadRegion, endpoint};
 pub use failure::{CallFailure, ERROR_LABELS};
-pub use nonce::{Nonces, RandomNonces};
+pub use transport::HttpResponse;
 
 use crate::presence::Operation;
 
-/// Calls of an operation that all processes with one account may make in a second (pages of the
-/// operations). Past it they are throttled.
+/// Calls per second of an operation that all processes of one account together may make (pages of
+/// the operations). Further calls are throttled.
 #[must_use]
 pub const fn account_quota(operation: Operation) -> u32 {
     match operation {

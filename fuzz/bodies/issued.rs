@@ -9,14 +9,11 @@ pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
     for understood in [from_sts(bytes), from_service(bytes)] {
         match understood {
             Ok(issued) => {
-                let texts = [
-                    issued.credentials.id(),
-                    issued.credentials.secret().expose(),
-                ];
+                let texts = [issued.key.id(), issued.key.secret().expose()];
                 assert!(texts.iter().all(
                     |text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
                 ));
-                assert!(issued.credentials.security_token().is_some());
+                assert!(issued.key.security_token().is_some());
                 shown.push(format!("{issued:?}"));
             }
             Err(why) => assert!(

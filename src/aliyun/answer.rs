@@ -1,90 +1,71 @@
-//! What an answer says: bytes in, a result out, nothing else.
+//! The meaning of an answer: bytes in, a result out.
 //!
-//! Only a complete answer that says `"OnlineStatus": false` makes a client offline. Whatever else
-//! comes, from whomever, is a [`CallFailure`].
+//! Only a complete answer with `"OnlineStatus": false` makes a client offline. Everything else
+//! is a [`CallFailure`].
 
-pub(super) mod error_body;
-
-use std::time::Duration;
-
-use error_body::lenient;
 use serde::Deserialize;
 
-use super::failure::{ApiError, CallFailure};
+use super::body::{ErrorBody, lenient, parse};
+use super::failure::CallFailure;
+use super::transport::HttpResponse;
 use crate::presence::{ApiResponse, BatchEntry};
 
-/// An answer as it came: complete, but not yet understood.
-#[derive(Clone, Copy, Debug)]
-pub struct HttpResponse<'a> {
-    /// The HTTP status.
-    pub status: u16,
-    /// How long the API asked to be left alone.
-    pub retry_after: Option<Duration>,
-    /// The body.
-    pub body: &'a [u8],
-}
-
 #[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Single {
-    #[serde(rename = "OnlineStatus")]
-    online: Option<bool>,
-    #[serde(rename = "RequestId", default, deserialize_with = "lenient")]
+    online_status: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Batch {
-    #[serde(rename = "OnlineStatusList")]
-    entries: Option<Vec<Entry>>,
-    #[serde(rename = "RequestId", default, deserialize_with = "lenient")]
+    online_status_list: Option<Vec<BatchItem>>,
+    #[serde(default, deserialize_with = "lenient")]
     request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
-    #[serde(rename = "ClientId")]
-    client: String,
-    #[serde(rename = "OnlineStatus")]
-    online: Option<bool>,
+#[serde(rename_all = "PascalCase")]
+struct BatchItem {
+    client_id: String,
+    online_status: Option<bool>,
 }
 
-/// Understands an answer to `QuerySessionByClientId`.
-pub fn decode_single(reply: HttpResponse<'_>) -> Result<ApiResponse<bool>, CallFailure> {
-    let Single { online, request_id } = decode(reply)?;
-    match online {
-        Some(value) => Ok(ApiResponse { value, request_id }),
-        None => Err(CallFailure::undecodable("the answer has no `OnlineStatus`")),
-    }
+/// Decodes an answer to `QuerySessionByClientId`.
+pub fn decode_single(response: &HttpResponse) -> Result<ApiResponse<bool>, CallFailure> {
+    let answer: Single = decode(response)?;
+    let value = answer
+        .online_status
+        .ok_or_else(|| CallFailure::undecodable("the answer has no `OnlineStatus`"))?;
+    Ok(ApiResponse {
+        value,
+        request_id: answer.request_id,
+    })
 }
 
-/// Understands an answer to `BatchQuerySessionByClientIds` about the clients `asked`.
+/// Decodes an answer to `BatchQuerySessionByClientIds` about the clients `queried`.
 ///
-/// Entries for other clients are ignored. A client without an entry, without a status in it, or
-/// with two entries that disagree is not in the result: nothing is known of it.
+/// Entries of other clients are ignored. The result leaves out each client without an entry, with
+/// an entry without a status, or with entries that disagree: its status is unknown.
 pub fn decode_batch(
-    reply: HttpResponse<'_>,
-    asked: &[&str],
+    response: &HttpResponse,
+    queried: &[&str],
 ) -> Result<ApiResponse<Vec<BatchEntry>>, CallFailure> {
-    let Batch {
-        entries,
-        request_id,
-    } = decode(reply)?;
-    let entries =
-        entries.ok_or_else(|| CallFailure::undecodable("the answer has no `OnlineStatusList`"))?;
-    let statuses = |client: &str| {
-        let mut statuses = entries
+    let answer: Batch = decode(response)?;
+    let items = answer
+        .online_status_list
+        .ok_or_else(|| CallFailure::undecodable("the answer has no `OnlineStatusList`"))?;
+    let mut value = Vec::with_capacity(queried.len());
+    for (index, client) in queried.iter().enumerate() {
+        let mut statuses = items
             .iter()
-            .filter(|entry| entry.client == client)
-            .map(|entry| entry.online);
-        let first = statuses.next()??;
-        statuses
-            .all(|status| status == Some(first))
-            .then_some(first)
-    };
-    let mut value = Vec::with_capacity(asked.len());
-    for (index, client) in asked.iter().enumerate() {
-        if let Some(online) = statuses(client)
-            && !asked[..index].contains(client)
+            .filter(|item| item.client_id == *client)
+            .map(|item| item.online_status);
+        if let Some(Some(online)) = statuses.next()
+            && statuses.all(|status| status == Some(online))
+            && !queried[..index].contains(client)
         {
             value.push(BatchEntry {
                 client: (*client).to_owned(),
@@ -92,47 +73,28 @@ pub fn decode_batch(
             });
         }
     }
-    Ok(ApiResponse { value, request_id })
+    Ok(ApiResponse {
+        value,
+        request_id: answer.request_id,
+    })
 }
 
-/// The body of a success. A success that carries an error's code is that error.
-fn decode<'a, T: Deserialize<'a>>(reply: HttpResponse<'a>) -> Result<T, CallFailure> {
-    let HttpResponse {
-        status,
-        retry_after,
-        body,
-    } = reply;
-    let error = error_body::read(body);
-    if let Some(error_body::ErrorBody {
-        code,
-        message,
-        request_id,
-    }) = error
-    {
-        return Err(CallFailure::of_api(ApiError {
-            status,
-            code,
-            message,
-            request_id,
-            retry_after,
-        }));
-    }
-    if (200..300).contains(&status) {
-        return serde_json::from_slice(body).map_err(|error| {
-            // The place is enough: what stands there is somebody else's text.
-            let (line, column) = (error.line(), error.column());
-            CallFailure::undecodable(format!(
-                "the answer is not the expected JSON (line {line}, column {column})"
-            ))
-        });
-    }
-    // An error of the API's that was cut or garbled, or a page of somebody in between?
-    match body.trim_ascii_start().first() {
-        Some(b'{') => Err(CallFailure::undecodable(format!(
+/// The body of a success. A success with the code of an error is that error.
+fn decode<'a, T: Deserialize<'a>>(response: &'a HttpResponse) -> Result<T, CallFailure> {
+    let HttpResponse { status, body, .. } = response;
+    let failure = if let Some(error) = ErrorBody::read(body) {
+        CallFailure::of_api(*status, error)
+    } else if (200..300).contains(status) {
+        return parse(body).map_err(CallFailure::undecodable);
+    } else if body.trim_ascii_start().starts_with(b"{") {
+        // Probably an error of the API that was cut off: its code is not known.
+        CallFailure::undecodable(format!(
             "the answer to HTTP status {status} is not the expected JSON"
-        ))),
-        _ => Err(CallFailure::of_status(status, retry_after)),
-    }
+        ))
+    } else {
+        CallFailure::of_status(*status)
+    };
+    Err(failure.with_retry_after(response.retry_after))
 }
 
 #[cfg(test)]

@@ -6,46 +6,44 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use reqwest::Url;
-use reqwest::header::HeaderMap;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::{HttpResponse, decode_batch, decode_single};
-use super::credentials::{AccessKey, CredentialProvider};
+use super::access_key::AccessKey;
+use super::answer::{decode_batch, decode_single};
+use super::credentials::CredentialProvider;
 use super::failure::CallFailure;
-use super::nonce::{Nonces, RandomNonces};
-use super::request::{API_VERSION, CLIENT_ID_LIST, RequestSigner, Stamp};
-use super::sign::format_date;
-use super::transport;
+use super::request::{API_VERSION, RequestSigner, Stamp};
+use super::transport::{self, HttpResponse};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Signature;
 use crate::presence::{
-    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, Operation,
+    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, MAX_BATCH, Operation,
     PresenceSource,
 };
 
-/// What a [`ApiClient`] is bound to.
+/// The parameters of an [`ApiClient`].
 #[derive(Clone, Debug)]
 pub struct ApiClientOptions {
-    /// The instance that is asked.
+    /// The instance whose clients are queried.
     pub instance: InstanceId,
-    /// Where the API is; see [`endpoint`](super::endpoint()).
+    /// The endpoint of the API; see [`endpoint`](super::endpoint()).
     pub endpoint: Url,
     /// How requests are signed.
     pub signature: Signature,
-    /// How long a call may take, from the fetch of credentials to the last byte of the answer.
+    /// The time limit of a call, from the fetch of credentials to the last byte of the answer.
     pub call_timeout: Duration,
 }
 
-/// The vendor's API, asked about the clients of one instance.
+/// The API, for queries about the clients of one instance.
 ///
-/// It keeps nothing of a call but what the server's complaints taught it: by how much the clocks
-/// differ, and which credentials were refused.
+/// Between calls it keeps only what errors of the server revealed: the offset between the clocks,
+/// and the access key that was refused last.
 #[derive(Debug)]
 pub struct ApiClient {
     http: reqwest::Client,
     credentials: Arc<CredentialProvider>,
     clock: Clock,
-    nonces: Arc<dyn Nonces>,
-    target: RequestSigner,
+    signer: RequestSigner,
     instance: InstanceId,
     call_timeout: Duration,
     /// The server's clock minus ours, in milliseconds.
@@ -54,8 +52,8 @@ pub struct ApiClient {
 }
 
 impl ApiClient {
-    /// A client that sends through `http` (see [`net::client`](crate::net::client)), which is
-    /// shared between instances, as are the `credentials` of those configured alike.
+    /// A client that sends through `http` (see [`net::client`](crate::net::client)). Instances
+    /// share `http`, and the `credentials` if they are configured alike.
     #[must_use]
     pub fn new(
         http: reqwest::Client,
@@ -67,8 +65,7 @@ impl ApiClient {
             http,
             credentials,
             clock,
-            nonces: Arc::new(RandomNonces),
-            target: RequestSigner::new(options.endpoint, API_VERSION, options.signature),
+            signer: RequestSigner::new(options.endpoint, API_VERSION, options.signature),
             instance: options.instance,
             call_timeout: options.call_timeout,
             offset: AtomicI64::new(0),
@@ -76,98 +73,60 @@ impl ApiClient {
         }
     }
 
-    /// The same client with other nonces.
-    #[must_use]
-    pub fn with_nonces(self, nonces: Arc<dyn Nonces>) -> Self {
-        Self { nonces, ..self }
-    }
-
-    /// One call, whatever it asks: `params` are the operation's own but the instance, `decode`
-    /// understands its answer.
+    /// One call: `params` are those of the operation except the instance, `decode` decodes its
+    /// answer.
     async fn call<'a, T>(
         &'a self,
         operation: Operation,
         params: Vec<(&'a str, &'a str)>,
-        decode: impl FnOnce(HttpResponse<'_>) -> Result<T, CallFailure> + Send,
+        decode: impl FnOnce(&HttpResponse) -> Result<T, CallFailure> + Send,
     ) -> Result<T, CallError> {
-        // Known outside of the attempt, so that also a timeout can be cleaned of them.
-        let mut used = None;
-        let attempt = self.attempt(operation, params, decode, &mut used);
-        let result = match tokio::time::timeout(self.call_timeout, attempt).await {
-            Ok(result) => result,
-            Err(_) if used.is_none() => Err(CallFailure::late_credentials(self.call_timeout)),
-            Err(_) => Err(CallFailure::timeout(self.call_timeout)),
+        let limit = self.call_timeout;
+        let deadline = Instant::now() + limit;
+        let error = |failure: CallFailure, key: Option<&AccessKey>| {
+            failure.into_call_error(operation, &self.instance, key)
         };
-        result
-            .map_err(|failure| failure.into_call_error(operation, &self.instance, used.as_deref()))
+        let key = match timeout_at(deadline, self.credentials.get()).await {
+            Ok(key) => key.map_err(|why| CallFailure::no_credentials(why.to_string())),
+            Err(_) => Err(CallFailure::late_credentials(limit)),
+        };
+        let key = key.map_err(|failure| error(failure, None))?;
+        timeout_at(deadline, self.attempt(operation, params, decode, &key))
+            .await
+            .unwrap_or_else(|_| Err(CallFailure::timeout(limit)))
+            .map_err(|failure| error(failure, Some(&key)))
     }
 
     async fn attempt<'a, T>(
         &'a self,
         operation: Operation,
         mut params: Vec<(&'a str, &'a str)>,
-        decode: impl FnOnce(HttpResponse<'_>) -> Result<T, CallFailure>,
-        used: &mut Option<Arc<AccessKey>>,
+        decode: impl FnOnce(&HttpResponse) -> Result<T, CallFailure>,
+        key: &Arc<AccessKey>,
     ) -> Result<T, CallFailure> {
-        let credentials = self
-            .credentials
-            .get()
-            .await
-            .map_err(|error| CallFailure::no_credentials(error.to_string()))?;
-        let credentials = &*used.insert(credentials);
-
         params.push(("InstanceId", self.instance.as_str()));
-        let (date, nonce) = (format_date(self.server_time()), self.nonces.fresh());
-        let stamp = Stamp {
-            date: &date,
-            nonce: &nonce,
-        };
+        let now = self.clock.now().as_millis();
+        let server_time =
+            Timestamp::from_millis(now.saturating_add_signed(self.clock_offset_millis()));
         let request = self
-            .target
-            .request(operation.name(), params, credentials, stamp)
+            .signer
+            .request(operation.name(), params, key, &Stamp::new(server_time))
             .map_err(|error| CallFailure::no_credentials(error.to_string()))?;
-
-        let response = self
-            .http
-            .execute(request)
-            .await
-            .map_err(|error| transport::no_answer(&error))?;
-        let received = self.clock.now();
-        let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers());
-        let date = transport::server_date(response.headers());
-        let body = transport::body(response).await?;
-        decode(HttpResponse {
-            status,
-            retry_after,
-            body: &body,
-        })
-        .map_err(|mut failure| {
-            match failure.class {
-                ErrorClass::ClockSkew => match date {
-                    Some(date) => self.learn_time(date, received),
-                    // Asking again with the same clock would end in the same way.
-                    None => failure.class = ErrorClass::Terminal,
-                },
-                ErrorClass::Credentials => self.refused.store(Some(Arc::clone(credentials))),
+        let response = transport::send(&self.http, request, &self.clock).await?;
+        decode(&response).map_err(|mut failure| {
+            match (failure.class, response.clocks) {
+                (ErrorClass::ClockSkew, Some((server, ours))) => {
+                    let offset = i128::from(server.as_millis()) - i128::from(ours.as_millis());
+                    let offset = i64::try_from(offset).unwrap_or_default();
+                    self.offset.store(offset, Ordering::Relaxed);
+                }
+                // A retry with the same clock would fail in the same way.
+                (ErrorClass::ClockSkew, None) => failure.class = ErrorClass::Terminal,
+                (ErrorClass::Credentials, _) => self.refused.store(Some(Arc::clone(key))),
                 _ => {}
             }
             failure
         })
-    }
-
-    /// What the server's clock shows now, as far as it has complained about ours.
-    fn server_time(&self) -> Timestamp {
-        let now = self.clock.now().as_millis();
-        Timestamp::from_millis(now.saturating_add_signed(self.offset.load(Ordering::Relaxed)))
-    }
-
-    fn learn_time(&self, date: Timestamp, received: Timestamp) {
-        let difference = i128::from(date.as_millis()) - i128::from(received.as_millis());
-        self.offset.store(
-            i64::try_from(difference).unwrap_or_default(),
-            Ordering::Relaxed,
-        );
     }
 }
 
@@ -176,29 +135,28 @@ impl PresenceSource for ApiClient {
         Box::pin(self.call(Operation::Single, vec![("ClientId", client)], decode_single))
     }
 
-    /// More than ten clients are more than the API takes; those past the tenth are not asked for
-    /// and so have no answer.
+    /// The API accepts at most [`MAX_BATCH`] clients; further ones are not queried.
     fn query_batch<'a>(
         &'a self,
         clients: &'a [&'a str],
     ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
-        let clients = &clients[..clients.len().min(CLIENT_ID_LIST.len())];
-        let params = CLIENT_ID_LIST
-            .into_iter()
-            .zip(clients.iter().copied())
-            .collect();
-        Box::pin(self.call(Operation::Batch, params, |reply| {
-            decode_batch(reply, clients)
-        }))
+        Box::pin(async move {
+            let names: Vec<_> = (1..=MAX_BATCH)
+                .map(|n| format!("ClientIdList.{n}"))
+                .collect();
+            let clients = &clients[..clients.len().min(MAX_BATCH)];
+            let names = names.iter().map(String::as_str);
+            let params = names.zip(clients.iter().copied()).collect();
+            let decode = |response: &HttpResponse| decode_batch(response, clients);
+            self.call(Operation::Batch, params, decode).await
+        })
     }
 
     fn refresh_credentials(&self) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let refused = self.refused.load_full();
             let refresh = self.credentials.refresh(refused.as_deref());
-            tokio::time::timeout(self.call_timeout, refresh)
-                .await
-                .unwrap_or(false)
+            timeout(self.call_timeout, refresh).await.unwrap_or(false)
         })
     }
 
@@ -209,16 +167,4 @@ impl PresenceSource for ApiClient {
     fn clock_offset_millis(&self) -> i64 {
         self.offset.load(Ordering::Relaxed)
     }
-}
-
-/// `x-acs-retry-after`, milliseconds; a zero says nothing.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let millis = headers
-        .get("x-acs-retry-after")?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    (millis > 0).then(|| Duration::from_millis(millis))
 }

@@ -1,4 +1,5 @@
-//! Requests as the vendor's SDKs send them: `POST /`, every parameter in the query, no body.
+//! Requests as the SDKs of Alibaba Cloud send them: `POST /`, all parameters in the query, no
+//! body.
 
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -6,53 +7,51 @@ use reqwest::header::{
 };
 use reqwest::{Method, Request, Url};
 
-use super::credentials::AccessKey;
-use super::sign::{CanonicalQuery, percent_encode, v2, v3};
+use super::access_key::AccessKey;
+use super::sign::{CanonicalQuery, format_date, percent_encode, v2, v3};
+use crate::clock::Timestamp;
 use crate::config::Signature;
 
-/// The version of the product's API that the operations are from.
+/// The version of the API that the operations belong to.
 pub(super) const API_VERSION: &str = "2020-04-20";
 
-/// What every request says of its sender.
+/// The `User-Agent` of every request.
 pub(super) const AGENT: &str = concat!("mqtt-presence-exporter/", env!("CARGO_PKG_VERSION"));
 
 const TOKEN: &str = "x-acs-security-token";
 
-/// The parameter for the n-th client of a batch.
-pub(super) const CLIENT_ID_LIST: [&str; 10] = [
-    "ClientIdList.1",
-    "ClientIdList.2",
-    "ClientIdList.3",
-    "ClientIdList.4",
-    "ClientIdList.5",
-    "ClientIdList.6",
-    "ClientIdList.7",
-    "ClientIdList.8",
-    "ClientIdList.9",
-    "ClientIdList.10",
-];
-
-/// What makes a request one of a kind.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp<'a> {
-    /// When, as [`format_date`](super::sign::format_date) writes it.
-    pub(super) date: &'a str,
-    pub(super) nonce: &'a str,
+/// What makes a request unique.
+#[derive(Clone, Debug)]
+pub(super) struct Stamp {
+    pub(super) date: String,
+    /// A text that no other request has: ASCII letters and digits.
+    pub(super) nonce: String,
 }
 
-/// Where requests go, and how they are signed.
+impl Stamp {
+    /// The stamp of a request at `now`. Its nonce is 128 random bits of the operating system.
+    pub(super) fn new(now: Timestamp) -> Self {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).expect("the operating system has random numbers");
+        Self {
+            date: format_date(now),
+            nonce: hex::encode(bits),
+        }
+    }
+}
+
+/// The destination of requests, and how they are signed.
 #[derive(Clone, Debug)]
 pub(super) struct RequestSigner {
     url: Url,
-    /// The `Host` header: as it is signed, so it has to be sent.
+    /// The `Host` header: the signature covers the value that is sent.
     host: String,
-    /// The version of the API that is spoken there.
     version: &'static str,
     signature: Signature,
 }
 
 impl RequestSigner {
-    /// Only scheme, host and port of `endpoint` count.
+    /// Signs for the API `version` at `endpoint`, of which scheme, host and port are used.
     pub(super) fn new(mut endpoint: Url, version: &'static str, signature: Signature) -> Self {
         endpoint.set_path("/");
         endpoint.set_query(None);
@@ -70,19 +69,19 @@ impl RequestSigner {
         }
     }
 
-    /// The request for `action` with its own `params`. It fails only for a host or an access key
-    /// that no header can carry, which their constructors do not let through.
+    /// The signed request for `action` with `params`. It fails only for a host or an access key
+    /// that no header can carry, which their constructors reject.
     pub(super) fn request(
         &self,
         action: &'static str,
         params: Vec<(&str, &str)>,
-        credentials: &AccessKey,
-        stamp: Stamp<'_>,
+        key: &AccessKey,
+        stamp: &Stamp,
     ) -> Result<Request, InvalidHeaderValue> {
         let mut headers = HeaderMap::with_capacity(12);
         let query = match self.signature {
-            Signature::V3 => self.sign_v3(action, params, credentials, stamp, &mut headers)?,
-            Signature::V2 => sign_v2(self.version, action, params, credentials, stamp),
+            Signature::V3 => self.sign_v3(action, params, key, stamp, &mut headers)?,
+            Signature::V2 => self.sign_v2(action, params, key, stamp),
         };
         headers.insert(HOST, HeaderValue::from_str(&self.host)?);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -96,26 +95,24 @@ impl RequestSigner {
         Ok(request)
     }
 
-    /// Adds the signed headers and `Authorization` to `headers`; the query.
+    /// Adds the signed headers and `Authorization` to `headers`; returns the query.
     fn sign_v3(
         &self,
         action: &'static str,
         params: Vec<(&str, &str)>,
-        credentials: &AccessKey,
-        stamp: Stamp<'_>,
+        key: &AccessKey,
+        stamp: &Stamp,
         headers: &mut HeaderMap,
     ) -> Result<String, InvalidHeaderValue> {
-        let query = CanonicalQuery::new(params);
-        let mut signed: Vec<(&'static str, &str)> = Vec::with_capacity(8);
-        signed.extend([
+        let mut signed: Vec<(&'static str, &str)> = vec![
             ("x-acs-action", action),
             ("x-acs-content-sha256", v3::EMPTY_BODY_HASH),
-            ("x-acs-date", stamp.date),
-            ("x-acs-signature-nonce", stamp.nonce),
+            ("x-acs-date", &stamp.date),
+            ("x-acs-signature-nonce", &stamp.nonce),
             ("x-acs-version", self.version),
-        ]);
-        if let Some(token) = credentials.security_token() {
-            signed.push(("x-acs-accesskey-id", credentials.id()));
+        ];
+        if let Some(token) = key.security_token() {
+            signed.push(("x-acs-accesskey-id", key.id()));
             signed.push((TOKEN, token.expose()));
         }
         for &(name, value) in &signed {
@@ -125,10 +122,11 @@ impl RequestSigner {
         }
         signed.push(("host", &self.host));
         let signed = v3::SignedHeaders::new(signed);
+        let query = CanonicalQuery::new(params);
         let request = v3::CanonicalRequest::new("POST", &query, &signed, v3::EMPTY_BODY_HASH);
-        let signature = request.string_to_sign().sign(credentials.secret());
+        let signature = request.string_to_sign().sign(key.secret());
         let authorization = v3::AuthorizationHeader {
-            access_key_id: credentials.id(),
+            access_key_id: key.id(),
             signed_headers: signed.names(),
             signature: signature.as_str(),
         };
@@ -137,55 +135,52 @@ impl RequestSigner {
         headers.insert(AUTHORIZATION, authorization);
         Ok(query.into_string())
     }
-}
 
-/// The query, signature included.
-fn sign_v2<'a>(
-    version: &'a str,
-    action: &'static str,
-    mut params: Vec<(&'a str, &'a str)>,
-    credentials: &'a AccessKey,
-    stamp: Stamp<'a>,
-) -> String {
-    params.reserve(9);
-    params.extend([
-        ("AccessKeyId", credentials.id()),
-        ("Action", action),
-        ("Format", "JSON"),
-        ("SignatureMethod", v2::METHOD),
-        ("SignatureNonce", stamp.nonce),
-        ("SignatureVersion", v2::VERSION),
-        ("Timestamp", stamp.date),
-        ("Version", version),
-    ]);
-    params.extend(
-        credentials
-            .security_token()
-            .map(|token| ("SecurityToken", token.expose())),
-    );
-    let query = CanonicalQuery::new(params);
-    let signature = v2::StringToSign::new("POST", &query).sign(credentials.secret());
-    let mut query = query.into_string();
-    query.push_str("&Signature=");
-    query.extend(percent_encode(signature.as_str()));
-    query
+    /// The query, including the signature.
+    fn sign_v2<'a>(
+        &'a self,
+        action: &'static str,
+        mut params: Vec<(&'a str, &'a str)>,
+        key: &'a AccessKey,
+        stamp: &'a Stamp,
+    ) -> String {
+        params.extend([
+            ("AccessKeyId", key.id()),
+            ("Action", action),
+            ("Format", "JSON"),
+            ("SignatureMethod", v2::METHOD),
+            ("SignatureNonce", &stamp.nonce),
+            ("SignatureVersion", v2::VERSION),
+            ("Timestamp", &stamp.date),
+            ("Version", self.version),
+        ]);
+        let token = key.security_token();
+        params.extend(token.map(|token| ("SecurityToken", token.expose())));
+        let query = CanonicalQuery::new(params);
+        let signature = v2::StringToSign::new("POST", &query).sign(key.secret());
+        let signature = percent_encode(signature.as_str());
+        format!("{}&Signature={signature}", query.as_str())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::aliyun::sign::vectors::{self, Vector, Vectors};
     use crate::secret::Secret;
 
-    /// The request that `RequestSigner` makes of a vector's client IDs.
+    /// The request for the client IDs of a vector.
     fn request(signature: Signature, all: &Vectors, vector: &Vector) -> Request {
         let token = vector.token.as_deref().map(Secret::new);
-        let credentials = AccessKey::new(
+        let key = AccessKey::new(
             &all.access_key_id,
             &Secret::new(all.secret.as_str()),
             token.as_ref(),
         )
         .unwrap();
+        let names: Vec<_> = (1..=10).map(|n| format!("ClientIdList.{n}")).collect();
         let (action, mut params) = match &*vector.clients {
             [client] if vector.action == "QuerySessionByClientId" => (
                 "QuerySessionByClientId",
@@ -195,18 +190,18 @@ mod tests {
                 let clients = clients.iter().map(String::as_str);
                 (
                     "BatchQuerySessionByClientIds",
-                    CLIENT_ID_LIST.into_iter().zip(clients).collect(),
+                    names.iter().map(String::as_str).zip(clients).collect(),
                 )
             }
         };
         params.push(("InstanceId", &all.instance));
         let endpoint = Url::parse(&format!("https://{}/x?y#z", all.host)).unwrap();
         let stamp = Stamp {
-            date: &all.date,
-            nonce: &all.nonce,
+            date: all.date.clone(),
+            nonce: all.nonce.clone(),
         };
         RequestSigner::new(endpoint, API_VERSION, signature)
-            .request(action, params, &credentials, stamp)
+            .request(action, params, &key, &stamp)
             .unwrap()
     }
 
@@ -218,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_v3_request_is_that_of_the_vendors_code() {
+    fn a_v3_request_equals_the_one_of_the_sdk() {
         let all = vectors::load();
         for vector in &all.requests {
             let request = request(Signature::V3, &all, vector);
@@ -243,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_v2_request_is_that_of_the_vendors_code() {
+    fn a_v2_request_equals_the_one_of_the_sdk() {
         let all = vectors::load();
         for vector in &all.requests {
             let request = request(Signature::V2, &all, vector);
@@ -267,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_headers_is_not_printed() {
+    fn secrets_in_headers_are_not_printed() {
         let all = vectors::load();
         let vector = all
             .requests
@@ -283,11 +278,23 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_not_the_schemes_own_is_signed_and_sent() {
+    fn a_port_other_than_the_default_is_signed_and_sent() {
         let host =
             |url| RequestSigner::new(Url::parse(url).unwrap(), API_VERSION, Signature::V3).host;
         assert_eq!(host("http://127.0.0.1:8080/"), "127.0.0.1:8080");
         assert_eq!(host("http://[::1]:80/"), "[::1]");
         assert_eq!(host("https://example.org:443"), "example.org");
+    }
+
+    #[test]
+    fn nonces_are_32_digits_and_differ() {
+        let nonce = || Stamp::new(Timestamp::default()).nonce;
+        let nonces: HashSet<String> = (0..1000).map(|_| nonce()).collect();
+        assert_eq!(nonces.len(), 1000);
+        assert!(
+            nonces
+                .iter()
+                .all(|nonce| nonce.len() == 32 && nonce.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
     }
 }

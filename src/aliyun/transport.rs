@@ -1,139 +1,144 @@
-//! What comes from the transport: the body and the time of an answer, or what it says when there
-//! is no answer, or only a part of one.
+//! Sending a request: a complete answer, or the failure that the transport reports.
 //!
-//! The HTTP library's own texts are not used: they hold the URL, and with it a security token
-//! where the signature is V2. The innermost cause says what happened.
+//! The texts of the HTTP library are not used: they contain the URL, and with it a security token
+//! if the signature is V2. The innermost cause describes the failure.
 
 use std::error::Error;
 use std::io::ErrorKind;
+use std::time::Duration;
 
-use reqwest::Response;
+use reqwest::Request;
 use reqwest::header::{DATE, HeaderMap};
+use secrecy::zeroize::Zeroizing;
 
 use super::failure::{CallFailure, label};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::net::client::{causes, tls_error};
 use crate::presence::ErrorClass;
 
-/// The largest body that is read, in bytes; the largest answer that is expected has about two
-/// thousand.
-const LARGEST_BODY: usize = 1 << 20;
+/// The largest body that is read, in bytes; the largest expected answer has about 2,000.
+const MAX_BODY: usize = 1 << 20;
 
-const ENDPOINT: &str = "check `region`, `endpoint`, the proxy and the network";
+const CHECK_ENDPOINT: &str = "check `region`, `endpoint`, the proxy and the network";
 
-/// No head of an answer came.
-pub(super) fn no_answer(error: &reqwest::Error) -> CallFailure {
-    let message = innermost(error);
-    if let Some(tls) = tls_error(error) {
-        let class = if error.is_connect() {
-            ErrorClass::Connect
-        } else {
-            ErrorClass::Transient
+/// A complete answer, not yet decoded.
+pub struct HttpResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The pause that the API requested.
+    pub retry_after: Option<Duration>,
+    /// The time of the server's clock, and of this host's when the answer arrived.
+    pub clocks: Option<(Timestamp, Timestamp)>,
+    /// The body, which may contain secrets.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// Sends `request`, once, and reads the whole answer.
+pub(super) async fn send(
+    http: &reqwest::Client,
+    request: Request,
+    clock: &Clock,
+) -> Result<HttpResponse, CallFailure> {
+    let sent = http.execute(request).await;
+    let mut response = sent.map_err(|error| no_answer(&error))?;
+    let received = clock.now();
+    let mut answer = HttpResponse {
+        status: response.status().as_u16(),
+        retry_after: retry_after(response.headers()),
+        clocks: server_date(response.headers()).map(|server| (server, received)),
+        body: Zeroizing::default(),
+    };
+    loop {
+        let chunk = response.chunk().await;
+        let Some(chunk) = chunk.map_err(|error| partial_answer(&error))? else {
+            return Ok(answer);
         };
-        let advice = match tls {
-            rustls::Error::InvalidCertificate(_) => {
-                "check `endpoint` and this host's clock, and name the CA as `api.ca_file` if it is one of your own"
-            }
-            _ => "check that `endpoint` speaks TLS, and that no proxy breaks it",
-        };
-        return CallFailure::new(class, label::TLS, "tls", message, advice);
-    }
-    if error.is_connect() {
-        let message = if error.is_timeout() {
-            "no connection in time".to_owned()
-        } else {
-            message
-        };
-        return CallFailure::new(
-            ErrorClass::Connect,
-            label::CONNECT,
-            "connect",
-            message,
-            ENDPOINT,
-        );
-    }
-    match ended(error) {
-        Some(End::Closed | End::Reset) => {
-            // The library does not tell whether a part of the head had come; nothing was answered.
-            let advice = "check what ends connections between here and the API, if this goes on";
-            CallFailure::new(
-                ErrorClass::Closed,
-                label::RESET,
-                "reset",
-                "the connection ended before the answer",
-                advice,
-            )
+        if answer.body.len() + chunk.len() > MAX_BODY {
+            return Err(CallFailure::undecodable(format!(
+                "the answer is larger than {MAX_BODY} bytes"
+            )));
         }
-        None if causes(error).any(|cause| hyper(cause).is_some_and(hyper::Error::is_parse)) => {
-            CallFailure::undecodable("the answer is not HTTP")
-        }
-        None => CallFailure::new(
-            ErrorClass::Transient,
-            label::OTHER,
-            "transport",
-            message,
-            ENDPOINT,
-        ),
+        answer.body.extend_from_slice(&chunk);
     }
 }
 
-/// The head of an answer came, but not the whole body.
-fn half_an_answer(error: &reqwest::Error) -> CallFailure {
-    match ended(error) {
+/// `x-acs-retry-after`, in milliseconds; zero counts as missing.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("x-acs-retry-after")?.to_str().ok()?;
+    let millis = value.trim().parse().ok()?;
+    (millis > 0).then(|| Duration::from_millis(millis))
+}
+
+/// The server's clock in whole seconds, half a second behind on average; the API tolerates 15
+/// minutes.
+fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?);
+    date.ok().map(Timestamp::from)
+}
+
+/// The head of the answer did not arrive.
+fn no_answer(error: &reqwest::Error) -> CallFailure {
+    let message = innermost(error);
+    let unconnected = if error.is_connect() {
+        ErrorClass::Connect
+    } else {
+        ErrorClass::Transient
+    };
+    if let Some(tls) = tls_error(error) {
+        let advice = match tls {
+            rustls::Error::InvalidCertificate(_) => {
+                "check `endpoint` and the clock of this host; set `api.ca_file` if the CA is your own"
+            }
+            _ => "check that `endpoint` supports TLS, and that no proxy interferes",
+        };
+        return CallFailure::new(unconnected, label::TLS, message, advice);
+    }
+    if error.is_connect() {
+        let message = if error.is_timeout() {
+            "the connection timed out".to_owned()
+        } else {
+            message
+        };
+        return CallFailure::new(unconnected, label::CONNECT, message, CHECK_ENDPOINT);
+    }
+    if end_of(error).is_some() {
+        // The library does not report whether part of the head arrived.
+        let message = "the connection ended before the answer";
+        let advice = "if this continues, check what ends connections between this host and the API";
+        return CallFailure::new(ErrorClass::Closed, label::RESET, message, advice);
+    }
+    if causes(error).any(|cause| hyper(cause).is_some_and(hyper::Error::is_parse)) {
+        return CallFailure::undecodable("the answer is not HTTP");
+    }
+    CallFailure::new(unconnected, label::OTHER, message, CHECK_ENDPOINT).with_code("transport")
+}
+
+/// The head of an answer arrived, but not the whole body.
+fn partial_answer(error: &reqwest::Error) -> CallFailure {
+    match end_of(error) {
         Some(End::Reset) => {
-            let advice = "check what resets connections between here and the API, if this goes on";
-            CallFailure::new(
-                ErrorClass::Transient,
-                label::RESET,
-                "reset",
-                "the connection was reset in the answer",
-                advice,
-            )
+            let message = "the connection was reset within the answer";
+            let advice =
+                "if this continues, check what resets connections between this host and the API";
+            CallFailure::new(ErrorClass::Transient, label::RESET, message, advice)
         }
         Some(End::Closed) => CallFailure::undecodable("the answer ended early"),
         None => CallFailure::undecodable(innermost(error)),
     }
 }
 
-/// The whole body, as far as it is one of a size to be expected.
-pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, CallFailure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| half_an_answer(&error))?
-    {
-        if body.len() + chunk.len() > LARGEST_BODY {
-            return Err(CallFailure::undecodable(format!(
-                "the answer is larger than {LARGEST_BODY} bytes"
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// The server's clock. It counts whole seconds, so that on average half a second is missing; the
-/// vendor allows 15 minutes.
-pub(super) fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
-    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?)
-        .ok()
-        .map(Timestamp::from)
-}
-
-/// How a connection ended.
+/// How a connection ended too early.
 enum End {
-    /// In an orderly way, but too early.
     Closed,
     Reset,
 }
 
-fn ended(error: &reqwest::Error) -> Option<End> {
+fn end_of(error: &reqwest::Error) -> Option<End> {
     causes(error).find_map(|cause| {
-        let of_hyper = |error: &hyper::Error| {
+        let closed = |error: &hyper::Error| {
             error.is_incomplete_message() || error.is_canceled() || error.is_closed()
         };
-        if hyper(cause).is_some_and(of_hyper) {
+        if hyper(cause).is_some_and(closed) {
             return Some(End::Closed);
         }
         match cause.downcast_ref::<std::io::Error>()?.kind() {
@@ -152,9 +157,6 @@ fn hyper<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a hyper::Error> {
 }
 
 fn innermost(error: &reqwest::Error) -> String {
-    causes(error)
-        .skip(1)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
+    let cause = causes(error).skip(1).last();
+    cause.map(ToString::to_string).unwrap_or_default()
 }

@@ -1,27 +1,30 @@
-//! Answers of the vendor's shapes, and of everybody else's.
+//! Answers of the API, and answers from other servers.
 
 use proptest::prelude::*;
+
+use std::time::Duration;
 
 use super::*;
 use crate::aliyun::ERROR_LABELS;
 use crate::presence::{ErrorClass, ThrottledLayer};
 
-fn reply(status: u16, body: &str) -> HttpResponse<'_> {
+fn reply(status: u16, body: impl AsRef<[u8]>) -> HttpResponse {
     HttpResponse {
         status,
         retry_after: None,
-        body: body.as_bytes(),
+        clocks: None,
+        body: body.as_ref().to_vec().into(),
     }
 }
 
 fn single(status: u16, body: &str) -> Result<bool, (ErrorClass, &'static str)> {
-    decode_single(reply(status, body))
+    decode_single(&reply(status, body))
         .map(|answer| answer.value)
         .map_err(|failure| (failure.class, failure.label))
 }
 
 fn batch(body: &str, asked: &[&str]) -> Vec<(String, bool)> {
-    let answer = decode_batch(reply(200, body), asked).expect("an answer");
+    let answer = decode_batch(&reply(200, body), asked).expect("an answer");
     answer
         .value
         .into_iter()
@@ -30,9 +33,9 @@ fn batch(body: &str, asked: &[&str]) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn a_boolean_is_the_only_status() {
-    let answer =
-        decode_single(reply(200, r#"{"RequestId":"R-1","OnlineStatus":true}"#)).expect("an answer");
+fn only_a_boolean_is_a_status() {
+    let answer = decode_single(&reply(200, r#"{"RequestId":"R-1","OnlineStatus":true}"#))
+        .expect("an answer");
     assert_eq!(
         (answer.value, answer.request_id.as_deref()),
         (true, Some("R-1"))
@@ -61,7 +64,7 @@ fn a_boolean_is_the_only_status() {
         "\u{feff}{\"OnlineStatus\":false}",
     ] {
         let Err((class, _)) = single(200, body) else {
-            panic!("{body} is taken for a status")
+            panic!("{body} counts as a status")
         };
         assert_eq!(class, ErrorClass::Transient, "{body}");
     }
@@ -72,7 +75,7 @@ fn a_boolean_is_the_only_status() {
 }
 
 #[test]
-fn a_success_that_carries_an_error_is_that_error() {
+fn a_success_with_an_error_code_is_that_error() {
     let throttled = ErrorClass::Throttled {
         layer: ThrottledLayer::Account,
         retry_after: None,
@@ -93,7 +96,7 @@ fn a_success_that_carries_an_error_is_that_error() {
 }
 
 #[test]
-fn a_batch_is_about_those_who_were_asked_for() {
+fn a_batch_contains_only_queried_clients() {
     let body = r#"{"OnlineStatusList":[
         {"ClientId":"b","OnlineStatus":false},
         {"ClientId":"stranger","OnlineStatus":true},
@@ -111,14 +114,14 @@ fn a_batch_is_about_those_who_were_asked_for() {
 }
 
 #[test]
-fn a_batch_without_a_list_says_nothing() {
+fn a_batch_without_a_list_is_undecodable() {
     for body in [
         r"{}",
         r#"{"OnlineStatusList":null}"#,
         r#"{"OnlineStatusList":{}}"#,
         r#"{"OnlineStatusList":[{}]}"#,
     ] {
-        let failure = decode_batch(reply(200, body), &["a"]).expect_err(body);
+        let failure = decode_batch(&reply(200, body), &["a"]).expect_err(body);
         assert_eq!(
             (failure.class, failure.label),
             (ErrorClass::Transient, "decode"),
@@ -128,7 +131,7 @@ fn a_batch_without_a_list_says_nothing() {
 }
 
 #[test]
-fn errors_are_read_in_every_form() {
+fn errors_are_read_in_all_forms() {
     let denied = Err((ErrorClass::Terminal, "NoPermission"));
     for body in [
         r#"{"RequestId":"R","HostId":"h","Code":"NoPermission","Message":"m","Recommend":"r"}"#,
@@ -143,7 +146,7 @@ fn errors_are_read_in_every_form() {
 }
 
 #[test]
-fn what_is_no_error_of_the_apis_is_judged_by_its_status() {
+fn other_errors_are_classified_by_status() {
     let page = "<html><body>Bad gateway</body></html>";
     assert_eq!(
         single(502, page),
@@ -158,17 +161,16 @@ fn what_is_no_error_of_the_apis_is_judged_by_its_status() {
     assert_eq!(single(200, page), Err((ErrorClass::Transient, "decode")));
     assert_eq!(single(200, ""), Err((ErrorClass::Transient, "decode")));
     assert_eq!(single(204, ""), Err((ErrorClass::Transient, "decode")));
-    // An error of the API's that was cut: its code is not known, so that it decides nothing.
+    // A truncated error of the API: its code is not known.
     assert_eq!(
         single(403, r#"{"Code":"NoPerm"#),
         Err((ErrorClass::Transient, "decode"))
     );
 
     let wait = Some(Duration::from_millis(1500));
-    let failure = decode_single(HttpResponse {
-        status: 429,
+    let failure = decode_single(&HttpResponse {
         retry_after: wait,
-        body: b"",
+        ..reply(429, "")
     })
     .expect_err("429");
     let class = ErrorClass::Throttled {
@@ -180,7 +182,7 @@ fn what_is_no_error_of_the_apis_is_judged_by_its_status() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic_and_every_label_is_known(
+    fn no_body_panics_and_every_label_is_known(
         status in 100..=999_u16,
         body in prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..200),
@@ -189,17 +191,17 @@ proptest! {
                 .prop_map(String::into_bytes),
         ],
     ) {
-        let reply = HttpResponse { status, retry_after: None, body: &body };
-        let single = decode_single(reply).map(|_| ());
-        let batch = decode_batch(reply, &["a"]).map(|_| ());
+        let reply = reply(status, &body);
+        let single = decode_single(&reply).map(|_| ());
+        let batch = decode_batch(&reply, &["a"]).map(|_| ());
         for failure in [single, batch].into_iter().filter_map(Result::err) {
             prop_assert!(ERROR_LABELS.contains(&failure.label));
         }
     }
 
-    /// Promise one: whatever is cut from an answer, what is left is no status.
+    /// Promise one: a truncated answer is no status.
     #[test]
-    fn no_part_of_an_answer_is_an_answer(online: bool, cut in 1..40_usize, extra in "[ -~]{0,10}") {
+    fn a_truncated_answer_is_no_answer(online: bool, cut in 1..40_usize, extra in "[ -~]{0,10}") {
         let body = format!(r#"{{"RequestId":"{extra:?}","OnlineStatus":{online}}}"#);
         let left = &body[..body.len() - cut.min(body.len())];
         prop_assert!(single(200, left).is_err());

@@ -1,174 +1,127 @@
-//! One request to a service that gives credentials, and its answer.
+//! One request to a service that issues credentials, and its answer.
 
-use std::path::PathBuf;
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::{Request, Url};
-use secrecy::zeroize::Zeroizing;
+use tokio::time::timeout;
 
-use super::{FetchError, ProviderDeps};
-use crate::aliyun::transport;
-use crate::clock::{Clock, Timestamp};
+use super::fetch::{FetchError, Fetched, ProviderDeps};
+use super::sts_response::TemporaryKey;
+use crate::aliyun::transport::{self, HttpResponse};
+use crate::clock::Timestamp;
 use crate::net::client::{ClientError, causes, client, direct_client};
+use crate::presence::ErrorClass;
 
-/// How a service is reached.
-#[derive(Clone, Copy, Debug)]
+/// The route to a service.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Route {
-    /// As the API is: through the proxy of the environment, if there is one.
-    Usual,
-    /// It is on this host or on its link, where no proxy leads.
-    Link,
+    /// The route of API requests: through the proxy of the environment, if there is one.
+    Network,
+    /// The service is on this host or on its link, which no proxy reaches.
+    LinkLocal,
 }
 
-/// How long a service may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    pub(super) connect: Duration,
-    /// From the first byte sent to the last one received.
-    pub(super) answer: Duration,
-}
-
-impl Patience {
-    /// As the vendor's SDKs have it for services on the network.
-    pub(super) const NETWORK: Self = Self {
-        connect: Duration::from_secs(5),
-        answer: Duration::from_secs(10),
-    };
-    /// And for those on the link.
-    pub(super) const LINK: Self = Self {
-        connect: Duration::from_secs(1),
-        answer: Duration::from_secs(1),
-    };
-}
-
-/// A service, and what is needed to ask it.
-#[derive(Clone, Debug)]
-pub(super) struct HttpService {
-    /// What it is called in messages.
-    name: &'static str,
-    route: Route,
-    patience: Patience,
-    clock: Clock,
-    ca_file: Option<PathBuf>,
-}
-
-/// An answer, whatever its status.
-pub(super) struct HttpReply {
-    pub(super) status: u16,
-    /// The server's clock, and ours at the same time.
-    pub(super) clocks: Option<(Timestamp, Timestamp)>,
-    pub(super) body: Zeroizing<Vec<u8>>,
-}
-
-/// No answer, or a part of one.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum HttpError {
-    /// Nobody took the connection: perhaps there is no such service here.
-    #[error("{0}")]
-    Unreachable(String),
-    /// Somebody did.
-    #[error("{0}")]
-    Broken(String),
-}
-
-impl From<HttpError> for FetchError {
-    fn from(trouble: HttpError) -> Self {
-        Self::Failed(trouble.to_string())
-    }
-}
-
-impl HttpService {
-    pub(super) fn new(
-        name: &'static str,
-        route: Route,
-        patience: Patience,
-        deps: &ProviderDeps,
-    ) -> Self {
-        Self {
-            name,
-            route,
-            patience,
-            clock: deps.clock,
-            ca_file: deps.ca_file.clone(),
+impl Route {
+    /// The time limits for the connection and for the answer: those of Alibaba Cloud's SDKs.
+    const fn limits(self) -> (Duration, Duration) {
+        match self {
+            Self::Network => (Duration::from_secs(5), Duration::from_secs(10)),
+            Self::LinkLocal => (Duration::from_secs(1), Duration::from_secs(1)),
         }
     }
+}
 
-    /// The service at `url` in words, without the path and the query, which may hold a secret.
-    pub(super) fn at(&self, url: &Url) -> String {
-        format!("{} at {}", self.name, url.origin().ascii_serialization())
-    }
+/// The answer of a service, with any status.
+pub(super) struct HttpReply {
+    service: String,
+    pub(super) response: HttpResponse,
+}
 
-    /// Sends `request`, once. The connection is one of its own: the next request comes long after
-    /// any idle connection has been closed.
-    pub(super) async fn exchange(&self, request: Request) -> Result<HttpReply, HttpError> {
-        let who = self.at(request.url());
-        let broken = |why: &dyn std::fmt::Display| HttpError::Broken(format!("{who}: {why}"));
-        let client = self
-            .client(request.url().clone())
-            .await
-            .map_err(|why| broken(&why))?;
-        let response = tokio::time::timeout(self.patience.connect + self.patience.answer, async {
-            let response = client.execute(request).await.map_err(|error| {
-                let why = format!("{who}: {}", transport::no_answer(&error).message());
-                if error.is_connect() {
-                    HttpError::Unreachable(why)
-                } else {
-                    HttpError::Broken(why)
-                }
-            })?;
-            let received = self.clock.now();
-            let clocks =
-                transport::server_date(response.headers()).map(|server| (server, received));
-            let status = response.status().as_u16();
-            let body = transport::body(response)
-                .await
-                .map_err(|failure| broken(&failure.message()))?;
-            Ok(HttpReply {
-                status,
-                clocks,
-                body: Zeroizing::new(body),
-            })
-        });
-        response.await.unwrap_or_else(|_| {
-            Err(broken(&format_args!(
-                "no answer within {:?}",
-                self.patience.answer
-            )))
-        })
-    }
-
-    /// The certificates of the system are read only for `https`, and that takes a while.
-    async fn client(&self, url: Url) -> Result<reqwest::Client, String> {
-        let told = |error: ClientError| {
-            causes(&error)
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(": ")
-        };
-        let connect = self.patience.connect;
-        match self.route {
-            Route::Link => direct_client(connect).map_err(told),
-            Route::Usual if url.scheme() == "http" => client([&url], None, connect).map_err(told),
-            Route::Usual => {
-                let ca_file = self.ca_file.clone();
-                let built = tokio::task::spawn_blocking(move || {
-                    client([&url], ca_file.as_deref(), connect)
-                });
-                built
-                    .await
-                    .map_err(|error| error.to_string())?
-                    .map_err(told)
+/// Sends `request` to the service `name`, once.
+///
+/// A link-local service that cannot be reached is not configured: it exists on some hosts only.
+/// Each request has its own connection: the next one comes long after the idle timeout. Errors
+/// contain the origin of the URL only: path and query may contain a secret.
+pub(super) async fn send(
+    name: &str,
+    route: Route,
+    request: Request,
+    deps: &ProviderDeps,
+) -> Result<HttpReply, FetchError> {
+    let origin = request.url().origin().ascii_serialization();
+    let service = format!("{name} at {origin}");
+    let (connect, answer) = route.limits();
+    let http = http_client(route, request.url().clone(), connect, deps).await;
+    let http = http.map_err(|why| format!("{service}: {why}"))?;
+    let sent = timeout(
+        connect + answer,
+        transport::send(&http, request, &deps.clock),
+    );
+    match sent.await {
+        Ok(Ok(response)) => Ok(HttpReply { service, response }),
+        Ok(Err(failure)) => {
+            let why = format!("{service}: {}", failure.message());
+            if route == Route::LinkLocal && failure.class == ErrorClass::Connect {
+                Err(FetchError::NotConfigured(why))
+            } else {
+                Err(why.into())
             }
         }
+        Err(_) => Err(format!("{service}: no answer within {answer:?}").into()),
     }
+}
+
+/// The certificates of the system are loaded only for `https`, which takes a while.
+async fn http_client(
+    route: Route,
+    url: Url,
+    connect: Duration,
+    deps: &ProviderDeps,
+) -> Result<reqwest::Client, String> {
+    let ca_file = deps.ca_file.clone();
+    let built = match (route, url.scheme()) {
+        (Route::LinkLocal, _) => direct_client(connect),
+        (Route::Network, "http") => client([&url], None, connect),
+        (Route::Network, _) => {
+            tokio::task::spawn_blocking(move || client([&url], ca_file.as_deref(), connect))
+                .await
+                .map_err(|error| error.to_string())?
+        }
+    };
+    built.map_err(|error: ClientError| {
+        let causes: Vec<_> = causes(&error).map(ToString::to_string).collect();
+        causes.join(": ")
+    })
 }
 
 impl HttpReply {
-    /// `expires`, which is a time of the server's clock, by ours. Dates count whole seconds, so
-    /// that clocks which are less than a minute apart count as the same.
-    pub(super) fn by_our_clock(&self, expires: Timestamp) -> Timestamp {
+    /// The error `why` of this service.
+    pub(super) fn failed(&self, why: impl fmt::Display) -> FetchError {
+        format!("{}: {why}", self.service).into()
+    }
+
+    /// The credentials that `decode` finds in the body; `request` completes the error of a status
+    /// other than 200.
+    pub(super) fn credentials(
+        &self,
+        request: &str,
+        decode: fn(&[u8]) -> Result<TemporaryKey, String>,
+    ) -> Result<Fetched, FetchError> {
+        let HttpResponse { status, body, .. } = &self.response;
+        if *status != 200 {
+            return Err(self.failed(format_args!("HTTP status {status}{request}")));
+        }
+        let TemporaryKey { key, expires } = decode(body).map_err(|why| self.failed(why))?;
+        let expires = Some(self.by_our_clock(expires));
+        Ok(Fetched { key, expires })
+    }
+
+    /// `expires`, a time of the server's clock, by ours. Dates have whole seconds, so clocks that
+    /// differ by less than a minute count as equal.
+    fn by_our_clock(&self, expires: Timestamp) -> Timestamp {
         const SAME: Duration = Duration::from_secs(60);
-        match self.clocks {
+        match self.response.clocks {
             Some((server, ours)) if server.since(ours).max(ours.since(server)) > SAME => {
                 ours + expires.since(server)
             }

@@ -1,258 +1,129 @@
-//! A profile in one of the files that the vendor's deps write: the CLI's `config.json`, or the
-//! SDKs' `credentials.ini`.
-//!
-//! A profile holds an access key, or says how to get one: then it leads to another kind of source.
+//! A profile in one of the files of Alibaba Cloud's tools: `config.json` of the CLI, or
+//! `credentials.ini` of the SDKs.
 
-mod cli;
+mod entry;
 mod ini;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::zeroize::Zeroizing;
+use serde::Deserialize;
 
-use super::assume_role::AssumeRole;
-use super::ecs_ram_role::EcsRamRole;
-use super::oidc::{self, Oidc};
-use super::sts::{Place, Role, Sts};
-use super::{AccessKey, Fetch, FetchError, Fetched, ProviderDeps};
-use crate::aliyun::failure::text::presentable;
-use crate::config::{Endpoints, Session};
-use crate::presence::BoxFuture;
-use crate::secret::Secret;
+pub use entry::ProfileKind;
+use entry::{ProfileEntry, shown};
 
-#[derive(Debug)]
-pub(super) struct Profile {
-    /// The profile that the configuration or the environment names.
-    name: Option<String>,
-    files: Vec<File>,
-    endpoints: Endpoints,
-    deps: ProviderDeps,
+use super::fetch::{FetchError, ProviderDeps};
+
+/// A file that may contain the profile.
+pub(super) struct ProfileFile {
+    pub(super) path: PathBuf,
+    /// The file is named explicitly: it must exist.
+    explicit: bool,
 }
 
-/// A file that may have the profile.
-#[derive(Debug)]
-struct File {
-    path: PathBuf,
-    /// Somebody named this very file: that it does not exist is then a mistake.
-    named: bool,
-}
-
-/// A profile as its file has it, whatever the file.
-#[derive(Debug)]
-pub struct Found {
-    name: String,
-    way: ProfileKind,
-}
-
-/// How a profile leads to an access key.
-#[derive(Debug)]
-enum ProfileKind {
-    Key {
-        id: String,
-        secret: Secret,
-        token: Option<Secret>,
-    },
-    EcsRamRole {
-        role: Option<String>,
-    },
-    Oidc {
-        identity: oidc::Given,
-        session: Session,
-        place: Place,
-    },
-    AssumeRole {
-        caller: Box<ProfileKind>,
-        role_arn: Option<String>,
-        external_id: Option<String>,
-        session: Session,
-        place: Place,
-    },
-}
-
-impl Profile {
-    /// Looks where the vendor's SDKs look, in their order, unless `file` says where.
-    pub(super) fn new(
-        name: Option<&str>,
-        file: Option<&Path>,
-        endpoints: &Endpoints,
-        deps: &ProviderDeps,
-    ) -> Self {
-        let env = &deps.env;
-        let named = |path: PathBuf| File { path, named: true };
-        let files = if let Some(file) = file {
-            vec![named(file.to_owned())]
-        } else {
-            let home = env.get("HOME").map(Path::new);
-            let in_home = |file: &str| {
-                home.map(|home| File {
-                    path: home.join(file),
-                    named: false,
-                })
-            };
-            let cli_disabled = env
-                .get("ALIBABA_CLOUD_CLI_PROFILE_DISABLED")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-            let cli = if cli_disabled {
-                None
-            } else {
-                in_home(".aliyun/config.json")
-            };
-            let sdk = match env.get("ALIBABA_CLOUD_CREDENTIALS_FILE") {
-                Some(file) => [Some(named(file.into())), None],
-                None => [
-                    in_home(".alibabacloud/credentials.ini"),
-                    in_home(".alibabacloud/credentials"),
-                ],
-            };
-            cli.into_iter().chain(sdk.into_iter().flatten()).collect()
-        };
-        let name = name
-            .or_else(|| env.get("ALIBABA_CLOUD_PROFILE"))
-            .map(str::to_owned);
-        Self {
-            name,
-            files,
-            endpoints: endpoints.clone(),
-            deps: deps.clone(),
-        }
+/// `file`, or the files that Alibaba Cloud's SDKs read, in their order.
+pub(super) fn files(file: Option<&Path>, deps: &ProviderDeps) -> Vec<ProfileFile> {
+    let explicit = |path: &Path| ProfileFile {
+        path: path.to_owned(),
+        explicit: true,
+    };
+    if let Some(file) = file {
+        return vec![explicit(file)];
     }
-
-    async fn search(&self) -> Result<Fetched, FetchError> {
-        let mut looked = Vec::new();
-        let mut any_file = false;
-        for File { path, named } in &self.files {
-            let shown = path.display();
-            let text = match tokio::fs::read_to_string(path).await.map(Zeroizing::new) {
-                Ok(text) => text,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
-                    looked.push(format!("{shown} does not exist"));
-                    continue;
-                }
-                Err(error) => {
-                    return Err(FetchError::Failed(format!("cannot read {shown}: {error}")));
-                }
-            };
-            any_file = true;
-            let found = find(&text, self.name.as_deref());
-            match found.map_err(|why| FetchError::Failed(format!("{shown}: {why}")))? {
-                Some(Found { name, way }) => {
-                    return self
-                        .go(way)
-                        .await
-                        .map_err(|why| why.of(format_args!("{shown}: profile `{name}`")));
-                }
-                None => looked.push(match &self.name {
-                    Some(name) => format!("{shown} has no profile `{name}`"),
-                    None => format!("{shown} has no profile to use by default"),
-                }),
-            }
-        }
-        if looked.is_empty() {
-            looked.push("no file is named and HOME is not set".to_owned());
-        }
-        let looked = looked.join(", ");
-        // Somebody wants this very profile, and has files with others.
-        let failed = self.name.is_some() && any_file;
-        Err(if failed {
-            FetchError::Failed(looked)
-        } else {
-            FetchError::NotConfigured(looked)
+    let in_home = |file| {
+        let path = Path::new(deps.env.get("HOME")?).join(file);
+        Some(ProfileFile {
+            path,
+            explicit: false,
         })
+    };
+    let mut files = Vec::new();
+    if !deps.is_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
+        files.extend(in_home(".aliyun/config.json"));
     }
-
-    async fn go(&self, way: ProfileKind) -> Result<Fetched, FetchError> {
-        self.source(way)?.fetch().await
-    }
-
-    /// The kind of source that a profile leads to.
-    fn source(&self, way: ProfileKind) -> Result<Box<dyn Fetch>, FetchError> {
-        let sts = |place: Place| {
-            let endpoint = self.endpoints.sts.clone().or(place.endpoint);
-            Sts::new(Place { endpoint, ..place }, &self.deps)
-        };
-        Ok(match way {
-            ProfileKind::Key { id, secret, token } => {
-                Box::new(Fixed(AccessKey::new(&id, &secret, token.as_ref())?))
-            }
-            ProfileKind::EcsRamRole { role } => Box::new(EcsRamRole::new(
-                role.as_deref(),
-                self.endpoints.metadata.as_ref(),
-                &self.deps,
-            )),
-            ProfileKind::Oidc {
-                identity,
-                session,
-                place,
-            } => Box::new(Oidc::new(identity, &session, sts(place), &self.deps.env)),
-            ProfileKind::AssumeRole {
-                caller,
-                role_arn,
-                external_id,
-                session,
-                place,
-            } => {
-                let in_env = || self.deps.env.get(oidc::ROLE).map(str::to_owned);
-                let role_arn = role_arn
-                    .or_else(in_env)
-                    .ok_or_else(|| FetchError::Failed("it names no role".to_owned()))?;
-                let role = Role::new(&role_arn, &session, &self.deps.env)
-                    .external_id(external_id.as_deref());
-                Box::new(AssumeRole::new(self.source(*caller)?, role, sts(place)))
-            }
-        })
-    }
-}
-
-impl Fetch for Profile {
-    fn kind(&self) -> &'static str {
-        "profile"
-    }
-
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
-        Box::pin(self.search())
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|file| file.path.clone()).collect()
-    }
-}
-
-/// An access key that stands in the profile itself.
-#[derive(Debug)]
-struct Fixed(AccessKey);
-
-impl Fetch for Fixed {
-    fn kind(&self) -> &'static str {
-        "access_key"
-    }
-
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched, FetchError>> {
-        Box::pin(async { Ok(self.0.clone().into()) })
-    }
-}
-
-/// Looks for a profile in the text of a file, which shows by its first character which kind it is:
-/// the one of this name, or the one to use by default. An error says what is wrong and where, and
-/// nothing of what stands there that may be secret.
-pub fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with('{') {
-        cli::find(text, name)
+    if let Some(file) = deps.env.get("ALIBABA_CLOUD_CREDENTIALS_FILE") {
+        files.push(explicit(Path::new(file)));
     } else {
-        ini::find(text, name)
+        files.extend(in_home(".alibabacloud/credentials.ini"));
+        files.extend(in_home(".alibabacloud/credentials"));
     }
+    files
 }
 
-/// A name or a kind as it stands in a file, fit to be seen.
-fn shown(text: &str) -> String {
-    presentable(text, 64)
+/// The profile `name`, by default the one that the environment or a file names, and its place for
+/// errors.
+pub(super) async fn search(
+    name: Option<&str>,
+    file: Option<&Path>,
+    deps: &ProviderDeps,
+) -> Result<(ProfileKind, String), FetchError> {
+    let name = name.or_else(|| deps.env.get("ALIBABA_CLOUD_PROFILE"));
+    let mut missing = Vec::new();
+    let mut any_file = false;
+    for ProfileFile { path, explicit } in files(file, deps) {
+        let place = path.display();
+        let text = match tokio::fs::read_to_string(&path).await.map(Zeroizing::new) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !explicit => {
+                missing.push(format!("{place} does not exist"));
+                continue;
+            }
+            Err(error) => return Err(format!("cannot read {place}: {error}").into()),
+        };
+        any_file = true;
+        match find(&text, name).map_err(|why| format!("{place}: {why}"))? {
+            Some((found, kind)) => return Ok((kind, format!("{place}: profile `{found}`"))),
+            None => missing.push(match name {
+                Some(name) => format!("{place} has no profile `{name}`"),
+                None => format!("{place} has no default profile"),
+            }),
+        }
+    }
+    if missing.is_empty() {
+        missing.push("no file is named and HOME is not set".to_owned());
+    }
+    let missing = missing.join(", ");
+    // A profile that is named is configured, unless there is no file at all.
+    Err(if name.is_some() && any_file {
+        FetchError::Failed(missing)
+    } else {
+        FetchError::NotConfigured(missing)
+    })
 }
 
-/// A kind of profile that the vendor has and we do not.
-fn unsupported(name: &str, key: &str, kind: &str, supported: &str) -> String {
-    let (name, kind) = (shown(name), shown(kind));
-    format!("profile `{name}` has {key} `{kind}`, which is not supported; use one with {supported}")
+/// `config.json` of the CLI.
+#[derive(Deserialize)]
+struct CliConfig {
+    current: Option<String>,
+    #[serde(default)]
+    profiles: Vec<ProfileEntry>,
+}
+
+/// Finds the profile `name`, or the default one, in the text of a file; returns its presentable
+/// name and its kind. The first character shows the format of the file. An error contains nothing
+/// that may be a secret.
+pub fn find(text: &str, name: Option<&str>) -> Result<Option<(String, ProfileKind)>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (name, entries) = if text.trim_start().starts_with('{') {
+        let config: CliConfig = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            format!("not the JSON of Alibaba Cloud's CLI (line {line}, column {column})")
+        })?;
+        let Some(name) = name.map(str::to_owned).or(config.current) else {
+            return Ok(None);
+        };
+        (name, config.profiles)
+    } else {
+        let name = name.unwrap_or("default");
+        let entry = ini::find(text, name)?;
+        (name.to_owned(), entry.into_iter().collect())
+    };
+    let Some(entry) = entries.iter().find(|entry| entry.is(&name)) else {
+        return Ok(None);
+    };
+    let kind = entry.kind(&entries, &mut vec![&name])?;
+    Ok(Some((shown(&name), kind)))
 }
 
 #[cfg(test)]
@@ -262,8 +133,8 @@ mod tests {
     use super::find;
 
     proptest! {
-        /// The files are written by people: whatever is in them, there is no panic, and an error
-        /// says where the fault is and not what stands there.
+        /// People write the files: no text panics, and an error has the place of the fault, not
+        /// its content.
         #[test]
         fn no_text_panics_or_is_shown(before in "[\\[\\]={}:#\"\n a-z]{0,40}", after in "[\\[\\]={}:#\"\n a-z]{0,40}") {
             for text in [

@@ -1,37 +1,42 @@
 //! Credentials that are fetched when they are first needed, kept, and renewed in time.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::fetch::{FetchError, Fetched, ProviderDeps};
+use super::schedule;
+use super::source::Source;
 use super::watch::{self, Watch};
-use super::{AccessKey, Fetch, FetchError, Fetched, ProviderDeps, schedule, source};
+use crate::aliyun::access_key::AccessKey;
 use crate::aliyun::sign::format_date;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::telemetry::LogThrottle;
 
-/// Whatever a fetch waits for, it is given up after this.
-const LONGEST_FETCH: Duration = Duration::from_secs(60);
+/// The time limit of a fetch.
+const MAX_FETCH: Duration = Duration::from_secs(60);
 
-/// Files are read anew no sooner than this after the last time, however often somebody asks for it.
-const BREATH: Duration = Duration::from_secs(1);
+/// The shortest time between two reads of the files, however often they are requested.
+const REREAD_PAUSE: Duration = Duration::from_secs(1);
 
-/// Credentials that expire within this are of no use any more.
-const LEAST: Duration = Duration::from_secs(1);
+/// Credentials with less time left are useless.
+const MIN_LEFT: Duration = Duration::from_secs(1);
 
 /// Credentials that are fetched when they are first needed, kept, and renewed before they expire.
 ///
 /// Instances that are configured alike share one. There is one fetch at a time, in a task of its
-/// own, which all who need its outcome wait for, and which nobody's impatience ends. While valid
-/// credentials are at hand nobody waits, and a failure to renew them changes nothing. After a
-/// failure nothing is fetched for a while that grows from one failure to the next.
+/// own: all callers that need its outcome wait for it, and a caller that stops waiting does not
+/// end it. While the credentials are valid no caller waits, and a failed renewal changes nothing.
+/// After a failure there is a pause, which grows with each failure.
 pub struct CredentialProvider {
     shared: Arc<Shared>,
     /// Ends with the provider.
@@ -40,63 +45,60 @@ pub struct CredentialProvider {
 
 struct Shared {
     name: String,
-    source: Box<dyn Fetch>,
-    deps: ProviderDeps,
+    source: Source,
     state: Mutex<State>,
-    /// Wakes the one who looks after the files.
-    asked: Notify,
+    /// Wakes the watcher of the files.
+    reread: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    kept: Option<Kept>,
-    /// The newest fetch, if it failed.
+    current: Option<Current>,
+    /// The last fetch, if it failed.
     failure: Option<FetchFailure>,
-    /// The fetch that is under way.
+    /// The fetch in progress; cancelled when it has ended.
     running: Option<CancellationToken>,
-    /// Something changed while it was under way, so that it has to be followed by another one.
+    /// A file changed during the fetch in progress, so another fetch follows.
     outdated: bool,
-    /// How often somebody replaced the credentials, in a file or in the configuration.
+    /// How often the credentials were replaced in a file.
     replaced: u64,
-    failures: LogThrottle<()>,
-    /// The provider is gone: what is still under way is nobody's concern.
+    errors: LogThrottle<()>,
+    /// The provider was dropped: the outcome of the fetch in progress is ignored.
     closed: bool,
 }
 
-/// What was fetched last.
-#[derive(Clone)]
-struct Kept {
-    credentials: Arc<AccessKey>,
-    /// When they expire, and when they are to be renewed.
+/// The credentials of the last successful fetch.
+struct Current {
+    key: Arc<AccessKey>,
+    /// When they expire, and when they are renewed.
     times: Option<(Timestamp, Timestamp)>,
 }
 
 struct FetchFailure {
     why: FetchError,
     in_a_row: u32,
-    /// Until when nothing is fetched.
+    /// The end of the pause.
     until: Instant,
 }
 
 impl CredentialProvider {
-    /// The provider that `config` describes, called `name` in logs and metrics. Looks after the
-    /// files it reads, in a task of the current runtime.
+    /// The provider that `config` describes, called `name` in logs and metrics. Watches the files
+    /// that it reads, in a task of the current runtime.
     #[must_use]
     pub fn new(name: impl Into<String>, config: &config::Provider, deps: &ProviderDeps) -> Self {
         let name = name.into();
         deps.metrics.touch_credentials(&name);
-        let source = source(config, deps);
+        let source = Source::new(config, deps);
         let files = source.files();
         let shared = Arc::new(Shared {
             name,
             source,
-            deps: deps.clone(),
             state: Mutex::default(),
-            asked: Notify::new(),
+            reread: Notify::new(),
         });
         let watcher = (!files.is_empty()).then(|| {
-            let shared = Arc::clone(&shared);
-            AbortOnDropHandle::new(tokio::spawn(async move { shared.watch(files).await }))
+            let watch = Arc::clone(&shared).watch(files);
+            AbortOnDropHandle::new(tokio::spawn(watch))
         });
         Self {
             shared,
@@ -104,29 +106,34 @@ impl CredentialProvider {
         }
     }
 
-    /// What it is called in logs and metrics.
+    /// Its name in logs and metrics.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// The credentials to sign with.
+    /// The access key to sign with.
     pub async fn get(&self) -> Result<Arc<AccessKey>, FetchError> {
         loop {
             let fetch = {
                 let mut state = self.shared.lock();
-                let now = self.shared.deps.clock.now();
-                if let Some(kept) = state.valid(now) {
-                    let credentials = Arc::clone(&kept.credentials);
-                    if kept.is_due(now) && state.paused().is_none() {
+                let now = self.shared.now();
+                if let Some(current) = state.valid(now) {
+                    let key = Arc::clone(&current.key);
+                    let due = current.times.is_some_and(|(_, renewal)| now >= renewal);
+                    if due && state.paused().is_none() {
                         self.shared.start(&mut state);
                     }
-                    return Ok(credentials);
+                    return Ok(key);
                 }
                 if let Some(why) = state.paused() {
-                    return Err(state
-                        .expired()
-                        .map_or_else(|| why.clone(), |expired| why.clone().of(expired)));
+                    return Err(match state.current.as_ref().and_then(|kept| kept.times) {
+                        Some((expires, _)) => why.context(format_args!(
+                            "the credentials expired at {} and cannot be renewed",
+                            format_date(expires)
+                        )),
+                        None => why.clone(),
+                    });
                 }
                 self.shared.start(&mut state)
             };
@@ -134,14 +141,15 @@ impl CredentialProvider {
         }
     }
 
-    /// Fetches anew because `refused` did not work; whether there are other credentials now.
+    /// Fetches again because `refused` did not work; returns whether there are other credentials
+    /// now.
     ///
-    /// If somebody else has refreshed since, the ones at hand are other ones already and nothing
-    /// is fetched. When the fetch fails the ones at hand are kept: who refused them may be wrong.
+    /// If another caller has refreshed since, the current credentials are already other ones and
+    /// nothing is fetched. If the fetch fails the current ones stay: the refusal may be wrong.
     pub async fn refresh(&self, refused: Option<&AccessKey>) -> bool {
         let others = |state: &State| {
-            let kept = state.valid(self.shared.deps.clock.now());
-            kept.is_some_and(|kept| refused.is_none_or(|refused| *kept.credentials != *refused))
+            let current = state.valid(self.shared.now());
+            current.is_some_and(|current| refused.is_none_or(|refused| *current.key != *refused))
         };
         let fetch = {
             let mut state = self.shared.lock();
@@ -154,10 +162,10 @@ impl CredentialProvider {
         others(&self.shared.lock())
     }
 
-    /// Reads the files anew that the credentials come from, in the background and at once, but not
-    /// more than once a second. Until that has succeeded, what is at hand stays in use.
+    /// Reads the files of the credentials again, in the background and at once, at most once a
+    /// second. Until that succeeds, the current credentials stay in use.
     pub fn reread(&self) {
-        self.shared.asked.notify_one();
+        self.shared.reread.notify_one();
     }
 
     /// How often a file brought other credentials.
@@ -187,58 +195,48 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now(&self) -> Timestamp {
+        self.source.deps.clock.now()
+    }
+
     async fn watch(self: Arc<Self>, files: Vec<PathBuf>) {
         let mut watch = Watch::new(files);
         watch.look().await;
         loop {
-            let asked = tokio::select! {
+            let requested = tokio::select! {
                 () = sleep(watch::EVERY) => false,
-                () = self.asked.notified() => true,
+                () = self.reread.notified() => true,
             };
-            if watch.look().await || asked {
-                self.reread();
-                sleep(BREATH).await;
+            if watch.look().await || requested {
+                {
+                    let mut state = self.lock();
+                    // Without an earlier fetch, the first use reads the files.
+                    if state.current.is_some() || state.failure.is_some() || state.running.is_some()
+                    {
+                        state.outdated = true;
+                        self.start(&mut state);
+                    }
+                }
+                sleep(REREAD_PAUSE).await;
             }
         }
     }
 
-    fn reread(self: &Arc<Self>) {
-        let mut state = self.lock();
-        // Nobody has needed them yet: they will be read when somebody does.
-        if state.kept.is_none() && state.failure.is_none() && state.running.is_none() {
-            return;
-        }
-        state.outdated = true;
-        self.start(&mut state);
-    }
-
-    /// The fetch that is under way, begun now if there was none; it is cancelled when it has ended.
+    /// The fetch in progress, started now if there is none.
     fn start(self: &Arc<Self>, state: &mut State) -> CancellationToken {
-        if let Some(running) = state
-            .running
-            .as_ref()
-            .filter(|running| !running.is_cancelled())
-        {
+        if let Some(running) = state.running.as_ref().filter(|fetch| !fetch.is_cancelled()) {
             return running.clone();
         }
         let ended = CancellationToken::new();
         state.running = Some(ended.clone());
         let replacing = std::mem::take(&mut state.outdated);
-        let shared = Arc::clone(self);
-        let guard = ended.clone().drop_guard();
+        let (shared, guard) = (Arc::clone(self), ended.clone().drop_guard());
         tokio::spawn(async move {
-            let fetch = {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move { timeout(LONGEST_FETCH, shared.source.fetch()).await })
-            };
-            let fetched = match fetch.await {
+            let fetch = timeout(MAX_FETCH, shared.source.fetch());
+            let fetched = match AssertUnwindSafe(fetch).catch_unwind().await {
                 Ok(Ok(fetched)) => fetched,
-                Ok(Err(_)) => Err(FetchError::Failed(format!(
-                    "not there within {LONGEST_FETCH:?}"
-                ))),
-                Err(_) => Err(FetchError::Failed(
-                    "the fetch failed by itself, please report this".to_owned(),
-                )),
+                Ok(Err(_)) => Err(format!("no credentials within {MAX_FETCH:?}").into()),
+                Err(_) => Err("the fetch panicked; please report this".to_owned().into()),
             };
             shared.finish(fetched, replacing);
             drop(guard);
@@ -247,20 +245,27 @@ impl Shared {
     }
 
     fn finish(self: &Arc<Self>, fetched: Result<Fetched, FetchError>, replacing: bool) {
-        let now = self.deps.clock.now();
-        let dead = |expires: &Timestamp| expires.since(now) < LEAST;
-        let fetched = fetched.and_then(|fetched| match fetched.expires.filter(dead) {
-            Some(expires) => Err(FetchError::Failed(format!(
-                "what came had expired at {}; check this host's clock",
+        let now = self.now();
+        let fetched = fetched.and_then(|fetched| match fetched.expires {
+            Some(expires) if expires.since(now) < MIN_LEFT => Err(format!(
+                "the new credentials expired at {}; check the clock of this host",
                 format_date(expires)
-            ))),
-            None => Ok(fetched),
+            )
+            .into()),
+            _ => Ok(fetched),
         });
         let mut state = self.lock();
         state.running = None;
         if state.closed {
             return;
         }
+        let result = if fetched.is_ok() {
+            "success"
+        } else {
+            "failure"
+        };
+        let refreshes = &self.source.deps.metrics.credential_refreshes_total;
+        refreshes.with_label_values(&[&self.name, result]).inc();
         match fetched {
             Ok(fetched) => self.keep(&mut state, fetched, replacing, now),
             Err(why) => self.fail(&mut state, why, now),
@@ -270,36 +275,23 @@ impl Shared {
         }
     }
 
-    fn keep(
-        &self,
-        state: &mut State,
-        Fetched {
-            credentials,
-            expires,
-        }: Fetched,
-        replacing: bool,
-        now: Timestamp,
-    ) {
-        let name = self.name.as_str();
-        let metrics = &self.deps.metrics;
-        metrics
-            .credential_refreshes_total
-            .with_label_values(&[name, "success"])
-            .inc();
-        let expiry = &metrics.credential_expiry_timestamp_seconds;
+    fn keep(&self, state: &mut State, fetched: Fetched, replacing: bool, now: Timestamp) {
+        let (name, deps) = (self.name.as_str(), &self.source.deps);
+        let Fetched { key, expires } = fetched;
+        let expiry = &deps.metrics.credential_expiry_timestamp_seconds;
         match expires {
             Some(expires) => expiry.with_label_values(&[name]).set(expires.as_seconds()),
-            // Others of this name may have expired; it fails where there are none.
+            // Earlier credentials of this name may have expired; without any, this fails.
             None => drop(expiry.remove_label_values(&[name])),
         }
         if state.failure.take().is_some() {
-            tracing::info!(credentials = name, "there are credentials again");
+            tracing::info!(credentials = name, "credentials recovered");
         }
-        state.failures.clear(Instant::now(), |()| true);
+        state.errors.clear(Instant::now(), |()| true);
         let changed = state
-            .kept
+            .current
             .as_ref()
-            .is_none_or(|kept| *kept.credentials != credentials);
+            .is_none_or(|current| *current.key != key);
         state.replaced += u64::from(replacing && changed);
         let until = expires.map_or_else(|| "revoked".to_owned(), format_date);
         tracing::debug!(
@@ -308,72 +300,41 @@ impl Shared {
             valid_until = until,
             "fetched credentials"
         );
-        let times =
-            expires.map(|expires| (expires, schedule::renewal(now, expires, &self.deps.random)));
-        state.kept = Some(Kept {
-            credentials: Arc::new(credentials),
-            times,
-        });
+        let times = expires.map(|expires| (expires, schedule::renewal(now, expires, &deps.random)));
+        let key = Arc::new(key);
+        state.current = Some(Current { key, times });
     }
 
     fn fail(&self, state: &mut State, why: FetchError, now: Timestamp) {
-        let name = self.name.as_str();
-        self.deps
-            .metrics
-            .credential_refreshes_total
-            .with_label_values(&[name, "failure"])
-            .inc();
-        if let Some(suppressed) = state.failures.record((), Instant::now()) {
-            if state.valid(now).is_some() {
-                tracing::warn!(
-                    credentials = name,
-                    "cannot refresh the credentials, those at hand stay in use: {why}{suppressed}"
-                );
+        if let Some(suppressed) = state.errors.record((), Instant::now()) {
+            let what = if state.valid(now).is_some() {
+                "cannot refresh the credentials; the current ones stay in use"
             } else {
-                tracing::warn!(
-                    credentials = name,
-                    "cannot get credentials: {why}{suppressed}"
-                );
-            }
+                "cannot get credentials"
+            };
+            tracing::warn!(credentials = self.name, "{what}: {why}{suppressed}");
         }
         let in_a_row = state.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
-        let until = Instant::now() + schedule::pause(in_a_row, &self.deps.random);
         state.failure = Some(FetchFailure {
             why,
             in_a_row,
-            until,
+            until: Instant::now() + schedule::pause(in_a_row, &self.source.deps.random),
         });
     }
 }
 
 impl State {
-    /// What is at hand, unless it has expired.
-    fn valid(&self, now: Timestamp) -> Option<&Kept> {
-        self.kept
+    /// The current credentials, unless they have expired.
+    fn valid(&self, now: Timestamp) -> Option<&Current> {
+        self.current
             .as_ref()
-            .filter(|kept| kept.times.is_none_or(|(expires, _)| now < expires))
+            .filter(|current| current.times.is_none_or(|(expires, _)| now < expires))
     }
 
-    /// What is at hand and has expired, in words.
-    fn expired(&self) -> Option<String> {
-        let (expires, _) = self.kept.as_ref()?.times?;
-        Some(format!(
-            "the credentials expired at {}, and there are no new ones",
-            format_date(expires)
-        ))
-    }
-
-    /// Why nothing is fetched now.
+    /// The failure whose pause continues.
     fn paused(&self) -> Option<&FetchError> {
-        self.failure
-            .as_ref()
-            .filter(|failure| Instant::now() < failure.until)
-            .map(|failure| &failure.why)
-    }
-}
-
-impl Kept {
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.times.is_some_and(|(_, renewal)| now >= renewal)
+        let failure = self.failure.as_ref();
+        let failure = failure.filter(|failure| Instant::now() < failure.until);
+        failure.map(|failure| &failure.why)
     }
 }

@@ -1,259 +1,220 @@
 //! The security token service: temporary credentials for a role (pages "`AssumeRole`" and
 //! "`AssumeRoleWithOIDC`" of RAM).
 
+use std::path::{Path, PathBuf};
+
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request, Url};
 
-use super::http::{HttpReply, HttpService, Patience, Route};
-use super::{AccessKey, FetchError, Fetched, ProviderDeps, sts_response};
-use crate::aliyun::answer::error_body::{self, ErrorBody};
+use super::fetch::{FetchError, Fetched, ProviderDeps, read_secret};
+use super::http::{self, HttpReply, Route};
+use super::sts_response;
+use crate::aliyun::access_key::AccessKey;
+use crate::aliyun::body::ErrorBody;
 use crate::aliyun::endpoint::endpoint_of;
-use crate::aliyun::failure::text;
-use crate::aliyun::nonce::{Nonces as _, RandomNonces};
 use crate::aliyun::request::{AGENT, RequestSigner, Stamp};
-use crate::aliyun::sign::format_date;
-use crate::clock::{Clock, Timestamp};
-use crate::config::{Env, Session, Signature};
-use crate::secret::{REDACTED, Secret};
+use crate::config::Session;
+use crate::secret::REDACTED;
 
 const VERSION: &str = "2015-04-01";
 
-/// What a session is called where nobody says otherwise.
+/// The default name of a session.
 const SESSION_NAME: &str = concat!("mqtt-presence-exporter-", env!("CARGO_PKG_VERSION"));
 
-/// A role to assume, and for how long.
-#[derive(Clone, Debug)]
-pub(super) struct Role {
-    arn: String,
-    session: String,
-    seconds: String,
-    policy: Option<String>,
-    external_id: Option<String>,
-}
+/// The environment variable with the default role.
+pub(super) const ROLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
+const OIDC_PROVIDER: &str = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN";
+const OIDC_TOKEN: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
 
-/// Where the service is, as far as it is said.
+/// The region of the service, and whether its VPC endpoint is used; by default those of the
+/// environment.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place {
-    /// The very address.
-    pub(super) endpoint: Option<Url>,
-    /// Otherwise, in which region.
-    pub(super) region: Option<String>,
-    /// And whether inside its VPC.
+pub struct StsRegion {
+    pub(super) name: Option<String>,
     pub(super) vpc: Option<bool>,
 }
 
 /// The service.
-#[derive(Clone, Debug)]
-pub(super) struct Sts {
-    endpoint: Result<Url, FetchError>,
-    service: HttpService,
-    clock: Clock,
-    signature: Signature,
+pub(super) struct Sts<'a> {
+    endpoint: Url,
+    deps: &'a ProviderDeps,
 }
 
-impl Role {
-    pub(super) fn new(arn: &str, session: &Session, env: &Env) -> Self {
-        let name = session
-            .name
-            .as_deref()
-            .or_else(|| env.get("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
-        Self {
-            arn: arn.to_owned(),
-            session: name.unwrap_or(SESSION_NAME).to_owned(),
-            seconds: session.duration.as_secs().to_string(),
-            policy: session.policy.clone(),
+/// A role to assume.
+pub(super) struct Role<'a> {
+    pub(super) arn: &'a str,
+    pub(super) session: &'a Session,
+    /// The external ID required by the trust policy of the role.
+    pub(super) external_id: Option<&'a str>,
+}
+
+/// A token that a Kubernetes cluster issued (RRSA of ACK), so that no long-lived key is needed;
+/// what is missing is in the environment, where the cluster puts it.
+#[derive(Clone, Debug)]
+pub struct OidcIdentity {
+    pub(super) role_arn: Option<String>,
+    pub(super) provider_arn: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+}
+
+impl<'a> Sts<'a> {
+    /// The service at `endpoint`, otherwise in `region`.
+    pub(super) fn new(
+        endpoint: Option<&Url>,
+        region: &StsRegion,
+        deps: &'a ProviderDeps,
+    ) -> Result<Self, FetchError> {
+        let from_env = || deps.env.get("ALIBABA_CLOUD_STS_REGION");
+        let endpoint = match (endpoint, region.name.as_deref().or_else(from_env)) {
+            (Some(endpoint), _) => endpoint.clone(),
+            (None, Some(name)) => {
+                let from_env = || deps.is_true("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
+                let vpc = region.vpc.unwrap_or_else(from_env);
+                endpoint_of(if vpc { "sts-vpc" } else { "sts" }, name)
+                    .map_err(|error| format!("the region of the security token service: {error}"))?
+            }
+            (None, None) => Url::parse("https://sts.aliyuncs.com/").expect("a URL"),
+        };
+        Ok(Self { endpoint, deps })
+    }
+
+    /// The credentials of `role`, assumed by the owner of `caller`. If the service rejects the
+    /// time of the request, it is sent once more with the time of the server.
+    pub(super) async fn assume(
+        &self,
+        role: &Role<'_>,
+        caller: &AccessKey,
+    ) -> Result<Fetched, FetchError> {
+        let signer = RequestSigner::new(self.endpoint.clone(), VERSION, self.deps.signature);
+        let params = role.params(self.deps);
+        let request = |now| {
+            let params = params.iter().map(|(name, value)| (*name, value.as_str()));
+            signer
+                .request("AssumeRole", params.collect(), caller, &Stamp::new(now))
+                .map_err(|error| error.to_string())
+        };
+        let mut reply = self.send(request(self.deps.clock.now())?).await?;
+        if let Some((server, _)) = reply.response.clocks
+            && ErrorBody::read(&reply.response.body)
+                .is_some_and(|error| error.code.starts_with("InvalidTimeStamp"))
+        {
+            reply = self.send(request(server)?).await?;
+        }
+        credentials(&reply, |text| caller.redact(text))
+    }
+
+    /// The credentials of a role, assumed with the token of `identity`. The cluster replaces the
+    /// token long before it expires, so it is read each time. It authorises the request by
+    /// itself, so it is in the body and not in the URL.
+    pub(super) async fn assume_with_oidc(
+        &self,
+        identity: &OidcIdentity,
+        session: &Session,
+    ) -> Result<Fetched, FetchError> {
+        let from_env = |name| self.deps.env.get(name);
+        let arn = identity.role_arn.as_deref().or_else(|| from_env(ROLE));
+        let provider = identity.provider_arn.as_deref();
+        let provider = provider.or_else(|| from_env(OIDC_PROVIDER));
+        let file = identity.token_file.as_deref();
+        let file = file.or_else(|| from_env(OIDC_TOKEN).map(Path::new));
+        let (Some(arn), Some(provider), Some(file)) = (arn, provider, file) else {
+            let variables = [
+                (ROLE, arn.is_none()),
+                (OIDC_PROVIDER, provider.is_none()),
+                (OIDC_TOKEN, file.is_none()),
+            ];
+            let missing = variables.iter().filter(|(_, missing)| *missing);
+            let missing: Vec<_> = missing.map(|(name, _)| *name).collect();
+            let are = if missing.len() == 1 { "is" } else { "are" };
+            let why = format!("{} {are} not set", missing.join(" and "));
+            return Err(FetchError::NotConfigured(why));
+        };
+        let role = Role {
+            arn,
+            session,
             external_id: None,
-        }
+        };
+        let token = read_secret("the token", file).await?;
+        let Stamp { date, nonce } = Stamp::new(self.deps.clock.now());
+        let mut url = self.endpoint.clone();
+        url.query_pairs_mut().extend_pairs([
+            ("Action", "AssumeRoleWithOIDC"),
+            ("Format", "JSON"),
+            ("SignatureNonce", &nonce),
+            ("Timestamp", &date),
+            ("Version", VERSION),
+        ]);
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(role.params(self.deps))
+            .append_pair("OIDCProviderArn", provider)
+            .append_pair("OIDCToken", token.expose())
+            .finish();
+        let mut request = Request::new(Method::POST, url);
+        let form_type = "application/x-www-form-urlencoded";
+        request.headers_mut().extend([
+            (CONTENT_TYPE, HeaderValue::from_static(form_type)),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+            (USER_AGENT, HeaderValue::from_static(AGENT)),
+        ]);
+        *request.body_mut() = Some(form.into());
+        let reply = self.send(request).await?;
+        credentials(&reply, |text| text.replace(token.expose(), REDACTED))
     }
 
-    /// What the role's owner wants to hear from those who may assume it.
-    pub(super) fn external_id(self, id: Option<&str>) -> Self {
-        Self {
-            external_id: id.map(str::to_owned),
-            ..self
-        }
+    async fn send(&self, request: Request) -> Result<HttpReply, FetchError> {
+        let name = "the security token service";
+        http::send(name, Route::Network, request, self.deps).await
     }
+}
 
-    fn params(&self) -> Vec<(&'static str, &str)> {
+impl Role<'_> {
+    fn params(&self, deps: &ProviderDeps) -> Vec<(&'static str, String)> {
+        let name = self.session.name.as_deref();
+        let name = name.or_else(|| deps.env.get("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
         let mut params = vec![
-            ("RoleArn", &*self.arn),
-            ("RoleSessionName", &*self.session),
-            ("DurationSeconds", &*self.seconds),
+            ("RoleArn", self.arn.to_owned()),
+            ("RoleSessionName", name.unwrap_or(SESSION_NAME).to_owned()),
+            (
+                "DurationSeconds",
+                self.session.duration.as_secs().to_string(),
+            ),
         ];
-        params.extend(self.policy.as_deref().map(|policy| ("Policy", policy)));
-        params.extend(self.external_id.as_deref().map(|id| ("ExternalId", id)));
+        params.extend(self.session.policy.clone().map(|policy| ("Policy", policy)));
+        params.extend(self.external_id.map(|id| ("ExternalId", id.to_owned())));
         params
     }
 }
 
-impl Place {
-    /// At `endpoint`, or where the environment says.
-    pub(super) fn at(endpoint: Option<&Url>) -> Self {
-        Self {
-            endpoint: endpoint.cloned(),
-            ..Self::default()
-        }
-    }
-
-    fn find(self, env: &Env) -> Result<Url, FetchError> {
-        if let Some(endpoint) = self.endpoint {
-            return Ok(endpoint);
-        }
-        let in_env = || {
-            env.get("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED")
-                .is_some_and(|is| is.eq_ignore_ascii_case("true"))
-        };
-        let region = self
-            .region
-            .as_deref()
-            .or_else(|| env.get("ALIBABA_CLOUD_STS_REGION"));
-        let endpoint = match region {
-            Some(region) if self.vpc.unwrap_or_else(in_env) => endpoint_of("sts-vpc", region),
-            Some(region) => endpoint_of("sts", region),
-            None => return Ok(Url::parse("https://sts.aliyuncs.com/").expect("a URL")),
-        };
-        endpoint.map_err(|error| {
-            FetchError::Failed(format!("the region of the security token service: {error}"))
-        })
-    }
-}
-
-impl Sts {
-    pub(super) fn new(place: Place, deps: &ProviderDeps) -> Self {
-        Self {
-            endpoint: place.find(&deps.env),
-            service: HttpService::new(
-                "the security token service",
-                Route::Usual,
-                Patience::NETWORK,
-                deps,
-            ),
-            clock: deps.clock,
-            signature: deps.signature,
-        }
-    }
-
-    /// The credentials of `role`, for one who may assume it. If the service complains of the time
-    /// it is asked once more, by its own clock.
-    pub(super) async fn assume(
-        &self,
-        role: &Role,
-        caller: &AccessKey,
-    ) -> Result<Fetched, FetchError> {
-        let endpoint = self.endpoint.clone()?;
-        let target = RequestSigner::new(endpoint.clone(), VERSION, self.signature);
-        let request = |now: Timestamp| {
-            let (date, nonce) = (format_date(now), RandomNonces.fresh());
-            let stamp = Stamp {
-                date: &date,
-                nonce: &nonce,
-            };
-            target
-                .request("AssumeRole", role.params(), caller, stamp)
-                .map_err(|error| FetchError::Failed(error.to_string()))
-        };
-        let mut reply = self.service.exchange(request(self.clock.now())?).await?;
-        if let (Some(error), Some((server, _))) = (error_body::read(&reply.body), reply.clocks)
-            && error.code.starts_with("InvalidTimeStamp")
-        {
-            reply = self.service.exchange(request(server)?).await?;
-        }
-        self.understand(&endpoint, &reply, |text| {
-            text::redacted(text, Some(caller)).into_owned()
-        })
-    }
-
-    /// The credentials of `role`, for one whom the identity provider `provider_arn` gave `token`.
-    /// The token is all that the request needs, so it stays out of the URL.
-    pub(super) async fn assume_with_oidc(
-        &self,
-        role: &Role,
-        provider_arn: &str,
-        token: &Secret,
-    ) -> Result<Fetched, FetchError> {
-        let endpoint = self.endpoint.clone()?;
-        let mut url = endpoint.clone();
-        url.query_pairs_mut().extend_pairs([
-            ("Action", "AssumeRoleWithOIDC"),
-            ("Format", "JSON"),
-            ("SignatureNonce", &RandomNonces.fresh()),
-            ("Timestamp", &format_date(self.clock.now())),
-            ("Version", VERSION),
-        ]);
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(role.params())
-            .append_pair("OIDCProviderArn", provider_arn)
-            .append_pair("OIDCToken", token.expose())
-            .finish();
-        let mut request = Request::new(Method::POST, url);
-        let headers = request.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        *request.body_mut() = Some(form.into());
-        let reply = self.service.exchange(request).await?;
-        self.understand(&endpoint, &reply, |text| {
-            text.replace(token.expose(), REDACTED)
-        })
-    }
-
-    fn understand(
-        &self,
-        endpoint: &Url,
-        reply: &HttpReply,
-        redacted: impl Fn(&str) -> String,
-    ) -> Result<Fetched, FetchError> {
-        let failed =
-            |why: String| FetchError::Failed(format!("{}: {why}", self.service.at(endpoint)));
-        if let Some(ErrorBody {
-            code,
-            message,
-            request_id,
-        }) = error_body::read(&reply.body)
-        {
-            let message = text::without_string_to_sign(message, &code);
-            let shown = |raw: &str, longest| text::presentable(&redacted(raw), longest);
-            let id =
-                request_id.map(|id| format!(" (request ID {})", shown(&id, text::LONGEST_CODE)));
-            return Err(failed(format!(
-                "{}: {}{}; {}",
-                shown(&code, text::LONGEST_CODE),
-                shown(&message, text::LONGEST_MESSAGE),
-                id.unwrap_or_default(),
-                advice(&code)
-            )));
-        }
-        if reply.status != 200 {
-            return Err(failed(format!(
-                "HTTP status {}, and no error of the service's in the answer",
-                reply.status
-            )));
-        }
-        let issued = sts_response::from_sts(&reply.body).map_err(failed)?;
-        Ok(Fetched {
-            credentials: issued.credentials,
-            expires: Some(reply.by_our_clock(issued.expires)),
-        })
-    }
+/// The credentials in `reply`. Errors contain nothing that `redact` removes.
+fn credentials(reply: &HttpReply, redact: impl Fn(&str) -> String) -> Result<Fetched, FetchError> {
+    let Some(error) = ErrorBody::read(&reply.response.body) else {
+        return reply.credentials(" without an error of the service", sts_response::from_sts);
+    };
+    let advice = advice(&error.code);
+    let error = error.presentable(redact);
+    let id = error.request_id.map(|id| format!(" (request ID {id})"));
+    Err(reply.failed(format_args!(
+        "{}: {}{}; {advice}",
+        error.code,
+        error.message,
+        id.unwrap_or_default()
+    )))
 }
 
 /// What to do about a documented code.
 fn advice(code: &str) -> &'static str {
     match code.split('.').next().unwrap_or_default() {
-        "EntityNotExist" => "check `role_arn`: there is no such role",
+        "EntityNotExist" => "check `role_arn`: the role does not exist",
         "NoPermission" | "Forbidden" => {
             "allow the caller `sts:AssumeRole`, and name it in the trust policy of the role; check `external_id`"
         }
         "AuthenticationFail" => {
-            "check `oidc_provider_arn`, the trust policy of the role, and the token's audience"
+            "check `oidc_provider_arn`, the trust policy of the role, and the audience of the token"
         }
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidSecurityToken" => {
             "check the access key that assumes the role"
         }
-        "InvalidTimeStamp" => "set this host's clock right (NTP)",
+        "InvalidTimeStamp" => "correct the clock of this host (NTP)",
         "InvalidParameter" | "MissingRoleArn" => {
             "check `role_arn`, `role_session_name`, `duration` and `policy`"
         }

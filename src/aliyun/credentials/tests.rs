@@ -6,9 +6,15 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use std::sync::Arc;
+
 use super::*;
-use crate::config::{Endpoints, Provider as Config, SecretSource};
+use crate::aliyun::access_key::AccessKey;
+use crate::clock::Clock;
+use crate::config::{Endpoints, Env, Provider as Config, SecretSource, Signature};
+use crate::random::Random;
 use crate::secret::Secret;
+use crate::telemetry::Metrics;
 
 const CLI: &str = r#"{
     "current": "ak",

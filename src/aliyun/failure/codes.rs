@@ -1,23 +1,23 @@
 //! The documented error codes (pages "Error codes" of ApsaraMQ for MQTT and "Common errors" of
-//! the API gateway), and what follows from each.
+//! the API gateway) and their meaning.
 
-use super::Advice;
 use crate::presence::{ErrorClass, ThrottledLayer};
 
-/// What follows from a code.
+/// The meaning of a code.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// The code, or the family it begins with; also its label.
+    /// The code or its family; also the label.
     pub(super) name: &'static str,
     pub(super) class: ErrorClass,
-    pub(super) advice: Advice,
+    /// What to do; `None`: grant the RAM action of the operation.
+    pub(super) advice: Option<&'static str>,
 }
 
 const fn rule(name: &'static str, class: ErrorClass, advice: &'static str) -> Rule {
     Rule {
         name,
         class,
-        advice: Advice::Text(advice),
+        advice: Some(advice),
     }
 }
 
@@ -25,34 +25,34 @@ const fn denied(name: &'static str) -> Rule {
     Rule {
         name,
         class: ErrorClass::Terminal,
-        advice: Advice::Grant,
+        advice: None,
     }
 }
 
-/// The gateway counts the calls of an account, all its access keys together.
+/// The gateway counts the calls of all access keys of an account together.
 const ACCOUNT: ErrorClass = ErrorClass::Throttled {
     layer: ThrottledLayer::Account,
     retry_after: None,
 };
-/// The operation itself says that it has too much to do; that is not the account's doing, and the
-/// instance is the smallest thing whose calls can be slowed down.
+/// The operation itself is overloaded, whatever the account; the instance is the smallest layer
+/// that can be slowed down.
 const INSTANCE: ErrorClass = ErrorClass::Throttled {
     layer: ThrottledLayer::Instance,
     retry_after: None,
 };
 
-const SHARE: &str = "lower `limits.single_per_second`, `limits.batch_per_second` or `limits.share` if this goes on: \
-                     everything that uses this account shares its quota";
-const WAIT: &str = "wait; name the request ID to the vendor's support if this goes on";
-const TOKEN: &str = "renew the security token, and the access key that came with it";
-const CLOCK: &str = "set this host's clock right (NTP)";
+const SHARE: &str = "if this continues, lower `limits.single_per_second`, `limits.batch_per_second` or `limits.share`: \
+                     all users of this account share its quota";
+const WAIT: &str = "wait; if this continues, report the request ID to the support of Alibaba Cloud";
+const TOKEN: &str = "renew the security token and its access key";
+const CLOCK: &str = "correct the clock of this host (NTP)";
 const THIS_CLIENT: &str =
     "check this client ID, and `instances[].id` if every client fails like this";
 
-/// `MissingInstanceId`, `MissingTimestamp` and so on: a family without a dot, with a label of its own.
+/// `MissingInstanceId`, `MissingTimestamp` and so on: a family without a dot, with its own label.
 const MISSING: &str = "MissingParameter";
 
-/// All rules. Where a code and its family both have one, the code's stands first.
+/// All rules. If a code and its family both have one, the rule of the code comes first.
 pub(super) const RULES: [Rule; 25] = [
     rule("Throttling.User", ACCOUNT, SHARE),
     rule("Throttling.Api", ACCOUNT, SHARE),
@@ -60,7 +60,7 @@ pub(super) const RULES: [Rule; 25] = [
     rule(
         "SystemOverFlow",
         INSTANCE,
-        "lower `instances[].calls_per_second` if this goes on",
+        "if this continues, lower `instances[].calls_per_second`",
     ),
     rule("InternalError", ErrorClass::Transient, WAIT),
     rule("ServiceUnavailable", ErrorClass::Transient, WAIT),
@@ -75,7 +75,7 @@ pub(super) const RULES: [Rule; 25] = [
     rule(
         "InvalidAccessKeyId",
         ErrorClass::Credentials,
-        "check the access key ID in `credentials`: there is no such key, or it is disabled",
+        "check the access key ID in `credentials`: the key does not exist or is disabled",
     ),
     rule("InvalidSecurityToken", ErrorClass::Credentials, TOKEN),
     rule(
@@ -86,7 +86,7 @@ pub(super) const RULES: [Rule; 25] = [
     rule(
         "CheckAccountInfoFailed",
         ErrorClass::Credentials,
-        "check that the access key in `credentials` is one of the account that owns the instance",
+        "check that the access key in `credentials` belongs to the account of the instance",
     ),
     denied("InstancePermissionCheckFailed"),
     denied("PermissionCheckFailed"),
@@ -95,22 +95,22 @@ pub(super) const RULES: [Rule; 25] = [
     rule(
         "ApiNotSupport",
         ErrorClass::Terminal,
-        "check whether this kind of instance offers the operation",
+        "check whether this instance type supports the operation",
     ),
     rule(
         "InvalidApi.NotFound",
         ErrorClass::Terminal,
-        "check `region` and `endpoint`: this endpoint is not one of ApsaraMQ for MQTT",
+        "check `region` and `endpoint`: the endpoint does not belong to ApsaraMQ for MQTT",
     ),
     rule(
         "MissingSecurityToken",
         ErrorClass::Terminal,
-        "give the security token that belongs to this temporary access key",
+        "configure the security token of this temporary access key",
     ),
     rule(
         MISSING,
         ErrorClass::Terminal,
-        "check `api.signature`, and report this as a fault of the exporter",
+        "check `api.signature`, and report this as a bug of the exporter",
     ),
     rule("ParameterCheckFailed", ErrorClass::Client, THIS_CLIENT),
     rule("InvalidParameter", ErrorClass::Client, THIS_CLIENT),

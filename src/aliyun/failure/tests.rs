@@ -1,4 +1,4 @@
-//! Every documented code leads to its class, and no text of others reaches a person raw.
+//! Every documented code has its class, and no text of the server is shown raw.
 
 use proptest::prelude::*;
 
@@ -15,24 +15,22 @@ const INSTANCE: ErrorClass = ErrorClass::Throttled {
 };
 
 fn api_error(status: u16, code: &str, message: &str) -> CallFailure {
-    let (code, message) = (code.to_owned(), message.to_owned());
-    CallFailure::of_api(ApiError {
-        status,
-        code,
-        message,
+    let error = ErrorBody {
+        code: code.into(),
+        message: message.to_owned(),
         request_id: Some("R-1".to_owned()),
-        retry_after: None,
-    })
+    };
+    CallFailure::of_api(status, error)
 }
 
-fn credentials() -> AccessKey {
+fn key() -> AccessKey {
     let (secret, token) = (Secret::new("secret-text"), Secret::new("token-text"));
-    AccessKey::new("key-id-text", &secret, Some(&token)).expect("fit to be sent")
+    AccessKey::new("key-id-text", &secret, Some(&token)).expect("valid")
 }
 
-fn seen(failure: CallFailure, operation: Operation) -> CallError {
+fn shown(failure: CallFailure, operation: Operation) -> CallError {
     let instance = InstanceId::new("post-cn-example").expect("not empty");
-    failure.into_call_error(operation, &instance, Some(&credentials()))
+    failure.into_call_error(operation, &instance, Some(&key()))
 }
 
 #[test]
@@ -159,7 +157,7 @@ fn documented_codes_have_their_class_and_label() {
 }
 
 #[test]
-fn labels_are_a_closed_set_without_repetition() {
+fn labels_are_a_closed_set_without_duplicates() {
     let mut labels = ERROR_LABELS.to_vec();
     labels.sort_unstable();
     labels.dedup();
@@ -179,15 +177,9 @@ fn labels_are_a_closed_set_without_repetition() {
 }
 
 #[test]
-fn a_throttle_keeps_what_the_api_asked_for() {
+fn a_throttled_call_keeps_the_requested_pause() {
     let wait = Some(Duration::from_millis(700));
-    let failure = CallFailure::of_api(ApiError {
-        status: 400,
-        code: "Throttling.User".to_owned(),
-        message: String::new(),
-        request_id: None,
-        retry_after: wait,
-    });
+    let failure = api_error(400, "Throttling.User", "").with_retry_after(wait);
     assert_eq!(
         failure.class,
         ErrorClass::Throttled {
@@ -198,8 +190,8 @@ fn a_throttle_keeps_what_the_api_asked_for() {
 }
 
 #[test]
-fn an_error_says_who_what_and_what_to_do() {
-    let error = seen(
+fn an_error_has_operation_instance_and_advice() {
+    let error = shown(
         api_error(403, "Forbidden.RAM", "User not authorized to operate."),
         Operation::Batch,
     );
@@ -209,7 +201,7 @@ fn an_error_says_who_what_and_what_to_do() {
          (request ID R-1); grant the RAM action `mq:BatchQuerySessionByClientIds` on this instance to the owner of \
          the access key, and check `instances[].id`"
     );
-    let single = seen(api_error(403, "NoPermission", ""), Operation::Single);
+    let single = shown(api_error(403, "NoPermission", ""), Operation::Single);
     assert!(
         single.advice.contains("mq:MqttInstanceAccess"),
         "{}",
@@ -217,9 +209,9 @@ fn an_error_says_who_what_and_what_to_do() {
     );
 }
 
-/// The messages are shaped like those of the vendor's gateways.
+/// The messages have the form of those of Alibaba Cloud's gateways.
 #[test]
-fn what_the_server_would_have_signed_is_cut_away() {
+fn the_string_to_sign_is_removed() {
     for (message, left) in [
         (
             "Specified signature is not matched with our calculation. server string to sign is:POST&%2F&AccessKeyId%3Dx",
@@ -232,7 +224,7 @@ fn what_the_server_would_have_signed_is_cut_away() {
         ("nothing more to say", "nothing more to say"),
     ] {
         assert_eq!(
-            seen(
+            shown(
                 api_error(400, "SignatureDoesNotMatch", message),
                 Operation::Single
             )
@@ -245,16 +237,16 @@ fn what_the_server_would_have_signed_is_cut_away() {
         "Unheard",
         "Bad request. String to sign is POST&%2F&SecurityToken%3Dabc",
     );
-    assert_eq!(seen(other, Operation::Single).message, "Bad request");
+    assert_eq!(shown(other, Operation::Single).message, "Bad request");
 }
 
 #[test]
-fn texts_are_short_and_steer_nothing() {
+fn texts_are_short_and_contain_no_control_characters() {
     let long = format!(
         "\u{1b}[31mred\r\nforged line\u{202e}{}",
         "x".repeat(100_000)
     );
-    let error = seen(api_error(500, &long, &long), Operation::Single);
+    let error = shown(api_error(500, &long, &long), Operation::Single);
     assert_eq!(error.message.chars().count(), 301);
     assert_eq!(error.code.chars().count(), 65);
     for c in ['\u{1b}', '\r', '\n', '\u{202e}'] {
@@ -264,17 +256,17 @@ fn texts_are_short_and_steer_nothing() {
 
 proptest! {
     #[test]
-    fn no_text_of_a_failure_holds_a_secret(before in "\\PC{0,320}", after in "\\PC{0,20}", in_code: bool) {
+    fn no_text_of_a_failure_contains_a_secret(before in "\\PC{0,320}", after in "\\PC{0,20}", in_code: bool) {
         for held in ["secret-text", "token-text", "key-id-text"] {
             let text = format!("{before}{held}{after}");
             let (code, message) = if in_code { (text.as_str(), "") } else { ("Unheard", text.as_str()) };
             let failure = api_error(400, code, message);
             let printed = format!("{failure:?}");
             prop_assert!(!printed.contains(held));
-            let error = seen(failure, Operation::Single);
+            let error = shown(failure, Operation::Single);
             let printed = format!("{error} {error:?}");
             prop_assert!(!printed.contains(held));
-            // Not even a part of one, where the text is cut to length.
+            // Nor a part of one, where the text is truncated.
             prop_assert!(!error.message.ends_with("secret-…") && !error.message.ends_with("token-…"));
         }
     }

@@ -403,7 +403,7 @@ async fn no_secret_token_or_signature_is_ever_shown() {
             "absent: No such file",
             "which is not supported",
             "neither a section nor",
-            "not the JSON that the vendor's CLI writes",
+            "not the JSON of Alibaba Cloud's CLI",
             "the metadata service at ",
             "the credentials URI at ",
             "the answer ended early",

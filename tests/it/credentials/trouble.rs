@@ -61,8 +61,8 @@ async fn whatever_goes_wrong_is_told_with_the_service_that_it_happened_to() {
                 ..none()
             },
             [
-                "HTTP status 502, and no error of the service's in the answer",
-                "HTTP status 502, and no error of the service's in the answer",
+                "HTTP status 502 without an error of the service",
+                "HTTP status 502 without an error of the service",
                 "HTTP status 502 instead of the name of a role",
                 "HTTP status 502",
             ],
@@ -75,7 +75,7 @@ async fn whatever_goes_wrong_is_told_with_the_service_that_it_happened_to() {
             [
                 "the answer is not the expected JSON (line 1, column 18)",
                 "the answer is not the expected JSON (line 1, column 18)",
-                "what came is no name of a role",
+                "the answer is not the name of a role",
                 "the answer is not the expected JSON (line 1, column 18)",
             ],
         ),
@@ -234,7 +234,7 @@ async fn credentials_that_come_expired_are_refused() {
         .expect_err("of no use")
         .to_string();
     assert!(
-        error.starts_with("what came had expired at 2023-11-14T22:13:2"),
+        error.starts_with("the new credentials expired at 2023-11-14T22:13:2"),
         "{error}"
     );
 }

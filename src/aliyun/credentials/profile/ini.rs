@@ -1,110 +1,64 @@
-//! `~/.alibabacloud/credentials.ini`, as the vendor's SDKs read it: sections, `key = value`,
+//! `~/.alibabacloud/credentials.ini`, as Alibaba Cloud's SDKs read it: sections, `key = value`,
 //! comments after `#`, and lines that begin with `;`.
 
 use std::collections::HashMap;
 
-use super::{Found, Place, ProfileKind, oidc, shown, unsupported};
-use crate::config::Session;
-use crate::secret::Secret;
-
-const DEFAULT: &str = "default";
+use super::entry::{ProfileEntry, unsupported};
 
 const SUPPORTED: &str = "type `access_key`, `ram_role_arn`, `oidc_role_arn` or `ecs_ram_role`";
 
-/// The section `name`, or the one called `default`.
-pub(super) fn find(text: &str, name: Option<&str>) -> Result<Option<Found>, String> {
-    let name = name.unwrap_or(DEFAULT);
+/// The section `name`, as the equal profile of the CLI.
+pub(super) fn find(text: &str, name: &str) -> Result<Option<ProfileEntry>, String> {
     let mut section = None;
-    let mut wanted: Option<Section<'_>> = None;
+    // The keys of the wanted section; of equal keys the last one counts.
+    let mut keys: Option<HashMap<String, &str>> = None;
     for (line, number) in text.lines().zip(1..) {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() || line.starts_with(';') {
             continue;
         }
-        if let Some(header) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        let header = line.strip_prefix('[');
+        if let Some(header) = header.and_then(|header| header.strip_suffix(']')) {
             section = Some(header.trim());
             if section == Some(name) {
-                wanted.get_or_insert_default();
+                keys.get_or_insert_default();
             }
             continue;
         }
-        // What stands in the line may be a secret: its number is enough.
+        // The error has only the number of the line: its content may be a secret.
         let (key, value) = line
             .split_once(['=', ':'])
             .ok_or_else(|| format!("line {number} is neither a section nor `key = value`"))?;
-        match section {
-            None => return Err(format!("line {number} stands before the first section")),
-            Some(section) if section == name => {
-                wanted
-                    .get_or_insert_default()
-                    .0
-                    .insert(key.trim().to_ascii_lowercase(), value.trim());
-            }
-            Some(_) => {}
+        if section.is_none() {
+            return Err(format!("line {number} comes before the first section"));
+        }
+        if let Some(keys) = keys.as_mut().filter(|_| section == Some(name)) {
+            keys.insert(key.trim().to_ascii_lowercase(), value.trim());
         }
     }
-    wanted.map(|section| section.found(name)).transpose()
+    keys.map(|keys| entry(name, &keys)).transpose()
 }
 
-/// The keys of a section; a later one of the same name wins.
-#[derive(Default)]
-struct Section<'a>(HashMap<String, &'a str>);
-
-impl Section<'_> {
-    /// What `key` has, unless that is nothing.
-    fn get(&self, key: &str) -> Option<String> {
-        self.0
-            .get(key)
-            .filter(|value| !value.is_empty())
-            .map(|value| (*value).to_owned())
-    }
-
-    fn found(&self, name: &str) -> Result<Found, String> {
-        let way = match self.get("type").unwrap_or_default().as_str() {
-            "access_key" => self.key(),
-            "ram_role_arn" => ProfileKind::AssumeRole {
-                caller: Box::new(self.key()),
-                role_arn: self.get("role_arn"),
-                external_id: None,
-                session: self.session(),
-                place: Place::default(),
-            },
-            "oidc_role_arn" => ProfileKind::Oidc {
-                identity: oidc::Given {
-                    role_arn: self.get("role_arn"),
-                    provider_arn: self.get("oidc_provider_arn"),
-                    token_file: self.get("oidc_token_file_path").map(Into::into),
-                },
-                session: self.session(),
-                place: Place::default(),
-            },
-            "ecs_ram_role" => ProfileKind::EcsRamRole {
-                role: self.get("role_name"),
-            },
-            kind => return Err(unsupported(name, "type", kind, SUPPORTED)),
-        };
-        Ok(Found {
-            name: shown(name),
-            way,
-        })
-    }
-
-    fn key(&self) -> ProfileKind {
-        ProfileKind::Key {
-            id: self.get("access_key_id").unwrap_or_default(),
-            secret: Secret::new(self.get("access_key_secret").unwrap_or_default()),
-            token: None,
-        }
-    }
-
-    fn session(&self) -> Session {
-        Session {
-            name: self.get("role_session_name"),
-            policy: self.get("policy"),
-            ..Session::default()
-        }
-    }
+fn entry(name: &str, keys: &HashMap<String, &str>) -> Result<ProfileEntry, String> {
+    let get = |key: &str| keys.get(key).map(|value| (*value).to_owned());
+    let mode = match keys.get("type").copied().unwrap_or_default() {
+        "access_key" => "AK",
+        "ram_role_arn" => "RamRoleArn",
+        "oidc_role_arn" => "OIDC",
+        "ecs_ram_role" => "EcsRamRole",
+        kind => return Err(unsupported(name, "type", kind, SUPPORTED)),
+    };
+    Ok(ProfileEntry {
+        name: Some(name.to_owned()),
+        mode: Some(mode.to_owned()),
+        access_key_id: get("access_key_id"),
+        access_key_secret: get("access_key_secret"),
+        ram_role_name: get("role_name"),
+        ram_role_arn: get("role_arn"),
+        ram_session_name: get("role_session_name"),
+        policy: get("policy"),
+        oidc_provider_arn: get("oidc_provider_arn"),
+        oidc_token_file: get("oidc_token_file_path"),
+        ..ProfileEntry::default()
+    })
 }

@@ -1,11 +1,10 @@
-//! An access key, checked to be one that can be sent.
+//! An access key that is valid as part of a request.
 
 use std::fmt;
 
-use super::FetchError;
-use crate::secret::Secret;
+use crate::secret::{REDACTED, Secret};
 
-/// An access key, checked to be one that can be sent.
+/// An access key that is valid as part of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey {
     id: String,
@@ -14,15 +13,15 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
-    /// Takes the three texts without the white space around them, which no key has and every
-    /// editor adds. An empty token counts as none.
-    pub fn new(id: &str, secret: &Secret, token: Option<&Secret>) -> Result<Self, FetchError> {
+    /// Trims white space, which no access key has and editors add. An empty token counts as none.
+    /// The error names the part that is invalid, without its content.
+    pub(super) fn new(id: &str, secret: &Secret, token: Option<&Secret>) -> Result<Self, String> {
         let checked = |what: &str, text: &str| match text.trim() {
-            "" => Err(FetchError::Failed(format!("the {what} is empty"))),
+            "" => Err(format!("the {what} is empty")),
             text if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
-            _ => Err(FetchError::Failed(format!(
-                "the {what} has a character that no access key has"
-            ))),
+            _ => Err(format!(
+                "the {what} contains a character that is invalid in an access key"
+            )),
         };
         let token = token.filter(|token| !token.expose().trim().is_empty());
         Ok(Self {
@@ -34,27 +33,39 @@ impl AccessKey {
         })
     }
 
-    /// The name of the access key.
+    /// The access key ID.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The secret that requests are signed with.
+    /// The access key secret, which signs requests.
     #[must_use]
     pub const fn secret(&self) -> &Secret {
         &self.secret
     }
 
-    /// What a temporary access key needs beside it.
+    /// The security token of a temporary access key.
     #[must_use]
     pub const fn security_token(&self) -> Option<&Secret> {
         self.security_token.as_ref()
     }
+
+    /// `text` without any part of this access key.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let token = self.security_token().into_iter();
+        token
+            .chain([&self.secret])
+            .map(|secret| (secret.expose(), REDACTED))
+            .chain([(self.id(), "<access key ID>")])
+            .fold(text.to_owned(), |text, (part, shown)| {
+                text.replace(part, shown)
+            })
+    }
 }
 
 impl fmt::Debug for AccessKey {
-    /// Says only whether they are temporary.
+    /// Shows only whether it is temporary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessKey")
             .field("temporary", &self.security_token.is_some())

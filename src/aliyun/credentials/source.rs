@@ -1,0 +1,242 @@
+//! Where a configuration says that credentials come from: one fetch.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::{Method, Request, Url};
+
+use super::fetch::{FetchError, Fetched, ProviderDeps, read_secret};
+use super::http::{self, Route};
+use super::profile::{self, ProfileKind};
+use super::sts::{OidcIdentity, ROLE, Role, Sts, StsRegion};
+use super::{ecs_ram_role, sts_response};
+use crate::aliyun::access_key::AccessKey;
+use crate::config::{self, Endpoints, Env, HiddenUrl, SecretSource};
+use crate::presence::BoxFuture;
+use crate::secret::Secret;
+
+const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
+const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
+const URI: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
+
+/// The source that a configuration describes.
+#[derive(Debug)]
+pub(super) struct Source {
+    config: config::Provider,
+    pub(super) deps: ProviderDeps,
+    /// The links of chains that have given credentials.
+    configured: Mutex<Vec<config::Provider>>,
+}
+
+impl Source {
+    pub(super) fn new(config: &config::Provider, deps: &ProviderDeps) -> Self {
+        Self {
+            config: config.clone(),
+            deps: deps.clone(),
+            configured: Mutex::default(),
+        }
+    }
+
+    /// The files that contain the credentials, existing or not: a change means other credentials.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        files(&self.config, &self.deps)
+    }
+
+    /// Fetches credentials, once.
+    pub(super) async fn fetch(&self) -> Result<Fetched, FetchError> {
+        self.fetch_from(&self.config).await
+    }
+
+    fn fetch_from<'a>(
+        &'a self,
+        config: &'a config::Provider,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        let deps = &self.deps;
+        let sts = |endpoint| Sts::new(endpoint, &StsRegion::default(), deps);
+        Box::pin(async move {
+            match config {
+                config::Provider::AccessKey { id, secret } => {
+                    let secret = match secret {
+                        SecretSource::Inline(secret) => secret.clone(),
+                        SecretSource::File(file) => {
+                            read_secret("the access key secret", file).await?
+                        }
+                    };
+                    Ok(AccessKey::new(id, &secret, None)?.into())
+                }
+                config::Provider::Env => from_env(&deps.env),
+                config::Provider::Profile {
+                    name,
+                    file,
+                    endpoints,
+                } => {
+                    let (profile, place) =
+                        profile::search(name.as_deref(), file.as_deref(), deps).await?;
+                    let fetched = self.fetch_profile(&profile, endpoints).await;
+                    fetched.map_err(|why| why.context(place))
+                }
+                config::Provider::EcsRamRole { role, endpoint } => {
+                    ecs_ram_role::fetch(role.as_deref(), endpoint.as_ref(), deps).await
+                }
+                config::Provider::Oidc {
+                    role_arn,
+                    provider_arn,
+                    token_file,
+                    session,
+                    sts_endpoint,
+                } => {
+                    let identity = OidcIdentity {
+                        role_arn: role_arn.clone(),
+                        provider_arn: provider_arn.clone(),
+                        token_file: token_file.clone(),
+                    };
+                    let sts = sts(sts_endpoint.as_ref())?;
+                    sts.assume_with_oidc(&identity, session).await
+                }
+                config::Provider::AssumeRole {
+                    source,
+                    role_arn,
+                    external_id,
+                    session,
+                    sts_endpoint,
+                } => {
+                    let caller = self.fetch_from(source).await;
+                    let caller = caller.map_err(|why| why.context(source.kind()))?;
+                    let role = Role {
+                        arn: role_arn,
+                        session,
+                        external_id: external_id.as_deref(),
+                    };
+                    sts(sts_endpoint.as_ref())?.assume(&role, &caller.key).await
+                }
+                config::Provider::Uri(uri) => from_uri(uri.as_ref(), deps).await,
+                config::Provider::Chain(links) => self.fetch_first(links).await,
+            }
+        })
+    }
+
+    /// Fetches from the first link that is configured.
+    ///
+    /// A link that is configured and fails ends the chain: the next one may belong to another
+    /// account, whose answers would be wrong. A link that has given credentials is configured,
+    /// even if it no longer looks so.
+    async fn fetch_first(&self, links: &[config::Provider]) -> Result<Fetched, FetchError> {
+        let configured = || {
+            self.configured
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let mut attempts = Vec::new();
+        for link in links {
+            let why = match self.fetch_from(link).await {
+                Ok(fetched) => {
+                    let mut configured = configured();
+                    if !configured.contains(link) {
+                        configured.push(link.clone());
+                    }
+                    return Ok(fetched);
+                }
+                Err(why) => why,
+            };
+            attempts.push(format!("{}: {why}", link.kind()));
+            if matches!(why, FetchError::Failed(_)) || configured().contains(link) {
+                return Err(attempts.join("; ").into());
+            }
+        }
+        Err(FetchError::NotConfigured(attempts.join("; ")))
+    }
+
+    /// Fetches the credentials that a profile contains or leads to.
+    fn fetch_profile<'a>(
+        &'a self,
+        profile: &'a ProfileKind,
+        endpoints: &'a Endpoints,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        let deps = &self.deps;
+        let sts = |region| Sts::new(endpoints.sts.as_ref(), region, deps);
+        Box::pin(async move {
+            match profile {
+                ProfileKind::AccessKey(key) => Ok(key.clone().into()),
+                ProfileKind::EcsRamRole(role) => {
+                    ecs_ram_role::fetch(role.as_deref(), endpoints.metadata.as_ref(), deps).await
+                }
+                ProfileKind::Oidc {
+                    identity,
+                    session,
+                    region,
+                } => sts(region)?.assume_with_oidc(identity, session).await,
+                ProfileKind::AssumeRole {
+                    source,
+                    role_arn,
+                    external_id,
+                    session,
+                    region,
+                } => {
+                    let arn = role_arn.as_deref().or_else(|| deps.env.get(ROLE));
+                    let arn = arn.ok_or_else(|| "the profile has no role".to_owned())?;
+                    let role = Role {
+                        arn,
+                        session,
+                        external_id: external_id.as_deref(),
+                    };
+                    let caller = self.fetch_profile(source, endpoints).await;
+                    let caller = caller.map_err(|why| why.context(source.name()))?;
+                    sts(region)?.assume(&role, &caller.key).await
+                }
+            }
+        })
+    }
+}
+
+fn files(config: &config::Provider, deps: &ProviderDeps) -> Vec<PathBuf> {
+    match config {
+        config::Provider::AccessKey {
+            secret: SecretSource::File(file),
+            ..
+        } => vec![file.clone()],
+        config::Provider::Profile { file, .. } => {
+            let files = profile::files(file.as_deref(), deps);
+            files.into_iter().map(|file| file.path).collect()
+        }
+        config::Provider::AssumeRole { source, .. } => files(source, deps),
+        config::Provider::Chain(links) => links.iter().flat_map(|link| files(link, deps)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The access key in the environment. One variable without the other is an error, not a reason to
+/// continue with another source.
+fn from_env(env: &Env) -> Result<Fetched, FetchError> {
+    let half = |set, unset| Err(format!("{set} is set, but {unset} is not").into());
+    match (env.get(ID), env.get(SECRET)) {
+        (Some(id), Some(secret)) => {
+            let token = env.get(TOKEN).map(Secret::new);
+            Ok(AccessKey::new(id, &Secret::new(secret), token.as_ref())?.into())
+        }
+        (Some(_), None) => half(ID, SECRET),
+        (None, Some(_)) => half(SECRET, ID),
+        (None, None) => {
+            let why = format!("{ID} and {SECRET} are not set");
+            Err(FetchError::NotConfigured(why))
+        }
+    }
+}
+
+/// Temporary credentials from `uri`, by default the one of the environment.
+async fn from_uri(uri: Option<&HiddenUrl>, deps: &ProviderDeps) -> Result<Fetched, FetchError> {
+    let url = match (uri, deps.env.get(URI)) {
+        (Some(uri), _) => uri.expose().clone(),
+        (None, Some(text)) => Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| format!("{URI} is not a URL that begins with http:// or https://"))?,
+        (None, None) => return Err(FetchError::NotConfigured(format!("{URI} is not set"))),
+    };
+    let mut request = Request::new(Method::GET, url);
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(ACCEPT, json);
+    let reply = http::send("the credentials URI", Route::Network, request, deps).await?;
+    reply.credentials("", sts_response::from_service)
+}
