@@ -6,7 +6,6 @@
 //! here knows how it is shown.
 
 mod breaker;
-mod budget;
 mod caller;
 mod confirm;
 mod cursor;

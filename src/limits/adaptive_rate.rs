@@ -1,11 +1,10 @@
-//! The rate of a layer over time: halved when the service throttles, recovering by itself.
+//! The rate of a layer over time: halved when the API throttles, with a gradual recovery.
 
 use std::time::Duration;
 
-use super::time::SECOND;
-use super::{Rate, Time};
+use super::rate::{Rate, SECOND, Time};
 
-/// How long a rate stays before it recovers by a step.
+/// The time between two steps of the recovery.
 const STEP_EVERY: Duration = Duration::from_secs(10);
 /// A step is this part of the configured rate.
 const STEPS: u64 = 20;
@@ -37,7 +36,7 @@ impl AdaptiveRate {
         Rate::from_millicalls(self.base.millicalls().saturating_add(risen)).min(self.configured)
     }
 
-    /// What is earned between two points in time.
+    /// The amount that is earned between two points in time.
     pub(super) fn earned(&self, mut from: Time, to: Time) -> u128 {
         let mut earned = 0;
         while from < to {
@@ -48,7 +47,7 @@ impl AdaptiveRate {
         earned
     }
 
-    /// The first point in time at which `amount` is earned, counted from `from`.
+    /// The first point in time at which `amount` is earned since `from`.
     pub(super) fn earned_at(&self, mut from: Time, mut amount: u128) -> Time {
         loop {
             let rate = self.at(from);
@@ -63,8 +62,8 @@ impl AdaptiveRate {
     }
 
     /// Halves the rate because a call that was sent at `sent_at` was throttled: at most once a
-    /// second, and not for a call that left before the last halving, whose cure it did not see.
-    /// The rate stays at one call a second or above, unless less is configured.
+    /// second, and not for a call that left before the last halving. The rate stays at one call
+    /// per second or above, unless a lower one is configured.
     pub(super) fn halve(&mut self, sent_at: Time, now: Time) {
         if self
             .halved
@@ -78,7 +77,7 @@ impl AdaptiveRate {
         self.halved = Some(now);
     }
 
-    /// Configures another rate. One that was halved stays as low as it is, and goes on recovering.
+    /// Changes the configured rate. A halved rate stays as it is, and continues to recover.
     pub(super) fn reconfigure(&mut self, configured: Rate, now: Time) {
         let rate = self.at(now);
         if rate == self.configured {
@@ -90,12 +89,12 @@ impl AdaptiveRate {
         self.configured = configured;
     }
 
-    /// How many steps the rate has risen since it was `base`.
+    /// The number of steps that the rate has risen from `base`.
     fn steps(&self, now: Time) -> u64 {
         now.since(self.since).as_secs() / STEP_EVERY.as_secs()
     }
 
-    /// Until when the rate stays what it is at `now`.
+    /// The time until which the rate stays the same as at `now`.
     fn steady_until(&self, now: Time) -> Time {
         if self.at(now) == self.configured {
             Time::NEVER
@@ -105,7 +104,7 @@ impl AdaptiveRate {
     }
 }
 
-/// How long so many steps take.
+/// The time that this many steps take.
 fn length(steps: u64) -> Duration {
     Duration::from_secs(STEP_EVERY.as_secs().saturating_mul(steps))
 }

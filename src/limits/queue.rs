@@ -1,84 +1,98 @@
-//! What waits: tickets in lanes, lanes and layers in lines.
+//! What waits: tickets in lanes, lanes and layers in queues.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::layer_limiter::LayerLimiter;
-use super::priority::{ByPriority, Priority};
-use super::{LaneId, LayerId, Time};
+use super::layer::{LayerLimiter, Priority};
+use super::rate::Time;
 
-/// The place of something in a line: the smaller, the sooner.
+/// A layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerId(pub(super) usize);
+
+/// A lane: waiting is fair between lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub(super) usize);
+
+/// A call that waits for its permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    pub(super) lane: LaneId,
+    pub(super) priority: Priority,
+    pub(super) number: u64,
+}
+
+/// The rank in a queue: the smallest goes first.
 ///
-/// The turn of a lane is the number of the event in which it was served last, that of a layer is
-/// the turn of the lane below it that is next.
+/// The turn of a lane is the number of the event in which it was served last. The turn of a layer
+/// is the turn of the lane below it that goes next.
 pub(super) type Turn = u64;
 
-/// Who stands in a line.
+/// An entry of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Member {
     Lane(LaneId),
     Layer(LayerId),
 }
 
-/// Those that could go at once if the layer above let them, by their turns.
-pub(super) type ReadyQueue = ByPriority<BTreeMap<Turn, Member>>;
+/// The lanes and layers that could go at once if the layer above let them, by turn and priority.
+pub(super) type ReadyQueue = [BTreeMap<Turn, Member>; 2];
 
-/// Where a member stands in the line above it; nowhere if it could not go.
-pub(super) type QueuePosition = ByPriority<Option<Turn>>;
+/// The turn of a lane or layer in the queue above it, by priority; `None` if it cannot go.
+pub(super) type QueuePosition = [Option<Turn>; 2];
 
-/// What is fair to others: tickets that are served in order.
+/// A queue of calls that are served in order.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// The layers that its tickets pass, the nearest first.
+    /// The layers that its calls pass, the nearest first.
     pub(super) path: Arc<[LayerId]>,
-    /// The numbers of the tickets, and when they came.
-    pub(super) tickets: ByPriority<BTreeMap<u64, Time>>,
-    pub(super) turns: ByPriority<Turn>,
+    /// The numbers of the tickets and their times of arrival, by priority.
+    pub(super) tickets: [BTreeMap<u64, Time>; 2],
+    pub(super) turns: [Turn; 2],
     pub(super) position: QueuePosition,
 }
 
 impl Lane {
-    /// Where the lane should stand: with an urgent ticket in both lines.
-    pub(super) fn claim(&self) -> QueuePosition {
-        let urgent = !self.tickets.urgent.is_empty();
-        let any = urgent || !self.tickets.ordinary.is_empty();
-        QueuePosition {
-            urgent: urgent.then_some(self.turns.urgent),
-            ordinary: any.then_some(self.turns.ordinary),
-        }
+    /// The position that the lane should have: in both queues if it has an urgent ticket.
+    pub(super) fn evaluate(&self) -> QueuePosition {
+        let [urgent, ordinary] = self.tickets.each_ref().map(|tickets| !tickets.is_empty());
+        [
+            urgent.then_some(self.turns[0]),
+            (urgent || ordinary).then_some(self.turns[1]),
+        ]
     }
 
-    /// Takes out the ticket that goes at a `turn`: its priority, its number, and when it came.
+    /// Takes out the ticket that goes at a `turn`, with its time of arrival.
     ///
-    /// An ordinary turn is for ordinary tickets first. Urgent ones have their tenth, and would
-    /// otherwise starve the others of a lane that is alone.
+    /// An ordinary turn is for ordinary tickets first. Urgent tickets have their tenth, and would
+    /// otherwise starve the ordinary tickets if this is the only lane.
     pub(super) fn next(&mut self, turn: Priority) -> Option<(Priority, u64, Time)> {
-        let priority = if self.tickets.ordinary.is_empty() {
+        let priority = if self.tickets[Priority::Ordinary as usize].is_empty() {
             Priority::Urgent
         } else {
             turn
         };
-        let (number, since) = self.tickets[priority].pop_first()?;
+        let (number, since) = self.tickets[priority as usize].pop_first()?;
         Some((priority, number, since))
     }
 }
 
-/// One layer: its limiter, and the line before it.
+/// One layer: its limits, and the queue that waits for it.
 #[derive(Debug)]
 pub(super) struct Layer {
     /// The layer itself and those above it, the highest last.
     pub(super) path: Arc<[LayerId]>,
     pub(super) limiter: LayerLimiter,
-    pub(super) line: ReadyQueue,
+    pub(super) ready: ReadyQueue,
     pub(super) position: QueuePosition,
-    /// When the gate opens for those in the line, if it is closed and time opens it.
-    pub(super) alarms: ByPriority<Option<Time>>,
-    /// Whether the gate is closed before somebody in the line.
+    /// The times at which the layer opens for its queue, if it is closed and time opens it.
+    pub(super) alarms: [Option<Time>; 2],
+    /// Whether the layer is closed and its queue is not empty.
     pub(super) holds_back: bool,
-    /// The number of the event up to which it held somebody back.
+    /// The number of the last event at which it held back a call.
     pub(super) held_back_until: u64,
-    /// What waiting it has cost.
+    /// The time that calls have waited for it.
     pub(super) waited: Duration,
 }
 
@@ -87,25 +101,25 @@ impl Layer {
         Self {
             path,
             limiter,
-            line: ReadyQueue::default(),
-            position: QueuePosition::default(),
-            alarms: ByPriority::default(),
+            ready: ReadyQueue::default(),
+            position: [None; 2],
+            alarms: [None; 2],
             holds_back: false,
             held_back_until: 0,
             waited: Duration::ZERO,
         }
     }
 
-    /// Looks at gate and line anew: where the layer should stand, and when to look again.
-    pub(super) fn evaluate(&self, now: Time) -> (QueuePosition, ByPriority<Option<Time>>) {
-        let (mut position, mut alarms) = (QueuePosition::default(), ByPriority::default());
+    /// The position that the layer should have, and the times to evaluate it again.
+    pub(super) fn evaluate(&self, now: Time) -> (QueuePosition, [Option<Time>; 2]) {
+        let (mut position, mut alarms) = ([None; 2], [None; 2]);
         for priority in Priority::ALL {
-            let Some((&turn, _)) = self.line[priority].first_key_value() else {
+            let Some((&turn, _)) = self.ready[priority as usize].first_key_value() else {
                 continue;
             };
             match self.limiter.opens_at(priority) {
-                Some(at) if at <= now => position[priority] = Some(turn),
-                later => alarms[priority] = later,
+                Some(at) if at <= now => position[priority as usize] = Some(turn),
+                later => alarms[priority as usize] = later,
             }
         }
         (position, alarms)

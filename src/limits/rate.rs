@@ -1,39 +1,72 @@
-//! Rates, and the exact arithmetic of calls over time.
+//! Time and rates, and the exact arithmetic of calls over time.
 
 use std::num::NonZeroU64;
+use std::ops::Add;
 use std::time::Duration;
 
+/// The period in which the API counts arrivals.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// A point in time: whole nanoseconds since the start of the limiter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+impl Time {
+    /// The start of the limiter. `Time::START + elapsed` is any later point.
+    pub const START: Self = Self(0);
+
+    /// Later than everything (584 years).
+    pub(super) const NEVER: Self = Self(u64::MAX);
+
+    /// The time from `earlier` to `self`; zero if `earlier` is not before `self`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, rhs: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
 /// One call, in the unit in which calls are earned and spent: a thousandth of a call per second
-/// over a nanosecond. All sums of it are whole numbers, so that nothing is ever rounded.
+/// over a nanosecond. All sums are whole numbers, so that nothing is rounded.
 pub(super) const CALL: u128 = 1_000 * 1_000_000_000;
 
 const MILLI: u64 = 1_000;
 
-/// So many calls a second, in whole thousandths of one; never zero.
+/// Calls per second, in whole thousandths; never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rate(NonZeroU64);
 
 impl Rate {
-    /// `calls` a second. Zero becomes the smallest rate, a call in a thousand seconds.
+    /// `calls` per second. Zero becomes the smallest rate, one call in 1,000 s.
     #[must_use]
     pub fn per_second(calls: u32) -> Self {
         Self::from_millicalls(u64::from(calls) * MILLI)
     }
 
     /// The part of this rate that one of several processes may use: `part` is above 0 and at most
-    /// 1. Rounded down, so that all parts together are never more than the whole, but not to zero.
+    /// 1. Rounded down but not to zero, so that all parts together never exceed the whole.
     #[must_use]
     pub fn scaled(self, part: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "rounding down is meant; the product is neither negative nor above the whole"
+            reason = "rounds down on purpose; the product is neither negative nor above the whole"
         )]
         let millicalls = (self.millicalls() as f64 * part.clamp(0.0, 1.0)) as u64;
         Self::from_millicalls(millicalls)
     }
 
-    /// Calls a second, as a metric has it.
+    /// Calls per second, as in metrics.
     #[must_use]
     pub fn calls_per_second(self) -> f64 {
         self.millicalls() as f64 / MILLI as f64
@@ -47,12 +80,12 @@ impl Rate {
         self.0.get()
     }
 
-    /// What is earned in `time`.
+    /// The amount that is earned in `time`.
     pub(super) fn over(self, time: Duration) -> u128 {
         u128::from(self.millicalls()) * time.as_nanos()
     }
 
-    /// How long it takes to earn `amount`, to the nanosecond above.
+    /// The time that it takes to earn `amount`, rounded up to a nanosecond.
     pub(super) fn time_for(self, amount: u128) -> Duration {
         let nanos = amount.div_ceil(u128::from(self.millicalls()));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

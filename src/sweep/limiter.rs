@@ -1,19 +1,19 @@
-//! The way out of the process: every call waits here for its permit.
+//! The permits of the process: every call waits here before it leaves.
 //!
-//! The limits themselves are pure ([`crate::limits`]); this module gives them the time, the
-//! layers of the vendor's quotas, and somebody to wake up.
+//! The limits themselves are pure ([`crate::limits`]). This file supplies the time and the layers
+//! (egress, accounts, instances), and wakes the calls that wait.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::budget::Budget;
+use super::retry::RetryBudget;
 use crate::config::Quotas;
-use crate::limits::{self, LaneId, LayerId, LayerSpec, LayerTree, Priority, Ticket, Time};
+use crate::limits::{LaneId, LayerId, LayerSpec, LayerTree, Permit, Priority, Ticket, Time};
 use crate::presence::{InstanceId, Operation, ThrottledLayer};
 use crate::telemetry::Metrics;
 
@@ -21,33 +21,26 @@ use crate::telemetry::Metrics;
 #[derive(Debug)]
 pub struct Limiter {
     shared: Arc<Shared>,
-    driver: AbortHandle,
+    _driver: AbortOnDropHandle<()>,
 }
 
-/// Where the calls of one instance line up; its clones are the same place.
+/// The queue of the calls to one instance. Clones are the same queue.
 #[derive(Clone, Debug)]
 pub(super) struct InstanceQueue {
+    /// By operation.
     lanes: [LaneId; 2],
     account: [LayerId; 2],
     instance: LayerId,
-    /// What retries of this instance's account may cost.
-    pub(super) budget: Arc<Budget>,
+    /// The retry budget of the account.
+    pub(super) budget: Arc<RetryBudget>,
 }
 
-impl InstanceQueue {
-    /// Whether calls line up in the same place.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.lanes == other.lanes
-    }
-}
-
-/// The right to make one call, for as long as it is kept: it is dropped when the answer is
-/// there, or the connection closed.
+/// The right to make one call. It is dropped when the answer has arrived or the connection is closed.
 #[derive(Debug)]
 pub(super) struct CallPermit {
     shared: Arc<Shared>,
-    granted: Option<limits::Permit>,
-    /// When the call left.
+    granted: Option<Permit>,
+    /// The time at which the call left.
     pub(super) sent: Time,
 }
 
@@ -64,23 +57,23 @@ struct Inner {
     limits: LayerTree,
     waiting: HashMap<Ticket, oneshot::Sender<CallPermit>>,
     layers: Vec<NamedLayer>,
-    /// The layers of the instances that are queried. Only these, the layers of their accounts and
-    /// those of the egress IP have series.
+    /// The layers of the configured instances. Only these, the layers of their accounts and those
+    /// of the egress IP have series.
     in_use: HashSet<LayerId>,
     egress: [LayerId; 2],
     accounts: HashMap<Option<String>, Account>,
-    /// By account and instance. A lane is never given up: its limits remember what was asked,
-    /// should the instance come back.
-    lanes: HashMap<(Option<String>, InstanceId), InstanceQueue>,
+    /// By account and instance. A queue is never removed, so that its limits keep their state if
+    /// the instance comes back.
+    queues: HashMap<(Option<String>, InstanceId), InstanceQueue>,
 }
 
 #[derive(Clone, Debug)]
 struct Account {
     layers: [LayerId; 2],
-    budget: Arc<Budget>,
+    budget: Arc<RetryBudget>,
 }
 
-/// A layer as metrics name it.
+/// A layer with its labels in metrics.
 #[derive(Debug)]
 struct NamedLayer {
     id: LayerId,
@@ -97,16 +90,32 @@ impl NamedLayer {
     }
 }
 
+impl InstanceQueue {
+    /// Whether both are the same queue.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.lanes == other.lanes
+    }
+
+    /// The lowest layer that a call of an operation passes. The batch calls of an instance are
+    /// bounded by the layer of its account only.
+    fn lowest_layer(&self, operation: Operation) -> LayerId {
+        match operation {
+            Operation::Single => self.instance,
+            Operation::Batch => self.account[operation as usize],
+        }
+    }
+}
+
 impl Inner {
-    fn add(
+    fn add_layer(
         &mut self,
-        above: LayerId,
+        above: Option<LayerId>,
         (layer, name): (&'static str, &str),
         operation: Operation,
         spec: &LayerSpec,
         opens_at: Time,
     ) -> LayerId {
-        let id = self.limits.add_layer(Some(above), spec, opens_at);
+        let id = self.limits.add_layer(above, spec, opens_at);
         self.layers.push(NamedLayer {
             id,
             layer,
@@ -116,29 +125,22 @@ impl Inner {
         id
     }
 
-    /// The two layers of an account, made when it is first spoken of. An account may do more than
-    /// an egress IP; its layers begin at the IP's rate, so that halving them slows down at once.
-    fn account(&mut self, name: Option<&str>, quotas: Quotas, opens_at: Time) -> Account {
+    /// The layers of an account, which are added at its first use. An account may make more calls
+    /// than one egress IP. Its layers start at the rate of the IP, so that halving them has an
+    /// effect at once.
+    fn account(&mut self, name: Option<&str>, opens_at: Time) -> Account {
         let key = name.map(str::to_owned);
         if let Some(account) = self.accounts.get(&key) {
             return account.clone();
         }
         let label = ("account", name.unwrap_or("default"));
-        let layer = |operation| {
-            let spec = quotas.egress(operation).with_in_flight(usize::MAX);
-            self.add(
-                self.egress[operation as usize],
-                label,
-                operation,
-                &spec,
-                opens_at,
-            )
-        };
-        let layers = Operation::ALL.map(layer);
-        let account = Account {
-            layers,
-            budget: Arc::new(Budget::new()),
-        };
+        let layers = Operation::ALL.map(|operation| {
+            let spec = account_spec(&self.quotas, operation);
+            let above = Some(self.egress[operation as usize]);
+            self.add_layer(above, label, operation, &spec, opens_at)
+        });
+        let budget = Arc::default();
+        let account = Account { layers, budget };
         self.accounts.insert(key, account.clone());
         account
     }
@@ -146,82 +148,79 @@ impl Inner {
     /// The layers that have series.
     fn exported(&self) -> HashSet<LayerId> {
         let used = |queue: &&InstanceQueue| self.in_use.contains(&queue.instance);
-        let accounts = self
-            .lanes
-            .values()
-            .filter(used)
-            .flat_map(|queue| queue.account);
-        let egress = self.egress.into_iter();
-        egress
+        let accounts = self.queues.values().filter(used);
+        let accounts = accounts.flat_map(|queue| queue.account);
+        let instances = self.in_use.iter().copied();
+        self.egress
+            .into_iter()
             .chain(accounts)
-            .chain(self.in_use.iter().copied())
+            .chain(instances)
             .collect()
     }
 }
 
+fn account_spec(quotas: &Quotas, operation: Operation) -> LayerSpec {
+    quotas.egress(operation).with_in_flight(usize::MAX)
+}
+
 impl Limiter {
-    /// Opens the gate; the time of its limits begins now.
+    /// Starts the time of the limits.
     #[must_use]
     pub fn new(quotas: Quotas) -> Self {
         let opens_at = Time::START + quotas.quiet;
         let mut limits = LayerTree::default();
-        let layer = |operation| limits.add_layer(None, &quotas.egress(operation), opens_at);
-        let egress = Operation::ALL.map(layer);
+        let egress = Operation::ALL
+            .map(|operation| limits.add_layer(None, &quotas.egress(operation), opens_at));
         let layers = Operation::ALL.map(|operation| NamedLayer {
             id: egress[operation as usize],
             layer: "egress",
             name: String::new(),
             operation,
         });
-        let inner = Inner {
-            quotas,
-            limits,
-            waiting: HashMap::new(),
-            layers: layers.into(),
-            in_use: HashSet::new(),
-            egress,
-            accounts: HashMap::new(),
-            lanes: HashMap::new(),
-        };
         let shared = Arc::new(Shared {
             origin: Instant::now(),
-            inner: Mutex::new(inner),
+            inner: Mutex::new(Inner {
+                quotas,
+                limits,
+                waiting: HashMap::new(),
+                layers: layers.into(),
+                in_use: HashSet::new(),
+                egress,
+                accounts: HashMap::new(),
+                queues: HashMap::new(),
+            }),
             wake: Notify::new(),
         });
-        let driver = tokio::spawn(drive(Arc::clone(&shared))).abort_handle();
-        Self { shared, driver }
+        let driver = tokio::spawn(drive(Arc::clone(&shared)));
+        Self {
+            shared,
+            _driver: AbortOnDropHandle::new(driver),
+        }
     }
 
-    /// Puts other quotas in force. What was spent, taken or halved under the old ones stays so.
+    /// Changes the quotas. What was spent, taken or halved under the old quotas stays so.
     pub fn reconfigure(&self, quotas: Quotas) {
         let now = self.shared.now();
-        {
-            let Inner {
-                quotas: current,
-                limits,
-                egress,
-                accounts,
-                ..
-            } = &mut *self.shared.lock();
-            *current = quotas;
-            for operation in Operation::ALL {
-                let spec = quotas.egress(operation);
-                limits.reconfigure(egress[operation as usize], &spec, now);
-                for account in accounts.values() {
-                    limits.reconfigure(
-                        account.layers[operation as usize],
-                        &spec.with_in_flight(usize::MAX),
-                        now,
-                    );
-                }
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        inner.quotas = quotas;
+        for operation in Operation::ALL {
+            let egress = inner.egress[operation as usize];
+            inner
+                .limits
+                .reconfigure(egress, &quotas.egress(operation), now);
+            for account in inner.accounts.values() {
+                let layer = account.layers[operation as usize];
+                inner
+                    .limits
+                    .reconfigure(layer, &account_spec(&quotas, operation), now);
             }
         }
         self.shared.wake.notify_one();
     }
 
-    /// The lane of an instance, which is the same one whenever it is asked for with the same
-    /// account; what the instance is to bear, in single calls of all shards together, may be another
-    /// each time.
+    /// The queue of an instance, which stays the same for the same account. `calls_per_second` is
+    /// the limit on its single calls from all shards, which may be different at each call.
     pub(super) fn queue(
         &self,
         instance: &InstanceId,
@@ -231,32 +230,27 @@ impl Limiter {
         let now = self.shared.now();
         let key = (account.map(str::to_owned), instance.clone());
         let mut inner = self.shared.lock();
-        let quotas = inner.quotas;
-        let own = quotas.instance(calls_per_second);
-        if let Some(queue) = inner.lanes.get(&key).cloned() {
-            inner.limits.reconfigure(queue.instance, &own, now);
+        let spec = inner.quotas.instance(calls_per_second);
+        if let Some(queue) = inner.queues.get(&key).cloned() {
+            inner.limits.reconfigure(queue.instance, &spec, now);
             inner.in_use.insert(queue.instance);
-            drop(inner);
             self.shared.wake.notify_one();
             return queue;
         }
-        let opens_at = (Time::START + quotas.quiet).max(now);
-        let account = inner.account(account, quotas, opens_at);
-        let label = ("instance", instance.as_str());
-        let own = inner.add(account.layers[0], label, Operation::Single, &own, opens_at);
+        let opens_at = (Time::START + inner.quotas.quiet).max(now);
+        let account = inner.account(account, opens_at);
+        let [single, batch] = account.layers;
+        let (label, operation) = (("instance", instance.as_str()), Operation::Single);
+        let own = inner.add_layer(Some(single), label, operation, &spec, opens_at);
         inner.in_use.insert(own);
-        let lanes = [
-            inner.limits.add_lane(own),
-            inner.limits.add_lane(account.layers[1]),
-        ];
-        let lane = InstanceQueue {
-            lanes,
+        let queue = InstanceQueue {
+            lanes: [own, batch].map(|layer| inner.limits.add_lane(layer)),
             account: account.layers,
             instance: own,
             budget: account.budget,
         };
-        inner.lanes.insert(key, lane.clone());
-        lane
+        inner.queues.insert(key, queue.clone());
+        queue
     }
 
     /// The instance of `queue` is not queried any more: the next export removes its series.
@@ -264,12 +258,12 @@ impl Limiter {
         self.shared.lock().in_use.remove(&queue.instance);
     }
 
-    /// Before this, no call leaves.
+    /// The time before which no call leaves.
     pub(super) fn opens_at(&self) -> Instant {
         self.shared.origin + self.shared.lock().quotas.quiet
     }
 
-    /// Waits for the right to make one call. Urgent ones go first, within a tenth of the rate.
+    /// Waits for the right to make one call. Urgent calls go first, within a tenth of the rate.
     pub(super) async fn permit(
         &self,
         queue: &InstanceQueue,
@@ -277,29 +271,25 @@ impl Limiter {
         priority: Priority,
     ) -> CallPermit {
         let (sender, receiver) = oneshot::channel();
+        let now = self.shared.now();
         let ticket = {
-            let now = self.shared.now();
             let mut inner = self.shared.lock();
-            let ticket = inner
-                .limits
-                .enqueue(now, queue.lanes[operation as usize], priority);
-            let ticket = ticket.expect("a lane is there as long as its owner");
+            let lane = queue.lanes[operation as usize];
+            let ticket = inner.limits.enqueue(now, lane, priority);
             inner.waiting.insert(ticket, sender);
             ticket
         };
-        let _cancel = Cancel {
-            shared: &self.shared,
-            ticket,
-        };
-        if self.shared.advance().is_some() {
-            self.shared.wake.notify_one();
+        let shared = &self.shared;
+        let _cancel = Cancel { shared, ticket };
+        if shared.advance().is_some() {
+            shared.wake.notify_one();
         }
         receiver
             .await
-            .expect("a waiting ticket is granted or cancelled, and only its owner cancels it")
+            .expect("a waiting ticket is granted, or cancelled by its owner")
     }
 
-    /// Slows down the layer that a throttling answer speaks of.
+    /// Slows down the layer that a throttled answer names.
     pub(super) fn throttled(
         &self,
         queue: &InstanceQueue,
@@ -308,38 +298,27 @@ impl Limiter {
         sent: Time,
         retry_after: Option<Duration>,
     ) {
-        let now = self.shared.now();
-        let layer = match (layer, operation) {
-            (ThrottledLayer::Instance, Operation::Single) => queue.instance,
-            // What instances bear of batch calls is bounded by the account's layer alone.
-            (ThrottledLayer::Account, _) | (ThrottledLayer::Instance, Operation::Batch) => {
-                queue.account[operation as usize]
-            }
+        let layer = match layer {
+            ThrottledLayer::Instance => queue.lowest_layer(operation),
+            ThrottledLayer::Account => queue.account[operation as usize],
         };
-        self.shared
-            .lock()
-            .limits
-            .throttled(layer, sent, now, retry_after);
+        let now = self.shared.now();
+        let mut inner = self.shared.lock();
+        inner.limits.throttled(layer, sent, now, retry_after);
     }
 
-    /// How long `calls` of `lane` take at the rates in force, if it were alone.
+    /// The time that `calls` of `queue` take at the rates in force if no other queue has calls.
     pub(super) fn time_for(
         &self,
         queue: &InstanceQueue,
         operation: Operation,
         calls: usize,
     ) -> Duration {
-        let layers = match operation {
-            Operation::Single => [queue.account[0], queue.instance],
-            Operation::Batch => [queue.account[1]; 2],
-        };
-        layers
-            .into_iter()
-            .map(|layer| self.time_through(layer, calls))
-            .fold(Duration::ZERO, Duration::max)
+        let account = self.time_through(queue.account[operation as usize], calls);
+        account.max(self.time_through(queue.lowest_layer(operation), calls))
     }
 
-    /// How long `calls` of all lanes together take on this egress IP.
+    /// The time that `calls` of all queues together take on this egress IP.
     pub(super) fn egress_time_for(&self, operation: Operation, calls: usize) -> Duration {
         let egress = self.shared.lock().egress[operation as usize];
         self.time_through(egress, calls)
@@ -347,14 +326,9 @@ impl Limiter {
 
     fn time_through(&self, layer: LayerId, calls: usize) -> Duration {
         let now = self.shared.now();
-        let (rate, quiet) = {
-            let inner = self.shared.lock();
-            let rate = inner
-                .limits
-                .rate_in_force(layer, now)
-                .expect("layers are never removed");
-            (rate, (Time::START + inner.quotas.quiet).since(now))
-        };
+        let inner = self.shared.lock();
+        let rate = inner.limits.rate_in_force(layer, now);
+        let quiet = (Time::START + inner.quotas.quiet).since(now);
         quiet + Duration::from_secs_f64(calls as f64 / rate.calls_per_second())
     }
 
@@ -362,42 +336,31 @@ impl Limiter {
     pub(super) fn export(&self, metrics: &Metrics) {
         let now = self.shared.now();
         let inner = self.shared.lock();
-        let (rates, waits) = (
-            &metrics.limiter_calls_per_second,
-            &metrics.limiter_wait_seconds_total,
-        );
+        let rates = &metrics.limiter_calls_per_second;
+        let waits = &metrics.limiter_wait_seconds_total;
         let exported = inner.exported();
         let (used, unused): (Vec<_>, Vec<_>) = inner
             .layers
             .iter()
             .partition(|layer| exported.contains(&layer.id));
-        for layer in unused {
-            let labels = layer.labels();
+        for labels in unused.iter().map(|layer| layer.labels()) {
             // An instance that moved to another account has the same labels there.
             if !used.iter().any(|used| used.labels() == labels) {
-                // It fails where there is no such series.
+                // It fails if there is no such series.
                 let _ = rates.remove_label_values(&labels);
                 let _ = waits.remove_label_values(&labels);
             }
         }
         for layer in used {
             let labels = layer.labels();
-            if let Some(rate) = inner.limits.rate_in_force(layer.id, now) {
-                rates
-                    .with_label_values(&labels)
-                    .set(rate.calls_per_second());
-            }
+            let rate = inner.limits.rate_in_force(layer.id, now);
+            let gauge = rates.with_label_values(&labels);
+            gauge.set(rate.calls_per_second());
             // Only this function adds to the counter, and under the lock.
             let counter = waits.with_label_values(&labels);
-            let waited = inner.limits.waited(layer.id).unwrap_or_default();
-            counter.inc_by((waited.as_secs_f64() - counter.get()).max(0.0));
+            let waited = inner.limits.waited(layer.id).as_secs_f64();
+            counter.inc_by((waited - counter.get()).max(0.0));
         }
-    }
-}
-
-impl Drop for Limiter {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }
 
@@ -410,7 +373,7 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands out what can be handed out now; the time at which more can be.
+    /// Grants what can be granted now; returns the time at which more can be.
     fn advance(self: &Arc<Self>) -> Option<Time> {
         let now = self.now();
         let mut inner = self.lock();
@@ -418,24 +381,22 @@ impl Shared {
         let granted: Vec<_> = advance
             .granted
             .into_iter()
-            .map(|(ticket, permit)| {
-                let permit = CallPermit {
-                    shared: Arc::clone(self),
-                    granted: Some(permit),
-                    sent: now,
-                };
-                (inner.waiting.remove(&ticket), permit)
-            })
+            .map(|(ticket, permit)| (inner.waiting.remove(&ticket), permit))
             .collect();
-        // A permit that nobody waits for any more locks again when it is given back.
+        // A permit whose receiver is gone takes the lock when it is given back.
         drop(inner);
         for (sender, permit) in granted {
+            let permit = CallPermit {
+                shared: Arc::clone(self),
+                sent: permit.granted_at(),
+                granted: Some(permit),
+            };
             let unwanted = match sender {
                 Some(sender) => sender.send(permit).err(),
                 None => Some(permit),
             };
-            if let Some(permit) = unwanted {
-                permit.return_unsent();
+            if let Some(mut permit) = unwanted {
+                permit.give_back(|limits, permit, _| limits.return_unsent(permit));
             }
         }
         advance.next
@@ -443,10 +404,10 @@ impl Shared {
 }
 
 impl CallPermit {
-    /// Gives the permit back without having used it.
-    fn return_unsent(mut self) {
+    fn give_back(&mut self, how: impl FnOnce(&mut LayerTree, Permit, Time)) {
         if let Some(permit) = self.granted.take() {
-            self.shared.lock().limits.return_unsent(permit);
+            let now = self.shared.now();
+            how(&mut self.shared.lock().limits, permit, now);
             self.shared.wake.notify_one();
         }
     }
@@ -454,11 +415,7 @@ impl CallPermit {
 
 impl Drop for CallPermit {
     fn drop(&mut self) {
-        if let Some(permit) = self.granted.take() {
-            let now = self.shared.now();
-            self.shared.lock().limits.finish(permit, now);
-            self.shared.wake.notify_one();
-        }
+        self.give_back(LayerTree::finish);
     }
 }
 
@@ -478,7 +435,7 @@ impl Drop for Cancel<'_> {
     }
 }
 
-/// Wakes the waiting at their times.
+/// Grants permits at their times.
 async fn drive(shared: Arc<Shared>) {
     loop {
         match shared.advance() {

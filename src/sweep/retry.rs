@@ -1,5 +1,7 @@
-//! What follows from a failed call, as data: classified errors in, a decision out.
+//! The reaction to a failed call, as data: classified errors in, a decision out. And the budget
+//! that limits what retries may cost during an outage.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::presence::{CallError, ErrorClass};
@@ -10,34 +12,40 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait before any retry.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
-/// What was attempts for one question already.
+/// The retries that may be made before any call succeeds.
+const FULL: u32 = 50;
+
+/// The successes that pay for one retry: retries are at most a tenth of all calls, plus [`FULL`].
+const SUCCESSES_PER_RETRY: u32 = 10;
+
+/// The attempts of one request so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attempts {
     /// Retries after throttling and transient errors.
     retries: u32,
-    /// Whether it was asked again because a connection had ended.
+    /// Whether it was repeated because a connection had ended.
     reconnected: bool,
-    /// Whether it was asked again because of clocks or nonces.
+    /// Whether it was repeated because of clock skew or a nonce.
     restamped: bool,
-    /// Whether it was asked again with other credentials.
+    /// Whether it was repeated with other credentials.
     refreshed: bool,
 }
 
-/// What to do about a failed call.
+/// The reaction to a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryDecision {
-    /// Nothing more: the error stands.
+    /// None: the error is final.
     Final,
-    /// Ask again at a random time before this has passed; it costs a retry of the budget.
+    /// Repeat at a random time before this has passed; costs a retry of the budget.
     Retry(Duration),
-    /// Ask again at once; the error is of a kind that one repetition settles.
+    /// Repeat at once: one repetition resolves errors of this kind.
     Repeat,
-    /// Refresh the credentials, then ask again if there are other ones.
+    /// Refresh the credentials, then repeat if they have changed.
     Refresh,
 }
 
 impl Attempts {
-    /// Decides about `error`, and remembers the decision; `retries` is how many are allowed.
+    /// Decides about `error` and records the decision; at most `retries` retries are allowed.
     pub(super) fn decide(&mut self, error: &CallError, retries: u32) -> RetryDecision {
         match error.class {
             ErrorClass::Throttled { .. } | ErrorClass::Transient | ErrorClass::Connect
@@ -65,8 +73,36 @@ impl Attempts {
     }
 }
 
+/// The retry budget of an account: retries spend it, successes refill it slowly.
+#[derive(Debug)]
+pub(super) struct RetryBudget(Mutex<u32>);
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self(Mutex::new(FULL * SUCCESSES_PER_RETRY))
+    }
+}
+
+impl RetryBudget {
+    /// Takes one retry, if one is left.
+    pub(super) fn spend(&self) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = left.checked_sub(SUCCESSES_PER_RETRY);
+        *left = after.unwrap_or(*left);
+        after.is_some()
+    }
+
+    /// Adds one success.
+    pub(super) fn refund(&self) {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = (*left + 1).min(FULL * SUCCESSES_PER_RETRY);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn error(class: ErrorClass) -> CallError {
@@ -83,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_question_ends() {
+    fn every_request_ends() {
         let classes = [
             ErrorClass::Throttled {
                 layer: crate::presence::ThrottledLayer::Account,
@@ -129,5 +165,31 @@ mod tests {
                 RetryDecision::Final
             );
         }
+    }
+
+    proptest! {
+        #[test]
+        fn retries_are_a_tenth_of_successes_and_a_fixed_number_more(calls in prop::collection::vec(any::<bool>(), 0..2000)) {
+            let budget = RetryBudget::default();
+            let (mut retries, mut successes) = (0, 0);
+            for succeeds in calls {
+                if succeeds {
+                    budget.refund();
+                    successes += 1;
+                } else if budget.spend() {
+                    retries += 1;
+                }
+            }
+            prop_assert!(retries <= FULL + successes / SUCCESSES_PER_RETRY);
+        }
+    }
+
+    #[test]
+    fn an_outage_ends_the_retries() {
+        let budget = RetryBudget::default();
+        assert_eq!((0..1000).filter(|_| budget.spend()).count(), 50);
+        (0..10).for_each(|_| budget.refund());
+        assert!(budget.spend());
+        assert!(!budget.spend());
     }
 }

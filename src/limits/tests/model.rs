@@ -272,10 +272,7 @@ impl Pair {
                 } else {
                     Priority::Ordinary
                 };
-                let ticket = self
-                    .limits
-                    .enqueue(now, self.lanes[lane], priority)
-                    .expect("the lane is there");
+                let ticket = self.limits.enqueue(now, self.lanes[lane], priority);
                 self.waiting.insert(ticket, call);
                 let lane = &mut self.model.lanes[lane];
                 if urgent {
@@ -343,10 +340,7 @@ impl Pair {
         }
         prop_assert_eq!(granted, expected, "at {:?}", self.now());
         for (layer, id) in self.layers.iter().enumerate() {
-            let rate = self
-                .limits
-                .rate_in_force(*id, self.now())
-                .expect("the layer is there");
+            let rate = self.limits.rate_in_force(*id, self.now());
             prop_assert_eq!(
                 rate.millicalls(),
                 self.model.layers[layer].millicalls,

@@ -111,7 +111,7 @@ proptest! {
         for _ in 0..lanes {
             let lane = limits.add_lane(layer);
             for priority in Priority::ALL {
-                let ticket = limits.enqueue(Time::START, lane, priority).expect("the lane is there");
+                let ticket = limits.enqueue(Time::START, lane, priority);
                 waiting.insert(ticket, (lane, priority));
             }
         }
@@ -124,7 +124,7 @@ proptest! {
                     Priority::Urgent => urgent.push(now),
                     Priority::Ordinary => ordinary += 1,
                 }
-                let ticket = limits.enqueue(now, lane, priority).expect("the lane is there");
+                let ticket = limits.enqueue(now, lane, priority);
                 waiting.insert(ticket, (lane, priority));
             }
             now = advance.next.unwrap_or(now);

@@ -133,8 +133,7 @@ impl World {
                 let ticket = self
                     .limits
                     .enqueue(self.now, self.lanes[ask.lane], ask.priority);
-                self.waiting
-                    .insert(ticket.expect("no lane is removed"), (ask, self.now));
+                self.waiting.insert(ticket, (ask, self.now));
             }
             Act::Cancel(which) => {
                 let mut tickets: Vec<_> = self.waiting.keys().copied().collect();
