@@ -27,7 +27,7 @@ pub use look::{Failure, Refreshed};
 pub use source::{Place, Source};
 pub use texts::Texts;
 
-use crate::config::{Config, Problem, Problems, UNUSUAL};
+use crate::config::{Config, Problem, Problems, UNUSUAL_ID_HINT};
 use crate::presence::{Fleet, Shard};
 use look::Look;
 

@@ -11,10 +11,10 @@ mod instance;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use client::{UNUSUAL, label_name_problem};
+pub(crate) use client::{UNUSUAL_ID_HINT, label_name_problem};
 pub use instance::KNOWN_REGIONS;
 
-use super::at::At;
+use super::cursor::NodeCursor;
 use super::duration;
 use super::report::Report;
 use super::{
@@ -56,7 +56,7 @@ const MAX_CLIENTS: usize = 100_000;
 
 /// The configuration that stands at `root`, relative paths taken from `folder`. `None` means
 /// that something was reported; something may be reported all the same.
-pub(super) fn config(root: At<'_>, folder: &Path, report: &mut Report) -> Option<Config> {
+pub(super) fn config(root: NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Config> {
     let [
         collect_at,
         limits_at,
@@ -93,7 +93,7 @@ pub(super) fn config(root: At<'_>, folder: &Path, report: &mut Report) -> Option
             .and_then(|at| api(&at, folder, report))
             .unwrap_or_default(),
         max_clients: max_clients
-            .and_then(|at| at.whole(report, 1, MOST_CLIENTS))
+            .and_then(|at| at.integer(report, 1, MOST_CLIENTS))
             .unwrap_or(MAX_CLIENTS),
         probe: probe_at
             .and_then(|at| probe(&at, report))
@@ -102,7 +102,7 @@ pub(super) fn config(root: At<'_>, folder: &Path, report: &mut Report) -> Option
     })
 }
 
-fn collect(at: &At<'_>, report: &mut Report) -> Option<Collect> {
+fn collect(at: &NodeCursor<'_>, report: &mut Report) -> Option<Collect> {
     let [
         mode,
         interval,
@@ -165,33 +165,33 @@ fn collect(at: &At<'_>, report: &mut Report) -> Option<Collect> {
             .and_then(|at| at.duration(report, MINUTE))
             .unwrap_or(default.scrape_timeout),
         concurrency: concurrency
-            .and_then(|at| at.whole(report, 1, 1000))
+            .and_then(|at| at.integer(report, 1, 1000))
             .unwrap_or(default.concurrency),
         call_timeout: call_timeout
             .and_then(|at| at.duration(report, MINUTE))
             .unwrap_or(default.call_timeout),
         retries: retries
-            .and_then(|at| at.whole(report, 0, 2))
+            .and_then(|at| at.integer(report, 0, 2))
             .unwrap_or(default.retries),
     })
 }
 
-fn stale_after_of(at: &At<'_>, report: &mut Report) -> Option<StaleAfter> {
+fn stale_after_of(at: &NodeCursor<'_>, report: &mut Report) -> Option<StaleAfter> {
     if at.scalar(report)? == "auto" {
         return Some(StaleAfter::Auto);
     }
     at.duration(report, 7 * DAY).map(StaleAfter::Fixed)
 }
 
-fn limits(at: &At<'_>, report: &mut Report) -> Option<Limits> {
+fn limits(at: &NodeCursor<'_>, report: &mut Report) -> Option<Limits> {
     let [single, batch, share] = at.fields(LIMITS, report)?;
     let default = Limits::default();
     Some(Limits {
         single_per_second: single
-            .and_then(|at| at.whole(report, 1, 280))
+            .and_then(|at| at.integer(report, 1, 280))
             .unwrap_or(default.single_per_second),
         batch_per_second: batch
-            .and_then(|at| at.whole(report, 1, 90))
+            .and_then(|at| at.integer(report, 1, 90))
             .unwrap_or(default.batch_per_second),
         share: share
             .and_then(|at| at.share(report))
@@ -199,17 +199,17 @@ fn limits(at: &At<'_>, report: &mut Report) -> Option<Limits> {
     })
 }
 
-fn exposition(at: &At<'_>, report: &mut Report) -> Option<Exposition> {
+fn exposition(at: &NodeCursor<'_>, report: &mut Report) -> Option<Exposition> {
     let [per_client] = at.fields(EXPOSITION, report)?;
     let default = Exposition::default();
     Some(Exposition {
         per_client: per_client
-            .and_then(|at| at.switch(report))
+            .and_then(|at| at.boolean(report))
             .unwrap_or(default.per_client),
     })
 }
 
-fn api(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Api> {
+fn api(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Api> {
     let [signature, network, ca_file] = at.fields(API, report)?;
     Some(Api {
         signature: signature
@@ -227,17 +227,17 @@ fn api(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Api> {
     })
 }
 
-fn probe(at: &At<'_>, report: &mut Report) -> Option<Probe> {
+fn probe(at: &NodeCursor<'_>, report: &mut Report) -> Option<Probe> {
     let [any_client] = at.fields(PROBE, report)?;
     Some(Probe {
         any_client: any_client
-            .and_then(|at| at.switch(report))
+            .and_then(|at| at.boolean(report))
             .unwrap_or_default(),
     })
 }
 
 /// A path, a relative one taken from `folder`.
-fn path(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<PathBuf> {
+fn path(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<PathBuf> {
     at.text(report).map(|path| folder.join(path))
 }
 

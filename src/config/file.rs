@@ -7,13 +7,13 @@
 //! further reading fails that was told to fail there.
 
 mod build;
-mod survey;
+mod scan;
 
 use serde::de::DeserializeSeed;
 
 use self::build::Build;
-use self::survey::Survey;
-use super::problem::Place;
+use self::scan::Scan;
+use super::problem::Position;
 use super::tree::Node;
 
 /// A text that could be read.
@@ -26,30 +26,30 @@ pub(crate) struct Document<'t> {
 
 /// Why a text could not be read.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
+pub(crate) struct DocumentError {
     /// Where, if that is known.
-    pub(crate) place: Option<Place>,
+    pub(crate) position: Option<Position>,
     /// What is wrong and what to do.
     pub(crate) message: String,
 }
 
 impl<'t> Document<'t> {
     /// Reads `text`, which has to be one YAML document.
-    pub(crate) fn read(text: &'t str) -> Result<Self, Unreadable> {
-        let mut survey = Survey::new(text, None);
+    pub(crate) fn read(text: &'t str) -> Result<Self, DocumentError> {
+        let mut scan = Scan::new(text, None);
         let mut documents = serde_yaml::Deserializer::from_str(text);
         if let Some(first) = documents.next() {
-            let read = survey.root().deserialize(first);
-            read.map_err(|error| unreadable(text, survey.complaint, &error))?;
+            let read = scan.root().deserialize(first);
+            read.map_err(|error| unreadable(text, scan.complaint, &error))?;
         }
         if let Some(second) = documents.next() {
-            return Err(Unreadable {
-                place: place_where_told_to_fail(text, second, 0),
+            return Err(DocumentError {
+                position: place_where_told_to_fail(text, second, 0),
                 message: "a second YAML document begins here; keep one, without `---` between"
                     .into(),
             });
         }
-        let mut left = survey.shapes.into_iter().enumerate();
+        let mut left = scan.shapes.into_iter().enumerate();
         let root = Build(&mut left)
             .deserialize(serde_yaml::Deserializer::from_str(text))
             .map_err(|error| unreadable(text, None, &error))?;
@@ -57,7 +57,7 @@ impl<'t> Document<'t> {
     }
 
     /// Where the node numbered `mark` begins.
-    pub(crate) fn place(&self, mark: usize) -> Option<Place> {
+    pub(crate) fn position(&self, mark: usize) -> Option<Position> {
         place_where_told_to_fail(
             self.text,
             serde_yaml::Deserializer::from_str(self.text),
@@ -67,17 +67,17 @@ impl<'t> Document<'t> {
 }
 
 /// The text of a file: UTF-8, a byte order mark left out.
-pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Unreadable> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<&str, DocumentError> {
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err(Unreadable {
-            place: None,
+        return Err(DocumentError {
+            position: None,
             message: "the text is UTF-16; save it as UTF-8".into(),
         });
     }
     match str::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text)),
-        Err(error) => Err(Unreadable {
-            place: Some(Place::of_offset(bytes, error.valid_up_to())),
+        Err(error) => Err(DocumentError {
+            position: Some(Position::of_offset(bytes, error.valid_up_to())),
             message: "the text is not UTF-8 from here on; save it as UTF-8".into(),
         }),
     }
@@ -87,32 +87,32 @@ fn place_where_told_to_fail(
     text: &str,
     document: serde_yaml::Deserializer<'_>,
     mark: usize,
-) -> Option<Place> {
-    Survey::new(text, Some(mark))
+) -> Option<Position> {
+    Scan::new(text, Some(mark))
         .root()
         .deserialize(document)
         .err()
-        .and_then(|error| place(&error))
+        .and_then(|error| position(&error))
 }
 
-fn place(error: &serde_yaml::Error) -> Option<Place> {
-    error.location().map(|location| Place {
+fn position(error: &serde_yaml::Error) -> Option<Position> {
+    error.location().map(|location| Position {
         line: location.line(),
         column: location.column(),
     })
 }
 
-fn unreadable(text: &str, complaint: Option<&str>, error: &serde_yaml::Error) -> Unreadable {
-    let place = place(error);
-    let message = complaint.map_or_else(|| explain(text, error, place), str::to_owned);
-    Unreadable { place, message }
+fn unreadable(text: &str, complaint: Option<&str>, error: &serde_yaml::Error) -> DocumentError {
+    let position = position(error);
+    let message = complaint.map_or_else(|| explain(text, error, position), str::to_owned);
+    DocumentError { position, message }
 }
 
-/// The parser's own words without the place, which is shown before them, and what helps most often.
-fn explain(text: &str, error: &serde_yaml::Error, place: Option<Place>) -> String {
+/// The parser's own words without the position, which is shown before them, and what helps most often.
+fn explain(text: &str, error: &serde_yaml::Error, position: Option<Position>) -> String {
     let mut words = error.to_string();
     let mut line = "";
-    if let Some(Place { line: row, column }) = place {
+    if let Some(Position { line: row, column }) = position {
         words = words.replacen(&format!(" at line {row} column {column}"), "", 1);
         line = text.lines().nth(row - 1).unwrap_or_default();
     }

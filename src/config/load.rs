@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::at::At;
+use super::cursor::NodeCursor;
 use super::file::{self, Document};
 use super::tree::Value;
 use super::{Config, Problem, Problems, Report, check};
@@ -54,7 +54,7 @@ fn parse(bytes: &[u8], name: &Arc<Path>, folder: &Path) -> Result<Loaded, Proble
     let document = file::decode(bytes)
         .and_then(Document::read)
         .map_err(|unreadable| {
-            Problem::of_file(name, unreadable.message).at(unreadable.place, "")
+            Problem::of_file(name, unreadable.message).at(unreadable.position, "")
         })?;
     if matches!(document.root.value, Value::Null) {
         return Err(
@@ -62,8 +62,8 @@ fn parse(bytes: &[u8], name: &Arc<Path>, folder: &Path) -> Result<Loaded, Proble
         );
     }
     let mut report = Report::default();
-    let config = check::config(At::root(&document.root), folder, &mut report);
-    let (problems, warnings) = report.locate(name, |mark| document.place(mark));
+    let config = check::config(NodeCursor::root(&document.root), folder, &mut report);
+    let (problems, warnings) = report.locate(name, |mark| document.position(mark));
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
         _ => Err(problems),

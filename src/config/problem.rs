@@ -9,14 +9,14 @@ pub(super) const LISTED: usize = 50;
 
 /// A place in a text, both numbers from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// The line.
     pub line: usize,
     /// The column.
     pub column: usize,
 }
 
-impl Place {
+impl Position {
     /// The place of the byte `offset` of `text`.
     pub(crate) fn of_offset(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
@@ -40,7 +40,7 @@ impl Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub(super) file: Option<Arc<Path>>,
-    pub(super) place: Option<Place>,
+    pub(super) position: Option<Position>,
     pub(super) path: String,
     pub(super) message: String,
 }
@@ -50,7 +50,7 @@ impl Problem {
     pub(crate) fn of_file(file: &Arc<Path>, message: impl Into<String>) -> Self {
         Self {
             file: Some(Arc::clone(file)),
-            place: None,
+            position: None,
             path: String::new(),
             message: message.into(),
         }
@@ -60,29 +60,29 @@ impl Problem {
     pub(crate) fn of_key(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             file: None,
-            place: None,
+            position: None,
             path: path.into(),
             message: message.into(),
         }
     }
 
     /// The same problem, of what stands at `place` and `path` of the file.
-    pub(crate) fn at(mut self, place: Option<Place>, path: impl Into<String>) -> Self {
-        self.place = place;
+    pub(crate) fn at(mut self, position: Option<Position>, path: impl Into<String>) -> Self {
+        self.position = position;
         self.path = path.into();
         self
     }
 
-    /// The same place, with another message.
-    pub(crate) fn saying(mut self, message: String) -> Self {
+    /// The same position, with another message.
+    pub(crate) fn with_message(mut self, message: String) -> Self {
         self.message = message;
         self
     }
 
     /// Where in the file it is, if that is known.
     #[must_use]
-    pub fn place(&self) -> Option<Place> {
-        self.place
+    pub fn position(&self) -> Option<Position> {
+        self.position
     }
 
     /// The path of the value it is about, such as `instances[0].clients[3].id`; empty for a whole file.
@@ -102,7 +102,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
             write!(f, "{}", file.display())?;
-            if let Some(Place { line, column }) = self.place {
+            if let Some(Position { line, column }) = self.position {
                 write!(f, ":{line}:{column}")?;
             }
             f.write_str(": ")?;
@@ -184,7 +184,13 @@ mod tests {
     fn a_place_counts_characters_not_bytes() {
         let text = "a: é\nb: 日本 x".as_bytes();
         let x = text.len() - 1;
-        assert_eq!(Place::of_offset(text, x), Place { line: 2, column: 7 });
-        assert_eq!(Place::of_offset(text, 0), Place { line: 1, column: 1 });
+        assert_eq!(
+            Position::of_offset(text, x),
+            Position { line: 2, column: 7 }
+        );
+        assert_eq!(
+            Position::of_offset(text, 0),
+            Position { line: 1, column: 1 }
+        );
     }
 }

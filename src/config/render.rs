@@ -396,7 +396,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::file::Document;
-    use super::super::tree::{Kind, Value};
+    use super::super::tree::{ScalarKind, Value};
     use super::*;
 
     proptest! {
@@ -405,7 +405,7 @@ mod tests {
             let yaml = format!("[{}]", Scalar(&text));
             let document = Document::read(&yaml).expect("valid YAML");
             let Value::List(list) = &document.root.value else { panic!("a list") };
-            let Value::Scalar(Kind::Text, read) = &list[0].value else { panic!("a text") };
+            let Value::Scalar(ScalarKind::Text, read) = &list[0].value else { panic!("a text") };
             prop_assert_eq!(&**read, &text);
         }
     }

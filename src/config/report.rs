@@ -1,94 +1,156 @@
-//! What is found while one text is checked.
+//! Problems and warnings found while a text is checked, and the building blocks of their messages.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::problem::{LISTED, Place, Problem, Problems};
+use super::problem::{LISTED, Position, Problem, Problems};
 
-/// Gathers what is found while one text is checked. Where a finding stands is remembered as a
-/// mark, whose place in the text is looked up only for what is shown.
+/// Collects problems and warnings. Each has the mark of a node; the position of a mark is looked up
+/// only for those that are listed.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    problems: Vec<Finding>,
-    unlisted: usize,
-    warnings: Vec<Finding>,
+    problems: Findings,
+    warnings: Findings,
 }
 
-#[derive(Debug)]
-struct Finding {
-    mark: usize,
-    path: String,
-    message: String,
+#[derive(Debug, Default)]
+struct Findings {
+    listed: Vec<(usize, Problem)>,
+    unlisted: usize,
 }
 
 impl Report {
-    /// What makes the text unusable.
+    /// Adds a problem, which makes the text invalid.
     pub(crate) fn problem(
         &mut self,
         mark: usize,
         path: impl fmt::Display,
         message: impl Into<String>,
     ) {
-        if self.problems.len() < LISTED {
-            self.problems.push(Finding {
-                mark,
-                path: path.to_string(),
-                message: message.into(),
-            });
-        } else {
-            self.unlisted += 1;
-        }
+        self.problems.add(mark, path, message);
     }
 
-    /// What is odd, but possible.
+    /// Adds a warning; the text stays valid.
     pub(crate) fn warning(
         &mut self,
         mark: usize,
         path: impl fmt::Display,
         message: impl Into<String>,
     ) {
-        if self.warnings.len() < LISTED {
-            self.warnings.push(Finding {
-                mark,
-                path: path.to_string(),
-                message: message.into(),
-            });
-        }
+        self.warnings.add(mark, path, message);
     }
 
-    /// The problems and the warnings in the order of their places, which `place` finds by mark.
+    /// The problems and the warnings, sorted by their position, which `position` finds by mark.
     pub(crate) fn locate(
         self,
         file: &Arc<Path>,
-        place: impl Fn(usize) -> Option<Place>,
+        position: impl Fn(usize) -> Option<Position>,
     ) -> (Problems, Vec<Problem>) {
-        let locate = |findings: Vec<Finding>| {
-            let mut located: Vec<_> = findings
-                .into_iter()
-                .map(
-                    |Finding {
-                         mark,
-                         path,
-                         message,
-                     }| Problem {
-                        file: Some(Arc::clone(file)),
-                        place: place(mark),
-                        path,
-                        message,
-                    },
-                )
-                .collect();
-            located.sort_by_key(Problem::place);
-            located
+        let [problems, warnings] =
+            [self.problems, self.warnings].map(|findings| findings.locate(file, &position));
+        (problems, warnings.list)
+    }
+}
+
+impl Findings {
+    fn add(&mut self, mark: usize, path: impl fmt::Display, message: impl Into<String>) {
+        if self.listed.len() < LISTED {
+            let problem = Problem::of_key(path.to_string(), message);
+            self.listed.push((mark, problem));
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    fn locate(self, file: &Arc<Path>, position: impl Fn(usize) -> Option<Position>) -> Problems {
+        let located = self.listed.into_iter().map(|(mark, problem)| Problem {
+            file: Some(Arc::clone(file)),
+            position: position(mark),
+            ..problem
+        });
+        let mut list: Vec<_> = located.collect();
+        list.sort_by_key(Problem::position);
+        Problems {
+            list,
+            unlisted: self.unlisted,
+        }
+    }
+}
+
+/// Counts findings of one kind for a single warning; keeps the first and its location, a `P`.
+#[derive(Debug)]
+pub(crate) struct WarningGroup<P> {
+    count: usize,
+    first: Option<(P, String)>,
+}
+
+impl<P> Default for WarningGroup<P> {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            first: None,
+        }
+    }
+}
+
+impl<P> WarningGroup<P> {
+    /// Counts a finding; evaluates only the first.
+    pub(crate) fn add(&mut self, finding: impl FnOnce() -> (P, String)) {
+        self.count += 1;
+        self.first.get_or_insert_with(finding);
+    }
+
+    /// The location of the first finding, and a message about all that ends with the `remedy`.
+    pub(crate) fn warning(self, remedy: &str) -> Option<(P, String)> {
+        let (location, first) = self.first?;
+        let message = match self.count - 1 {
+            0 => format!("{first}; {remedy}"),
+            more => format!("{first}, and {more} more like it; {remedy}"),
         };
-        (
-            Problems {
-                list: locate(self.problems),
-                unlisted: self.unlisted,
-            },
-            locate(self.warnings),
-        )
+        Some((location, message))
+    }
+}
+
+/// `text` in backticks, on one line, truncated if long.
+pub(crate) fn quote(text: &str) -> String {
+    format!("`{}`", truncate(text))
+}
+
+/// `text` on one line, truncated if long.
+pub(crate) fn truncate(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut line: String = text
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect();
+    if text.chars().nth(MOST).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// The message about the key `name` where only the keys `known` are valid.
+pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
+    if name == "<<" {
+        return "merge keys (`<<`) are not supported; write the keys out".into();
+    }
+    format!("unknown key; {}", suggest(name, known))
+}
+
+/// The word of `words` that is similar to `word`, or all of them.
+pub(crate) fn suggest(word: &str, words: &[&str]) -> String {
+    let word = truncate(word);
+    let nearest = words
+        .iter()
+        .map(|known| (strsim::levenshtein(&word, known), *known))
+        .min();
+    match nearest {
+        Some((distance, known)) if distance * 3 <= known.len() => {
+            format!("did you mean `{known}`?")
+        }
+        _ => format!("known here: `{}`", words.join("`, `")),
     }
 }
 
@@ -97,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn past_fifty_problems_are_only_counted() {
+    fn at_most_fifty_problems_are_listed() {
         let mut report = Report::default();
         for n in 0..53 {
             report.problem(n, format_args!("key{n}"), "is wrong");
@@ -108,5 +170,15 @@ mod tests {
         assert!(text.starts_with("c.yaml: key0: is wrong\n"), "{text}");
         assert!(text.ends_with("\nand 3 more"), "{text}");
         assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn a_similar_word_is_suggested_otherwise_all_are_listed() {
+        assert_eq!(
+            suggest("max_agee", &["max_age", "mode"]),
+            "did you mean `max_age`?"
+        );
+        assert_eq!(suggest("poll", &["v3", "v2"]), "known here: `v3`, `v2`");
+        assert!(suggest(&"x".repeat(100), &["v3"]).starts_with("known here"));
     }
 }

@@ -16,7 +16,7 @@ pub(crate) enum Value {
     /// Nothing: `null`, `~`, or no value at all.
     Null,
     /// A scalar, as written, without quotes.
-    Scalar(Kind, Box<str>),
+    Scalar(ScalarKind, Box<str>),
     /// A list.
     List(Vec<Node>),
     /// Keys and values.
@@ -25,7 +25,7 @@ pub(crate) enum Value {
 
 /// What YAML takes a scalar for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ScalarKind {
     /// `true` or `false`, without quotes.
     Bool,
     /// A number without quotes.
@@ -39,9 +39,9 @@ impl Value {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
-            Self::Scalar(Kind::Bool, _) => "true or false",
-            Self::Scalar(Kind::Number, _) => "a number",
-            Self::Scalar(Kind::Text, _) => "a text",
+            Self::Scalar(ScalarKind::Bool, _) => "true or false",
+            Self::Scalar(ScalarKind::Number, _) => "a number",
+            Self::Scalar(ScalarKind::Text, _) => "a text",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
         }

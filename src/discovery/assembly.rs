@@ -7,7 +7,7 @@ use super::listing::{Listing, Rosters};
 use super::look::{Failure, Look};
 use super::source::CONFIG;
 use super::{Discovered, Place, Source, json, yaml};
-use crate::config::{self, At, Config, Document, Problem, Problems};
+use crate::config::{self, Config, Document, NodeCursor, Problem, Problems};
 use crate::presence::{FleetError, MAX_GROUPS, Shard};
 
 /// The fleets of everything of `shard` that was seen at a `look`, or the places whose texts make no sense.
@@ -119,8 +119,9 @@ fn read(
     rosters: &mut Rosters<'_>,
 ) -> Result<usize, Problems> {
     let name: Arc<Path> = place.as_file();
-    let unreadable =
-        |wrong: config::Unreadable| Problem::of_file(&name, wrong.message).at(wrong.place, "");
+    let unreadable = |wrong: config::DocumentError| {
+        Problem::of_file(&name, wrong.message).at(wrong.position, "")
+    };
     let text = config::decode(bytes).map_err(unreadable)?;
     let is_json = match place {
         Place::File(path) => path
@@ -130,15 +131,15 @@ fn read(
         Place::Config => false,
     };
     if is_json {
-        let found = |mark| Some(config::Place::of_offset(text.as_bytes(), mark));
+        let found = |mark| Some(config::Position::of_offset(text.as_bytes(), mark));
         let mut listing = Listing::new(&name, &found, rosters, instance);
         json::read(text, &mut listing).map_err(unreadable)?;
         listing.finish()
     } else {
         let document = Document::read(text).map_err(unreadable)?;
-        let found = |mark| document.place(mark);
+        let found = |mark| document.position(mark);
         let mut listing = Listing::new(&name, &found, rosters, instance);
-        yaml::read(At::root(&document.root), &mut listing);
+        yaml::read(NodeCursor::root(&document.root), &mut listing);
         listing.finish()
     }
 }

@@ -9,12 +9,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::listing::{GroupLabels, Listing};
-use crate::config::{Place, Unreadable, unknown};
+use crate::config::{DocumentError, Position, unknown_key};
 
 /// Reads the groups of clients of `text`; marks are offsets in it.
-pub(super) fn read(text: &str, listing: &mut Listing<'_, '_>) -> Result<(), Unreadable> {
+pub(super) fn read(text: &str, listing: &mut Listing<'_, '_>) -> Result<(), DocumentError> {
     let root: &RawValue = serde_json::from_str(text).map_err(|error| {
-        let place = Place {
+        let place = Position {
             line: error.line(),
             column: error.column(),
         };
@@ -22,8 +22,8 @@ pub(super) fn read(text: &str, listing: &mut Listing<'_, '_>) -> Result<(), Unre
         let words = words
             .strip_suffix(&format!(" at line {} column {}", place.line, place.column))
             .unwrap_or(&words);
-        Unreadable {
-            place: Some(place),
+        DocumentError {
+            position: Some(place),
             message: format!("not valid JSON: {words}"),
         }
     })?;
@@ -49,7 +49,7 @@ impl<'t> Reader<'t, '_, '_, '_> {
                 _ => self.problem(
                     value,
                     format_args!("{path}.{key}"),
-                    unknown(&key, &["targets", "labels"]),
+                    unknown_key(&key, &["targets", "labels"]),
                 ),
             }
         }

@@ -5,8 +5,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::UNUSUAL;
-use crate::config::{Instance, Place, Problem, Problems, Report, Tally, label_name_problem, shown};
+use super::UNUSUAL_ID_HINT;
+use crate::config::{
+    Instance, Position, Problem, Problems, Report, WarningGroup, label_name_problem, quote,
+};
 use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName, Shard};
 
 /// Labels with their values.
@@ -28,7 +30,7 @@ pub(super) struct Rosters<'c> {
     all: Vec<Roster<'c>>,
     by_id: HashMap<&'c str, usize>,
     /// Groups that belong to an instance that is not configured.
-    foreign: Tally<Problem>,
+    foreign: WarningGroup<Problem>,
 }
 
 impl<'c> Rosters<'c> {
@@ -43,7 +45,7 @@ impl<'c> Rosters<'c> {
                 .enumerate()
                 .map(|(n, instance)| (instance.id.as_str(), n))
                 .collect(),
-            foreign: Tally::default(),
+            foreign: WarningGroup::default(),
         }
     }
 
@@ -60,7 +62,7 @@ impl<'c> Rosters<'c> {
             .map(|roster| roster.finish(warnings))
             .collect();
         let foreign = self.foreign.warning("its clients are left out");
-        warnings.extend(foreign.map(|(place, message)| place.saying(message)));
+        warnings.extend(foreign.map(|(place, message)| place.with_message(message)));
         fleets
     }
 }
@@ -70,8 +72,8 @@ pub(super) struct Roster<'c> {
     fleet: FleetBuilder,
     shard: Shard,
     instance_labels: &'c Labels,
-    unusual: Tally<Problem>,
-    conflicts: Tally<Problem>,
+    unusual: WarningGroup<Problem>,
+    conflicts: WarningGroup<Problem>,
 }
 
 impl<'c> Roster<'c> {
@@ -80,8 +82,8 @@ impl<'c> Roster<'c> {
             fleet: FleetBuilder::new(instance.id.clone()),
             shard,
             instance_labels: &instance.labels,
-            unusual: Tally::default(),
-            conflicts: Tally::default(),
+            unusual: WarningGroup::default(),
+            conflicts: WarningGroup::default(),
         }
     }
 
@@ -110,9 +112,9 @@ impl<'c> Roster<'c> {
 
     /// The fleet, and the warnings that are about all of it.
     fn finish(self, warnings: &mut Vec<Problem>) -> Fleet {
-        let unusual = self.unusual.warning(UNUSUAL);
+        let unusual = self.unusual.warning(UNUSUAL_ID_HINT);
         let conflicts = self.conflicts.warning("the labels listed first count");
-        let about = |(place, message): (Problem, String)| place.saying(message);
+        let about = |(place, message): (Problem, String)| place.with_message(message);
         warnings.extend([unusual, conflicts].into_iter().flatten().map(about));
         self.fleet.build()
     }
@@ -123,7 +125,7 @@ pub(super) struct Listing<'f, 'c> {
     /// What is wrong with the text.
     pub(super) report: Report,
     file: &'f Arc<Path>,
-    place: &'f dyn Fn(usize) -> Option<Place>,
+    place: &'f dyn Fn(usize) -> Option<Position>,
     rosters: &'f mut Rosters<'c>,
     /// The instance that lists the text.
     home: usize,
@@ -137,7 +139,7 @@ impl<'f, 'c> Listing<'f, 'c> {
     /// Nothing yet of `file`, in which `place` finds marks, and which the instance number `home` lists.
     pub(super) fn new(
         file: &'f Arc<Path>,
-        place: &'f dyn Fn(usize) -> Option<Place>,
+        place: &'f dyn Fn(usize) -> Option<Position>,
         rosters: &'f mut Rosters<'c>,
         home: usize,
     ) -> Self {
@@ -183,7 +185,7 @@ impl<'f, 'c> Listing<'f, 'c> {
         if let Some(n) = self.instance {
             self.labels = self.rosters.all[n].with_instance_labels(&group.labels);
         } else {
-            let id = shown(group.instance.as_deref().unwrap_or_default());
+            let id = quote(group.instance.as_deref().unwrap_or_default());
             let here = Problem::of_file(self.file, "").at((self.place)(mark), path.to_string());
             self.rosters.foreign.add(|| {
                 (
@@ -213,14 +215,14 @@ impl<'f, 'c> Listing<'f, 'c> {
         match roster.add(&client, &self.labels) {
             Ok(()) => {
                 if let Some(why) = client.irregularity() {
-                    roster.unusual.add(|| here(format!("{} {why}", shown(id))));
+                    roster.unusual.add(|| here(format!("{} {why}", quote(id))));
                 }
             }
             Err(FleetError::Duplicate { same_labels: true }) => {}
             Err(FleetError::Duplicate { same_labels: false }) => {
                 roster
                     .conflicts
-                    .add(|| here(format!("{} is listed again with other labels", shown(id))));
+                    .add(|| here(format!("{} is listed again with other labels", quote(id))));
             }
             Err(error @ FleetError::TooLong) => self.report.problem(mark, path, error.to_string()),
         }

@@ -1,10 +1,10 @@
 //! Client files in YAML.
 
 use super::listing::{GroupLabels, Listing};
-use crate::config::{At, Entry};
+use crate::config::{MapEntry, NodeCursor};
 
 /// Reads the groups of clients that stand at `root`.
-pub(super) fn read(root: At<'_>, listing: &mut Listing<'_, '_>) {
+pub(super) fn read(root: NodeCursor<'_>, listing: &mut Listing<'_, '_>) {
     for group in root.items(&mut listing.report) {
         let Some([targets, labels_at]) = group.fields(["targets", "labels"], &mut listing.report)
         else {
@@ -27,9 +27,9 @@ pub(super) fn read(root: At<'_>, listing: &mut Listing<'_, '_>) {
     }
 }
 
-fn labels(at: &At<'_>, listing: &mut Listing<'_, '_>) -> GroupLabels {
+fn labels(at: &NodeCursor<'_>, listing: &mut Listing<'_, '_>) -> GroupLabels {
     let mut labels = GroupLabels::default();
-    for Entry { name, key, value } in at.entries(&mut listing.report).unwrap_or_default() {
+    for MapEntry { name, key, value } in at.entries(&mut listing.report).unwrap_or_default() {
         if let Some(value) = value.scalar(&mut listing.report) {
             listing.label(&mut labels, name, value, key.mark(), key);
         }

@@ -21,7 +21,7 @@ pub(super) use rate::RateLimit;
 pub(super) use users::{PasswordHash, Users};
 
 use crate::clock::Clock;
-use crate::config::{At, Document, Problem, Problems, Report, Value, decode};
+use crate::config::{Document, NodeCursor, Problem, Problems, Report, Value, decode};
 
 /// What the file says, ready for use.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl WebConfig {
         let mut document = decode(text)
             .and_then(Document::read)
             .map_err(|unreadable| {
-                Problem::of_file(&name, unreadable.message).at(unreadable.place, "")
+                Problem::of_file(&name, unreadable.message).at(unreadable.position, "")
             })?;
         yaml11::merge(&mut document.root);
         let mut report = Report::default();
@@ -70,8 +70,8 @@ impl WebConfig {
             clock,
             read,
         };
-        let config = config(At::root(&document.root), &mut reading, &mut report);
-        let (problems, warnings) = report.locate(&name, |mark| document.place(mark));
+        let config = config(NodeCursor::root(&document.root), &mut reading, &mut report);
+        let (problems, warnings) = report.locate(&name, |mark| document.position(mark));
         if problems.is_empty() {
             Ok((config, warnings))
         } else {
@@ -87,7 +87,7 @@ struct Reading<'a> {
     read: Read<'a>,
 }
 
-fn config(root: At<'_>, reading: &mut Reading<'_>, report: &mut Report) -> WebConfig {
+fn config(root: NodeCursor<'_>, reading: &mut Reading<'_>, report: &mut Report) -> WebConfig {
     // The toolkit takes an empty file for one that changes nothing.
     if is_nothing(&root) {
         return WebConfig::default();
@@ -115,8 +115,8 @@ fn config(root: At<'_>, reading: &mut Reading<'_>, report: &mut Report) -> WebCo
 }
 
 /// Whether a value is there that says nothing: none, or an empty text.
-fn is_nothing(at: &At<'_>) -> bool {
-    match at.found() {
+fn is_nothing(at: &NodeCursor<'_>) -> bool {
+    match at.value() {
         Value::Null => true,
         Value::Scalar(_, text) => text.is_empty(),
         _ => false,

@@ -2,20 +2,20 @@
 
 use std::collections::HashMap;
 
-use super::super::at::At;
-use super::super::report::Report;
+use super::super::cursor::NodeCursor;
+use super::super::report::{Report, quote};
 use super::super::tree::Value;
-use super::super::words::shown;
-use super::super::{Client, Tally};
+use super::super::{Client, WarningGroup};
 use crate::presence::{ClientId, LabelName, LabelNameError};
 
 pub(super) const CLIENT: [&str; 2] = ["id", "labels"];
 
 /// What to say about client IDs of an unusual form, which are possible all the same.
-pub(crate) const UNUSUAL: &str = "check the spelling, an ID that no device uses looks offline";
+pub(crate) const UNUSUAL_ID_HINT: &str =
+    "check the spelling, an ID that no device uses looks offline";
 
 /// Labels whose names are allowed; the others are reported.
-pub(super) fn labels(at: &At<'_>, report: &mut Report) -> Vec<(LabelName, String)> {
+pub(super) fn labels(at: &NodeCursor<'_>, report: &mut Report) -> Vec<(LabelName, String)> {
     let Some(entries) = at.entries(report) else {
         return Vec::new();
     };
@@ -40,11 +40,11 @@ pub(crate) fn label_name_problem(error: LabelNameError) -> String {
 }
 
 /// The clients of a list, each once; what is wrong with the others is reported.
-pub(super) fn clients(at: &At<'_>, report: &mut Report) -> Vec<Client> {
+pub(super) fn clients(at: &NodeCursor<'_>, report: &mut Report) -> Vec<Client> {
     let items = at.items(report);
     let mut seen = HashMap::with_capacity(items.len());
     let mut clients = Vec::with_capacity(items.len());
-    let mut unusual = Tally::default();
+    let mut unusual = WarningGroup::default();
     for (n, item) in items.enumerate() {
         let Some(client) = client(&item, report) else {
             continue;
@@ -58,25 +58,25 @@ pub(super) fn clients(at: &At<'_>, report: &mut Report) -> Vec<Client> {
             continue;
         }
         if let Some(why) = client.id.irregularity() {
-            unusual.add(|| (item, format!("{} {why}", shown(client.id.as_str()))));
+            unusual.add(|| (item, format!("{} {why}", quote(client.id.as_str()))));
         }
         clients.push(client);
     }
-    if let Some((item, message)) = unusual.warning(UNUSUAL) {
+    if let Some((item, message)) = unusual.warning(UNUSUAL_ID_HINT) {
         item.warning(report, message);
     }
     clients
 }
 
-fn client(at: &At<'_>, report: &mut Report) -> Option<Client> {
-    if let Value::Scalar(..) = at.found() {
+fn client(at: &NodeCursor<'_>, report: &mut Report) -> Option<Client> {
+    if let Value::Scalar(..) = at.value() {
         return client_id(at, report).map(|id| Client {
             id,
             labels: Vec::new(),
         });
     }
-    if !matches!(at.found(), Value::Map(_)) {
-        let found = at.found().name();
+    if !matches!(at.value(), Value::Map(_)) {
+        let found = at.value().name();
         at.problem(report, format!("expected a client ID, or a map with `id` and `labels`, found {found}; quote an ID that YAML takes for something else"));
         return None;
     }
@@ -90,6 +90,6 @@ fn client(at: &At<'_>, report: &mut Report) -> Option<Client> {
     client_id(&id_at, report).map(|id| Client { id, labels })
 }
 
-fn client_id(at: &At<'_>, report: &mut Report) -> Option<ClientId> {
+fn client_id(at: &NodeCursor<'_>, report: &mut Report) -> Option<ClientId> {
     ClientId::new(at.text(report)?).ok()
 }

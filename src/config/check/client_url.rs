@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::super::at::At;
+use super::super::cursor::NodeCursor;
 use super::super::duration;
-use super::super::report::Report;
-use super::super::words::shown;
+use super::super::report::{Report, quote};
 use super::super::{Authorization, ClientUrl, HiddenUrl, Identity, UrlTls};
 use super::instance::is_loopback;
 use super::{DAY, path};
@@ -29,7 +28,11 @@ pub(super) const TLS_CONFIG: [&str; 3] = ["ca_file", "cert_file", "key_file"];
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 
 /// The URLs of an instance, each once.
-pub(super) fn client_urls(at: &At<'_>, folder: &Path, report: &mut Report) -> Vec<ClientUrl> {
+pub(super) fn client_urls(
+    at: &NodeCursor<'_>,
+    folder: &Path,
+    report: &mut Report,
+) -> Vec<ClientUrl> {
     let mut seen = HashMap::new();
     let mut urls = Vec::new();
     for (n, at) in at.items(report).enumerate() {
@@ -48,7 +51,7 @@ pub(super) fn client_urls(at: &At<'_>, folder: &Path, report: &mut Report) -> Ve
     urls
 }
 
-fn client_url(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<ClientUrl> {
+fn client_url(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<ClientUrl> {
     let [url_at, interval, basic, token, tls] = at.fields(CLIENT_URL, report)?;
     let url = at
         .required(
@@ -87,7 +90,7 @@ fn client_url(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<ClientU
     })
 }
 
-fn url(at: &At<'_>, report: &mut Report) -> Option<Url> {
+fn url(at: &NodeCursor<'_>, report: &mut Report) -> Option<Url> {
     let url = match Url::parse(at.text(report)?) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
         _ => {
@@ -115,7 +118,7 @@ fn url(at: &At<'_>, report: &mut Report) -> Option<Url> {
     Some(url)
 }
 
-fn refresh(at: &At<'_>, report: &mut Report) -> Option<Duration> {
+fn refresh(at: &NodeCursor<'_>, report: &mut Report) -> Option<Duration> {
     let interval = at.duration(report, DAY)?;
     if interval < SHORTEST_REFRESH {
         let (interval, least) = (
@@ -128,7 +131,7 @@ fn refresh(at: &At<'_>, report: &mut Report) -> Option<Duration> {
     Some(interval)
 }
 
-fn basic_auth(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Authorization> {
+fn basic_auth(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Authorization> {
     let [username, password_file] = at.fields(BASIC_AUTH, report)?;
     let username = at.required(
         username,
@@ -147,7 +150,7 @@ fn basic_auth(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Authori
                 report,
                 format!(
                     "{} has a `:`, which ends a user name in this scheme",
-                    shown(name)
+                    quote(name)
                 ),
             );
             return None;
@@ -161,7 +164,7 @@ fn basic_auth(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Authori
     })
 }
 
-fn authorization(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Authorization> {
+fn authorization(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Authorization> {
     let [scheme_at, file] = at.fields(AUTHORIZATION, report)?;
     let file = at.required(
         file,
@@ -179,7 +182,7 @@ fn authorization(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Auth
     })
 }
 
-fn scheme(at: &At<'_>, report: &mut Report) -> Option<String> {
+fn scheme(at: &NodeCursor<'_>, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
     if text.eq_ignore_ascii_case("basic") {
         at.problem(
@@ -196,7 +199,7 @@ fn scheme(at: &At<'_>, report: &mut Report) -> Option<String> {
             report,
             format!(
                 "{} is not the name of a scheme; `Bearer` is the usual one",
-                shown(text)
+                quote(text)
             ),
         );
         return None;
@@ -204,7 +207,7 @@ fn scheme(at: &At<'_>, report: &mut Report) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn tls_config(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<UrlTls> {
+fn tls_config(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<UrlTls> {
     let [ca_file, cert_file, key_file] = at.fields(TLS_CONFIG, report)?;
     let ca_file = ca_file.and_then(|at| path(&at, folder, report));
     if cert_file.is_some() != key_file.is_some() {

@@ -4,7 +4,7 @@ mod role;
 
 use std::path::Path;
 
-use super::super::at::At;
+use super::super::cursor::NodeCursor;
 use super::super::report::Report;
 use super::super::tree::Value;
 use super::super::{Credentials, Endpoints, HiddenUrl, Provider, SecretSource, Session};
@@ -108,17 +108,26 @@ fn vendor_chain() -> Provider {
 }
 
 /// The credentials that `at` names.
-pub(super) fn credentials(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Credentials> {
+pub(super) fn credentials(
+    at: &NodeCursor<'_>,
+    folder: &Path,
+    report: &mut Report,
+) -> Option<Credentials> {
     let account = at
-        .peek("account")
+        .get("account")
         .and_then(|account| account.text(report))
         .map(str::to_owned);
     let provider = provider(at, folder, Within::Nothing, report)?;
     Some(Credentials { provider, account })
 }
 
-fn provider(at: &At<'_>, folder: &Path, within: Within, report: &mut Report) -> Option<Provider> {
-    let Some(type_at) = at.peek("type") else {
+fn provider(
+    at: &NodeCursor<'_>,
+    folder: &Path,
+    within: Within,
+    report: &mut Report,
+) -> Option<Provider> {
+    let Some(type_at) = at.get("type") else {
         // Says what is wrong with something that is not a map.
         at.entries(report)?;
         let types: Vec<_> = TYPES.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -131,7 +140,7 @@ fn provider(at: &At<'_>, folder: &Path, within: Within, report: &mut Report) -> 
         );
         return None;
     };
-    if let Some(account) = at.peek("account").filter(|_| within != Within::Nothing) {
+    if let Some(account) = at.get("account").filter(|_| within != Within::Nothing) {
         account.problem(
             report,
             "belongs to `credentials` as a whole, which are those of one account; move it there",
@@ -176,9 +185,9 @@ fn provider(at: &At<'_>, folder: &Path, within: Within, report: &mut Report) -> 
     }
 }
 
-fn chain(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
+fn chain(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
     let items = at.items(report);
-    if items.len() == 0 && matches!(at.found(), Value::List(_)) {
+    if items.len() == 0 && matches!(at.value(), Value::List(_)) {
         at.problem(
             report,
             "names no provider; list at least one, or remove the key for the vendor's own order",
@@ -191,7 +200,7 @@ fn chain(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
 }
 
 /// An access key; the texts of IDs and secrets stay out of every message.
-fn access_key(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
+fn access_key(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
     let [_, _, id_at, secret_at, file_at] = at.fields(ACCESS_KEY, report)?;
     let id = at
         .required(
@@ -225,7 +234,7 @@ fn access_key(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provide
 }
 
 /// A text that is not what a manual or a masked screen shows in place of a key.
-fn real<'a>(at: &At<'a>, report: &mut Report) -> Option<&'a str> {
+fn real<'a>(at: &NodeCursor<'a>, report: &mut Report) -> Option<&'a str> {
     let text = at.text(report)?;
     let lower = text.to_lowercase();
     let masked = text.contains(['*', '…', '<', '>']) || text.contains("...");
@@ -241,7 +250,7 @@ fn real<'a>(at: &At<'a>, report: &mut Report) -> Option<&'a str> {
 }
 
 /// The metadata service speaks no `https`: it is on the link.
-fn metadata_endpoint(at: &At<'_>, report: &mut Report) -> Option<reqwest::Url> {
+fn metadata_endpoint(at: &NodeCursor<'_>, report: &mut Report) -> Option<reqwest::Url> {
     match reqwest::Url::parse(at.text(report)?) {
         Ok(url)
             if url.scheme() == "http"
@@ -259,7 +268,7 @@ fn metadata_endpoint(at: &At<'_>, report: &mut Report) -> Option<reqwest::Url> {
 }
 
 /// A URI whose text may be a secret, and stays out of every message.
-fn uri(at: &At<'_>, report: &mut Report) -> Option<HiddenUrl> {
+fn uri(at: &NodeCursor<'_>, report: &mut Report) -> Option<HiddenUrl> {
     let url = match reqwest::Url::parse(at.text(report)?) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
         _ => {

@@ -6,10 +6,9 @@ use std::path::Path;
 
 use reqwest::Url;
 
-use super::super::at::At;
-use super::super::report::Report;
+use super::super::cursor::NodeCursor;
+use super::super::report::{Report, quote};
 use super::super::tree::Value;
-use super::super::words::shown;
 use super::super::{Address, Credentials, Instance};
 use super::client::{clients, labels};
 use super::client_url::client_urls;
@@ -71,14 +70,14 @@ pub const KNOWN_REGIONS: [&str; 24] = [
 
 /// All instances; those without a usable ID or address are reported and left out.
 pub(super) fn instances(
-    at: &At<'_>,
+    at: &NodeCursor<'_>,
     default: &Credentials,
     single_per_second: u32,
     folder: &Path,
     report: &mut Report,
 ) -> Vec<Instance> {
-    let items: Vec<At<'_>> = at.items(report).collect();
-    if items.is_empty() && matches!(at.found(), Value::List(_)) {
+    let items: Vec<NodeCursor<'_>> = at.items(report).collect();
+    if items.is_empty() && matches!(at.value(), Value::List(_)) {
         at.problem(
             report,
             "is empty; list at least one instance with its `id` and `clients`",
@@ -87,11 +86,11 @@ pub(super) fn instances(
     // Files and URLs may list clients of any instance.
     let fed = items
         .iter()
-        .any(|at| at.peek("client_files").or(at.peek("client_urls")).is_some());
+        .any(|at| at.get("client_files").or(at.get("client_urls")).is_some());
     let mut seen = HashMap::new();
     let mut instances = Vec::with_capacity(items.len());
     for (n, at) in items.into_iter().enumerate() {
-        if !fed && at.peek("clients").is_none() {
+        if !fed && at.get("clients").is_none() {
             at.warning(
                 report,
                 "has no clients; list some in `clients`, `client_files` or `client_urls`",
@@ -99,8 +98,8 @@ pub(super) fn instances(
         }
         instances.extend(instance(&at, default, single_per_second, folder, report));
         // Told also where something else is wrong with the instance.
-        if let Some(id) = at.peek("id")
-            && let Value::Scalar(_, text) = id.found()
+        if let Some(id) = at.get("id")
+            && let Value::Scalar(_, text) = id.value()
         {
             let first = *seen.entry(text.clone()).or_insert(n);
             if first != n {
@@ -115,7 +114,7 @@ pub(super) fn instances(
 }
 
 fn instance(
-    at: &At<'_>,
+    at: &NodeCursor<'_>,
     default: &Credentials,
     single_per_second: u32,
     folder: &Path,
@@ -168,22 +167,26 @@ fn instance(
 }
 
 /// What an instance is to bear, which is no more than all of them together get.
-fn calls_per_second(at: &At<'_>, single_per_second: u32, report: &mut Report) -> Option<u32> {
-    let calls = at.whole(report, 1, 280)?;
+fn calls_per_second(
+    at: &NodeCursor<'_>,
+    single_per_second: u32,
+    report: &mut Report,
+) -> Option<u32> {
+    let calls = at.integer(report, 1, 280)?;
     if calls > single_per_second {
         at.problem(report, format!("{calls} is more than `limits.single_per_second` ({single_per_second}), which is for all instances together; write {single_per_second} or less, or raise that limit"));
     }
     Some(calls)
 }
 
-fn instance_id(at: &At<'_>, report: &mut Report) -> Option<InstanceId> {
+fn instance_id(at: &NodeCursor<'_>, report: &mut Report) -> Option<InstanceId> {
     let text = at.text(report)?;
     if text.contains('*') {
         at.problem(
             report,
             format!(
                 "{} is masked; copy the whole ID from the console",
-                shown(text)
+                quote(text)
             ),
         );
         return None;
@@ -192,9 +195,9 @@ fn instance_id(at: &At<'_>, report: &mut Report) -> Option<InstanceId> {
 }
 
 fn address(
-    at: &At<'_>,
-    region_at: Option<At<'_>>,
-    endpoint_at: Option<At<'_>>,
+    at: &NodeCursor<'_>,
+    region_at: Option<NodeCursor<'_>>,
+    endpoint_at: Option<NodeCursor<'_>>,
     report: &mut Report,
 ) -> Option<Address> {
     let region = region_at.and_then(|at| region(&at, endpoint_at.is_some(), report));
@@ -212,7 +215,7 @@ fn address(
 }
 
 /// A region becomes part of a host name, so that it has to be fit for one.
-fn region(at: &At<'_>, has_endpoint: bool, report: &mut Report) -> Option<String> {
+fn region(at: &NodeCursor<'_>, has_endpoint: bool, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
     let fit = text
         .chars()
@@ -222,7 +225,7 @@ fn region(at: &At<'_>, has_endpoint: bool, report: &mut Report) -> Option<String
             report,
             format!(
                 "{} is not a region; write it as the console does, such as `cn-hangzhou`",
-                shown(text)
+                quote(text)
             ),
         );
         return None;
@@ -232,14 +235,14 @@ fn region(at: &At<'_>, has_endpoint: bool, report: &mut Report) -> Option<String
             report,
             format!(
                 "{} is not among the regions known to have the service; check the spelling",
-                shown(text)
+                quote(text)
             ),
         );
     }
     Some(text.to_owned())
 }
 
-pub(super) fn endpoint(at: &At<'_>, report: &mut Report) -> Option<Url> {
+pub(super) fn endpoint(at: &NodeCursor<'_>, report: &mut Report) -> Option<Url> {
     let text = at.text(report)?;
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
@@ -284,7 +287,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Globs, relative ones taken from `folder`.
-fn client_files(at: &At<'_>, folder: &Path, report: &mut Report) -> Vec<String> {
+fn client_files(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Vec<String> {
     let mut globs = Vec::new();
     for at in at.items(report) {
         let Some(text) = at.text(report) else {
@@ -300,7 +303,7 @@ fn client_files(at: &At<'_>, folder: &Path, report: &mut Report) -> Vec<String> 
                 report,
                 format!(
                     "{} is not a pattern: {}; `*`, `?`, `**` and `[…]` are special",
-                    shown(text),
+                    quote(text),
                     error.msg
                 ),
             );
@@ -309,7 +312,7 @@ fn client_files(at: &At<'_>, folder: &Path, report: &mut Report) -> Vec<String> 
                 report,
                 format!(
                     "{} has to end in `.yaml`, `.yml` or `.json`, which says how to read the files",
-                    shown(text)
+                    quote(text)
                 ),
             );
         } else if Path::new(text).is_absolute() || folder.as_os_str().is_empty() {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::super::tree::{Node, Value};
-use super::survey::Shape;
+use super::scan::Shape;
 
 /// One node, which takes its number and shape from what the first reading left.
 pub(super) struct Build<'s, I>(pub(super) &'s mut I);

@@ -6,7 +6,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue};
 
-use crate::config::{At, Entry, Report, Value, shown, unknown};
+use crate::config::{MapEntry, NodeCursor, Report, Value, quote, unknown_key};
 
 /// The headers that may be set, as they have to be written, and the values they may have; none: any.
 const HEADERS: [(&str, HeaderName, &[&str]); 5] = [
@@ -21,14 +21,14 @@ const HEADERS: [(&str, HeaderName, &[&str]); 5] = [
     ("X-XSS-Protection", X_XSS_PROTECTION, &[]),
 ];
 
-pub(super) fn headers(at: &At<'_>, report: &mut Report) -> HeaderMap {
+pub(super) fn headers(at: &NodeCursor<'_>, report: &mut Report) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for Entry { name, key, value } in at.entries(report).unwrap_or_default() {
+    for MapEntry { name, key, value } in at.entries(report).unwrap_or_default() {
         let Some((_, header, values)) = HEADERS.iter().find(|(known, ..)| *known == name) else {
-            key.problem(report, unknown(name, &HEADERS.map(|(known, ..)| known)));
+            key.problem(report, unknown_key(name, &HEADERS.map(|(known, ..)| known)));
             continue;
         };
-        let text = if matches!(value.found(), Value::Null) {
+        let text = if matches!(value.value(), Value::Null) {
             Some("")
         } else {
             value.scalar(report)
@@ -37,14 +37,14 @@ pub(super) fn headers(at: &At<'_>, report: &mut Report) -> HeaderMap {
         if !values.is_empty() && !values.contains(&text) {
             let values = values
                 .iter()
-                .map(|value| shown(value))
+                .map(|value| quote(value))
                 .collect::<Vec<_>>()
                 .join(" or ");
             value.problem(
                 report,
                 format!(
                     "{} is not a value of this header; write {values}",
-                    shown(text)
+                    quote(text)
                 ),
             );
             continue;

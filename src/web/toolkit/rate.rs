@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{At, Kind, Report, Value, shown};
+use crate::config::{NodeCursor, Report, ScalarKind, Value, quote};
 
 /// A token bucket that is full at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +16,10 @@ pub(in crate::web) struct RateLimit {
 const RATE_LIMIT: [&str; 2] = ["interval", "burst"];
 
 /// `None` also where there is to be no limit.
-pub(super) fn rate_limit(at: &At<'_>, report: &mut Report) -> Option<RateLimit> {
+pub(super) fn rate_limit(at: &NodeCursor<'_>, report: &mut Report) -> Option<RateLimit> {
     let [interval_at, burst_at] = at.fields(RATE_LIMIT, report)?;
     let burst = burst_at
-        .and_then(|at| at.whole(report, 0, u32::MAX))
+        .and_then(|at| at.integer(report, 0, u32::MAX))
         .unwrap_or(0);
     let interval = interval_at
         .and_then(|at| interval(&at, report))
@@ -34,10 +34,10 @@ pub(super) fn rate_limit(at: &At<'_>, report: &mut Report) -> Option<RateLimit> 
 }
 
 /// A duration as Go reads it; what is below zero counts as zero. A number is one of nanoseconds.
-fn interval(at: &At<'_>, report: &mut Report) -> Option<Duration> {
-    let nanos = match at.found() {
-        Value::Scalar(Kind::Number, text) => text.parse().ok(),
-        Value::Scalar(Kind::Text, text) => go_duration(text),
+fn interval(at: &NodeCursor<'_>, report: &mut Report) -> Option<Duration> {
+    let nanos = match at.value() {
+        Value::Scalar(ScalarKind::Number, text) => text.parse().ok(),
+        Value::Scalar(ScalarKind::Text, text) => go_duration(text),
         _ => None,
     };
     if nanos.is_none() {
@@ -46,7 +46,7 @@ fn interval(at: &At<'_>, report: &mut Report) -> Option<Duration> {
             report,
             format!(
                 "{} is not a duration; write one such as `1s` or `250ms`",
-                shown(found)
+                quote(found)
             ),
         );
     }

@@ -7,7 +7,7 @@ mod material;
 use rustls::{CertificateError, Error, InconsistentKeys, ServerConfig};
 
 use super::{Reading, is_nothing, yaml11};
-use crate::config::{At, Report};
+use crate::config::{NodeCursor, Report};
 use crate::net::{TlsError, TlsSettings};
 use material::Material;
 
@@ -29,7 +29,7 @@ const TLS: [&str; 13] = [
 
 /// `None`: connections are not to be secured, or something was reported.
 pub(super) fn tls(
-    at: &At<'_>,
+    at: &NodeCursor<'_>,
     http2: bool,
     reading: &mut Reading<'_>,
     report: &mut Report,
@@ -125,7 +125,7 @@ pub(super) fn tls(
 /// Reports `error` at the key that it is about.
 fn tell(
     error: &TlsError,
-    at: &At<'_>,
+    at: &NodeCursor<'_>,
     cert: &Material<'_>,
     key: &Material<'_>,
     ca: Option<&Material<'_>>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bcrypt::HashParts;
 
-use crate::config::{At, Entry, Report, Value};
+use crate::config::{MapEntry, NodeCursor, Report, Value};
 use crate::secret::Secret;
 
 /// Users by name.
@@ -24,10 +24,10 @@ const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 /// From this cost on, a check takes a second or more.
 const SLOW: u32 = 15;
 
-pub(super) fn users(at: &At<'_>, report: &mut Report) -> Users {
+pub(super) fn users(at: &NodeCursor<'_>, report: &mut Report) -> Users {
     let mut users = Users::new();
-    for Entry { name, value, .. } in at.entries(report).unwrap_or_default() {
-        let text = if matches!(value.found(), Value::Null) {
+    for MapEntry { name, value, .. } in at.entries(report).unwrap_or_default() {
+        let text = if matches!(value.value(), Value::Null) {
             Some("")
         } else {
             value.scalar(report)

@@ -1,6 +1,6 @@
 //! What the YAML of the toolkit's parser (1.1) has beyond ours (1.2).
 
-use crate::config::{At, Kind, Node, Report, Value};
+use crate::config::{Node, NodeCursor, Report, ScalarKind, Value};
 
 /// Puts the entries of `<<` in its place, where the map does not have them itself.
 pub(super) fn merge(node: &mut Node) {
@@ -58,13 +58,13 @@ fn entries(node: Node) -> Option<Vec<(Node, Node)>> {
 }
 
 /// Yes or no, in the words of YAML 1.1.
-pub(super) fn switch(at: &At<'_>, report: &mut Report) -> Option<bool> {
-    if let Value::Scalar(Kind::Text, text) = at.found() {
+pub(super) fn switch(at: &NodeCursor<'_>, report: &mut Report) -> Option<bool> {
+    if let Value::Scalar(ScalarKind::Text, text) = at.value() {
         match &**text {
             "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Some(true),
             "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Some(false),
             _ => {}
         }
     }
-    at.switch(report)
+    at.boolean(report)
 }

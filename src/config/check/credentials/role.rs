@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::super::words::shown;
-use super::{At, Provider, Report, Session, Within, endpoint, path, provider, vendor_chain};
+use super::super::super::report::quote;
+use super::{
+    NodeCursor, Provider, Report, Session, Within, endpoint, path, provider, vendor_chain,
+};
 
 pub(super) const OIDC: [&str; 9] = [
     "type",
@@ -33,7 +35,7 @@ pub(super) const ASSUME_ROLE: [&str; 9] = [
 const SHORTEST: Duration = Duration::from_secs(15 * 60);
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
-pub(super) fn oidc(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
+pub(super) fn oidc(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
     let [
         _,
         _,
@@ -54,7 +56,11 @@ pub(super) fn oidc(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Pr
     })
 }
 
-pub(super) fn assume_role(at: &At<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
+pub(super) fn assume_role(
+    at: &NodeCursor<'_>,
+    folder: &Path,
+    report: &mut Report,
+) -> Option<Provider> {
     let [
         _,
         _,
@@ -89,7 +95,10 @@ pub(super) fn assume_role(at: &At<'_>, folder: &Path, report: &mut Report) -> Op
     })
 }
 
-fn session([name_at, duration_at, policy_at]: [Option<At<'_>>; 3], report: &mut Report) -> Session {
+fn session(
+    [name_at, duration_at, policy_at]: [Option<NodeCursor<'_>>; 3],
+    report: &mut Report,
+) -> Session {
     let default = Session::default();
     Session {
         name: name_at.and_then(|at| name(&at, 2, report)),
@@ -100,7 +109,7 @@ fn session([name_at, duration_at, policy_at]: [Option<At<'_>>; 3], report: &mut 
     }
 }
 
-fn duration(at: &At<'_>, report: &mut Report) -> Option<Duration> {
+fn duration(at: &NodeCursor<'_>, report: &mut Report) -> Option<Duration> {
     let duration = at.duration(report, LONGEST)?;
     if duration < SHORTEST {
         at.problem(
@@ -112,7 +121,7 @@ fn duration(at: &At<'_>, report: &mut Report) -> Option<Duration> {
 }
 
 /// A name as RAM has them, of `least` to 64 characters.
-pub(super) fn name(at: &At<'_>, least: usize, report: &mut Report) -> Option<String> {
+pub(super) fn name(at: &NodeCursor<'_>, least: usize, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
     let fits = text
         .bytes()
@@ -122,7 +131,7 @@ pub(super) fn name(at: &At<'_>, least: usize, report: &mut Report) -> Option<Str
             report,
             format!(
                 "{} is not {least} to 64 letters, digits, `.`, `@`, `_` and `-`",
-                shown(text)
+                quote(text)
             ),
         );
         return None;
@@ -130,7 +139,7 @@ pub(super) fn name(at: &At<'_>, least: usize, report: &mut Report) -> Option<Str
     Some(text.to_owned())
 }
 
-fn arn(at: &At<'_>, kind: &str, report: &mut Report) -> Option<String> {
+fn arn(at: &NodeCursor<'_>, kind: &str, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
     let ours = text
         .strip_prefix("acs:ram::")
@@ -146,7 +155,7 @@ fn arn(at: &At<'_>, kind: &str, report: &mut Report) -> Option<String> {
             report,
             format!(
                 "{} is not an ARN of the form `acs:ram::123456789:{kind}/NAME`; copy it from the RAM console",
-                shown(text)
+                quote(text)
             ),
         );
         return None;
@@ -154,7 +163,7 @@ fn arn(at: &At<'_>, kind: &str, report: &mut Report) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn policy(at: &At<'_>, report: &mut Report) -> Option<String> {
+fn policy(at: &NodeCursor<'_>, report: &mut Report) -> Option<String> {
     let text = at.text(report)?;
     if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_err() {
         at.problem(report, "is not a RAM policy; write it as JSON, in quotes");

@@ -7,7 +7,7 @@ use rustls::crypto::aws_lc_rs::{cipher_suite as suite, kx_group};
 use rustls::version::{TLS12, TLS13};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
-use crate::config::{At, Report, shown};
+use crate::config::{NodeCursor, Report, quote};
 
 /// A name that means something here, or why it does not.
 type Word<T> = (&'static str, Result<T, &'static str>);
@@ -38,12 +38,12 @@ const VERSIONS: [Word<Version>; 4] = [
 
 /// `None` where something was reported.
 pub(super) fn versions(
-    tls: &At<'_>,
-    least: Option<At<'_>>,
-    most: Option<At<'_>>,
+    tls: &NodeCursor<'_>,
+    least: Option<NodeCursor<'_>>,
+    most: Option<NodeCursor<'_>>,
     report: &mut Report,
 ) -> Option<Versions> {
-    let mut version = |at: Option<At<'_>>, default| match at {
+    let mut version = |at: Option<NodeCursor<'_>>, default| match at {
         Some(at) => word(&at, &VERSIONS, report),
         None => Some(default),
     };
@@ -125,14 +125,14 @@ fn suites() -> [Word<SupportedCipherSuite>; 17] {
     ]
 }
 
-pub(super) fn cipher_suites(at: &At<'_>, report: &mut Report) -> Vec<SupportedCipherSuite> {
+pub(super) fn cipher_suites(at: &NodeCursor<'_>, report: &mut Report) -> Vec<SupportedCipherSuite> {
     words(at, &suites(), report)
 }
 
 /// Whether something can be agreed upon by TLS 1.2, where it is spoken: HTTP/2 has a suite for it that
 /// everybody has (RFC 9113, section 9.2.2), without which Go does not begin to serve.
 pub(super) fn check_suites(
-    at: &At<'_>,
+    at: &NodeCursor<'_>,
     chosen: &[SupportedCipherSuite],
     versions: &Versions,
     http2: bool,
@@ -159,7 +159,10 @@ pub(super) fn check_suites(
     }
 }
 
-pub(super) fn curves(at: &At<'_>, report: &mut Report) -> Vec<&'static dyn SupportedKxGroup> {
+pub(super) fn curves(
+    at: &NodeCursor<'_>,
+    report: &mut Report,
+) -> Vec<&'static dyn SupportedKxGroup> {
     let curves: [Word<&'static dyn SupportedKxGroup>; 4] = [
         ("X25519", Ok(kx_group::X25519)),
         ("CurveP256", Ok(kx_group::SECP256R1)),
@@ -169,7 +172,7 @@ pub(super) fn curves(at: &At<'_>, report: &mut Report) -> Vec<&'static dyn Suppo
     words(at, &curves, report)
 }
 
-fn words<T: Copy>(at: &At<'_>, known: &[Word<T>], report: &mut Report) -> Vec<T> {
+fn words<T: Copy>(at: &NodeCursor<'_>, known: &[Word<T>], report: &mut Report) -> Vec<T> {
     let items = at.items(report).collect::<Vec<_>>();
     items
         .iter()
@@ -177,10 +180,10 @@ fn words<T: Copy>(at: &At<'_>, known: &[Word<T>], report: &mut Report) -> Vec<T>
         .collect()
 }
 
-fn word<T: Copy>(at: &At<'_>, known: &[Word<T>], report: &mut Report) -> Option<T> {
+fn word<T: Copy>(at: &NodeCursor<'_>, known: &[Word<T>], report: &mut Report) -> Option<T> {
     let name = at.scalar(report)?;
     if let Some((_, Err(why))) = known.iter().find(|(word, _)| *word == name) {
-        at.problem(report, format!("{} {why}", shown(name)));
+        at.problem(report, format!("{} {why}", quote(name)));
         return None;
     }
     let supported: Vec<_> = known

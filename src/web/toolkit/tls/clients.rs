@@ -1,7 +1,7 @@
 //! Which certificates clients have to show.
 
 use super::material::Material;
-use crate::config::{At, Report};
+use crate::config::{NodeCursor, Report};
 use crate::net::{ClientAuth, Trust};
 
 #[derive(Clone, Copy)]
@@ -56,9 +56,9 @@ const POLICIES: [(&str, Policy); 6] = [
 
 /// `None`: no certificate is asked for, or something was reported.
 pub(super) fn client_auth(
-    policy_at: Option<At<'_>>,
+    policy_at: Option<NodeCursor<'_>>,
     ca: Option<&Material<'_>>,
-    names_at: Option<At<'_>>,
+    names_at: Option<NodeCursor<'_>>,
     report: &mut Report,
 ) -> Option<ClientAuth> {
     let policy = match &policy_at {

@@ -4,21 +4,21 @@ use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::super::Reading;
-use crate::config::{At, Report};
+use crate::config::{NodeCursor, Report};
 
 /// PEM, and where it was named.
 pub(super) struct Material<'a> {
-    pub(super) at: At<'a>,
+    pub(super) at: NodeCursor<'a>,
     bytes: Vec<u8>,
 }
 
-type Field<'a> = (&'static str, Option<At<'a>>);
+type Field<'a> = (&'static str, Option<NodeCursor<'a>>);
 
 impl<'a> Material<'a> {
     /// What a key names; as in the toolkit, the file's content where both are given. `None` where
     /// there is none, which is reported if it is `needed`.
     pub(super) fn read(
-        tls: &At<'_>,
+        tls: &NodeCursor<'_>,
         (inline_name, inline): Field<'a>,
         (file_name, file): Field<'a>,
         needed: bool,

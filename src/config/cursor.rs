@@ -6,15 +6,14 @@ use std::fmt;
 use std::time::Duration;
 
 use super::duration::{self, DurationError};
-use super::report::Report;
-use super::tree::{Kind, Node, Value};
-use super::words::{bounded, shown, suggestion, unknown};
+use super::report::{Report, quote, suggest, truncate, unknown_key};
+use super::tree::{Node, ScalarKind, Value};
 
 /// A node and its path.
 #[derive(Clone, Copy)]
-pub(crate) struct At<'a> {
+pub(crate) struct NodeCursor<'a> {
     node: &'a Node,
-    parent: Option<&'a At<'a>>,
+    parent: Option<&'a NodeCursor<'a>>,
     step: Step<'a>,
 }
 
@@ -26,13 +25,13 @@ enum Step<'a> {
 }
 
 /// One key of a map and what it holds.
-pub(crate) struct Entry<'a> {
+pub(crate) struct MapEntry<'a> {
     pub(crate) name: &'a str,
-    pub(crate) key: At<'a>,
-    pub(crate) value: At<'a>,
+    pub(crate) key: NodeCursor<'a>,
+    pub(crate) value: NodeCursor<'a>,
 }
 
-impl<'a> At<'a> {
+impl<'a> NodeCursor<'a> {
     /// The outermost node of a tree.
     pub(crate) fn root(node: &'a Node) -> Self {
         Self {
@@ -43,7 +42,7 @@ impl<'a> At<'a> {
     }
 
     /// What is there.
-    pub(crate) fn found(&self) -> &'a Value {
+    pub(crate) fn value(&self) -> &'a Value {
         &self.node.value
     }
 
@@ -78,12 +77,12 @@ impl<'a> At<'a> {
         &'b self,
         known: [&'static str; N],
         report: &mut Report,
-    ) -> Option<[Option<At<'b>>; N]> {
+    ) -> Option<[Option<NodeCursor<'b>>; N]> {
         let mut fields = [const { None }; N];
-        for Entry { name, key, value } in self.entries(report)? {
+        for MapEntry { name, key, value } in self.entries(report)? {
             match known.iter().position(|&known| known == name) {
-                None => key.problem(report, unknown(name, &known)),
-                Some(_) if matches!(value.found(), Value::Null) => {}
+                None => key.problem(report, unknown_key(name, &known)),
+                Some(_) if matches!(value.value(), Value::Null) => {}
                 Some(n) => fields[n] = Some(value),
             }
         }
@@ -91,7 +90,7 @@ impl<'a> At<'a> {
     }
 
     /// All keys of a map; of those that were given twice, the first. `None` when it is not a map.
-    pub(crate) fn entries<'b>(&'b self, report: &mut Report) -> Option<Vec<Entry<'b>>> {
+    pub(crate) fn entries<'b>(&'b self, report: &mut Report) -> Option<Vec<MapEntry<'b>>> {
         let Value::Map(map) = &self.node.value else {
             self.expected(report, "a map (`key: value`)");
             return None;
@@ -100,7 +99,7 @@ impl<'a> At<'a> {
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map {
             let Value::Scalar(_, name) = &key.value else {
-                let key = At { node: key, ..*self };
+                let key = NodeCursor { node: key, ..*self };
                 key.problem(
                     report,
                     format!(
@@ -111,13 +110,13 @@ impl<'a> At<'a> {
                 continue;
             };
             let step = Step::Key(name);
-            let [key, value] = [key, value].map(|node| At {
+            let [key, value] = [key, value].map(|node| NodeCursor {
                 node,
                 parent: Some(self),
                 step,
             });
             if seen.insert(&**name) {
-                entries.push(Entry { name, key, value });
+                entries.push(MapEntry { name, key, value });
             } else {
                 key.problem(report, "the key is given twice; remove one of the two");
             }
@@ -128,10 +127,10 @@ impl<'a> At<'a> {
     /// The field of this map that must be there, or a report that it is not.
     pub(crate) fn required<'b>(
         &self,
-        field: Option<At<'b>>,
+        field: Option<NodeCursor<'b>>,
         report: &mut Report,
         missing: &'static str,
-    ) -> Option<At<'b>> {
+    ) -> Option<NodeCursor<'b>> {
         if field.is_none() {
             self.problem(report, missing);
         }
@@ -139,14 +138,14 @@ impl<'a> At<'a> {
     }
 
     /// What `key` of a map holds, if this is a map with such a key and a value there. Reports nothing.
-    pub(crate) fn peek<'b>(&'b self, key: &'b str) -> Option<At<'b>> {
+    pub(crate) fn get<'b>(&'b self, key: &'b str) -> Option<NodeCursor<'b>> {
         let Value::Map(map) = &self.node.value else {
             return None;
         };
         map.iter()
             .find(|(name, _)| matches!(&name.value, Value::Scalar(_, name) if &**name == key))
             .filter(|(_, value)| !matches!(value.value, Value::Null))
-            .map(|(_, node)| At {
+            .map(|(_, node)| NodeCursor {
                 node,
                 parent: Some(self),
                 step: Step::Key(key),
@@ -157,14 +156,14 @@ impl<'a> At<'a> {
     pub(crate) fn items<'b>(
         &'b self,
         report: &mut Report,
-    ) -> impl ExactSizeIterator<Item = At<'b>> + use<'a, 'b> {
+    ) -> impl ExactSizeIterator<Item = NodeCursor<'b>> + use<'a, 'b> {
         let list = if let Value::List(list) = &self.node.value {
             list.as_slice()
         } else {
             self.expected(report, "a list (`- item`)");
             &[]
         };
-        list.iter().enumerate().map(|(n, node)| At {
+        list.iter().enumerate().map(|(n, node)| NodeCursor {
             node,
             parent: Some(self),
             step: Step::Item(n),
@@ -191,8 +190,8 @@ impl<'a> At<'a> {
     }
 
     /// `true` or `false`.
-    pub(crate) fn switch(&self, report: &mut Report) -> Option<bool> {
-        if let Value::Scalar(Kind::Bool, text) = &self.node.value {
+    pub(crate) fn boolean(&self, report: &mut Report) -> Option<bool> {
+        if let Value::Scalar(ScalarKind::Bool, text) = &self.node.value {
             return Some(text.eq_ignore_ascii_case("true"));
         }
         self.expected(report, "`true` or `false` without quotes");
@@ -200,11 +199,11 @@ impl<'a> At<'a> {
     }
 
     /// A whole number from `least` to `most`.
-    pub(crate) fn whole<T>(&self, report: &mut Report, least: T, most: T) -> Option<T>
+    pub(crate) fn integer<T>(&self, report: &mut Report, least: T, most: T) -> Option<T>
     where
         T: std::str::FromStr + PartialOrd + fmt::Display + Copy,
     {
-        let Value::Scalar(Kind::Number, text) = &self.node.value else {
+        let Value::Scalar(ScalarKind::Number, text) = &self.node.value else {
             self.expected(
                 report,
                 &format!("a whole number from {least} to {most}, without quotes"),
@@ -226,7 +225,7 @@ impl<'a> At<'a> {
 
     /// A number from 0.001 to 1.
     pub(crate) fn share(&self, report: &mut Report) -> Option<f64> {
-        let Value::Scalar(Kind::Number, text) = &self.node.value else {
+        let Value::Scalar(ScalarKind::Number, text) = &self.node.value else {
             self.expected(report, "a number from 0.001 to 1, without quotes");
             return None;
         };
@@ -254,13 +253,13 @@ impl<'a> At<'a> {
             Ok(duration) if duration <= most => return Some(duration),
             Ok(_) => format!(
                 "{} is too long; at most {}",
-                shown(text),
+                quote(text),
                 duration::display(most)
             ),
             Err(DurationError::NoUnit) => {
-                format!("{} has no unit; write `{text}s` for seconds", shown(text))
+                format!("{} has no unit; write `{text}s` for seconds", quote(text))
             }
-            Err(error) => format!("{} is not a duration; {error}", shown(text)),
+            Err(error) => format!("{} is not a duration; {error}", quote(text)),
         };
         self.problem(report, message);
         None
@@ -277,14 +276,14 @@ impl<'a> At<'a> {
             let words = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>();
             self.problem(
                 report,
-                format!("{} is unknown; {}", shown(text), suggestion(text, &words)),
+                format!("{} is unknown; {}", quote(text), suggest(text, &words)),
             );
         }
         choice
     }
 }
 
-impl fmt::Display for At<'_> {
+impl fmt::Display for NodeCursor<'_> {
     /// The path, such as `instances[0].clients[3].id`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(parent) = self.parent {
@@ -302,7 +301,7 @@ impl fmt::Display for At<'_> {
                 } else {
                     ""
                 };
-                write!(f, "{dot}{}", bounded(name))
+                write!(f, "{dot}{}", truncate(name))
             }
         }
     }

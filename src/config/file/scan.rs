@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::super::tree::Kind;
+use super::super::tree::ScalarKind;
 
 /// How deep maps and lists may be nested; the schema needs six.
 const DEPTH: usize = 32;
@@ -14,13 +14,13 @@ const DEPTH: usize = 32;
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     Null,
-    Scalar(Kind),
+    Scalar(ScalarKind),
     List,
     Map,
 }
 
 /// What a reading has found so far.
-pub(super) struct Survey {
+pub(super) struct Scan {
     /// What each node is, in the order in which a reader meets keys and values.
     pub(super) shapes: Vec<Shape>,
     /// What was refused of a text that is valid YAML.
@@ -31,7 +31,7 @@ pub(super) struct Survey {
     room: usize,
 }
 
-impl Survey {
+impl Scan {
     /// A reading of `text` that fails at the node numbered `stop`, if at any.
     pub(super) fn new(text: &str, stop: Option<usize>) -> Self {
         Self {
@@ -43,9 +43,9 @@ impl Survey {
     }
 
     /// What reads the outermost node.
-    pub(super) fn root(&mut self) -> SurveyNode<'_> {
-        SurveyNode {
-            survey: self,
+    pub(super) fn root(&mut self) -> ScanNode<'_> {
+        ScanNode {
+            scan: self,
             depth: 0,
         }
     }
@@ -71,26 +71,26 @@ impl Survey {
 }
 
 /// One node and what is in it.
-pub(super) struct SurveyNode<'s> {
-    survey: &'s mut Survey,
+pub(super) struct ScanNode<'s> {
+    scan: &'s mut Scan,
     depth: usize,
 }
 
-impl SurveyNode<'_> {
-    fn inner<E: de::Error>(&mut self) -> Result<SurveyNode<'_>, E> {
+impl ScanNode<'_> {
+    fn inner<E: de::Error>(&mut self) -> Result<ScanNode<'_>, E> {
         if self.depth == DEPTH {
             return Err(self
-                .survey
+                .scan
                 .refuse("lists and maps are nested too deeply here; nothing in the schema is"));
         }
-        Ok(SurveyNode {
-            survey: self.survey,
+        Ok(ScanNode {
+            scan: self.scan,
             depth: self.depth + 1,
         })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for SurveyNode<'_> {
+impl<'de> DeserializeSeed<'de> for ScanNode<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -98,7 +98,7 @@ impl<'de> DeserializeSeed<'de> for SurveyNode<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for SurveyNode<'_> {
+impl<'de> Visitor<'de> for ScanNode<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for SurveyNode<'_> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.survey.add(Shape::Null, "")
+        self.scan.add(Shape::Null, "")
     }
 
     fn visit_none<E: de::Error>(self) -> Result<(), E> {
@@ -114,41 +114,41 @@ impl<'de> Visitor<'de> for SurveyNode<'_> {
     }
 
     fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
-        self.survey.add(Shape::Scalar(Kind::Bool), "")
+        self.scan.add(Shape::Scalar(ScalarKind::Bool), "")
     }
 
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
-        self.survey.add(Shape::Scalar(Kind::Number), "")
+        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
     }
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
-        self.survey.add(Shape::Scalar(Kind::Number), "")
+        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
     }
 
     fn visit_u128<E: de::Error>(self, _: u128) -> Result<(), E> {
-        self.survey.add(Shape::Scalar(Kind::Number), "")
+        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
     }
 
     fn visit_i128<E: de::Error>(self, _: i128) -> Result<(), E> {
-        self.survey.add(Shape::Scalar(Kind::Number), "")
+        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
-        self.survey.add(Shape::Scalar(Kind::Number), "")
+        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
-        self.survey.add(Shape::Scalar(Kind::Text), text)
+        self.scan.add(Shape::Scalar(ScalarKind::Text), text)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        self.survey.add(Shape::List, "")?;
+        self.scan.add(Shape::List, "")?;
         while items.next_element_seed(self.inner()?)?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
-        self.survey.add(Shape::Map, "")?;
+        self.scan.add(Shape::Map, "")?;
         while entries.next_key_seed(self.inner()?)?.is_some() {
             entries.next_value_seed(self.inner()?)?;
         }
@@ -157,7 +157,7 @@ impl<'de> Visitor<'de> for SurveyNode<'_> {
 
     fn visit_enum<A: de::EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
         Err(self
-            .survey
+            .scan
             .refuse("YAML tags (`!name`) mean nothing here; remove it, or quote the text"))
     }
 }
