@@ -3,20 +3,22 @@
 mod api_clients;
 mod check_config;
 mod check_web_config;
+mod client_sources;
 mod credentials;
 mod demo;
 mod exporter;
 mod query;
 mod reloader;
+mod runtime;
 mod serve;
 mod simulate;
-mod source_metrics;
 
 pub use check_config::check_config;
 pub use check_web_config::check_web_config;
 pub use demo::{DemoArgs, demo};
-pub use exporter::{Environment, Exporter};
+pub use exporter::Exporter;
 pub use query::{Output, QueryArgs, Verdict, query, read_ids};
+pub use runtime::Environment;
 pub use serve::{ServeConfig, serve};
 pub use simulate::{SimulateArgs, simulate};
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::exporter::{Environment, Exporter};
+use super::exporter::Exporter;
+use super::runtime::Environment;
 use super::{CommandError, listen};
 use crate::config::Config;
 use crate::discovery;
@@ -54,7 +55,7 @@ pub async fn demo(
         Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
     let discovered =
         discovery::fleets(&loaded.config, environment.shard).context("the demo's own clients")?;
-    let exporter = Exporter::new(loaded.config, discovered, &environment)?;
+    let exporter = Exporter::new(loaded, discovered, environment).await?;
     let listeners = listen(&[args.listen_address]).await?;
     let address = listeners[0].local_addr().context("no address to show")?;
     let clients: usize = announcement.clients.values().map(Vec::len).sum();

@@ -3,7 +3,6 @@
 mod errors;
 mod rows;
 
-use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,10 +13,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
-use super::exporter::{Environment, Exporter};
+use super::api_clients::Transports;
+use super::runtime::{Environment, PreparedConfig, Runtime};
 use crate::clock::Clock;
-use crate::config::{Config, Quotas, duration};
-use crate::discovery::{Discovered, Texts};
+use crate::config::{Config, Loaded, Quotas, duration};
+use crate::discovery::Discovered;
 use crate::presence::{ClientId, FleetBuilder, Status};
 use crate::sweep::{ProbeError, Prober, QueryResult};
 use errors::Errors;
@@ -119,36 +119,38 @@ pub async fn query(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<Verdict, CommandError> {
-    let config = Config::load(&args.config_file)
-        .map_err(|problems| CommandError::Usage(problems.to_string()))?
-        .config;
-    let config = select_instance(config, args.instance.as_deref())?;
-    let id = config.instances[0].id.clone();
-    // Whom it asks for, the command line says.
-    let nobody = FleetBuilder::new(id.clone()).build();
+    let loaded = Config::load(&args.config_file)
+        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
+    let config = select_instance(loaded.config, args.instance.as_deref())?;
+    let (id, clock) = (config.instances[0].id.clone(), environment.clock);
+    // The command line lists the clients to query, whatever the fleet contains.
     let discovered = Discovered {
-        fleets: vec![nobody],
-        sources: Vec::new(),
-        warnings: Vec::new(),
-        texts: Texts::default(),
-        directories: BTreeSet::new(),
+        fleets: vec![FleetBuilder::new(id.clone()).build()],
+        ..Discovered::default()
     };
-    let exporter = Exporter::within(Quotas::query(), config, discovered, &environment)?;
-    let prober = exporter.sweeps().prober(None).context("an instance")?;
+    let loaded = Loaded {
+        config,
+        warnings: Vec::new(),
+    };
+    let mut prepared =
+        PreparedConfig::new(loaded, discovered, &Transports::default(), &environment)?;
+    prepared.plan.quotas = Quotas::query();
+    let runtime = Runtime::start(prepared, environment).await;
+    let prober = runtime.sweeps.prober(None).context("an instance")?;
 
     let mut rows = Rows::new(id, args.clients, args.output, args.watch.is_some(), out);
     let mut errors = Errors::default();
     loop {
         let begun = Instant::now();
         let asked = shutdown
-            .run_until_cancelled(ask(&prober, &mut rows, &mut errors, environment.clock))
+            .run_until_cancelled(ask(&prober, &mut rows, &mut errors, clock))
             .await;
         let interrupted = asked.is_none();
         if asked
             .unwrap_or(Ok(true))
             .context("cannot write the answers")?
         {
-            rows.end_round(interrupted, environment.clock.now())
+            rows.end_round(interrupted, clock.now())
                 .context("cannot write the answers")?;
             let not_asked = if interrupted { 0 } else { rows.not_asked() };
             errors

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::exporter::{Environment, Exporter};
+use super::exporter::Exporter;
+use super::runtime::Environment;
 use super::{CommandError, listen};
 use crate::clock::Clock;
 use crate::config::{Config, Problem};
@@ -51,14 +52,10 @@ pub async fn serve(
         .map_err(|problems| CommandError::Usage(problems.to_string()))?;
     let discovered = discovery::fleets(&loaded.config, environment.shard)
         .map_err(|problems| CommandError::Usage(problems.to_string()))?;
-    loaded
-        .warnings
-        .iter()
-        .chain(&discovered.warnings)
-        .for_each(warn);
     let instances = discovered.fleets.len();
     let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();
-    let exporter = Exporter::new(loaded.config, discovered, &environment)?
+    let exporter = Exporter::new(loaded, discovered, environment)
+        .await?
         .reloading(options.config_file, hangup)
         .behind(edge.clone());
     let listeners = match handed_over {

@@ -1,5 +1,6 @@
 //! The sweeps of all instances, and the scrapes that join them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub struct SweepDeps {
 pub struct Sweeps {
     set: ArcSwap<SweeperSet>,
     deps: SweepDeps,
+    /// Set by [`Sweeps::start`]: timers run only then.
+    started: AtomicBool,
     tasks: TaskTracker,
     stop: CancellationToken,
     frozen: Mutex<SharedSnapshot>,
@@ -85,6 +88,7 @@ impl Sweeps {
         };
         Self {
             set: ArcSwap::from_pointee(set),
+            started: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             frozen: Mutex::default(),
@@ -112,6 +116,7 @@ impl Sweeps {
 
     /// Starts the first sweeps, or the timers that do.
     pub fn start(&self) {
+        self.started.store(true, Ordering::Release);
         let set = self.set.load();
         match set.collect.mode {
             Mode::Scrape => drop(self.join(&set)),
@@ -123,7 +128,7 @@ impl Sweeps {
     }
 
     /// Puts `configs` in the place of the current ones, and returns when nothing is left of those
-    /// that are gone. To be called after [`Sweeps::start`].
+    /// that are gone. Not to be called at the same time as [`Sweeps::start`].
     ///
     /// Whoever has the [state](SweepConfig::state) of a current one goes on where that is, with the
     /// sweep in flight if there is one, and its breaker is closed. Where anything else about it is
@@ -139,7 +144,7 @@ impl Sweeps {
             collect: collect.clone(),
         });
         self.set.store(Arc::clone(&set));
-        if collect.mode == Mode::Poll {
+        if collect.mode == Mode::Poll && self.started.load(Ordering::Acquire) {
             let is_new = |sweeper: &&Arc<Sweeper>| {
                 !before.sweepers.iter().any(|old| Arc::ptr_eq(old, sweeper))
             };

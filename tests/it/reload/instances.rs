@@ -43,7 +43,7 @@ async fn a_bad_configuration_changes_nothing_and_its_caller_gets_every_problem()
         assert!(answer.text().contains(problem), "{}", answer.text());
     }
     assert!(
-        answer.text().ends_with("nothing has changed\n"),
+        answer.text().ends_with("the previous one stays in use\n"),
         "{}",
         answer.text()
     );

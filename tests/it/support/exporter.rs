@@ -37,7 +37,8 @@ impl TestExporter {
         let loaded = Config::load(file).map_err(refused)?;
         let discovered = discovery::fleets(&loaded.config, environment.shard).map_err(refused)?;
         let hangup = Arc::new(Notify::new());
-        let exporter = Exporter::new(loaded.config, discovered, environment)?
+        let exporter = Exporter::new(loaded, discovered, environment.clone())
+            .await?
             .reloading(file.to_owned(), Arc::clone(&hangup));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");

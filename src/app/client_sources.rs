@@ -1,0 +1,138 @@
+//! What is known about the sources of clients: their content, their failures and their metrics.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::clock::Timestamp;
+use crate::config::{ClientUrl, Config, Problem};
+use crate::discovery::{Discovered, Failure, Place, Texts};
+use crate::telemetry::{LogThrottle, Metrics};
+
+/// The sources of all clients.
+#[derive(Debug)]
+pub(super) struct ClientSources {
+    metrics: Arc<Metrics>,
+    /// The names of all sources, which are the values of the label `source`.
+    names: BTreeSet<Arc<str>>,
+    /// The content in use.
+    pub(super) texts: Texts,
+    /// The directories to watch.
+    pub(super) directories: BTreeSet<PathBuf>,
+    /// Logged failures, by source and message.
+    failures: LogThrottle<(Arc<str>, String)>,
+    /// The names of the sources whose last read failed.
+    failed: BTreeSet<Arc<str>>,
+    /// Warnings that were logged since the configuration was applied.
+    warned: HashSet<String>,
+}
+
+/// The client URLs of `config`.
+pub(super) fn urls(config: &Config) -> impl Iterator<Item = &ClientUrl> {
+    let instances = config.instances.iter();
+    instances.flat_map(|instance| &instance.client_urls)
+}
+
+impl ClientSources {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            names: BTreeSet::new(),
+            texts: Texts::default(),
+            directories: BTreeSet::new(),
+            failures: LogThrottle::default(),
+            failed: BTreeSet::new(),
+            warned: HashSet::new(),
+        }
+    }
+
+    /// Replaces the sources by those of `config`, whose files were read at `now`. The series of
+    /// sources that left are removed.
+    pub(super) fn configure(&mut self, config: &Config, discovered: &Discovered, now: Timestamp) {
+        let urls: BTreeSet<Arc<str>> = urls(config).map(|url| url.url.to_string().into()).collect();
+        let inline = discovered.sources.iter();
+        let inline = inline.filter(|source| source.place == Place::Config);
+        let files = config.instances.iter().flat_map(|it| &it.client_files);
+        let read: BTreeSet<Arc<str>> = inline
+            .map(|source| Arc::clone(&source.name))
+            .chain(files.map(|pattern| pattern.as_str().into()))
+            .collect();
+        let names = read.union(&urls).cloned().collect();
+        for left in self.names.difference(&names) {
+            self.metrics.forget_source(left);
+        }
+        for name in &names {
+            self.metrics.touch_source(name);
+        }
+        self.names = names;
+        self.directories.clone_from(&discovered.directories);
+        self.set_content(discovered);
+        self.mark_read(&read, now);
+        self.mark_healthy(|name| !urls.contains(name));
+        self.warned.clear();
+    }
+
+    /// Replaces the content in use.
+    pub(super) fn set_content(&mut self, discovered: &Discovered) {
+        self.texts = discovered.texts.clone();
+        let names = self.names.iter().map(|name| (&**name, 0));
+        let mut clients: BTreeMap<&str, usize> = names.collect();
+        for source in &discovered.sources {
+            *clients.entry(&source.name).or_default() += source.clients.unwrap_or_default();
+        }
+        for (name, clients) in clients {
+            let gauge = &self.metrics.discovery_clients;
+            gauge.with_label_values(&[name]).set(clients as f64);
+        }
+    }
+
+    /// Records that these sources are valid at `now`.
+    pub(super) fn succeeded(&mut self, names: &BTreeSet<Arc<str>>, now: Timestamp) {
+        self.mark_read(names, now);
+        self.mark_healthy(|name| names.contains(name));
+    }
+
+    /// Counts failures of sources, and logs new ones.
+    pub(super) fn failed(&mut self, failures: &[Failure]) {
+        for Failure { name, problems } in failures {
+            let counter = &self.metrics.discovery_failures_total;
+            counter.with_label_values(&[name]).inc();
+            self.failed.insert(Arc::clone(name));
+            let problems = problems.to_string();
+            let key = (Arc::clone(name), problems.clone());
+            if let Some(suppressed) = self.failures.record(key, Instant::now()) {
+                tracing::error!(source = %name, "{problems}; the previous content stays in use{suppressed}");
+            }
+        }
+    }
+
+    /// Logs the warnings that were not logged since the configuration was applied.
+    pub(super) fn warn(&mut self, warnings: &[Problem]) {
+        for warning in warnings {
+            if self.warned.insert(warning.to_string()) {
+                tracing::warn!("{warning}");
+            }
+        }
+    }
+
+    fn mark_read(&self, names: &BTreeSet<Arc<str>>, now: Timestamp) {
+        let gauge = &self.metrics.discovery_last_success_timestamp_seconds;
+        for name in names {
+            gauge.with_label_values(&[name]).set(now.as_seconds());
+        }
+    }
+
+    fn mark_healthy(&mut self, healthy: impl Fn(&Arc<str>) -> bool) {
+        self.failures
+            .clear(Instant::now(), |(name, _)| healthy(name));
+        self.failed.retain(|source| {
+            let recovered = healthy(source);
+            if recovered {
+                tracing::info!(%source, "client source recovered");
+            }
+            !recovered
+        });
+    }
+}
