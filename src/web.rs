@@ -107,9 +107,9 @@ impl Web {
             options.route_prefix.as_deref(),
         )?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
-        let viewer = SnapshotReader::new(Arc::clone(&sweeps));
+        let reader = SnapshotReader::new(Arc::clone(&sweeps));
         let page = page::PageSources {
-            viewer: viewer.clone(),
+            reader: reader.clone(),
             metrics: Arc::clone(&metrics),
             config: Arc::clone(&config),
             index: Arc::default(),
@@ -125,7 +125,7 @@ impl Web {
             Endpoint {
                 path: "/api/v1/clients",
                 about: "what is known of every device, as JSON: filtered, sorted, a page at a time",
-                routes: clients::routes(viewer),
+                routes: clients::routes(reader),
             },
             Endpoint {
                 path: "/probe",

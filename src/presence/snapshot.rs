@@ -33,6 +33,12 @@ impl StatusCounts {
             Status::Unknown => self.unknown,
         }
     }
+
+    /// The number of clients.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.online + self.offline + self.unknown
+    }
 }
 
 /// The state of all instances at one moment, from which one scrape is rendered.

@@ -1,32 +1,33 @@
-//! `/api/v1/clients`: what is known of the clients, as JSON. `docs/api.md` describes it.
+//! `/api/v1/clients`: the state of the clients as JSON. `docs/api.md` describes it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::RawQuery;
+use axum::response::IntoResponse as _;
 use axum::routing::{MethodRouter, get};
 use serde::Serialize;
 
-use super::query::{BadParameter, ClientQuery, ClientRef, Page, SnapshotReader, json};
+use super::query::{BadParameter, ClientQuery, ClientRef, Page, SnapshotReader};
 use crate::clock::Timestamp;
-use crate::presence::Status;
+use crate::presence::{Snapshot, Status};
 
-/// `GET` shows a page of clients; nobody is asked for them.
-pub(super) fn routes(viewer: SnapshotReader) -> MethodRouter {
+/// `GET` returns a page of clients, without calls to the API.
+pub(super) fn routes(reader: SnapshotReader) -> MethodRouter {
     get(async move |RawQuery(query): RawQuery| {
-        let selection = ClientQuery::parse(query.as_deref().unwrap_or_default())?;
-        let page = viewer.look(move |frozen| {
-            let page = selection.page(frozen);
-            json(&ApiResponse {
-                status: "success",
-                data: ClientPage::new(frozen.at, &selection, &page),
-            })
+        let query = ClientQuery::parse(query.as_deref().unwrap_or_default())?;
+        let response = reader.read(move |snapshot| {
+            let page = query.page(snapshot);
+            let data = ClientPage::new(snapshot, &query, &page);
+            let status = "success";
+            Json(ApiResponse { status, data }).into_response()
         });
-        Ok::<_, BadParameter>(page.await)
+        Ok::<_, BadParameter>(response.await)
     })
 }
 
-/// The frame in which Prometheus's own API puts its answers.
+/// The frame of the responses of Prometheus's API.
 #[derive(Serialize)]
 struct ApiResponse<'a> {
     status: &'static str,
@@ -40,11 +41,11 @@ struct ClientPage<'a> {
     offset: usize,
     limit: usize,
     counts: BTreeMap<&'static str, usize>,
-    clients: Vec<Row<'a>>,
+    clients: Vec<ClientRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ClientRow<'a> {
     instance_id: &'a str,
     client_id: Cow<'a, str>,
     group_id: &'a str,
@@ -55,34 +56,29 @@ struct Row<'a> {
 }
 
 impl<'a> ClientPage<'a> {
-    fn new(at: Timestamp, selection: &ClientQuery, page: &Page<'a>) -> Self {
+    fn new(snapshot: &Snapshot, query: &ClientQuery, page: &Page<'a>) -> Self {
+        let statuses = Status::ALL.map(Status::as_str);
         Self {
-            timestamp_seconds: at.as_seconds(),
+            timestamp_seconds: snapshot.at.as_seconds(),
             total: page.total,
-            offset: selection.offset,
-            limit: selection.limit,
-            counts: Status::ALL
-                .map(Status::as_str)
-                .into_iter()
-                .zip(page.counts)
-                .collect(),
-            clients: page.places.iter().map(Row::new).collect(),
+            offset: query.offset,
+            limit: query.limit(),
+            counts: statuses.into_iter().zip(page.counts).collect(),
+            clients: page.clients.iter().map(ClientRow::new).collect(),
         }
     }
 }
 
-impl<'a> Row<'a> {
-    fn new(place: &ClientRef<'a>) -> Self {
-        let (instance, client) = (place.instance, place.client);
-        let known = instance.client(client);
+impl<'a> ClientRow<'a> {
+    fn new(client: &ClientRef<'a>) -> Self {
         Self {
-            instance_id: instance.id().as_str(),
-            client_id: instance.fleet().client(client),
-            group_id: place.group(),
-            labels: instance.fleet().labels(client).collect(),
-            status: place.status().as_str(),
-            status_since_timestamp_seconds: known.map(|(_, run)| run.since.as_seconds()),
-            last_observation_timestamp_seconds: known.map(|(seen, _)| seen.at.as_seconds()),
+            instance_id: client.instance_id(),
+            client_id: client.client_id(),
+            group_id: client.group_id(),
+            labels: client.labels(),
+            status: client.status().as_str(),
+            status_since_timestamp_seconds: client.since().map(Timestamp::as_seconds),
+            last_observation_timestamp_seconds: client.observed().map(Timestamp::as_seconds),
         }
     }
 }

@@ -1,9 +1,8 @@
-//! The status page at `/`: what is known of the devices, for whoever opens the port in a browser.
+//! The status page at `/`: the devices and the state of the exporter.
 //!
-//! All of it is rendered here, so that it works without JavaScript; the script that comes with it
-//! fetches the same page again now and then, and changes what is new in place. Which devices are
-//! shown is a [`ClientQuery`], with the parameters and the pages of `/api/v1/clients`. Nobody is
-//! asked for them.
+//! The server renders all of the page, so that it works without JavaScript; the script fetches the
+//! page again every few seconds and replaces what changed. A [`ClientQuery`] chooses the devices,
+//! with the parameters of `/api/v1/clients`. The page causes no calls to the API.
 
 mod assets;
 mod devices;
@@ -21,54 +20,46 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
 use super::query::{ClientQuery, SnapshotReader};
+use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::presence::Snapshot;
-use crate::telemetry::{Metrics, VERSION};
-use assets::{SCRIPT, STYLE};
+use crate::presence::{Snapshot, StatusCounts};
+use crate::telemetry::Metrics;
 use devices::DeviceTable;
 use exporter::Fact;
-use format::When;
-use overview::{InstanceSummary, StatusTotal};
+use overview::InstanceSummary;
 
-/// What the page shows besides what is known of the devices.
+/// The sources of the page.
 #[derive(Clone)]
 pub(super) struct PageSources {
-    /// Where what is known is looked at.
-    pub(super) viewer: SnapshotReader,
-    /// The exporter's own metrics.
+    pub(super) reader: SnapshotReader,
+    /// The metrics of this process.
     pub(super) metrics: Arc<Metrics>,
     /// The configuration in effect.
     pub(super) config: Arc<ArcSwap<Config>>,
-    /// Every endpoint: its path, and what is there.
+    /// Every endpoint: its path and its purpose.
     pub(super) index: Arc<[(String, &'static str)]>,
 }
 
 /// `GET` shows the page.
-pub(super) fn routes(parts: PageSources) -> MethodRouter {
-    get(move |RawQuery(query): RawQuery| show(parts.clone(), query.unwrap_or_default()))
+pub(super) fn routes(sources: PageSources) -> MethodRouter {
+    get(move |RawQuery(query): RawQuery| show(sources.clone(), query.unwrap_or_default()))
 }
 
-async fn show(parts: PageSources, query: String) -> Response {
-    let PageSources {
-        viewer,
-        metrics,
-        config,
-        index,
-    } = parts;
-    let (status, selection, refusal) = match ClientQuery::parse(&query) {
-        Ok(selection) => (StatusCode::OK, selection, None),
+async fn show(sources: PageSources, query: String) -> Response {
+    let (status, query, refusal) = match ClientQuery::parse(&query) {
+        Ok(query) => (StatusCode::OK, query, None),
         Err(refusal) => (
             StatusCode::BAD_REQUEST,
             ClientQuery::default(),
             Some(refusal.to_string()),
         ),
     };
-    let html = viewer.look(move |frozen| {
-        let facts = exporter::facts(&metrics, &config.load(), frozen.at);
+    let reader = sources.reader.clone();
+    let html = reader.read(move |snapshot| {
         let page = StatusPage {
-            facts,
-            index: &index,
-            ..StatusPage::new(frozen, &selection, refusal)
+            facts: exporter::facts(&sources.metrics, &sources.config.load(), snapshot.at),
+            index: &sources.index,
+            ..StatusPage::new(snapshot, &query, refusal)
         };
         page.render().expect("writing to a String does not fail")
     });
@@ -78,13 +69,10 @@ async fn show(parts: PageSources, query: String) -> Response {
 #[derive(Template)]
 #[template(path = "page.html", config = "src/web/page/askama.toml")]
 struct StatusPage<'a> {
-    style: &'static str,
-    script: &'static str,
-    version: &'static str,
-    now: When,
-    /// What is wrong with the query.
+    now: Timestamp,
+    /// The error of an invalid query.
     refusal: Option<String>,
-    totals: Vec<StatusTotal>,
+    totals: StatusCounts,
     instances: Vec<InstanceSummary<'a>>,
     devices: DeviceTable<'a>,
     facts: Vec<Fact>,
@@ -92,16 +80,14 @@ struct StatusPage<'a> {
 }
 
 impl<'a> StatusPage<'a> {
-    fn new(frozen: &'a Snapshot, selection: &'a ClientQuery, refusal: Option<String>) -> Self {
+    fn new(snapshot: &'a Snapshot, query: &'a ClientQuery, refusal: Option<String>) -> Self {
+        let instances = snapshot.instances.iter();
         Self {
-            style: STYLE,
-            script: SCRIPT,
-            version: VERSION,
-            now: When::new(frozen.at, frozen.at),
+            now: snapshot.at,
             refusal,
-            totals: overview::totals(frozen),
-            instances: overview::instances(frozen),
-            devices: DeviceTable::new(frozen, selection),
+            totals: overview::totals(snapshot),
+            instances: instances.map(InstanceSummary::new).collect(),
+            devices: DeviceTable::new(snapshot, query),
             facts: Vec::new(),
             index: &[],
         }
@@ -113,7 +99,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Timestamp;
     use crate::presence::{FleetBuilder, InstanceId, InstanceState};
 
     #[test]
@@ -125,11 +110,11 @@ mod tests {
                 .expect("new");
         }
         let at = Timestamp::from_millis(1_700_000_000_000);
-        let frozen = Snapshot {
+        let snapshot = Snapshot {
             at,
             instances: vec![InstanceState::new(fleet.build(), Duration::MAX).snapshot(at)],
         };
-        let html = StatusPage::new(&frozen, &ClientQuery::default(), None)
+        let html = StatusPage::new(&snapshot, &ClientQuery::default(), None)
             .render()
             .expect("a page");
         assert_eq!(html.matches("data-client=").count(), 100);

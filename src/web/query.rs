@@ -1,28 +1,29 @@
-//! Looking through what is known: which clients are wanted, in which order, which page of them.
+//! The parameters that choose clients: a filter, an order and a page.
 //!
-//! `/api/v1/clients`, the status page and `/sd` take the same words. Nothing here calls the API.
+//! `/api/v1/clients`, the status page and `/sd` share them. Nothing here calls the API.
 
 mod filter;
 mod sort;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
 pub(super) use filter::ClientFilter;
 pub(super) use sort::{SortKey, SortOrder};
 
+use crate::clock::Timestamp;
 use crate::presence::{InstanceSnapshot, Snapshot, Status};
 use crate::sweep::Sweeps;
 
-/// How many clients a page has where nothing is said, and how many at most.
-const USUAL_LIMIT: usize = 100;
-const MOST: usize = 10_000;
+/// The number of clients on a page: the default and the maximum.
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 10_000;
 
 const PARAMETERS: [&str; 8] = [
     "status",
@@ -35,25 +36,23 @@ const PARAMETERS: [&str; 8] = [
     "offset",
 ];
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// A parameter of a query string that cannot be used.
+/// An invalid parameter of a query string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadParameter {
-    /// There is none of this name.
-    #[error("there is no parameter `{name}`; there are {known}")]
+    /// The name is unknown.
+    #[error("unknown parameter `{name}`; known parameters: {known}")]
     Unknown { name: String, known: String },
-    /// It does not have this value.
-    #[error("`{name}={value}`: {wanted}")]
+    /// The value is invalid.
+    #[error("`{name}={value}`: must be {expected}")]
     Value {
         name: &'static str,
         value: String,
-        wanted: String,
+        expected: String,
     },
 }
 
 impl BadParameter {
-    /// `name` is none of the parameters, which are `known`.
+    /// `name` is none of the `known` parameters.
     pub(super) fn unknown(name: &str, known: &[&str]) -> Self {
         let known: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
         Self::Unknown {
@@ -63,184 +62,203 @@ impl BadParameter {
     }
 }
 
-/// As Prometheus answers a wrong query of its own API.
+/// In the form of Prometheus's API errors.
 impl IntoResponse for BadParameter {
     fn into_response(self) -> Response {
         let error = serde_json::json!({ "status": "error", "errorType": "bad_data", "error": self.to_string() });
-        (StatusCode::BAD_REQUEST, json(&error)).into_response()
+        (StatusCode::BAD_REQUEST, Json(error)).into_response()
     }
 }
 
-/// `value` as the body of an answer.
-pub(super) fn json(value: &impl Serialize) -> Response {
-    let text = serde_json::to_vec(value).expect("text and numbers");
-    ([(CONTENT_TYPE, JSON)], Body::from(text)).into_response()
+/// What `value` was parsed to; without that, an error that names what is expected.
+fn valid<T>(
+    parsed: Option<T>,
+    name: &'static str,
+    value: &str,
+    expected: &str,
+) -> Result<T, BadParameter> {
+    parsed.ok_or_else(|| BadParameter::Value {
+        name,
+        value: value.to_owned(),
+        expected: expected.to_owned(),
+    })
 }
 
-/// Looks at everything that is known: one look at a time, and away from the threads that answer
-/// scrapes, since a look goes through the whole fleet.
+/// The parameters of a query string. Empty values, which forms send, are ignored.
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
+}
+
+/// Reads snapshots: one at a time, and on a blocking thread, since a read goes through the whole
+/// fleet and scrapes must not wait for it.
 #[derive(Clone, Debug)]
 pub(super) struct SnapshotReader {
     sweeps: Arc<Sweeps>,
-    turn: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl SnapshotReader {
     pub(super) fn new(sweeps: Arc<Sweeps>) -> Self {
         Self {
             sweeps,
-            turn: Arc::new(Semaphore::new(1)),
+            permits: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// What `look` makes of what is known now. No sweep is started or waited for.
-    pub(super) async fn look<T: Send + 'static>(
+    /// The result of `read` on the current snapshot. Starts no sweep and waits for none.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Snapshot) -> T + Send + 'static,
+        read: impl FnOnce(&Snapshot) -> T + Send + 'static,
     ) -> T {
-        let turn = Arc::clone(&self.turn)
-            .acquire_owned()
-            .await
-            .expect("never closed");
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let sweeps = Arc::clone(&self.sweeps);
-        let looked = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            look(&sweeps.snapshot())
+        let result = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&sweeps.snapshot())
         });
-        looked.await.expect("it neither panics nor is it aborted")
+        result.await.expect("it neither panics nor is aborted")
     }
 }
 
-/// What is asked for: clients, their order, a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A page of clients: which clients, in which order, which part of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ClientQuery {
     pub(super) filter: ClientFilter,
     pub(super) sort: SortOrder,
     pub(super) offset: usize,
-    pub(super) limit: usize,
-}
-
-impl Default for ClientQuery {
-    fn default() -> Self {
-        Self {
-            filter: ClientFilter::default(),
-            sort: SortOrder::default(),
-            offset: 0,
-            limit: USUAL_LIMIT,
-        }
-    }
+    limit: Option<usize>,
+    /// All parameters as given, for links to other pages.
+    parameters: Vec<(String, String)>,
 }
 
 impl ClientQuery {
-    /// Reads a query string. Empty values, which forms send, say nothing.
+    /// Parses a query string.
     pub(super) fn parse(query: &str) -> Result<Self, BadParameter> {
-        let mut selection = Self::default();
-        for (name, value) in
-            form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
-        {
+        let mut parsed = Self::default();
+        for (name, value) in parameters(query) {
             match &*name {
-                "sort" => selection.sort = SortOrder::parse(&value)?,
-                "offset" => selection.offset = number("offset", &value, 0, usize::MAX)?,
-                "limit" => selection.limit = number("limit", &value, 1, MOST)?,
-                _ if selection.filter.take(&name, &value)? => {}
+                "sort" => parsed.sort = SortOrder::parse(&value)?,
+                "offset" => {
+                    parsed.offset = valid(value.parse().ok(), "offset", &value, "a whole number")?;
+                }
+                "limit" => {
+                    let limit = value.parse().ok();
+                    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                    let expected = format!("a number from 1 to {MAX_LIMIT}");
+                    parsed.limit = Some(valid(limit, "limit", &value, &expected)?);
+                }
+                _ if parsed.filter.set(&name, &value)? => {}
                 _ => return Err(BadParameter::unknown(&name, &PARAMETERS)),
             }
+            parsed.parameters.push((name.into(), value.into()));
         }
-        Ok(selection)
+        Ok(parsed)
     }
 
-    /// The query string by which it is asked for.
-    pub(super) fn query(&self) -> String {
+    /// The number of clients on a page.
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    /// The parameters with one of these names.
+    pub(super) fn given(&self, names: &[&str]) -> impl Iterator<Item = &(String, String)> {
+        let given = self.parameters.iter();
+        given.filter(|(name, _)| names.contains(&&**name))
+    }
+
+    /// The query string of the same clients with another order, if any, from `offset` on.
+    pub(super) fn link(&self, sort: Option<SortOrder>, offset: usize) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query
-            .extend_pairs(self.filter.pairs())
-            .extend_pairs(self.pairs());
-        if self.offset > 0 {
-            query.append_pair("offset", &self.offset.to_string());
+        query.extend_pairs(
+            self.parameters
+                .iter()
+                .filter(|(name, _)| name != "offset" && (name != "sort" || sort.is_none())),
+        );
+        if let Some(sort) = sort {
+            query.append_pair("sort", &sort.to_string());
+        }
+        if offset > 0 {
+            query.append_pair("offset", &offset.to_string());
         }
         query.finish()
     }
 
-    /// What it says about order and length, as parameters; what is usual is not said.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let sort = (self.sort != SortOrder::default()).then(|| ("sort", self.sort.to_string()));
-        let limit = (self.limit != USUAL_LIMIT).then(|| ("limit", self.limit.to_string()));
-        sort.into_iter().chain(limit)
-    }
-
-    /// The page of `frozen` that is asked for.
-    pub(super) fn page<'a>(&self, frozen: &'a Snapshot) -> Page<'a> {
-        let (mut counts, mut places) = ([0; Status::ALL.len()], Vec::new());
-        for place in self.filter.clients(frozen) {
-            counts[place.status() as usize] += 1;
-            if self.filter.has_status(place.status()) {
-                places.push(place);
+    /// The page of `snapshot`.
+    pub(super) fn page<'a>(&self, snapshot: &'a Snapshot) -> Page<'a> {
+        let (mut counts, mut clients) = ([0; Status::ALL.len()], Vec::new());
+        for client in self.filter.clients_of_any_status(snapshot) {
+            counts[client.status() as usize] += 1;
+            if self.filter.has_status(client.status()) {
+                clients.push(client);
             }
         }
-        let total = places.len();
-        let end = self.offset.saturating_add(self.limit).min(total);
-        // Only as much is put into order as is shown.
+        let total = clients.len();
+        let end = self.offset.saturating_add(self.limit()).min(total);
+        // Sorts no more than is shown.
         if end < total {
-            places.select_nth_unstable_by(end, |a, b| self.sort.compare(a, b));
-            places.truncate(end);
+            clients.select_nth_unstable_by(end, |a, b| self.sort.compare(a, b));
+            clients.truncate(end);
         }
-        places.sort_unstable_by(|a, b| self.sort.compare(a, b));
-        places.drain(..self.offset.min(places.len()));
+        clients.sort_unstable_by(|a, b| self.sort.compare(a, b));
+        clients.drain(..self.offset.min(clients.len()));
         Page {
             counts,
             total,
-            places,
+            clients,
         }
     }
 }
 
-/// A page of clients, and how many there are besides.
+/// A page of clients.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
-    /// How many clients have which status, in the order of [`Status::ALL`], whichever status is asked for.
+    /// The number of clients by status, in the order of [`Status::ALL`], whichever are queried.
     pub(super) counts: [usize; Status::ALL.len()],
-    /// How many clients are asked for, on all pages together.
+    /// The number of clients on all pages.
     pub(super) total: usize,
-    /// Those of this page, in order.
-    pub(super) places: Vec<ClientRef<'a>>,
+    /// The clients of this page, in order.
+    pub(super) clients: Vec<ClientRef<'a>>,
 }
 
-/// One client at the moment at which everything was frozen.
+/// One client of a snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientRef<'a> {
     pub(super) instance: &'a InstanceSnapshot,
-    pub(super) client: usize,
+    pub(super) index: usize,
 }
 
 impl<'a> ClientRef<'a> {
-    pub(super) fn status(&self) -> Status {
-        self.instance.status(self.client)
+    pub(super) fn instance_id(&self) -> &'a str {
+        self.instance.id().as_str()
+    }
+
+    pub(super) fn client_id(&self) -> Cow<'a, str> {
+        self.instance.fleet().client(self.index)
     }
 
     /// The group, as the exposition names it.
-    pub(super) fn group(&self) -> &'a str {
+    pub(super) fn group_id(&self) -> &'a str {
         let fleet = self.instance.fleet();
-        &fleet.groups()[fleet.group_of(self.client)].name
+        &fleet.groups()[fleet.group_of(self.index)].name
     }
-}
 
-fn number(
-    name: &'static str,
-    value: &str,
-    least: usize,
-    most: usize,
-) -> Result<usize, BadParameter> {
-    let number = value
-        .parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| BadParameter::Value {
-        name,
-        value: value.to_owned(),
-        wanted: if most == usize::MAX {
-            "a whole number".to_owned()
-        } else {
-            format!("a number from {least} to {most}")
-        },
-    })
+    pub(super) fn labels(&self) -> BTreeMap<&'a str, Cow<'a, str>> {
+        self.instance.fleet().labels(self.index).collect()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.instance.status(self.index)
+    }
+
+    /// When the status became what it is; `None` while it is unknown.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        let (_, run) = self.instance.client(self.index)?;
+        Some(run.since)
+    }
+
+    /// When the client was last observed; `None` while its status is unknown.
+    pub(super) fn observed(&self) -> Option<Timestamp> {
+        let (observation, _) = self.instance.client(self.index)?;
+        Some(observation.at)
+    }
 }

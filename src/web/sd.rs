@@ -1,187 +1,171 @@
-//! `/sd`: the fleet as targets for Prometheus's `http_sd_configs`, each of them one `/probe`.
+//! `/sd`: the fleet as targets for Prometheus's `http_sd_configs`. Each target is one `/probe`.
 //!
-//! The address of every target is this exporter; which client is meant stands in the labels that
-//! Prometheus turns into the query of a scrape (`__param_…`), so that no relabelling is needed.
-//! What else is known of a client stands in `__meta_…` labels, which relabelling can use.
+//! The address of every target is this exporter. `__param_…` labels, which Prometheus turns into
+//! the query of a scrape, name the client, so that no relabelling is needed. `__meta_…` labels
+//! carry the rest, for relabelling.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
 use super::paths::Prefix;
-use super::query::{BadParameter, ClientFilter};
-use crate::presence::{InstanceSnapshot, Snapshot};
+use super::query::{BadParameter, ClientFilter, ClientRef, parameters};
+use crate::presence::Snapshot;
 use crate::sweep::Sweeps;
 
-/// How much text a chunk holds, give or take a target.
-const CHUNK: usize = 64 * 1024;
-
-/// How many clients are looked at for one chunk, wanted or not, before other tasks have their turn.
-const CLIENTS_A_CHUNK: usize = 4096;
+/// The number of clients whose targets are written at once, before other tasks run: about 128 KiB.
+const CLIENTS_PER_CHUNK: usize = 256;
 
 const PARAMETERS: [&str; 4] = ["instance_id", "group_id", "label", "text"];
 
-/// `GET` lists the targets; nobody is asked for them.
+/// `GET` lists the targets, without calls to the API.
 pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
     let origin = prefix
         .origin()
         .map(|(scheme, host)| (Some(scheme.to_owned()), host.to_owned()));
     let path: Arc<str> = prefix.link("/probe").into();
     get(
-        move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| async move {
-            let filter = match filter(query.as_deref().unwrap_or_default()) {
-                Ok(filter) => filter,
-                Err(bad) => return bad.into_response(),
-            };
-            let asked = || host(&uri, &headers).map(|host| (None, host));
-            let Some((scheme, address)) = origin.or_else(asked) else {
-                let text = "the request names no host, by which Prometheus would find this exporter; set --web.external-url\n";
-                return (StatusCode::BAD_REQUEST, text).into_response();
+        async move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| {
+            let filter = parse(query.as_deref().unwrap_or_default())?;
+            let requested = || host(&uri, &headers).map(|host| (None, host));
+            let Some((scheme, address)) = origin.clone().or_else(requested) else {
+                let text = "the request has no host; Prometheus needs the address of this exporter: set --web.external-url\n";
+                return Ok((StatusCode::BAD_REQUEST, text).into_response());
             };
             let targets = Targets {
-                frozen: sweeps.snapshot(),
+                snapshot: sweeps.snapshot(),
                 filter,
                 scheme,
                 address,
-                path,
+                path: Arc::clone(&path),
             };
-            response(targets)
+            Ok::<_, BadParameter>(targets.into_response())
         },
     )
 }
 
-fn filter(query: &str) -> Result<ClientFilter, BadParameter> {
+fn parse(query: &str) -> Result<ClientFilter, BadParameter> {
     let mut filter = ClientFilter::default();
-    for (name, value) in
-        form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
-    {
-        if !filter.set_static(&name, &value)? {
+    for (name, value) in parameters(query) {
+        // Targets do not depend on the status of a client.
+        if name == "status" || !filter.set(&name, &value)? {
             return Err(BadParameter::unknown(&name, &PARAMETERS));
         }
     }
     Ok(filter)
 }
 
-/// The host, perhaps with a port, by which a request reached this server.
+/// The host, perhaps with a port, under which a request reached this server.
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let header = headers.get(HOST).and_then(|host| host.to_str().ok());
-    header
-        .or_else(|| uri.authority().map(Authority::as_str))
-        .filter(|host| !host.is_empty())
-        .map(Into::into)
+    let host = header.or_else(|| uri.authority().map(Authority::as_str));
+    host.filter(|host| !host.is_empty()).map(Into::into)
 }
 
-/// A chunk at a time: a large fleet's targets are never in memory as a whole.
-fn response(targets: Targets) -> Response {
-    let start = Some(Cursor::default());
-    let chunks = futures_util::stream::unfold((targets, start), async |(targets, next)| {
-        tokio::task::yield_now().await;
-        let (chunk, next) = targets.chunk(next?);
-        Some((Ok::<_, Infallible>(Bytes::from(chunk)), (targets, next)))
-    });
-    (
-        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-        Body::from_stream(chunks),
-    )
-        .into_response()
-}
-
-/// What is listed, and how it is addressed.
+/// The clients to list, and the address of this exporter.
 struct Targets {
-    frozen: Arc<Snapshot>,
+    snapshot: Arc<Snapshot>,
     filter: ClientFilter,
     scheme: Option<String>,
     address: String,
     path: Arc<str>,
 }
 
-/// Which client comes next.
-#[derive(Clone, Copy, Default)]
-struct Cursor {
-    instance: usize,
-    client: usize,
-    /// Whether a target was written already.
-    begun: bool,
-}
-
-/// A target group, as the page "HTTP SD" of Prometheus's documentation describes it.
+/// A target group, as described on the page "HTTP SD" of Prometheus's documentation.
 #[derive(Serialize)]
 struct TargetGroup<'a> {
     targets: [&'a str; 1],
     labels: BTreeMap<Cow<'static, str>, Cow<'a, str>>,
 }
 
-impl Targets {
-    /// Some targets from `at` on, and where to go on after them.
-    fn chunk(&self, at: Cursor) -> (Vec<u8>, Option<Cursor>) {
-        let Cursor {
-            instance: first,
-            client: mut from,
-            mut begun,
-        } = at;
-        let mut text = if (first, from) == (0, 0) {
-            b"[".to_vec()
-        } else {
-            Vec::new()
-        };
-        let mut looked_at = 0;
-        for (number, instance) in self.frozen.instances.iter().enumerate().skip(first) {
-            let Some(wanted) = self.filter.matcher(instance) else {
-                continue;
-            };
-            for client in std::mem::take(&mut from)..instance.fleet().len() {
-                if looked_at == CLIENTS_A_CHUNK || text.len() >= CHUNK {
-                    return (
-                        text,
-                        Some(Cursor {
-                            instance: number,
-                            client,
-                            begun,
-                        }),
-                    );
-                }
-                looked_at += 1;
-                if wanted(client) {
-                    text.extend_from_slice(if begun { b",\n" } else { b"\n" });
-                    begun = true;
-                    serde_json::to_writer(&mut text, &self.group(instance, client))
-                        .expect("a Vec takes everything");
-                }
+/// In chunks: the targets of a large fleet are never in memory as a whole.
+impl IntoResponse for Targets {
+    fn into_response(self) -> Response {
+        let chunks = self.chunks();
+        let mut separator = "\n";
+        let targets = stream::iter(chunks).then(move |(instance, clients)| {
+            let text = self.text(instance, clients, &mut separator);
+            async move {
+                tokio::task::yield_now().await;
+                text
             }
-        }
-        text.extend_from_slice(b"\n]\n");
-        (text, None)
+        });
+        let [start, end] = ["[", "\n]\n"].map(|text| stream::iter([text.into()]));
+        let body = start
+            .chain(targets)
+            .chain(end)
+            .map(Ok::<Vec<u8>, Infallible>);
+        (
+            [(CONTENT_TYPE, "application/json")],
+            Body::from_stream(body),
+        )
+            .into_response()
+    }
+}
+
+impl Targets {
+    /// The clients of each chunk, and the index of their instance.
+    fn chunks(&self) -> Vec<(usize, Range<usize>)> {
+        let instances = self.snapshot.instances.iter().enumerate();
+        let chunks = instances.flat_map(|(number, instance)| {
+            let clients = instance.fleet().len();
+            let starts = (0..clients).step_by(CLIENTS_PER_CHUNK);
+            starts.map(move |start| (number, start..clients.min(start + CLIENTS_PER_CHUNK)))
+        });
+        chunks.collect()
     }
 
-    fn group<'a>(&'a self, instance: &'a InstanceSnapshot, client: usize) -> TargetGroup<'a> {
-        let (fleet, id) = (instance.fleet(), instance.id().as_str());
-        let client_id = fleet.client(client);
-        let group = &*fleet.groups()[fleet.group_of(client)].name;
+    /// The targets of some clients, each after a separator.
+    fn text(&self, instance: usize, clients: Range<usize>, separator: &mut &str) -> Vec<u8> {
+        let instance = &self.snapshot.instances[instance];
+        let mut text = Vec::new();
+        if let Some(matches) = self.filter.matcher(instance) {
+            for index in clients.filter(|&index| matches(index)) {
+                text.extend_from_slice(std::mem::replace(separator, ",\n").as_bytes());
+                let group = self.group(ClientRef { instance, index });
+                serde_json::to_writer(&mut text, &group).expect("a Vec takes everything");
+            }
+        }
+        text
+    }
+
+    fn group<'a>(&'a self, client: ClientRef<'a>) -> TargetGroup<'a> {
+        let (instance_id, client_id) = (client.instance_id(), client.client_id());
         let mut labels: BTreeMap<Cow<'static, str>, Cow<'a, str>> = BTreeMap::from([
-            // By it the targets of a job differ, which else would be all of the same address.
-            ("instance".into(), format!("{id}/{client_id}").into()),
+            // All targets have the same address; this label tells them apart.
+            (
+                "instance".into(),
+                format!("{instance_id}/{client_id}").into(),
+            ),
             ("__metrics_path__".into(), (&*self.path).into()),
-            ("__param_instance_id".into(), id.into()),
-            ("__meta_mqtt_presence_instance_id".into(), id.into()),
-            ("__meta_mqtt_presence_group_id".into(), group.into()),
+            ("__param_instance_id".into(), instance_id.into()),
+            (
+                "__meta_mqtt_presence_instance_id".into(),
+                instance_id.into(),
+            ),
+            (
+                "__meta_mqtt_presence_group_id".into(),
+                client.group_id().into(),
+            ),
             ("__meta_mqtt_presence_client_id".into(), client_id.clone()),
             ("__param_client_id".into(), client_id),
         ]);
         if let Some(scheme) = &self.scheme {
             labels.insert("__scheme__".into(), scheme.into());
         }
-        let configured = fleet.labels(client);
+        let configured = client.labels().into_iter();
         labels.extend(
             configured
                 .map(|(name, value)| (format!("__meta_mqtt_presence_label_{name}").into(), value)),

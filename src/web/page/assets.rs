@@ -1,4 +1,4 @@
-//! What the page brings along, and the policy that lets in nothing else.
+//! The style and the script of the page, and the policy that allows nothing else.
 
 use std::sync::LazyLock;
 
@@ -8,14 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// How the page looks.
 pub(super) const STYLE: &str = include_str!("page.css");
 
-/// What keeps the page up to date.
 pub(super) const SCRIPT: &str = include_str!("page.js");
 
-/// Style and script are let in by their hashes (Content Security Policy Level 3), so that nothing
-/// that came in by a client ID or a label would run, and the script may ask nobody but this server.
+/// Style and script are allowed by their hashes (Content Security Policy Level 3), so that nothing
+/// in a client ID or a label can run. The script may connect to this server only.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let [style, script] = [STYLE, SCRIPT].map(|text| STANDARD.encode(Sha256::digest(text)));
     format!(

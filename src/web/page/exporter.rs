@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::Gauge;
 use prometheus::core::Collector;
 
-use super::format::{When, number, rate, span};
+use super::format::{ago, number, rate, span};
 use crate::clock::Timestamp;
 use crate::config::{Config, Mode, Query};
 use crate::telemetry::{Metrics, Sample, samples};
@@ -91,7 +91,7 @@ fn sum(family: &impl Collector, of: impl Fn(&Sample) -> bool) -> f64 {
 impl Own<'_> {
     /// The time since a timestamp; `None` for 0, which means never.
     fn ago(&self, seconds: f64) -> Option<String> {
-        (seconds > 0.0).then(|| When::new(timestamp(seconds), self.now).ago)
+        (seconds > 0.0).then(|| ago(timestamp(seconds), self.now))
     }
 
     /// By operation, what is spent of the quota.

@@ -1,30 +1,25 @@
-//! Numbers and times as people read them.
+//! Numbers and times as text for people.
 
+use std::borrow::Borrow;
 use std::fmt::Display;
 use std::time::Duration;
 
 use httpdate::fmt_http_date;
 
 use crate::clock::Timestamp;
+use crate::presence::{Status, StatusCounts};
 
-/// A moment: how long ago it was, and the moment itself for whoever points at that.
-#[derive(Debug)]
-pub(super) struct When {
-    pub(super) ago: String,
-    /// As HTTP writes it.
-    pub(super) full: String,
+/// How long ago `at` was. (Templates pass some values by reference.)
+pub(super) fn ago(at: impl Borrow<Timestamp>, now: Timestamp) -> String {
+    format!("{} ago", span(now.since(*at.borrow())))
 }
 
-impl When {
-    pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
-        Self {
-            ago: format!("{} ago", span(now.since(at))),
-            full: fmt_http_date(at.to_system_time()),
-        }
-    }
+/// A time in the format of HTTP.
+pub(super) fn http_date(at: impl Borrow<Timestamp>) -> String {
+    fmt_http_date(at.borrow().to_system_time())
 }
 
-/// A span of time in its one or two largest units.
+/// A duration in its one or two largest units.
 pub(super) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
@@ -35,7 +30,7 @@ pub(super) fn span(span: Duration) -> String {
     }
 }
 
-/// A whole number with its digits in groups of three.
+/// A whole number with a comma between groups of three digits.
 pub(super) fn number(number: impl Display) -> String {
     let digits = number.to_string();
     let (mut grouped, first) = (String::new(), digits.len() % 3);
@@ -48,26 +43,24 @@ pub(super) fn number(number: impl Display) -> String {
     grouped
 }
 
-/// A part of a whole in percent; all and nothing are said only where they are meant.
-pub(super) fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "–".to_owned();
-    }
-    let tenths = (part * 1000 + whole / 2) / whole;
-    let tenths = if part == 0 { 0 } else { tenths.max(1) };
-    let tenths = if part < whole {
-        tenths.min(999)
-    } else {
-        tenths
-    };
-    match tenths {
+/// The clients of a status in percent of all; 0 and 100 only where the share is exact.
+pub(super) fn share(counts: &StatusCounts, status: Status) -> String {
+    percent(counts.of(status), counts.total())
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    match part {
+        _ if whole == 0 => "–".to_owned(),
         0 => "0 %".to_owned(),
-        1000 => "100 %".to_owned(),
-        _ => format!("{}.{} %", tenths / 10, tenths % 10),
+        _ if part == whole => "100 %".to_owned(),
+        _ => {
+            let tenths = ((part * 1000 + whole / 2) / whole).clamp(1, 999);
+            format!("{}.{} %", tenths / 10, tenths % 10)
+        }
     }
 }
 
-/// A rate in at most two digits behind the point.
+/// A rate with at most two decimals.
 pub(super) fn rate(rate: f64) -> String {
     let text = format!("{rate:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -87,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentage_is_all_or_nothing_only_where_it_is() {
+    fn percentages_are_0_or_100_only_where_exact() {
         let texts = [
             (0, 0),
             (0, 5),
@@ -101,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_have_the_units_that_matter() {
+    fn spans_have_their_largest_units() {
         let texts = [0, 59, 60, 3599, 3600, 90_000, 86_399]
             .map(|seconds| span(Duration::from_secs(seconds)));
         assert_eq!(

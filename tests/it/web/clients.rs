@@ -210,17 +210,20 @@ async fn a_wrong_query_is_told_what_is_wrong() {
     for (query, error) in [
         (
             "grup_id=x",
-            "there is no parameter `grup_id`; there are `status`, `instance_id`,",
+            "unknown parameter `grup_id`; known parameters: `status`, `instance_id`,",
         ),
-        ("status=up", "`status=up`: `online`, `offline` or `unknown`"),
         (
-            "label=site",
-            "`label=site`: the name of a label, `=` and its value",
+            "status=up",
+            "`status=up`: must be `online`, `offline` or `unknown`",
         ),
-        ("sort=name", "`sort=name`: one of `client_id`,"),
-        ("limit=0", "`limit=0`: a number from 1 to 10000"),
-        ("limit=10001", "`limit=10001`: a number from 1 to 10000"),
-        ("offset=-1", "`offset=-1`: a whole number"),
+        ("label=site", "`label=site`: must be NAME=VALUE of a label"),
+        ("sort=name", "`sort=name`: must be one of `client_id`,"),
+        ("limit=0", "`limit=0`: must be a number from 1 to 10000"),
+        (
+            "limit=10001",
+            "`limit=10001`: must be a number from 1 to 10000",
+        ),
+        ("offset=-1", "`offset=-1`: must be a whole number"),
     ] {
         let answer = server.get(&format!("/api/v1/clients?{query}")).await;
         assert_eq!(

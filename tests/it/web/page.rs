@@ -88,8 +88,8 @@ async fn it_counts_devices_and_says_how_each_fares() {
         "1–5 of 5",
         "offline GID_pumps@@@pump-2 site sh GID_pumps post-cn-1 3 min ago 3 min ago",
         "unknown GID_gates@@@gate-1",
-        "API not asked Last sweep none has ended yet",
-        "An answer counts for 5 min Last error none",
+        "API unknown Last sweep none completed yet",
+        "Observations are valid for 5 min Last error none",
         "Devices are asked for when scraped",
         "Failed calls so far none",
     ] {
@@ -153,7 +153,7 @@ async fn a_query_that_cannot_be_used_is_refused_in_words_on_a_whole_page() {
     assert_eq!(page.status, 400);
     let text = text(page.text());
     assert!(
-        text.contains("`status=asleep`: `online`, `offline` or `unknown`"),
+        text.contains("`status=asleep`: must be `online`, `offline` or `unknown`"),
         "{text}"
     );
     assert!(text.contains("1–5 of 5"), "{text}");
