@@ -1,4 +1,4 @@
-//! The API of Alibaba Cloud, which no other module knows: signatures, credentials, answers and
+//! The API of Alibaba Cloud, used by no other module: signatures, credentials, answers and
 //! errors.
 //!
 //! The interface to the rest is [`presence::PresenceSource`](crate::presence::PresenceSource): one

@@ -1,12 +1,12 @@
-//! Frozen state to text: what Prometheus reads, a chunk at a time.
+//! Renders a snapshot in the text format of Prometheus, in chunks.
 //!
-//! A fleet's label text was escaped and rendered when the fleet was built, so that a sample of a
-//! client is two copies and a value. A million clients are hundreds of megabytes of text, which
-//! is never in memory as a whole: [`ScrapeText::fill`] goes on where the chunk before ended.
+//! The label text of a client is escaped and rendered when its fleet is built, so a sample of a
+//! client is two copies and a value. The text of a million clients has hundreds of megabytes and
+//! is never in memory as a whole: [`ScrapeText::fill`] continues where the previous chunk ended.
 //!
-//! The format is the text format 0.0.4 (page "Exposition formats"). Each family stands in one
-//! piece, across all instances; one that has no sample is left out, header included, as client
-//! libraries do. Nothing of HTTP belongs here.
+//! The format is the text format 0.0.4 (page "Exposition formats"). Each family is contiguous
+//! across all instances; a family without samples is left out, including its header, as in the
+//! client libraries of Prometheus. HTTP does not belong here.
 
 mod families;
 mod probe;
@@ -19,20 +19,20 @@ pub use probe::{ProbeResult, probe_text};
 
 use crate::presence::Snapshot;
 
-/// How much text a chunk holds, give or take a line: enough to make a system call worth its cost,
-/// little enough for the caches.
+/// The size of a chunk in bytes, plus at most one line: large enough for efficient system calls,
+/// small enough for the CPU caches.
 pub const CHUNK: usize = 64 * 1024;
 
-/// One scrape's text, as far as it has been written.
+/// The text of one scrape, and the position up to which it has been written.
 #[derive(Debug)]
 pub struct ScrapeText {
-    frozen: Arc<Snapshot>,
+    snapshot: Arc<Snapshot>,
     own: String,
     per_client: bool,
     next: Cursor,
 }
 
-/// What is to be written next.
+/// The next position.
 #[derive(Debug, Default)]
 struct Cursor {
     family: usize,
@@ -41,26 +41,26 @@ struct Cursor {
     instance: usize,
     /// The client or the group within the instance.
     item: usize,
-    /// How much of the exporter's own text has been written.
+    /// The number of bytes of the exporter's own text that have been written.
     own: usize,
 }
 
 impl ScrapeText {
-    /// The text of `frozen`, and after it the families in `own`, which is whole lines of this
-    /// format ([`Metrics::gather_text`](crate::telemetry::Metrics::gather_text)). Without
-    /// `per_client`, the families that have a series for each client are left out.
+    /// The text of `snapshot`, followed by the families in `own`, complete lines of this format
+    /// ([`Metrics::gather_text`](crate::telemetry::Metrics::gather_text)). Without
+    /// `per_client`, the families with a series for each client are left out.
     #[must_use]
-    pub fn new(frozen: Arc<Snapshot>, own: String, per_client: bool) -> Self {
+    pub fn new(snapshot: Arc<Snapshot>, own: String, per_client: bool) -> Self {
         Self {
-            frozen,
+            snapshot,
             own,
             per_client,
             next: Cursor::default(),
         }
     }
 
-    /// Appends about [`CHUNK`] bytes to `buf`, always whole lines. `false` once there is nothing
-    /// more, when nothing was appended.
+    /// Appends about [`CHUNK`] bytes to `buf`, always complete lines. Returns `false` at the end of
+    /// the text, if nothing was appended.
     pub fn fill(&mut self, buf: &mut Vec<u8>) -> bool {
         self.fill_up(buf, CHUNK)
     }
@@ -80,39 +80,27 @@ impl ScrapeText {
                 ..Cursor::default()
             };
         }
-        self.fill_own(buf, full);
+        for line in self.own[self.next.own..].split_inclusive('\n') {
+            if buf.len() >= full {
+                break;
+            }
+            buf.extend_from_slice(line.as_bytes());
+            self.next.own += line.len();
+        }
         buf.len() > start
     }
 
-    /// Goes on with a family until it ends or `buf` is full.
+    /// Writes a family, until it ends or `buf` is full.
     fn fill_family(&mut self, family: &'static Family, buf: &mut Vec<u8>, full: usize) {
-        while let Some(instance) = self.frozen.instances.get(self.next.instance) {
-            let mut lines = family.lines(&mut self.next.begun, buf, full);
-            if let Some(item) = family.write(instance, self.next.item, &mut lines) {
-                self.next.item = item;
+        let next = &mut self.next;
+        while let Some(instance) = self.snapshot.instances.get(next.instance) {
+            if let Some(item) = family.write(instance, next.item, &mut next.begun, buf, full) {
+                next.item = item;
                 return;
             }
-            self.next.instance += 1;
-            self.next.item = 0;
+            next.instance += 1;
+            next.item = 0;
         }
-    }
-
-    /// Goes on with the exporter's own text.
-    fn fill_own(&mut self, buf: &mut Vec<u8>, full: usize) {
-        let rest = &self.own.as_bytes()[self.next.own..];
-        let room = full - buf.len();
-        let end = if rest.len() <= room {
-            rest.len()
-        } else {
-            let is_end = |byte: &u8| *byte == b'\n';
-            let last = rest[..room]
-                .iter()
-                .rposition(is_end)
-                .or_else(|| rest.iter().position(is_end));
-            last.map_or(rest.len(), |at| at + 1)
-        };
-        buf.extend_from_slice(&rest[..end]);
-        self.next.own += end;
     }
 }
 
@@ -128,7 +116,7 @@ mod tests {
 
     const OWN: &str = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n";
 
-    /// Instances with so many clients each, every other one online.
+    /// Instances with these numbers of clients, every other client online.
     fn frozen(clients: &[usize]) -> Arc<Snapshot> {
         let at = Timestamp::from_millis(1_700_000_000_123);
         let instance = |(number, &clients): (usize, &usize)| {
@@ -168,7 +156,7 @@ mod tests {
         }
         assert!(
             buf.is_empty() && !exposition.fill_up(&mut buf, size),
-            "the end is the end"
+            "nothing follows the end"
         );
         chunks
     }
@@ -186,7 +174,7 @@ mod tests {
             prop_assert!(whole.len() <= 1);
             let parts = chunks(&frozen, &own, per_client, size);
             for part in &parts {
-                // No line is longer than a kilobyte here, header included.
+                // Including the header, no line here is longer than a kilobyte.
                 prop_assert!(part.ends_with('\n') && part.len() < size + 1000, "{part}");
             }
             prop_assert_eq!(parts.concat(), whole.concat());
@@ -194,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_is_appended_to_what_is_there() {
+    fn a_chunk_is_appended_to_the_buffer() {
         let mut exposition = ScrapeText::new(frozen(&[1]), OWN.into(), true);
         let mut buf = vec![b'\n'; 2 * CHUNK];
         assert!(exposition.fill(&mut buf));
@@ -203,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn without_series_for_each_client_the_rest_is_the_same() {
+    fn per_client_false_omits_only_client_series() {
         let all = chunks(&frozen(&[3, 2]), OWN, true, CHUNK).concat();
         let fewer = chunks(&frozen(&[3, 2]), OWN, false, CHUNK).concat();
         assert!(!fewer.contains("client_id"), "{fewer}");

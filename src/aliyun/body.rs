@@ -10,7 +10,7 @@ const MAX_CODE: usize = 64;
 const MAX_MESSAGE: usize = 300;
 
 /// An error as the API describes it: as JSON, with keys in any order and some of them missing; as
-/// XML where a gateway answers before it knows that JSON is expected.
+/// XML where a gateway answers that does not support JSON.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct ErrorBody {

@@ -1,18 +1,18 @@
-//! Where the API is.
+//! The endpoints of Alibaba Cloud.
 
 use reqwest::Url;
 
 use crate::config::Network;
 
-/// A text that cannot be a region.
+/// The text is not a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a region is lower-case letters, digits and `-`")]
 pub struct BadRegion;
 
-/// The endpoint of `region`.
+/// The endpoint of the API in `region`.
 ///
-/// A region becomes a part of a host's name, so that only what may stand in one is taken: a text
-/// with a `/` or a `.` in it would lead signed requests to somebody else.
+/// A region becomes part of a host name, so other characters are rejected: a `/` or `.` would send
+/// signed requests to another host.
 pub fn endpoint(region: &str, network: Network) -> Result<Url, BadRegion> {
     let service = match network {
         Network::Public => "onsmqtt",
@@ -21,7 +21,7 @@ pub fn endpoint(region: &str, network: Network) -> Result<Url, BadRegion> {
     endpoint_of(service, region)
 }
 
-/// The endpoint of any service of the vendor's in `region`.
+/// The endpoint of a service of Alibaba Cloud in `region`.
 pub(super) fn endpoint_of(service: &str, region: &str) -> Result<Url, BadRegion> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if region.is_empty()
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_follows_from_region_and_network() {
+    fn an_endpoint_depends_on_region_and_network() {
         let host = |network| endpoint("cn-hangzhou", network).map(|url| url.to_string());
         assert_eq!(
             host(Network::Public).unwrap(),
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_cannot_lead_elsewhere() {
+    fn a_region_cannot_change_the_host() {
         for region in [
             "",
             "-",

@@ -1,9 +1,11 @@
-//! The families that are rendered from frozen state, and how their samples are written.
+//! The families that are rendered from a snapshot, and their samples.
 
 use std::time::Duration;
 
 use super::samples::{Opening, SampleWriter};
-use crate::presence::{InstanceSnapshot, InstanceStats, Status, StatusCounts, SweepResult, escape};
+use crate::presence::{
+    InstanceSnapshot, InstanceStats, Observation, Run, Status, StatusCounts, SweepResult, escape,
+};
 use crate::telemetry::Metric;
 use crate::telemetry::table::STATE;
 
@@ -14,18 +16,21 @@ pub(super) struct Family {
     samples: Samples,
 }
 
-/// What a family has a sample of, and where its value is.
+/// What the samples of a family stand for, and their values.
 enum Samples {
-    /// Each client. They are many, so that the function writes as many as fit; see
-    /// [`Family::write`].
-    Clients(fn(&InstanceSnapshot, usize, &mut SampleWriter<'_>) -> Option<usize>),
+    /// Each client.
+    ClientInfo,
+    /// Each client with a known status, as are the next two.
+    ClientOnline,
+    LastObservation,
+    StatusSince,
     /// Each status of each group.
     Statuses,
     /// Each group.
     Groups(fn(&StatusCounts) -> u64),
-    /// Each way in which a sweep can end.
+    /// Each result of a sweep.
     Sweeps,
-    /// Each instance of which this is known.
+    /// Each instance with a value.
     Instances(fn(&InstanceStats) -> Option<f64>),
 }
 
@@ -37,17 +42,17 @@ const fn family(metric: &'static Metric, samples: Samples) -> Family {
     }
 }
 
-/// All of them, in the order in which they are written.
+/// All families, in the order in which they are written.
 pub(super) static FAMILIES: [Family; 14] = [
-    family(&STATE.client_info, Samples::Clients(client_info)),
-    family(&STATE.client_online, Samples::Clients(client_online)),
+    family(&STATE.client_info, Samples::ClientInfo),
+    family(&STATE.client_online, Samples::ClientOnline),
     family(
         &STATE.client_last_observation_timestamp_seconds,
-        Samples::Clients(client_last_observation),
+        Samples::LastObservation,
     ),
     family(
         &STATE.client_status_since_timestamp_seconds,
-        Samples::Clients(client_status_since),
+        Samples::StatusSince,
     ),
     family(&STATE.clients, Samples::Statuses),
     family(
@@ -88,134 +93,102 @@ pub(super) static FAMILIES: [Family; 14] = [
 impl Family {
     /// Whether each client has a series in it.
     pub(super) fn is_per_client(&self) -> bool {
-        matches!(self.samples, Samples::Clients(_))
+        use Samples::{ClientInfo, ClientOnline, LastObservation, StatusSince};
+        matches!(
+            self.samples,
+            ClientInfo | ClientOnline | LastObservation | StatusSince
+        )
     }
 
-    /// Its lines, to be appended to `buf` until that holds `full` bytes. The first one brings the
-    /// header with it, unless the family has `begun`.
-    pub(super) fn lines<'a>(
-        &'static self,
-        begun: &'a mut bool,
-        buf: &'a mut Vec<u8>,
-        full: usize,
-    ) -> SampleWriter<'a> {
-        SampleWriter::new(self.metric, &self.opening, begun, buf, full)
-    }
-
-    /// Writes the samples of `instance` from its item `from` on, until `lines` is full. Gives
-    /// back the item to go on with, or `None` when the instance is done.
+    /// Writes the samples of `instance` from its item `from` on to `buf`, until that has `full`
+    /// bytes. The first sample writes the header, unless the family has `begun`. Returns the next
+    /// item, or `None` at the end of the instance.
     pub(super) fn write(
-        &self,
+        &'static self,
         instance: &InstanceSnapshot,
         from: usize,
-        lines: &mut SampleWriter<'_>,
+        begun: &mut bool,
+        buf: &mut Vec<u8>,
+        full: usize,
     ) -> Option<usize> {
+        let mut out = SampleWriter {
+            metric: self.metric,
+            opening: &self.opening,
+            begun,
+            buf,
+            full,
+        };
+        let out = &mut out;
+        let id = format!("instance_id=\"{}\"", escape(instance.id().as_str()));
+        let fleet = instance.fleet();
+        let labels = |group: usize| &fleet.groups()[group].label_text;
         match self.samples {
-            Samples::Clients(write) => write(instance, from, lines),
-            Samples::Statuses => each(instance.groups().len(), from, lines, |group, lines| {
-                let (labels, counts) = (
-                    &instance.fleet().groups()[group].label_text,
-                    instance.groups()[group],
-                );
+            Samples::ClientInfo => each(fleet.len(), from, out, |client, out| {
+                out.client_flag(fleet.label_text(client), true);
+            }),
+            Samples::ClientOnline => observed(instance, from, out, |client, (seen, _), out| {
+                out.client_flag(fleet.label_text(client), seen.online);
+            }),
+            Samples::LastObservation => observed(instance, from, out, |client, (seen, _), out| {
+                out.client_time(fleet.ids_text(client), seen.at);
+            }),
+            Samples::StatusSince => observed(instance, from, out, |client, (_, run), out| {
+                out.client_time(fleet.ids_text(client), run.since);
+            }),
+            Samples::Statuses => each(instance.groups().len(), from, out, |group, out| {
                 for status in Status::ALL {
-                    lines.sample(
-                        format_args!("{labels},status=\"{}\"", status.as_str()),
-                        counts.of(status),
-                    );
+                    let labels = format_args!("{},status=\"{}\"", labels(group), status.as_str());
+                    out.sample(labels, instance.groups()[group].of(status));
                 }
             }),
-            Samples::Groups(value) => each(instance.groups().len(), from, lines, |group, lines| {
-                let labels = &instance.fleet().groups()[group].label_text;
-                lines.sample(labels, value(&instance.groups()[group]));
+            Samples::Groups(value) => each(instance.groups().len(), from, out, |group, out| {
+                out.sample(labels(group), value(&instance.groups()[group]));
             }),
-            Samples::Sweeps => each(1, from, lines, |_, lines| {
-                let id = escape(instance.id().as_str());
+            Samples::Sweeps => each(1, from, out, |_, out| {
                 for (result, times) in SweepResult::ALL.into_iter().zip(instance.stats().sweeps) {
-                    lines.sample(
-                        format_args!("instance_id=\"{id}\",result=\"{}\"", result.as_str()),
-                        times,
-                    );
+                    out.sample(format_args!("{id},result=\"{}\"", result.as_str()), times);
                 }
             }),
-            Samples::Instances(value) => each(1, from, lines, |_, lines| {
+            Samples::Instances(value) => each(1, from, out, |_, out| {
                 if let Some(value) = value(instance.stats()) {
-                    lines.sample(
-                        format_args!("instance_id=\"{}\"", escape(instance.id().as_str())),
-                        value,
-                    );
+                    out.sample(&id, value);
                 }
             }),
         }
     }
 }
 
-/// `Duration::as_secs_f64` adds two rounded numbers, and makes 7.8149999999999995 of 7.815.
+/// `Duration::as_secs_f64` adds two rounded numbers: it makes 7.8149999999999995 of 7.815.
 fn seconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e9
 }
 
-/// Writes the items from `from` to `count`, until `lines` is full.
+/// Writes the items from `from` to `count`, until `out` is full.
 fn each(
     count: usize,
     from: usize,
-    lines: &mut SampleWriter<'_>,
+    out: &mut SampleWriter<'_>,
     write: impl Fn(usize, &mut SampleWriter<'_>),
 ) -> Option<usize> {
     for item in from..count {
-        if lines.is_full() {
+        if out.is_full() {
             return Some(item);
         }
-        write(item, lines);
+        write(item, out);
     }
     None
 }
 
-fn client_info(
+/// Writes the clients with a known status, from `from` on, until `out` is full.
+fn observed(
     instance: &InstanceSnapshot,
     from: usize,
-    lines: &mut SampleWriter<'_>,
+    out: &mut SampleWriter<'_>,
+    write: impl Fn(usize, (Observation, Run), &mut SampleWriter<'_>),
 ) -> Option<usize> {
-    let fleet = instance.fleet();
-    each(fleet.len(), from, lines, |client, lines| {
-        lines.client_flag(fleet.label_text(client), true);
-    })
-}
-
-fn client_online(
-    instance: &InstanceSnapshot,
-    from: usize,
-    lines: &mut SampleWriter<'_>,
-) -> Option<usize> {
-    let fleet = instance.fleet();
-    each(fleet.len(), from, lines, |client, lines| {
-        if let Some((seen, _)) = instance.client(client) {
-            lines.client_flag(fleet.label_text(client), seen.online);
-        }
-    })
-}
-
-fn client_last_observation(
-    instance: &InstanceSnapshot,
-    from: usize,
-    lines: &mut SampleWriter<'_>,
-) -> Option<usize> {
-    let fleet = instance.fleet();
-    each(fleet.len(), from, lines, |client, lines| {
-        if let Some((seen, _)) = instance.client(client) {
-            lines.client_time(fleet.ids_text(client), seen.at);
-        }
-    })
-}
-
-fn client_status_since(
-    instance: &InstanceSnapshot,
-    from: usize,
-    lines: &mut SampleWriter<'_>,
-) -> Option<usize> {
-    let fleet = instance.fleet();
-    each(fleet.len(), from, lines, |client, lines| {
-        if let Some((_, run)) = instance.client(client) {
-            lines.client_time(fleet.ids_text(client), run.since);
+    each(instance.fleet().len(), from, out, |client, out| {
+        if let Some(seen) = instance.client(client) {
+            write(client, seen, out);
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The text of one probe: a few lines, and nothing of the exporter's own.
+//! The text of one probe, without the exporter's own metrics.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,26 +6,26 @@ use std::time::Duration;
 use crate::presence::{ClientId, Fleet, escape};
 use crate::telemetry::table::{PROBE, STATE};
 
-/// What a probe found out.
+/// The result of a probe.
 #[derive(Clone, Debug)]
 pub struct ProbeResult<'a> {
-    /// Whether the client is online, or why that could not be found out.
+    /// Whether the client is online, or why its status is unknown.
     pub online: Result<bool, String>,
-    /// How long it took.
+    /// The duration of the probe.
     pub duration: Duration,
-    /// The fleet of its instance.
+    /// The fleet of the instance.
     pub fleet: &'a Fleet,
-    /// The client, which need not be in the fleet.
+    /// The client, which may be missing from the fleet.
     pub client: &'a str,
 }
 
-/// The text of `probe` in the text format 0.0.4. Why a probe failed stands in a comment, which
-/// Prometheus passes over and a person reads.
+/// The text of `probe` in the text format 0.0.4. The cause of a failure is in a comment, which
+/// Prometheus ignores.
 #[must_use]
 pub fn probe_text(probe: &ProbeResult<'_>) -> String {
     let mut text = String::new();
     if let Err(why) = &probe.online {
-        // On one line, or the rest would be read as samples.
+        // On one line: a second one would count as samples.
         text.extend(["# failed: ", &why.replace(char::is_control, " "), "\n"]);
     }
     for (metric, value) in [
@@ -33,35 +33,24 @@ pub fn probe_text(probe: &ProbeResult<'_>) -> String {
         (&PROBE.duration_seconds, probe.duration.as_secs_f64()),
     ] {
         writeln!(text, "{}{} {value}", metric.header(), metric.name)
-            .expect("a String takes everything");
+            .expect("writing to a String does not fail");
     }
     if let Ok(online) = probe.online {
-        let metric = &STATE.client_online;
-        let (header, name, labels) = (
-            metric.header(),
-            metric.name,
-            labels(probe.fleet, probe.client),
-        );
-        writeln!(
-            text,
-            "{header}{name}{{client_id=\"{labels}}} {}",
-            u8::from(online)
-        )
-        .expect("a String takes everything");
+        let (metric, value) = (&STATE.client_online, u8::from(online));
+        let (header, name) = (metric.header(), metric.name);
+        let labels = labels(probe.fleet, probe.client);
+        writeln!(text, "{header}{name}{{client_id=\"{labels}}} {value}")
+            .expect("writing to a String does not fail");
     }
     text
 }
 
-/// The labels that `/metrics` gives the client, or would give it.
+/// The labels of the client in `/metrics`, also if it is missing from the fleet.
 fn labels(fleet: &Fleet, client: &str) -> String {
     if let Some(index) = fleet.position(client) {
         return fleet.label_text(index).to_owned();
     }
-    let [client, group, instance] = [
-        client,
-        ClientId::group_of(client),
-        fleet.instance().as_str(),
-    ]
-    .map(escape);
+    let (group, instance) = (ClientId::group_of(client), fleet.instance().as_str());
+    let [client, group, instance] = [client, group, instance].map(escape);
     format!("{client}\",group_id=\"{group}\",instance_id=\"{instance}\"")
 }

@@ -6,10 +6,10 @@ use std::io::Write;
 use crate::clock::Timestamp;
 use crate::telemetry::Metric;
 
-/// What the line of a client begins with: `NAME{client_id="`.
+/// The start of the line of a client: `NAME{client_id="`.
 ///
-/// It is copied together with what follows it here, and cut off there: a copy of a fixed size is a
-/// few instructions, one of any other a call.
+/// The whole array is copied and the copy truncated: a copy of a fixed size is a few
+/// instructions, a copy of a variable size is a function call.
 pub(super) struct Opening {
     bytes: [u8; 72],
     len: usize,
@@ -29,54 +29,39 @@ impl Opening {
     }
 }
 
-/// The end of a chunk, to which the samples of one family are appended.
+/// Appends the samples of one family to a chunk.
 pub(super) struct SampleWriter<'a> {
-    metric: &'static Metric,
-    opening: &'static Opening,
-    begun: &'a mut bool,
-    buf: &'a mut Vec<u8>,
-    full: usize,
+    pub(super) metric: &'static Metric,
+    pub(super) opening: &'static Opening,
+    /// Whether the header has been written.
+    pub(super) begun: &'a mut bool,
+    pub(super) buf: &'a mut Vec<u8>,
+    /// The size at which `buf` is full, in bytes.
+    pub(super) full: usize,
 }
 
-impl<'a> SampleWriter<'a> {
-    /// Samples of `metric`, whose header is written unless it has `begun`, appended to `buf` until
-    /// that holds `full` bytes.
-    pub(super) fn new(
-        metric: &'static Metric,
-        opening: &'static Opening,
-        begun: &'a mut bool,
-        buf: &'a mut Vec<u8>,
-        full: usize,
-    ) -> Self {
-        Self {
-            metric,
-            opening,
-            begun,
-            buf,
-            full,
-        }
-    }
-
-    /// Whether the chunk has no room for another line.
+impl SampleWriter<'_> {
+    /// Whether the chunk is full.
     pub(super) fn is_full(&self) -> bool {
         self.buf.len() >= self.full
     }
 
-    /// A sample with these labels.
+    /// Writes a sample with these labels.
     pub(super) fn sample(&mut self, labels: impl Display, value: impl Display) {
         self.begin();
         let name = self.metric.name;
-        writeln!(self.buf, "{name}{{{labels}}} {value}").expect("a Vec takes everything");
+        writeln!(self.buf, "{name}{{{labels}}} {value}").expect("writing to a Vec does not fail");
     }
 
-    /// A sample of one client, 1 or 0. `labels` are those of its fleet, the client ID in front.
+    /// Writes a sample of one client, 1 or 0. `labels` are those of the fleet, which begin with the
+    /// client ID.
     pub(super) fn client_flag(&mut self, labels: &str, value: bool) {
         self.client(labels);
         self.buf
             .extend_from_slice(if value { b"} 1\n" } else { b"} 0\n" });
     }
 
-    /// A sample of one client, a time in seconds.
+    /// Writes a sample of one client, a time in seconds.
     pub(super) fn client_time(&mut self, labels: &str, value: Timestamp) {
         self.client(labels);
         if let Some(tail) = tail(value) {
@@ -84,7 +69,7 @@ impl<'a> SampleWriter<'a> {
         } else {
             let millis = value.as_millis();
             writeln!(self.buf, "}} {}.{:03}", millis / 1000, millis % 1000)
-                .expect("a Vec takes everything");
+                .expect("writing to a Vec does not fail");
         }
     }
 
@@ -104,11 +89,11 @@ impl<'a> SampleWriter<'a> {
     }
 }
 
-/// `time` as it ends a line, in seconds.
+/// The end of a line with `time`, in seconds.
 ///
-/// By integer arithmetic, each digit on its own: a loop that divides, or `f64`, takes longer than
-/// all the rest of a line. `None` where the seconds do not have ten digits, which they have from
-/// the year 2001 to the year 2286.
+/// Integer arithmetic for each pair of digits: a loop that divides, or `f64`, takes longer than
+/// the rest of the line. `None` if the seconds do not have ten digits, which they have from 2001
+/// to 2286.
 fn tail(time: Timestamp) -> Option<[u8; 17]> {
     let (seconds, millis) = (time.as_millis() / 1000, time.as_millis() % 1000);
     if !(1_000_000_000..10_000_000_000).contains(&seconds) {
@@ -131,7 +116,7 @@ fn tail(time: Timestamp) -> Option<[u8; 17]> {
     Some(tail)
 }
 
-/// `00` to `99`: dividing by a hundred takes half the steps of dividing by ten.
+/// `00` to `99`: division by 100 takes half the steps of division by 10.
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut n = 0_u8;
@@ -152,14 +137,14 @@ mod tests {
     fn line(time: Timestamp) -> String {
         static OPENING: Opening = Opening::new(STATE.client_online.name);
         let (mut begun, mut buf) = (true, Vec::new());
-        let mut lines = SampleWriter::new(
-            &STATE.client_online,
-            &OPENING,
-            &mut begun,
-            &mut buf,
-            usize::MAX,
-        );
-        lines.client_time("x\"", time);
+        let mut out = SampleWriter {
+            metric: &STATE.client_online,
+            opening: &OPENING,
+            begun: &mut begun,
+            buf: &mut buf,
+            full: usize::MAX,
+        };
+        out.client_time("x\"", time);
         String::from_utf8(buf).expect("text")
     }
 

@@ -23,8 +23,8 @@ fn single(status: u16, body: &str) -> Result<bool, (ErrorClass, &'static str)> {
         .map_err(|failure| (failure.class, failure.label))
 }
 
-fn batch(body: &str, asked: &[&str]) -> Vec<(String, bool)> {
-    let answer = decode_batch(&reply(200, body), asked).expect("an answer");
+fn batch(body: &str, queried: &[&str]) -> Vec<(String, bool)> {
+    let answer = decode_batch(&reply(200, body), queried).expect("an answer");
     answer
         .value
         .into_iter()

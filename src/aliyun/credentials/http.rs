@@ -72,7 +72,7 @@ pub(super) async fn send(
     }
 }
 
-/// The certificates of the system are loaded only for `https`, which takes a while.
+/// Loading the certificates of the system, for `https`, blocks for a while.
 async fn http_client(
     route: Route,
     url: Url,
@@ -80,15 +80,12 @@ async fn http_client(
     deps: &ProviderDeps,
 ) -> Result<reqwest::Client, String> {
     let ca_file = deps.ca_file.clone();
-    let built = match (route, url.scheme()) {
-        (Route::LinkLocal, _) => direct_client(connect),
-        (Route::Network, "http") => client([&url], None, connect),
-        (Route::Network, _) => {
-            tokio::task::spawn_blocking(move || client([&url], ca_file.as_deref(), connect))
-                .await
-                .map_err(|error| error.to_string())?
-        }
+    let make = move || match route {
+        Route::LinkLocal => direct_client(connect),
+        Route::Network => client([&url], ca_file.as_deref(), connect),
     };
+    let built = tokio::task::spawn_blocking(make).await;
+    let built = built.map_err(|error| error.to_string())?;
     built.map_err(|error: ClientError| {
         let causes: Vec<_> = causes(&error).map(ToString::to_string).collect();
         causes.join(": ")

@@ -1,31 +1,30 @@
-//! When credentials are fetched again: time in, a decision out.
+//! The times of fetches: time in, a decision out.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::random::Random;
 
-/// How long before their expiry credentials are renewed, at the earliest; the vendor's SDKs do so
-/// at this time, too.
+/// The longest time between renewal and expiry, as in Alibaba Cloud's SDKs.
 const EARLY: Duration = Duration::from_secs(15 * 60);
 
-/// The pause after the first failure; each further one in a row doubles it.
+/// The pause after the first failure; each further failure in a row doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// When to renew credentials that were fetched at `now`: in the first third of the last quarter of
-/// an hour before they expire, or of the second half of their time where that is shorter, at a
-/// random moment, so that a thousand exporters do not ask at once.
+/// When to renew credentials that were fetched at `now`: at a random time in the first third of
+/// the last 15 minutes before they expire, or of the second half of their lifetime if that is
+/// shorter. The random time spreads the requests of many exporters.
 pub(super) fn renewal(now: Timestamp, expires: Timestamp, random: &Random) -> Timestamp {
     let left = expires.since(now);
     let early = EARLY.min(left / 2);
     now + left.saturating_sub(early) + random.part_of(early / 3)
 }
 
-/// How long nothing is fetched after so many `failures` in a row: a random time from half of the
-/// pause up, so that a service that is down is not asked once for each call.
+/// The time without fetches after this number of `failures` in a row: between half of the pause
+/// and the whole, at random. A service that is down is not queried once per call.
 pub(super) fn pause(failures: u32, random: &Random) -> Duration {
     let pause = FIRST_PAUSE
         .saturating_mul(1 << failures.saturating_sub(1).min(16))
@@ -50,19 +49,19 @@ mod tests {
     }
 
     #[test]
-    fn credentials_of_an_hour_are_renewed_a_quarter_of_an_hour_early() {
+    fn credentials_of_an_hour_are_renewed_15_minutes_early() {
         assert_eq!(renewal_after(seconds(3600), 0), seconds(45 * 60));
         assert_eq!(
             renewal_after(seconds(900), 0),
             seconds(450),
-            "the shortest that the vendor gives"
+            "the shortest session of the service"
         );
         assert_eq!(renewal_after(Duration::ZERO, 0), Duration::ZERO);
     }
 
     proptest! {
         #[test]
-        fn a_renewal_lies_between_now_and_the_expiry_with_time_to_spare(left in 1_000..200_000_000_u64, random: u64) {
+        fn a_renewal_is_between_now_and_the_expiry_with_a_margin(left in 1_000..200_000_000_u64, random: u64) {
             let left = Duration::from_millis(left);
             let after = renewal_after(left, random);
             prop_assert!(after >= left / 2 || after + EARLY >= left);

@@ -1,4 +1,4 @@
-//! Where a configuration says that credentials come from: one fetch.
+//! The source of credentials in a configuration: one fetch.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};

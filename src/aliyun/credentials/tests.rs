@@ -1,5 +1,5 @@
-//! The sources that need no service, from where their user would put them: variables and files.
-//! Those that need one are tested through HTTP (`tests/it/credentials.rs`).
+//! Sources without a service: variables and files. Sources with a service are tested over HTTP
+//! (`tests/it/credentials`).
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ const CLI: &str = r#"{
 }"#;
 
 const INI: &str = "\
-; of the SDKs
+; comment
 [default]
 type = access_key            # the only type
 access_key_id = ini-id
@@ -149,7 +149,7 @@ async fn an_access_key_has_its_secret_inline_or_in_a_file() {
 }
 
 #[tokio::test]
-async fn the_environment_has_both_variables_or_none() {
+async fn the_environment_needs_both_variables() {
     let (id, secret, token) = (
         "ALIBABA_CLOUD_ACCESS_KEY_ID",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
@@ -190,7 +190,7 @@ async fn the_environment_has_both_variables_or_none() {
 }
 
 #[tokio::test]
-async fn a_profile_is_found_where_the_vendors_tools_put_it() {
+async fn a_profile_is_found_in_the_files_of_the_sdks() {
     let both = home(&[
         (".aliyun/config.json", CLI),
         (".alibabacloud/credentials.ini", INI),
@@ -253,7 +253,7 @@ async fn a_profile_is_found_where_the_vendors_tools_put_it() {
 }
 
 #[tokio::test]
-async fn a_profile_that_cannot_be_used_says_why() {
+async fn an_unusable_profile_is_explained() {
     let both = home(&[
         (".aliyun/config.json", CLI),
         (".alibabacloud/credentials.ini", INI),
@@ -328,7 +328,7 @@ async fn a_profile_that_cannot_be_used_says_why() {
 }
 
 #[tokio::test]
-async fn a_chain_goes_on_only_where_nothing_is_configured() {
+async fn a_chain_continues_only_after_unconfigured_sources() {
     let empty = home(&[]);
     let list = not_configured(&chain(), &env(&empty, &[])).await;
     for attempt in [
@@ -387,15 +387,12 @@ async fn credentials_are_kept_until_they_are_refreshed() {
     std::fs::write(&file, "new").expect("a file");
     assert_eq!(provider.get().await.expect("kept"), old);
 
-    assert!(provider.refresh(Some(&old)).await, "there are other ones");
+    assert!(provider.refresh(Some(&old)).await, "other credentials");
     let new = provider.get().await.expect("there");
     assert_eq!(new.secret().expose(), "new");
-    assert!(
-        !provider.refresh(Some(&new)).await,
-        "there are no other ones"
-    );
+    assert!(!provider.refresh(Some(&new)).await, "the same credentials");
 
-    // One of the old calls comes back late: its credentials are not those that are in use.
+    // A late answer refuses the old credentials, which are no longer in use.
     std::fs::write(&file, "newer").expect("a file");
     assert!(provider.refresh(Some(&old)).await);
     assert_eq!(
@@ -409,13 +406,13 @@ async fn credentials_are_kept_until_they_are_refreshed() {
     assert_eq!(
         provider.get().await.expect("kept"),
         new,
-        "who refused it may have been wrong"
+        "the refusal may be wrong"
     );
 }
 
 proptest! {
     #[test]
-    fn credentials_do_not_print_what_they_hold(id in "[a-z]{12}", secret in "[0-9]{12}", token in "[A-Z]{12}") {
+    fn an_access_key_does_not_print_its_content(id in "[a-z]{12}", secret in "[0-9]{12}", token in "[A-Z]{12}") {
         let made = AccessKey::new(&id, &Secret::new(secret.as_str()), Some(&Secret::new(token.as_str())));
         let printed = format!("{made:?}");
         prop_assert!(!printed.contains(&id) && !printed.contains(&secret) && !printed.contains(&token));

@@ -1,19 +1,19 @@
-//! Noticing that files have changed, by looking at them now and then.
+//! Detects changes of files by polling.
 //!
-//! Secrets of Kubernetes are links that are turned to another directory, and other secrets are
-//! files that are replaced: looking at what a path leads to sees both, on every file system.
+//! A secret of Kubernetes is a link whose target changes; other secrets are files that are
+//! replaced. The metadata of the resolved path shows both, on every file system.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How often files are looked at.
+/// The interval of the polls.
 pub(super) const EVERY: Duration = Duration::from_secs(5);
 
-/// What tells a file from what it was before: which one it is, its size, and when it was written.
+/// The version of a file: device, inode, size and time of modification.
 type Stamp = (u64, u64, u64, i64, i64);
 
-/// Files, as they were when they were last looked at.
+/// Files with their versions at the last poll.
 #[derive(Debug)]
 pub(super) struct Watch {
     files: Vec<PathBuf>,
@@ -26,7 +26,7 @@ impl Watch {
         Self { files, stamps }
     }
 
-    /// Looks at the files; whether one has changed, come or gone since the last look.
+    /// Polls the files; returns whether one was changed, created or removed since the last poll.
     pub(super) async fn look(&mut self) -> bool {
         let mut changed = false;
         for (file, stamp) in self.files.iter().zip(&mut self.stamps) {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_that_comes_changes_is_replaced_or_goes_is_noticed() {
+    async fn creation_change_replacement_and_removal_are_detected() {
         let folder = tempfile::tempdir().expect("a directory");
         let [file, other] = ["secret", "other"].map(|name| folder.path().join(name));
         std::fs::write(&other, "other").expect("a file");
@@ -59,16 +59,16 @@ mod tests {
         watch.look().await;
         assert!(!watch.look().await);
         std::fs::write(&file, "one").expect("a file");
-        assert!(watch.look().await, "it came");
+        assert!(watch.look().await, "created");
         assert!(!watch.look().await);
         std::fs::write(&file, "longer").expect("a file");
-        assert!(watch.look().await, "it changed");
+        assert!(watch.look().await, "changed");
         std::fs::write(&other, "longer").expect("a file");
         assert!(watch.look().await, "the other one changed");
         std::fs::rename(&other, &file).expect("a file");
-        assert!(watch.look().await, "it was replaced");
+        assert!(watch.look().await, "replaced");
         std::fs::remove_file(&file).expect("a file");
-        assert!(watch.look().await, "it went");
+        assert!(watch.look().await, "removed");
         assert!(!watch.look().await);
     }
 }

@@ -1,5 +1,5 @@
-//! Golden vectors of the vendor's own code (`tests/data/signing/make_vectors.py`), and the stages
-//! held to them and to the vendor's pages.
+//! The stages compared with golden vectors of Alibaba Cloud's SDK
+//! (`tests/data/signing/make_vectors.py`) and with its documentation.
 
 use serde::Deserialize;
 
@@ -46,7 +46,7 @@ pub(in crate::aliyun) struct V2 {
 
 pub(in crate::aliyun) fn load() -> Vectors {
     let text = include_str!("../../../tests/data/signing/vectors.json");
-    serde_json::from_str(text).expect("the fixture is what the script writes")
+    serde_json::from_str(text).expect("valid vectors")
 }
 
 impl Vectors {
@@ -78,7 +78,7 @@ fn borrowed<'a>(params: &'a [(String, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[test]
-fn every_v3_stage_is_that_of_the_vendors_code() {
+fn every_v3_stage_equals_that_of_the_sdk() {
     let vectors = load();
     assert!(vectors.requests.len() >= 20);
     for vector in &vectors.requests {
@@ -117,7 +117,7 @@ fn every_v3_stage_is_that_of_the_vendors_code() {
         }
         .to_string();
         assert_eq!(header, vector.v3.authorization);
-        let parsed = v3::AuthorizationHeader::parse(&header).expect("our own form");
+        let parsed = v3::AuthorizationHeader::parse(&header).expect("the same form");
         assert_eq!(parsed.access_key_id, vectors.access_key_id);
         assert_eq!(parsed.signed_headers, headers.names());
         assert!(signature.matches(parsed.signature));
@@ -125,7 +125,7 @@ fn every_v3_stage_is_that_of_the_vendors_code() {
 }
 
 #[test]
-fn every_v2_stage_is_that_of_the_vendors_code() {
+fn every_v2_stage_equals_that_of_the_sdk() {
     let vectors = load();
     for vector in &vectors.requests {
         let own = vectors.parameters(vector);
@@ -219,7 +219,7 @@ fn a_body_is_hashed_as_its_header_carries_it() {
 }
 
 #[test]
-fn other_forms_of_authorization_are_not_read() {
+fn other_forms_of_authorization_are_rejected() {
     for header in [
         "",
         "ACS3-HMAC-SHA256",
