@@ -101,7 +101,10 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
             calls_per_second: 1,
         };
         let deps = SweepDeps {
-            limiter: Arc::new(Limiter::new(Quotas::serve(&config, Shard::WHOLE))),
+            limiter: Arc::new(Limiter::new(
+                Quotas::serve(&config, Shard::WHOLE),
+                &Random::new(|| 0),
+            )),
             metrics: Arc::clone(&metrics),
             clock: Clock::system(),
             random: Random::new(|| 0),

@@ -14,6 +14,12 @@ impl Random {
         Self(Arc::new(source))
     }
 
+    /// Any number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        (self.0)()
+    }
+
     /// A uniformly random part of `longest`: full jitter.
     #[must_use]
     pub fn part_of(&self, longest: Duration) -> Duration {

@@ -105,7 +105,10 @@ fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
         .expect("valid")
         .config;
     let deps = SweepDeps {
-        limiter: Arc::new(Limiter::new(Quotas::serve(&config, Shard::WHOLE))),
+        limiter: Arc::new(Limiter::new(
+            Quotas::serve(&config, Shard::WHOLE),
+            &Random::new(|| 0),
+        )),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
         clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),

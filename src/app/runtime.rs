@@ -121,7 +121,7 @@ impl Runtime {
         environment: Environment,
     ) -> Self {
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
-        let limiter = Arc::new(Limiter::new(plan.quotas));
+        let limiter = Arc::new(Limiter::new(plan.quotas, &environment.random));
         let deps = SweepDeps {
             limiter: Arc::clone(&limiter),
             metrics: Arc::clone(&metrics),

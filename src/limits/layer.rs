@@ -118,10 +118,10 @@ pub(super) struct LayerLimiter {
 
 impl LayerLimiter {
     /// A layer whose first call may leave at `opens_at`, without a burst saved up by then.
-    pub(super) fn new(spec: &LayerSpec, opens_at: Time) -> Self {
+    pub(super) fn new(spec: &LayerSpec, opens_at: Time, phase: u64) -> Self {
         Self {
             spec: *spec,
-            rate: AdaptiveRate::new(spec.rate),
+            rate: AdaptiveRate::new(spec.rate, phase),
             spent: Priority::ALL.map(|priority| spec.burst(priority) - cost(priority)),
             drained_until: opens_at,
             shut_until: opens_at,
@@ -139,6 +139,11 @@ impl LayerLimiter {
     ///
     /// This is a function of the past alone: only events make it later.
     pub(super) fn opens_at(&self, priority: Priority) -> Option<Time> {
+        Some(self.has_slot_at()?.max(self.has_pace_at(priority)))
+    }
+
+    /// The time from which on everything but the pace lets a call pass.
+    fn has_slot_at(&self) -> Option<Time> {
         if self.in_flight >= self.spec.in_flight {
             return None;
         }
@@ -147,9 +152,24 @@ impl LayerLimiter {
             0 => Time::START,
             to_cool => *self.cooling.get(to_cool - 1)?,
         };
+        Some(slot.max(self.shut_until))
+    }
+
+    fn has_pace_at(&self, priority: Priority) -> Time {
         let missing = self.missing(Priority::Ordinary).max(self.missing(priority));
-        let pace = self.rate.earned_at(self.drained_until, missing);
-        Some(slot.max(self.shut_until).max(pace))
+        self.rate.earned_at(self.drained_until, missing)
+    }
+
+    /// Whether calls `wait` for the layer. The rate in force needs to know whether they wait for
+    /// the pace and for nothing else.
+    pub(super) fn set_waiting(&mut self, wait: bool, now: Time) {
+        let demand = wait
+            && self.has_slot_at().is_some_and(|slot| slot <= now)
+            && self.has_pace_at(Priority::Ordinary) > now;
+        if self.rate.has_demand() != demand {
+            self.drain(now);
+            self.rate.set_demand(demand, now);
+        }
     }
 
     /// The amount that has to drain before a call fits into the bucket of its priority.
@@ -181,10 +201,16 @@ impl LayerLimiter {
         self.in_flight -= 1;
     }
 
+    /// The API answered a call, and did not throttle it.
+    pub(super) fn grant(&mut self, sent_at: Time, now: Time) {
+        self.drain(now);
+        self.rate.granted(sent_at);
+    }
+
     /// The API throttled a call.
     pub(super) fn throttle(&mut self, sent_at: Time, now: Time, retry_after: Option<Duration>) {
         self.drain(now);
-        self.rate.halve(sent_at, now);
+        self.rate.throttle(sent_at, now);
         if let Some(rest) = retry_after {
             self.shut_until = self.shut_until.max(now + rest.min(LONGEST_REST));
         }
@@ -193,7 +219,7 @@ impl LayerLimiter {
     /// Changes the limits. What was spent or taken stays so.
     pub(super) fn reconfigure(&mut self, spec: &LayerSpec, now: Time) {
         self.drain(now);
-        self.rate.reconfigure(spec.rate, now);
+        self.rate.reconfigure(spec.rate);
         self.spec = *spec;
     }
 

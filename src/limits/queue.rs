@@ -111,8 +111,10 @@ impl Layer {
     }
 
     /// The position that the layer should have, and the times to evaluate it again.
-    pub(super) fn evaluate(&self, now: Time) -> (QueuePosition, [Option<Time>; 2]) {
+    pub(super) fn evaluate(&mut self, now: Time) -> (QueuePosition, [Option<Time>; 2]) {
         let (mut position, mut alarms) = ([None; 2], [None; 2]);
+        let wait = !self.ready[Priority::Ordinary as usize].is_empty();
+        self.limiter.set_waiting(wait, now);
         for priority in Priority::ALL {
             let Some((&turn, _)) = self.ready[priority as usize].first_key_value() else {
                 continue;

@@ -72,6 +72,9 @@ impl Rate {
         self.millicalls() as f64 / MILLI as f64
     }
 
+    /// One call per second.
+    pub(super) const ONE: Self = Self(NonZeroU64::new(MILLI).unwrap());
+
     pub(super) fn from_millicalls(millicalls: u64) -> Self {
         Self(NonZeroU64::new(millicalls).unwrap_or(NonZeroU64::MIN))
     }

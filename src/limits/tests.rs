@@ -1,6 +1,7 @@
 //! What the limits promise, shown on whole runs: a process, a network and a service in [`world`],
 //! and the same rules told a second time, naively, in [`model`].
 
+mod granted;
 mod model;
 mod promises;
 mod rules;

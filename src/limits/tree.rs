@@ -48,12 +48,24 @@ pub struct LayerTree {
     events: u64,
     layers: Vec<Layer>,
     lanes: Vec<Lane>,
+    /// Spreads the gain seconds of processes that share a quota.
+    phase: u64,
     /// The layers without a layer above that could go.
     top: ReadyQueue,
     alarms: [BTreeSet<(Time, LayerId)>; 2],
 }
 
 impl LayerTree {
+    /// No layers yet. `phase` is a random number, which spreads the seconds in which the processes
+    /// that share a quota try for more.
+    #[must_use]
+    pub fn new(phase: u64) -> Self {
+        Self {
+            phase,
+            ..Self::default()
+        }
+    }
+
     /// Adds a layer, inside the one `above` if there is one. Its first call can leave at
     /// `opens_at`, without a burst saved up by then.
     pub fn add_layer(
@@ -65,12 +77,14 @@ impl LayerTree {
         let id = LayerId(self.layers.len());
         let above = above.map_or(&[][..], |above| &self.layers[above.0].path);
         let path = std::iter::once(id).chain(above.iter().copied()).collect();
-        self.layers
-            .push(Layer::new(path, LayerLimiter::new(spec, opens_at)));
+        self.layers.push(Layer::new(
+            path,
+            LayerLimiter::new(spec, opens_at, self.phase),
+        ));
         id
     }
 
-    /// Changes the limits of a layer. What was spent, taken or halved stays so.
+    /// Changes the limits of a layer. What was spent, taken or granted stays known.
     pub fn reconfigure(&mut self, layer: LayerId, spec: &LayerSpec, now: Time) {
         self.change(layer, now, |limiter, now| limiter.reconfigure(spec, now));
     }
@@ -138,9 +152,20 @@ impl LayerTree {
         self.give_back(permit, |limiter, _| limiter.take_back());
     }
 
-    /// The API throttled a call that was sent at `sent_at`, and named `layer`: halves the rate, at
-    /// most once a second and only for calls sent after the last halving. The rate recovers by 5 %
-    /// of the configured rate each 10 s. No call leaves before `retry_after` is over, at most 5 m.
+    /// The API answered a call and did not throttle it. The rate of a layer that is throttled
+    /// follows these answers.
+    pub fn granted(&mut self, permit: &Permit, now: Time) {
+        self.pass_time(now);
+        for layer in &*permit.path {
+            let limiter = &mut self.layers[layer.0].limiter;
+            limiter.grant(permit.granted_at, self.now);
+        }
+        self.refresh(&permit.path);
+    }
+
+    /// The API throttled a call that was sent at `sent_at`, and named `layer`. For a minute, the
+    /// rate in force is what the API grants. No call leaves before `retry_after` is over, at most
+    /// 5 m.
     pub fn throttled(
         &mut self,
         layer: LayerId,
@@ -153,7 +178,7 @@ impl LayerTree {
         });
     }
 
-    /// The rate of a layer at `now`, halvings and recovery included.
+    /// The rate of a layer at `now`, as configured or as the API grants it.
     #[must_use]
     pub fn rate_in_force(&self, layer: LayerId, now: Time) -> Rate {
         self.layers[layer.0].limiter.rate(now.max(self.now))

@@ -265,6 +265,16 @@ async fn record<T>(
     let start = Instant::now();
     let result = call.await;
     let took = start.elapsed();
+    if matches!(
+        &result,
+        Ok(_)
+            | Err(CallError {
+                class: ErrorClass::Client,
+                ..
+            })
+    ) {
+        permit.granted();
+    }
     drop(permit);
     caller.ended(operation, start, &result);
     if result.is_ok() {

@@ -15,6 +15,7 @@ use super::retry::RetryBudget;
 use crate::config::Quotas;
 use crate::limits::{LaneId, LayerId, LayerSpec, LayerTree, Permit, Priority, Ticket, Time};
 use crate::presence::{InstanceId, Operation, ThrottledLayer};
+use crate::random::Random;
 use crate::telemetry::Metrics;
 
 /// All permits of the process.
@@ -126,8 +127,8 @@ impl Inner {
     }
 
     /// The layers of an account, which are added at its first use. An account may make more calls
-    /// than one egress IP. Its layers start at the rate of the IP, so that halving them has an
-    /// effect at once.
+    /// than one egress IP. Its layers start at the rate of the IP, so that a throttled
+    /// answer has an effect at once.
     fn account(&mut self, name: Option<&str>, opens_at: Time) -> Account {
         let key = name.map(str::to_owned);
         if let Some(account) = self.accounts.get(&key) {
@@ -164,11 +165,12 @@ fn account_spec(quotas: &Quotas, operation: Operation) -> LayerSpec {
 }
 
 impl Limiter {
-    /// Starts the time of the limits.
+    /// Starts the time of the limits. `random` spreads the seconds in which
+    /// processes that share a quota try for more.
     #[must_use]
-    pub fn new(quotas: Quotas) -> Self {
+    pub fn new(quotas: Quotas, random: &Random) -> Self {
         let opens_at = Time::START + quotas.quiet;
-        let mut limits = LayerTree::default();
+        let mut limits = LayerTree::new(random.number());
         let egress = Operation::ALL
             .map(|operation| limits.add_layer(None, &quotas.egress(operation), opens_at));
         let layers = Operation::ALL.map(|operation| NamedLayer {
@@ -198,7 +200,7 @@ impl Limiter {
         }
     }
 
-    /// Changes the quotas. What was spent, taken or halved under the old quotas stays so.
+    /// Changes the quotas. What was spent, taken or granted under the old quotas stays known.
     pub fn reconfigure(&self, quotas: Quotas) {
         let now = self.shared.now();
         let mut inner = self.shared.lock();
@@ -404,6 +406,14 @@ impl Shared {
 }
 
 impl CallPermit {
+    /// The API answered the call and did not throttle it.
+    pub(super) fn granted(&self) {
+        if let Some(permit) = &self.granted {
+            let now = self.shared.now();
+            self.shared.lock().limits.granted(permit, now);
+        }
+    }
+
     fn give_back(&mut self, how: impl FnOnce(&mut LayerTree, Permit, Time)) {
         if let Some(permit) = self.granted.take() {
             let now = self.shared.now();

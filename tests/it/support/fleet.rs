@@ -71,7 +71,7 @@ pub(crate) fn web(
     };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
     let deps = SweepDeps {
-        limiter: Arc::new(Limiter::new(Quotas::query())),
+        limiter: Arc::new(Limiter::new(Quotas::query(), &Random::new(|| 0))),
         metrics: Arc::clone(&metrics),
         clock: Clock::steered(Timestamp::from_millis(NOW * 1000)),
         random: Random::new(|| 0),

@@ -87,7 +87,7 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
 #[tokio::test(start_paused = true)]
 async fn a_throttled_account_slows_its_own_instances_down_and_no_others() {
     let options = SimulatorOptions {
-        fleet: SimulatedFleet::generate(3, 90),
+        fleet: SimulatedFleet::generate(3, 1800),
         ..SimulatorOptions::default()
     };
     let rig = Rig::with(options).await;

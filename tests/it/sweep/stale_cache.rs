@@ -140,7 +140,10 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
         .expect("valid")
         .config;
     let deps = SweepDeps {
-        limiter: Arc::new(Limiter::new(Quotas::serve(&config, Shard::WHOLE))),
+        limiter: Arc::new(Limiter::new(
+            Quotas::serve(&config, Shard::WHOLE),
+            &Random::new(|| 0),
+        )),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
         clock: rig.clock,
         random: Random::new(|| 0),

@@ -36,7 +36,7 @@ fn exporter(clients: usize, options: WebOptions) -> (Web, watch::Sender<bool>) {
     };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
     let deps = SweepDeps {
-        limiter: Arc::new(Limiter::new(Quotas::query())),
+        limiter: Arc::new(Limiter::new(Quotas::query(), &Random::new(|| 0))),
         metrics: Arc::clone(&metrics),
         clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),
