@@ -1,4 +1,4 @@
-//! What each command does: the wiring, and nothing that could be wired otherwise.
+//! The commands: they connect the other rooms, and contain no logic that belongs to one of them.
 
 mod api_clients;
 mod check_config;
@@ -17,24 +17,31 @@ pub use check_config::check_config;
 pub use check_web_config::check_web_config;
 pub use demo::{DemoArgs, demo};
 pub use exporter::Exporter;
-pub use query::{Output, QueryArgs, Verdict, query, read_ids};
+pub use query::{Output, QueryArgs, query, read_ids};
 pub use runtime::Environment;
 pub use serve::{ServeConfig, serve};
 pub use simulate::{SimulateArgs, simulate};
 
 use tokio::net::TcpListener;
 
+use crate::config::Problems;
 use crate::net::{self, ListenError};
 
-/// Why a command ended without having done what it was asked for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The command line or the configuration is wrong; the text says where and what to do.
+    /// The command line or the configuration is invalid; the text contains the position and a fix.
     #[error("{0}")]
     Usage(String),
-    /// It failed while it ran.
+    /// The command failed at run time.
     #[error("{0:#}")]
     Runtime(#[from] anyhow::Error),
+}
+
+impl From<Problems> for CommandError {
+    fn from(problems: Problems) -> Self {
+        Self::Usage(problems.to_string())
+    }
 }
 
 /// Listens at all `addresses`, or at none of them.

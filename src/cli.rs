@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 pub use args::{CheckArgs, Cli, Command};
 pub use shard::ShardArgs;
 
-use crate::app::{self, CommandError, Environment, Verdict};
+use crate::app::{self, CommandError, Environment};
 use crate::clock::Clock;
 use crate::config::Env;
-use crate::presence::Shard;
+use crate::presence::{Shard, Status};
 use crate::telemetry;
 
 /// The process failed while it ran.
@@ -77,11 +77,11 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, CommandError> {
             // Before signals are caught, so that Ctrl-C still ends the typing.
             let args = app::read_ids(args, &mut io::stdin().lock())?;
             let err = &mut io::stderr();
-            let verdict = run_until_signal(|stop| app::query(args, environment(), stop, out, err))?;
-            return Ok(ExitCode::from(match verdict {
-                Verdict::Online => 0,
-                Verdict::Offline => OFFLINE,
-                Verdict::Unknown => UNKNOWN,
+            let status = run_until_signal(|stop| app::query(args, environment(), stop, out, err))?;
+            return Ok(ExitCode::from(match status {
+                Status::Online => 0,
+                Status::Offline => OFFLINE,
+                Status::Unknown => UNKNOWN,
             }));
         }
         Command::Serve(args) => {

@@ -32,7 +32,7 @@ use crate::presence::{Fleet, Shard};
 use look::Look;
 
 /// All clients that a configuration leads to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Discovered {
     /// The clients of each instance, in the order of the configuration.
     pub fleets: Vec<Fleet>,

@@ -10,7 +10,6 @@ use super::exporter::Exporter;
 use super::runtime::Environment;
 use super::{CommandError, listen};
 use crate::config::Config;
-use crate::discovery;
 use crate::simulator::{Announcement, Simulator, SimulatorOptions};
 use crate::web;
 
@@ -53,9 +52,7 @@ pub async fn demo(
     let text = configuration(&announcement);
     let loaded =
         Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
-    let discovered =
-        discovery::fleets(&loaded.config, environment.shard).context("the demo's own clients")?;
-    let exporter = Exporter::new(loaded, discovered, environment).await?;
+    let exporter = Exporter::new(loaded, environment).await?;
     let listeners = listen(&[args.listen_address]).await?;
     let address = listeners[0].local_addr().context("no address to show")?;
     let clients: usize = announcement.clients.values().map(Vec::len).sum();

@@ -11,11 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::CommandError;
-use super::api_clients::Transports;
 use super::reloader::Reloader;
 use super::runtime::{Environment, PreparedConfig, Runtime};
 use crate::config::Loaded;
-use crate::discovery::Discovered;
 use crate::net;
 use crate::web::{self, ActiveWebConfig, Readiness, Reload, Web};
 
@@ -27,14 +25,9 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// The exporter of the `loaded` configuration, with the clients that were `discovered` for it.
-    pub async fn new(
-        loaded: Loaded,
-        discovered: Discovered,
-        environment: Environment,
-    ) -> Result<Self, CommandError> {
-        let before = Transports::default();
-        let prepared = PreparedConfig::new(loaded, discovered, &before, &environment)?;
+    /// The exporter of the `loaded` configuration.
+    pub async fn new(loaded: Loaded, environment: Environment) -> Result<Self, CommandError> {
+        let prepared = PreparedConfig::first(loaded, &environment)?;
         let reloader = Reloader {
             runtime: Runtime::start(prepared, environment).await,
             file: None,
@@ -44,6 +37,12 @@ impl Exporter {
             reloader,
             edge: None,
         })
+    }
+
+    /// The number of clients of each instance.
+    pub(super) fn clients(&self) -> impl ExactSizeIterator<Item = usize> {
+        let states = self.reloader.runtime.states.iter();
+        states.map(|state| state.fleet().len())
     }
 
     /// Reloads the configuration from `file` whenever `hangup` is notified, and over HTTP if that is

@@ -1,7 +1,6 @@
-//! `query`: the status of a few clients, for a person with a problem at hand.
+//! `query`: the status of a few clients, from the command line.
 
-mod errors;
-mod rows;
+mod report;
 
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
@@ -13,41 +12,38 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
-use super::api_clients::Transports;
 use super::runtime::{Environment, PreparedConfig, Runtime};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Quotas, duration};
-use crate::discovery::Discovered;
-use crate::presence::{ClientId, FleetBuilder, Status};
+use crate::presence::{ClientId, Status};
 use crate::sweep::{ProbeError, Prober, QueryResult};
-use errors::Errors;
-use rows::Rows;
+use report::Report;
 
-pub use rows::Output;
+pub use report::Output;
 
-/// Clocks that are further apart than this are worth a word.
+/// The offset between the clocks, in milliseconds, from which on it is reported.
 const CLOCKS_APART: u64 = 1000;
 
 /// The flags of `query`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct QueryArgs {
-    /// The clients to ask for; `-` reads them from standard input, one a line.
+    /// Client IDs to query; `-` reads them from standard input, one a line.
     #[arg(value_name = "CLIENT_ID", required = true)]
     pub clients: Vec<String>,
-    /// The configuration file.
+    /// Configuration file.
     #[arg(
         long = "config.file",
         value_name = "FILE",
         default_value = "config.yaml"
     )]
     pub config_file: PathBuf,
-    /// The instance of the clients, where several are configured.
+    /// Instance of the clients; required if several are configured.
     #[arg(long, value_name = "INSTANCE_ID")]
     pub instance: Option<String>,
-    /// Form of the answers.
+    /// Output format.
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub output: Output,
-    /// Ask again and again, this far apart, and show what changes.
+    /// Repeat the query at this interval, and print changes.
     #[arg(
         long,
         value_name = "INTERVAL",
@@ -59,45 +55,30 @@ pub struct QueryArgs {
     pub watch: Option<Duration>,
 }
 
-/// What was found out about all clients together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// All are online.
-    Online,
-    /// Some are offline.
-    Offline,
-    /// Of some nothing is known.
-    Unknown,
-}
-
 fn interval(text: &str) -> Result<Duration, String> {
     match duration::parse(text) {
         Ok(interval) if interval >= Duration::from_secs(1) => Ok(interval),
-        Ok(_) => Err("ask once a second at most: every call is billed".to_owned()),
+        Ok(_) => Err("the minimum is 1s, because every call is billed".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Puts what `stdin` lists in the place of `-`, and every client only once.
+/// Replaces `-` by the client IDs in `stdin`, and removes duplicates.
 pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, CommandError> {
-    let mut listed = String::new();
-    if args.clients.iter().any(|client| client == "-") {
-        stdin
-            .read_to_string(&mut listed)
-            .context("cannot read client IDs from standard input")?;
-    }
     let mut clients: Vec<String> = Vec::new();
-    for client in &args.clients {
+    for client in args.clients {
         match client.as_str() {
-            "-" => clients.extend(
-                listed
+            "-" => {
+                let listed = io::read_to_string(&mut *stdin)
+                    .context("cannot read client IDs from standard input")?;
+                let lines = listed
                     .lines()
                     .map(str::trim)
-                    .filter(|line| !line.is_empty())
-                    .map(str::to_owned),
-            ),
+                    .filter(|line| !line.is_empty());
+                clients.extend(lines.map(str::to_owned));
+            }
             "" => return Err(CommandError::Usage("a client ID is empty".to_owned())),
-            client => clients.push(client.to_owned()),
+            _ => clients.push(client),
         }
     }
     let mut seen = std::collections::HashSet::new();
@@ -110,158 +91,128 @@ pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Comm
     Ok(QueryArgs { clients, ..args })
 }
 
-/// Asks, and writes the answers to `out` and what a person should know to `err`. Once `shutdown`
-/// is cancelled, what is not known by then is unknown.
+/// Queries the clients, and writes results to `out`, errors and notes to `err`. When `shutdown` is
+/// cancelled, clients without a result are unknown. Returns the worst status.
 pub async fn query(
     args: QueryArgs,
     environment: Environment,
     shutdown: CancellationToken,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
-) -> Result<Verdict, CommandError> {
-    let loaded = Config::load(&args.config_file)
-        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
+) -> Result<Status, CommandError> {
+    let loaded = Config::load(&args.config_file)?;
     let config = select_instance(loaded.config, args.instance.as_deref())?;
     let (id, clock) = (config.instances[0].id.clone(), environment.clock);
-    // The command line lists the clients to query, whatever the fleet contains.
-    let discovered = Discovered {
-        fleets: vec![FleetBuilder::new(id.clone()).build()],
-        ..Discovered::default()
-    };
     let loaded = Loaded {
         config,
         warnings: Vec::new(),
     };
-    let mut prepared =
-        PreparedConfig::new(loaded, discovered, &Transports::default(), &environment)?;
+    let mut prepared = PreparedConfig::first(loaded, &environment)?;
     prepared.plan.quotas = Quotas::query();
     let runtime = Runtime::start(prepared, environment).await;
     let prober = runtime.sweeps.prober(None).context("an instance")?;
 
-    let mut rows = Rows::new(id, args.clients, args.output, args.watch.is_some(), out);
-    let mut errors = Errors::default();
+    let with_time = args.watch.is_some();
+    let mut report = Report::new(id, args.clients, args.output, with_time, out);
     loop {
-        let begun = Instant::now();
-        let asked = shutdown
-            .run_until_cancelled(ask(&prober, &mut rows, &mut errors, clock))
-            .await;
-        let interrupted = asked.is_none();
-        if asked
+        let start = Instant::now();
+        let queried = query_all(&prober, &mut report, clock);
+        let queried = shutdown.run_until_cancelled(queried).await;
+        let interrupted = queried.is_none();
+        if queried
             .unwrap_or(Ok(true))
-            .context("cannot write the answers")?
+            .context("cannot write the results")?
         {
-            rows.end_round(interrupted, clock.now())
-                .context("cannot write the answers")?;
-            let not_asked = if interrupted { 0 } else { rows.not_asked() };
-            errors
-                .tell(not_asked, err)
-                .context("cannot write to the terminal")?;
+            report
+                .end_round(interrupted, clock.now(), err)
+                .context("cannot write the results")?;
         }
         let Some(interval) = args.watch else { break };
-        if shutdown
-            .run_until_cancelled(tokio::time::sleep_until(begun + interval))
-            .await
-            .is_none()
-        {
+        let next = tokio::time::sleep_until(start + interval);
+        if shutdown.run_until_cancelled(next).await.is_none() {
             break;
         }
     }
-    print_notes(&rows, prober.state().stats().clock_offset_millis, err)
+    print_notes(&report, prober.state().stats().clock_offset_millis, err)
         .context("cannot write to the terminal")?;
-    Ok(rows.verdict())
+    let worst = report.statuses().map(|(_, status)| status).max();
+    Ok(worst.unwrap_or(Status::Unknown))
 }
 
-/// Asks for every client once. Whether any call was made: while they have no prospect, what was
-/// said about them still holds.
-async fn ask(
-    prober: &Prober,
-    rows: &mut Rows<'_>,
-    errors: &mut Errors,
-    clock: Clock,
-) -> io::Result<bool> {
-    let clients: Vec<Box<str>> = rows
-        .clients()
-        .iter()
-        .map(|client| client.as_str().into())
-        .collect();
+/// Queries each client once. Returns whether any call was made: if calls cannot succeed, the
+/// previous results are kept.
+async fn query_all(prober: &Prober, report: &mut Report<'_>, clock: Clock) -> io::Result<bool> {
+    let clients: Vec<Box<str>> = report.statuses().map(|(client, _)| client.into()).collect();
     let mut written = Ok(());
-    let mut heard = |reply: QueryResult| {
-        if let Err(error) = &reply.result {
-            errors.note(error);
-        }
-        written = rows.heard(reply, clock.now());
-        if written.is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
+    let mut record = |result: QueryResult| {
+        written = report.record(result, clock.now());
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     };
-    let asked = prober.ask_each(clients, &mut heard).await;
-    if let Err(ProbeError::Failed(error)) = &asked {
-        errors.note(error);
+    let queried = prober.ask_each(clients, &mut record).await;
+    if let Err(ProbeError::Failed(error)) = &queried {
+        report.record_error(error);
     }
-    written.map(|()| matches!(asked, Ok(()) | Err(ProbeError::Failed(_))))
+    written.map(|()| matches!(queried, Ok(()) | Err(ProbeError::Failed(_))))
 }
 
-/// The configuration without any instance but the one that is meant.
-fn select_instance(config: Config, id: Option<&str>) -> Result<Config, CommandError> {
-    let ids = || {
+/// Removes all instances from `config` except the one with this `id`, or the only one.
+fn select_instance(mut config: Config, id: Option<&str>) -> Result<Config, CommandError> {
+    let ids = config.instances.iter().map(|instance| instance.id.as_str());
+    let ids = ids.collect::<Vec<_>>().join(", ");
+    if let Some(id) = id {
         config
             .instances
-            .iter()
-            .map(|instance| instance.id.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let at = match id {
-        Some(id) => config
-            .instances
-            .iter()
-            .position(|instance| instance.id.as_str() == id)
-            .ok_or_else(|| {
-                CommandError::Usage(format!(
-                    "--instance: {id} is not in the configuration; there are: {}",
-                    ids()
-                ))
-            })?,
-        None if config.instances.len() == 1 => 0,
-        None => {
-            return Err(CommandError::Usage(format!(
-                "several instances are configured; say with --instance which one is meant: {}",
-                ids()
-            )));
+            .retain(|instance| instance.id.as_str() == id);
+    }
+    match (config.instances.as_mut_slice(), id) {
+        ([instance], _) => {
+            // The command line lists the clients.
+            instance.clients.clear();
+            instance.client_files.clear();
+            instance.client_urls.clear();
+            Ok(config)
         }
-    };
-    let instance = config.instances[at].clone();
-    Ok(Config {
-        instances: vec![instance],
-        ..config
-    })
+        (_, Some(id)) => Err(CommandError::Usage(format!(
+            "--instance: {id} is not in the configuration; configured instances: {ids}"
+        ))),
+        (_, None) => Err(CommandError::Usage(format!(
+            "several instances are configured; select one with --instance: {ids}"
+        ))),
+    }
 }
 
-/// Notes that concern no single answer.
-fn print_notes(rows: &Rows<'_>, clock_offset_millis: i64, err: &mut dyn Write) -> io::Result<()> {
-    for client in rows.with_status(Status::Offline) {
+/// Writes notes that do not belong to a single result.
+fn print_notes(
+    report: &Report<'_>,
+    clock_offset_millis: i64,
+    err: &mut dyn Write,
+) -> io::Result<()> {
+    let offline = report
+        .statuses()
+        .filter(|(_, status)| *status == Status::Offline);
+    for (client, _) in offline {
         let id = ClientId::new(client).ok();
         if let Some(irregularity) = id.as_ref().and_then(ClientId::irregularity) {
             writeln!(
                 err,
-                "note: {client} {irregularity}; the API also calls clients offline that never were there, so check the spelling"
+                "note: {client} {irregularity}; the API also reports clients offline that never existed, so check the spelling"
             )?;
         }
     }
-    if clock_offset_millis.unsigned_abs() >= CLOCKS_APART {
-        let apart = duration::display(Duration::from_secs(
-            (clock_offset_millis.unsigned_abs() + 500) / 1000,
-        ));
-        let how = if clock_offset_millis > 0 {
+    let millis = clock_offset_millis.unsigned_abs();
+    if millis >= CLOCKS_APART {
+        let apart = duration::display(Duration::from_secs((millis + 500) / 1000));
+        let direction = if clock_offset_millis > 0 {
             "behind"
         } else {
             "ahead of"
         };
         writeln!(
             err,
-            "note: this host's clock is {apart} {how} the API's; set it right (NTP)"
+            "note: this host's clock is {apart} {direction} the API's clock; synchronize it (NTP)"
         )?;
     }
     Ok(())

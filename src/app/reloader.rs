@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::CommandError;
 use super::client_sources::urls;
 use super::runtime::{PreparedConfig, Runtime, plan};
 use crate::config::{Config, Problem};
@@ -101,15 +102,13 @@ impl Reloader {
         let transports = self.runtime.api_clients.transports().clone();
         let environment = self.runtime.environment.clone();
         let prepare = move || {
-            let loaded = Config::load(&file).map_err(|problems| problems.to_string())?;
-            let discovered = discovery::read(&loaded.config, environment.shard, &texts)
-                .map_err(|problems| problems.to_string())?;
-            PreparedConfig::new(loaded, discovered, &transports, &environment)
-                .map_err(|error| error.to_string())
+            let loaded = Config::load(&file).map_err(CommandError::from)?;
+            PreparedConfig::new(loaded, &texts, &transports, &environment)
         };
-        spawn_blocking(prepare)
-            .await
-            .unwrap_or_else(|failure| Err(failure.to_string()))
+        match spawn_blocking(prepare).await {
+            Ok(prepared) => prepared.map_err(|error| error.to_string()),
+            Err(failure) => Err(failure.to_string()),
+        }
     }
 
     /// Takes the answer of a client URL.

@@ -11,8 +11,8 @@ use super::api_clients::{ApiClients, Transports};
 use super::client_sources::ClientSources;
 use crate::aliyun::{self, credentials::ProviderDeps};
 use crate::clock::Clock;
-use crate::config::{Config, Env, Loaded, Problem};
-use crate::discovery::Discovered;
+use crate::config::{Config, Env, Loaded, Problem, Problems};
+use crate::discovery::{self, Discovered, Texts};
 use crate::planner::Plan;
 use crate::presence::{Fleet, InstanceState, Operation, Shard};
 use crate::random::Random;
@@ -60,11 +60,21 @@ pub(super) struct PreparedConfig {
 }
 
 impl PreparedConfig {
-    /// Prepares the `loaded` configuration with the clients that were `discovered` for it.
-    /// Transports of the configuration `before` are reused where their settings are the same.
+    /// Prepares the first configuration.
+    pub(super) fn first(loaded: Loaded, environment: &Environment) -> Result<Self, CommandError> {
+        Self::new(
+            loaded,
+            &Texts::default(),
+            &Transports::default(),
+            environment,
+        )
+    }
+
+    /// Prepares the `loaded` configuration and reads its client files. The content of client URLs
+    /// is as in `texts`; transports of the previous configuration are reused where they fit.
     pub(super) fn new(
         loaded: Loaded,
-        mut discovered: Discovered,
+        texts: &Texts,
         before: &Transports,
         environment: &Environment,
     ) -> Result<Self, CommandError> {
@@ -72,10 +82,10 @@ impl PreparedConfig {
             config,
             mut warnings,
         } = loaded;
+        let mut discovered = discovery::read(&config, environment.shard, texts)?;
         warnings.append(&mut discovered.warnings);
         Ok(Self {
-            plan: plan(&config, environment.shard, &discovered)
-                .map_err(|problems| CommandError::Usage(problems.to_string()))?,
+            plan: plan(&config, environment.shard, &discovered)?,
             transports: before.next(&config)?,
             config,
             discovered,
@@ -89,7 +99,7 @@ pub(super) fn plan(
     config: &Config,
     shard: Shard,
     discovered: &Discovered,
-) -> Result<Plan, crate::config::Problems> {
+) -> Result<Plan, Problems> {
     let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
     Plan::new(config, shard, &clients)
 }
@@ -104,7 +114,7 @@ pub(super) struct Runtime {
     pub(super) sources: ClientSources,
     pub(super) api_clients: ApiClients,
     limiter: Arc<Limiter>,
-    states: Vec<Arc<InstanceState>>,
+    pub(super) states: Vec<Arc<InstanceState>>,
 }
 
 impl Runtime {

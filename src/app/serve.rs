@@ -1,6 +1,6 @@
 //! `serve`: the exporter, from a configuration file to the end of the process.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -9,11 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::exporter::Exporter;
 use super::runtime::Environment;
 use super::{CommandError, listen};
-use crate::clock::Clock;
-use crate::config::{Config, Problem};
-use crate::discovery;
+use crate::config::Config;
 use crate::net;
-use crate::presence::Fleet;
 use crate::web::{self, ActiveWebConfig};
 
 /// What the flags of `serve` say.
@@ -43,21 +40,20 @@ pub async fn serve(
         .then(net::handed_over)
         .transpose()
         .map_err(anyhow::Error::from)?;
-    let edge = options
-        .web_config_file
-        .as_deref()
-        .map(|file| edge(file, environment.clock))
-        .transpose()?;
-    let loaded = Config::load(&options.config_file)
-        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
-    let discovered = discovery::fleets(&loaded.config, environment.shard)
-        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
-    let instances = discovered.fleets.len();
-    let clients: usize = discovered.fleets.iter().map(Fleet::len).sum();
-    let exporter = Exporter::new(loaded, discovered, environment)
+    let mut edge = None;
+    if let Some(file) = &options.web_config_file {
+        let (loaded, warnings) = ActiveWebConfig::load(file, environment.clock)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        edge = Some(loaded);
+    }
+    let loaded = Config::load(&options.config_file)?;
+    let exporter = Exporter::new(loaded, environment)
         .await?
         .reloading(options.config_file, hangup)
         .behind(edge.clone());
+    let (instances, clients) = (exporter.clients().len(), exporter.clients().sum::<usize>());
     let listeners = match handed_over {
         Some(listeners) => listeners,
         None => listen(&options.listen_addresses).await?,
@@ -79,16 +75,4 @@ pub async fn serve(
     exporter.run(options.web, listeners, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The web configuration in `file`, with a warning of each thing that is odd about it.
-fn edge(file: &Path, clock: Clock) -> Result<ActiveWebConfig, CommandError> {
-    let (edge, warnings) = ActiveWebConfig::load(file, clock)
-        .map_err(|problems| CommandError::Usage(problems.to_string()))?;
-    warnings.iter().for_each(warn);
-    Ok(edge)
-}
-
-fn warn(problem: &Problem) {
-    tracing::warn!("{problem}");
 }

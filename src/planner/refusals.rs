@@ -98,7 +98,7 @@ fn too_short(
         .chain(batch)
         .collect();
     let message = format!(
-        "{given} is too short: executor for {what} takes {least} at {} calls/s; {}",
+        "{given} is too short: querying {what} takes {least} at {} calls/s; {}",
         (rate * 10.0).round() / 10.0,
         instead.join(", or "),
     );

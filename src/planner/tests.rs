@@ -171,7 +171,7 @@ fn a_polling_sweep_takes_its_interval() {
 fn an_interval_that_no_rate_allows_is_refused_with_one_that_works() {
     assert_eq!(
         refused("{mode: poll, interval: 30s}", &[50], &[4000]),
-        "collect.interval: 30s is too short: executor for the 4000 clients of post-cn-0 takes 1m20s at 50 calls/s; \
+        "collect.interval: 30s is too short: querying the 4000 clients of post-cn-0 takes 1m20s at 50 calls/s; \
          write 1m20s or more, or raise the `calls_per_second` of the instance to 134 or more, or use `query: batch`, \
          which takes 5s"
     );
@@ -181,7 +181,7 @@ fn an_interval_that_no_rate_allows_is_refused_with_one_that_works() {
             &[50],
             &[40_000]
         ),
-        "collect.interval: 30s is too short: executor for all 40000 clients takes 50s at 80 calls/s; write 50s or more"
+        "collect.interval: 30s is too short: querying all 40000 clients takes 50s at 80 calls/s; write 50s or more"
     );
     let together = refused("{mode: poll, interval: 30s}", &[150, 150], &[4000, 4000]);
     assert!(

@@ -2,8 +2,8 @@
 
 use crate::clock::Timestamp;
 
-/// The status of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The status of a client; the order is from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// The API reported the client connected.
     Online,

@@ -106,7 +106,7 @@ fn what_cannot_work_is_refused_with_what_would() {
     assert!(!valid);
     assert_eq!(
         text,
-        "collect.interval: 30s is too short: asking for the 10000 clients of post-cn-1 takes 50s at 200 calls/s; \
+        "collect.interval: 30s is too short: querying the 10000 clients of post-cn-1 takes 50s at 200 calls/s; \
          write 50s or more, or use `query: batch`, which takes 13s\n"
     );
     assert!(

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::app::{
-    CommandError, Environment, Output, QueryArgs, Verdict, query, read_ids,
-};
+use mqtt_presence_exporter::app::{CommandError, Environment, Output, QueryArgs, query, read_ids};
 use mqtt_presence_exporter::config::Env;
-use mqtt_presence_exporter::presence::Shard;
+use mqtt_presence_exporter::presence::{Shard, Status};
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::simulator::{
     DurationSetting, Faults, SimulatedFleet, SimulatorOptions,
@@ -28,7 +26,7 @@ struct Stage {
 /// What a query said, and how it ended.
 #[derive(Debug)]
 struct Said {
-    result: Result<Verdict, String>,
+    result: Result<Status, String>,
     out: String,
     err: String,
 }
@@ -117,10 +115,7 @@ async fn a_table_has_a_line_for_each_client_and_the_verdict_is_the_worst() {
     let stage = Stage::new(3).await;
     let [one, two, three] = [0, 1, 2].map(|n| stage.clients[n].as_str());
     let said = stage.query(stage.args(&[two, one])).await;
-    assert_eq!(
-        (&said.result, said.err.as_str()),
-        (&Ok(Verdict::Online), "")
-    );
+    assert_eq!((&said.result, said.err.as_str()), (&Ok(Status::Online), ""));
     assert!(
         said.out.starts_with("CLIENT ") && said.out.contains("REQUEST ID\n"),
         "{}",
@@ -142,7 +137,7 @@ async fn a_table_has_a_line_for_each_client_and_the_verdict_is_the_worst() {
     let said = stage.query(stage.args(&[one, two])).await;
     assert_eq!(
         (&said.result, said.table()[1][1]),
-        (&Ok(Verdict::Offline), "offline")
+        (&Ok(Status::Offline), "offline")
     );
 
     stage.rig.simulator.set_faults(Faults {
@@ -150,11 +145,7 @@ async fn a_table_has_a_line_for_each_client_and_the_verdict_is_the_worst() {
         ..Faults::default()
     });
     let said = stage.query(stage.args(&[one, two, three])).await;
-    assert_eq!(
-        said.result,
-        Ok(Verdict::Unknown),
-        "however many are offline"
-    );
+    assert_eq!(said.result, Ok(Status::Unknown), "however many are offline");
     let rows = said.table();
     assert_eq!(
         (rows[0][1], rows[0].last()),
@@ -224,7 +215,7 @@ async fn a_query_is_small_beside_an_exporter() {
     let stage = Stage::new(60).await;
     let begun = Instant::now();
     let said = stage.query(stage.args(&stage.clients)).await;
-    assert_eq!(said.result, Ok(Verdict::Online));
+    assert_eq!(said.result, Ok(Status::Online));
     assert!(
         begun.elapsed() >= Duration::from_secs(5),
         "{:?} for 60 clients, ten a second",
@@ -242,14 +233,14 @@ async fn a_refusal_that_concerns_all_is_one_call_and_says_what_to_do() {
     let secret = &stage.rig.announcement.access_key_secret;
     stage.configure(&right.replace(&**secret, "not-the-secret-at-all"));
     let said = stage.query(stage.args(&stage.clients)).await;
-    assert_eq!(said.result, Ok(Verdict::Unknown));
+    assert_eq!(said.result, Ok(Status::Unknown));
     assert_eq!(stage.rig.simulator.stats().arrivals.single, 1);
     let rows = said.table();
     assert_eq!(
         (rows[0].last(), rows.len()),
         (Some(&"SignatureDoesNotMatch"), 30)
     );
-    assert!(said.out.trim_end().ends_with("not asked"), "{}", said.out);
+    assert!(said.out.trim_end().ends_with("not queried"), "{}", said.out);
     assert!(
         said.err
             .contains("check the access key secret in `credentials`"),
@@ -258,7 +249,7 @@ async fn a_refusal_that_concerns_all_is_one_call_and_says_what_to_do() {
     );
     assert!(
         said.err
-            .contains("29 more not asked: their calls would have ended like this"),
+            .contains("29 more clients not queried: their calls would fail in the same way"),
         "{}",
         said.err
     );
@@ -292,7 +283,7 @@ async fn nobody_there_is_told_after_a_few_attempts() {
     let configuration = stage.rig.configuration("", "");
     stage.configure(&configuration.replace(&stage.rig.announcement.endpoint, &nobody));
     let said = stage.query(stage.args(&stage.clients)).await;
-    assert_eq!(said.result, Ok(Verdict::Unknown));
+    assert_eq!(said.result, Ok(Status::Unknown));
     assert!(
         said.err.contains(": connect: ") && said.err.contains("check `region`, `endpoint`"),
         "{}",
@@ -310,14 +301,15 @@ async fn a_wrong_clock_and_a_strange_client_id_are_worth_a_word() {
     let said = stage
         .query(stage.args(&[&*stage.clients[0], "GID_pump@1"]))
         .await;
-    assert_eq!(said.result, Ok(Verdict::Offline), "{said:?}");
+    assert_eq!(said.result, Ok(Status::Offline), "{said:?}");
     assert!(
-        said.err
-            .contains("note: this host's clock is 1h ahead of the API's; set it right (NTP)"),
+        said.err.contains(
+            "note: this host's clock is 1h ahead of the API's clock; synchronize it (NTP)"
+        ),
         "{}",
         said.err
     );
-    let spelling = "note: GID_pump@1 has no `@@@` between group and device; the API also calls clients offline ";
+    let spelling = "note: GID_pump@1 has no `@@@` between group and device; the API also reports clients offline ";
     assert!(said.err.contains(spelling), "{}", said.err);
 }
 
@@ -336,7 +328,7 @@ async fn watching_shows_what_changes_until_it_is_interrupted() {
         stop.cancel();
     };
     let (said, ()) = tokio::join!(stage.query_until(args, stop.clone()), story);
-    assert_eq!(said.result, Ok(Verdict::Offline));
+    assert_eq!(said.result, Ok(Status::Offline));
     let rows: Vec<_> = said
         .table()
         .into_iter()
@@ -382,7 +374,7 @@ async fn what_an_interruption_leaves_open_is_unknown() {
     );
     assert_eq!(
         (said.result.as_ref(), said.err.as_str()),
-        (Ok(&Verdict::Unknown), "")
+        (Ok(&Status::Unknown), "")
     );
     let rows = said.table();
     assert_eq!(
@@ -416,13 +408,13 @@ async fn where_several_instances_are_configured_one_is_chosen() {
     let ids = stage.rig.announcement.instance_ids.join(", ");
     assert_eq!(
         error,
-        format!("several instances are configured; say with --instance which one is meant: {ids}")
+        format!("several instances are configured; select one with --instance: {ids}")
     );
     let chosen = |id: &str| QueryArgs {
         instance: Some(id.into()),
         ..asked.clone()
     };
-    assert_eq!(stage.query(chosen(id)).await.result, Ok(Verdict::Online));
+    assert_eq!(stage.query(chosen(id)).await.result, Ok(Status::Online));
     let error = stage
         .query(chosen("post-cn-3"))
         .await
@@ -430,7 +422,7 @@ async fn where_several_instances_are_configured_one_is_chosen() {
         .expect_err("there is no such");
     assert_eq!(
         error,
-        format!("--instance: post-cn-3 is not in the configuration; there are: {ids}")
+        format!("--instance: post-cn-3 is not in the configuration; configured instances: {ids}")
     );
     assert_eq!(stage.rig.simulator.stats().arrivals.single, 1);
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_presence_exporter::app::{CommandError, Environment, Exporter};
-use mqtt_presence_exporter::config::{Config, Problems};
-use mqtt_presence_exporter::{discovery, web};
+use mqtt_presence_exporter::config::Config;
+use mqtt_presence_exporter::web;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -33,11 +33,9 @@ impl TestExporter {
         file: &Path,
         environment: &Environment,
     ) -> Result<Self, CommandError> {
-        let refused = |problems: Problems| CommandError::Usage(problems.to_string());
-        let loaded = Config::load(file).map_err(refused)?;
-        let discovered = discovery::fleets(&loaded.config, environment.shard).map_err(refused)?;
+        let loaded = Config::load(file)?;
         let hangup = Arc::new(Notify::new());
-        let exporter = Exporter::new(loaded, discovered, environment.clone())
+        let exporter = Exporter::new(loaded, environment.clone())
             .await?
             .reloading(file.to_owned(), Arc::clone(&hangup));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
