@@ -23,9 +23,9 @@ measure() {
 heading "builds"
 tests/venv.sh
 cargo bench --no-run
-# `cargo bench` builds the binary with the features of the tests; this build has the release features.
-cargo build --release
-cp "${CARGO_TARGET_DIR:-target}/release/mqtt-presence-exporter" "$binary"
+# `cargo bench` builds the binary with the features of the tests; this build is the one of the packages.
+cargo build --profile dist
+cp "${CARGO_TARGET_DIR:-target}/dist/mqtt-presence-exporter" "$binary"
 
 processor=$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1)
 memory=$(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)
