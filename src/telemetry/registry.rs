@@ -10,9 +10,9 @@ use super::table::Metrics;
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The revision of the source of this build, from the environment variable
-/// `MQTT_PRESENCE_REVISION` at compile time; empty without it, which Prometheus treats as an
-/// absent label.
+/// The revision of the source of this build: the environment variable `MQTT_PRESENCE_REVISION` at
+/// compile time, in release builds otherwise the commit (`build.rs`). Empty without either, which
+/// Prometheus treats as an absent label.
 pub const REVISION: &str = match option_env!("MQTT_PRESENCE_REVISION") {
     Some(revision) => revision,
     None => "",
