@@ -31,7 +31,8 @@ wanted() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 # tool NAME VERSION
 tool() { command -v "$1" >/dev/null || cargo install --locked "$1@$2"; }
 
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+field() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" Cargo.toml | head -n 1; }
+version=$(field version)
 # Timestamps in the packages: the time of the commit.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
@@ -55,9 +56,9 @@ sed 's|/usr/local/bin/|/usr/bin/|' "deploy/systemd/$name.service" >"$staging/$na
 cat >"$staging/changelog" <<END
 $name ($version-$deb_revision) stable; urgency=medium
 
-  * See https://github.com/mqtt-presence-exporter/mqtt-presence-exporter/blob/main/CHANGELOG.md
+  * See $(field repository)/blob/main/CHANGELOG.md
 
- -- mqtt-presence-exporter authors <$name@users.noreply.github.com>  $(date --utc --date="@$SOURCE_DATE_EPOCH" --rfc-email)
+ -- $(field maintainer)  $(date --utc --date="@$SOURCE_DATE_EPOCH" --rfc-email)
 END
 
 release=$name-$version-linux-$(uname -m) files=()

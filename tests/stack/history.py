@@ -167,7 +167,7 @@ def series(devices, times, at):
         yield "mqtt_presence_discovery_failures_total", {"source": source}, grows(lambda minute: minute == 100)
         yield "mqtt_presence_discovery_last_success_timestamp_seconds", {"source": source}, constant(times[0])
     yield "mqtt_presence_shard_info", {"shard": "0", "shards": "1"}, constant(1)
-    yield "mqtt_presence_build_info", {"version": "0.1.0", "revision": ""}, constant(1)
+    yield "mqtt_presence_build_info", {"version": "0.2.0", "revision": ""}, constant(1)
     yield "process_cpu_seconds_total", {}, grows(lambda _: 0.4)
     yield "process_resident_memory_bytes", {}, constant(17_000_000)
     yield "process_open_fds", {}, constant(24)
