@@ -63,7 +63,7 @@ pub const ERROR_LABELS: &[&str] = &{
 
 /// A failed call, without its operation and instance.
 ///
-/// The texts are raw; [`CallFailure::into_call_error`] makes them presentable.
+/// The texts are raw; `into_call_error` makes them presentable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CallFailure {
     /// What follows.
