@@ -1,12 +1,10 @@
-//! The HTTP edge: routes, headers, the deadline of a scrape, compression, and who comes in.
+//! The HTTP edge: routes, headers, deadlines of scrapes, compression, TLS and authentication.
 //!
-//! What an answer says comes from the rows below; how it travels is decided here. Nothing here
-//! makes a call to the API: `/metrics` and `/probe` ask the sweeps, and they decide.
+//! The rows below provide the contents. Nothing here calls the API: `/metrics` and `/probe` request
+//! sweeps and probes, which decide about calls.
 
 mod auth;
 mod clients;
-mod concurrency_limit;
-mod deadline;
 mod encoding;
 mod health;
 mod metrics;
@@ -15,6 +13,7 @@ mod paths;
 mod probe;
 mod query;
 mod reload;
+mod scrape_limits;
 mod sd;
 pub mod toolkit;
 mod web_config;
@@ -28,8 +27,8 @@ use axum::Router;
 use axum::http::header::{CACHE_CONTROL, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::response::Response;
+use axum::routing::get;
 
 pub use health::Readiness;
 pub use paths::PathError;
@@ -42,20 +41,20 @@ use crate::telemetry::Metrics;
 use paths::Prefix;
 use query::SnapshotReader;
 
-/// What the flags `--web.…` and `--timeout-offset` say about the edge.
+/// The flags `--web.…` and `--timeout-offset`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebOptions {
-    /// Where the metrics are; `--web.telemetry-path`.
+    /// The path of the metrics; `--web.telemetry-path`.
     pub telemetry_path: String,
-    /// Below which path every endpoint is; `--web.route-prefix`. By default the path of
+    /// The path before all endpoints; `--web.route-prefix`. The default is the path of
     /// [`WebOptions::external_url`].
     pub route_prefix: Option<String>,
-    /// Under which URL people reach the exporter, by way of a proxy for example;
-    /// `--web.external-url`. A path alone will do.
+    /// The URL, or only its path, under which browsers reach the exporter, for example through a
+    /// proxy; `--web.external-url`.
     pub external_url: Option<String>,
-    /// How many scrapes may be answered at once, 0 for any number; `--web.max-requests`.
+    /// Maximum number of concurrent scrapes, 0 for no limit; `--web.max-requests`.
     pub max_requests: usize,
-    /// What is kept of a scrape's timeout for the way back; `--timeout-offset`.
+    /// Subtracted from the timeout of a scrape; `--timeout-offset`.
     pub timeout_offset: Duration,
     /// Whether `/-/reload` reloads; `--web.enable-lifecycle`.
     pub enable_lifecycle: bool,
@@ -74,25 +73,25 @@ impl Default for WebOptions {
     }
 }
 
-/// The HTTP edge, and what it shows.
+/// The HTTP edge and its sources.
 #[derive(Clone)]
 pub struct Web {
-    /// How it is shown.
+    /// The flags.
     pub options: WebOptions,
-    /// Where scrapes find what is known.
+    /// The state of all instances.
     pub sweeps: Arc<Sweeps>,
-    /// The exporter's own metrics.
+    /// The metrics of this process.
     pub metrics: Arc<Metrics>,
-    /// What `/-/ready` says.
+    /// The state of `/-/ready`.
     pub readiness: Readiness,
     /// The configuration in effect, which a reload replaces.
     pub config: Arc<ArcSwap<Config>>,
-    /// How to ask for a reload; `None` where `/-/reload` is to refuse.
+    /// Requests reloads; `None` if `/-/reload` is disabled.
     pub reload: Option<Reload>,
 }
 
 impl Web {
-    /// The routes. An error says which flag does not fit.
+    /// The routes, or an error that names an invalid flag.
     pub fn router(self) -> Result<Router, PathError> {
         let Self {
             options,
@@ -108,91 +107,87 @@ impl Web {
         )?;
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
         let reader = SnapshotReader::new(Arc::clone(&sweeps));
-        let page = page::PageSources {
-            reader: reader.clone(),
-            metrics: Arc::clone(&metrics),
-            config: Arc::clone(&config),
-            index: Arc::default(),
-        };
-        let probed = Arc::clone(&sweeps);
-        let targets = sd::routes(Arc::clone(&sweeps), &prefix);
+        let shown = Arc::clone(&config);
+        // Path, purpose and routes of what the status page and the 404 link to.
         let endpoints = [
-            Endpoint {
-                path: telemetry_path,
-                about: "what is known of every device, for Prometheus",
-                routes: metrics::routes(&options, Arc::clone(&config), sweeps, metrics),
-            },
-            Endpoint {
-                path: "/api/v1/clients",
-                about: "what is known of every device, as JSON: filtered, sorted, a page at a time",
-                routes: clients::routes(reader),
-            },
-            Endpoint {
-                path: "/probe",
-                about: "one device, asked for now: ?client_id=…&instance_id=…",
-                routes: probe::routes(&options, Arc::clone(&config), probed),
-            },
-            Endpoint {
-                path: "/sd",
-                about: "every device as a target of /probe, for Prometheus",
-                routes: targets,
-            },
-            Endpoint {
-                path: "/config",
-                about: "the configuration in effect",
-                routes: get(move || async move { config::render(&config.load()) }),
-            },
-            Endpoint {
-                path: "/-/healthy",
-                about: "whether the exporter runs",
-                routes: health::healthy(),
-            },
-            Endpoint {
-                path: "/-/ready",
-                about: "whether the exporter is ready to be scraped",
-                routes: health::ready(readiness),
-            },
+            (
+                telemetry_path,
+                "metrics of all devices, for Prometheus",
+                metrics::routes(
+                    &options,
+                    Arc::clone(&config),
+                    Arc::clone(&sweeps),
+                    Arc::clone(&metrics),
+                ),
+            ),
+            (
+                "/api/v1/clients",
+                "all devices as JSON: filtered, sorted and paged",
+                clients::routes(reader.clone()),
+            ),
+            (
+                "/probe",
+                "queries one device: ?client_id=…&instance_id=…",
+                probe::routes(&options, Arc::clone(&config), Arc::clone(&sweeps)),
+            ),
+            (
+                "/sd",
+                "all devices as targets of /probe, for Prometheus",
+                sd::routes(sweeps, &prefix),
+            ),
+            (
+                "/config",
+                "the configuration in effect",
+                get(async move || config::render(&shown.load())),
+            ),
+            (
+                "/-/healthy",
+                "200 while the exporter runs",
+                health::healthy(),
+            ),
+            (
+                "/-/ready",
+                "200 when the exporter can be scraped",
+                health::ready(readiness),
+            ),
         ];
-        if endpoints[1..]
-            .iter()
-            .any(|endpoint| endpoint.path == telemetry_path)
-        {
+        let mut others = endpoints[1..].iter().map(|(path, ..)| *path);
+        if telemetry_path == RELOAD || others.any(|path| path == telemetry_path) {
             return Err(PathError::Taken(telemetry_path.to_owned()));
         }
 
-        if telemetry_path == RELOAD {
-            return Err(PathError::Taken(telemetry_path.to_owned()));
-        }
-
-        let index: Vec<_> = endpoints
-            .iter()
-            .map(|endpoint| (prefix.link(endpoint.path), endpoint.about))
+        let index = endpoints.iter();
+        let index: Arc<[_]> = index
+            .map(|(path, about, _)| (prefix.link(path), *about))
             .collect();
-        let not_found = not_found_text(&index);
-        let page = page::PageSources {
-            index: index.into(),
-            ..page
-        };
+        let mut not_found = "no endpoint has this path; the endpoints are:\n".to_owned();
+        for (path, about) in &*index {
+            not_found.extend([path, ": ", about, "\n"]);
+        }
         let mut router = Router::new().without_v07_checks();
         if telemetry_path != "/" {
-            router = router.route(&prefix.route("/"), page::routes(page));
+            let page = page::routes(page::PageSources {
+                reader,
+                metrics,
+                config,
+                index,
+            });
+            router = router.route(&prefix.route("/"), page);
         }
         for path in prefix.roots() {
-            let home = prefix.route("/");
-            router = router.route(path, get(move || async move { found(&home) }));
+            let home = [(LOCATION, prefix.route("/"))];
+            router = router.route(path, get(async move || (StatusCode::FOUND, home)));
         }
-        for Endpoint { path, routes, .. } in endpoints {
+        for (path, _, routes) in endpoints {
             router = router.route(&prefix.route(path), routes);
         }
-        // Not among the endpoints, which are what a browser may follow a link to.
+        // Not among the endpoints, because a browser cannot follow a link to it.
         router = router.route(&prefix.route(RELOAD), reload::routes(reload));
         Ok(router
-            .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
+            .fallback(async move || (StatusCode::NOT_FOUND, not_found))
             .method_not_allowed_fallback(async || {
-                (
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "this endpoint answers other methods; the header Allow names them\n",
-                )
+                let text = "method not allowed; the header Allow lists the methods\n";
+                (StatusCode::METHOD_NOT_ALLOWED, text)
             })
             .layer(map_response(with_common_headers)))
     }
@@ -209,26 +204,7 @@ impl fmt::Debug for Web {
 
 const RELOAD: &str = "/-/reload";
 
-/// One endpoint: a link of the status page, a line of the 404, and what answers.
-struct Endpoint<'a> {
-    path: &'a str,
-    about: &'static str,
-    routes: MethodRouter,
-}
-
-fn not_found_text(index: &[(String, &str)]) -> String {
-    let mut text = "there is nothing at this path; there is:\n".to_owned();
-    for (path, about) in index {
-        text.extend([path, ": ", about, "\n"]);
-    }
-    text
-}
-
-fn found(location: &str) -> Response {
-    (StatusCode::FOUND, [(LOCATION, location.to_owned())]).into_response()
-}
-
-/// No browser is to guess what an answer is, and no cache to keep what changes all the time.
+/// Browsers must not guess the type of a response, and caches must not keep it.
 async fn with_common_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -51,7 +51,7 @@ impl Reloader {
                     // This reload, which has not started, also answers requests that arrived meanwhile.
                     let waiting: Vec<_> = std::iter::from_fn(|| requests.try_recv().ok()).collect();
                     let outcome = self.reload().await;
-                    waiting.into_iter().chain([request]).for_each(|request| request.answer(outcome.clone()));
+                    waiting.into_iter().chain([request]).for_each(|request| drop(request.send(outcome.clone())));
                 }
                 Some(inventory) = answers.recv() => self.answered(inventory).await,
                 () = watch.changed() => self.refresh(None).await,

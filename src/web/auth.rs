@@ -1,4 +1,5 @@
-//! Who comes in, and how often: the rules of the web configuration, in front of every endpoint.
+//! Rate limit, authentication and additional headers in front of every endpoint, as the web
+//! configuration has them.
 
 mod bucket;
 mod passwords;
@@ -9,7 +10,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
@@ -19,11 +20,8 @@ use super::toolkit::{RateLimit, Users};
 use bucket::RequestBucket;
 use passwords::Passwords;
 
-/// What an answer says to somebody who has to say who he is (RFC 7617).
-const CHALLENGE: (HeaderName, HeaderValue) = (
-    WWW_AUTHENTICATE,
-    HeaderValue::from_static("Basic realm=\"mqtt-presence-exporter\", charset=\"UTF-8\""),
-);
+/// The challenge of RFC 7617.
+const CHALLENGE: &str = "Basic realm=\"mqtt-presence-exporter\", charset=\"UTF-8\"";
 
 /// The rules in force; clones share them.
 #[derive(Clone, Default)]
@@ -37,16 +35,16 @@ struct AccessRules {
 }
 
 impl AccessControl {
-    /// Puts rules in force. What is remembered of users and requests stays where their rules do.
+    /// Replaces the rules. The state of users and of the rate limit stays where they are unchanged.
     pub(super) fn set(&self, headers: HeaderMap, users: Users, rate_limit: Option<RateLimit>) {
         let old = self.0.load();
-        let passwords = if old.passwords.are_of(&users) {
+        let passwords = if *old.passwords.users() == users {
             Arc::clone(&old.passwords)
         } else {
             Arc::new(Passwords::new(users))
         };
         let bucket = rate_limit.map(|limit| match &old.bucket {
-            Some(bucket) if bucket.is_of(limit) => Arc::clone(bucket),
+            Some(bucket) if bucket.limit() == limit => Arc::clone(bucket),
             _ => Arc::new(RequestBucket::new(limit)),
         });
         self.0.store(Arc::new(AccessRules {
@@ -58,58 +56,42 @@ impl AccessControl {
 
     /// `router` behind the rules.
     pub(super) fn protect(&self, router: Router) -> Router {
-        router.layer(from_fn_with_state(self.clone(), guard))
+        router.layer(from_fn_with_state(self.clone(), apply))
     }
 }
 
-async fn guard(
-    State(AccessControl(rules)): State<AccessControl>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let rules = rules.load_full();
+async fn apply(State(control): State<AccessControl>, request: Request, next: Next) -> Response {
+    let rules = control.0.load_full();
     let mut response = if rules.bucket.as_ref().is_some_and(|bucket| !bucket.take()) {
-        (
-            StatusCode::TOO_MANY_REQUESTS,
-            "more requests than `rate_limit` of the web configuration allows\n",
-        )
-            .into_response()
-    } else if rules.passwords.admit(request.headers()).await {
+        let text = "more requests than `rate_limit` of the web configuration allows\n";
+        (StatusCode::TOO_MANY_REQUESTS, text).into_response()
+    } else if is_authorized(&rules.passwords, request.headers()).await {
         next.run(request).await
     } else {
-        (
-            StatusCode::UNAUTHORIZED,
-            [CHALLENGE],
-            "say who you are: a user and password of the web configuration\n",
-        )
-            .into_response()
+        let challenge = [(WWW_AUTHENTICATE, CHALLENGE)];
+        let text = "username and password required\n";
+        (StatusCode::UNAUTHORIZED, challenge, text).into_response()
     };
     for (name, value) in &rules.headers {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert_with(|| value.clone());
+        let entry = response.headers_mut().entry(name);
+        entry.or_insert_with(|| value.clone());
     }
     response
 }
 
-impl Passwords {
-    /// Whether whoever sent `headers` may come in.
-    async fn admit(self: &Arc<Self>, headers: &HeaderMap) -> bool {
-        if self.is_open() {
-            return true;
-        }
-        let said = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| credentials(value.as_bytes()));
-        match said.as_deref().and_then(split) {
-            Some((user, password)) => self.check(user, password).await,
-            None => false,
-        }
+async fn is_authorized(passwords: &Arc<Passwords>, headers: &HeaderMap) -> bool {
+    if passwords.users().is_empty() {
+        return true;
+    }
+    let header = headers.get(AUTHORIZATION);
+    let given = header.and_then(|value| credentials(value.as_bytes()));
+    match given.as_deref().and_then(split) {
+        Some((user, password)) => passwords.check(user, password).await,
+        None => false,
     }
 }
 
-/// What stands behind `Basic`, decoded.
+/// The decoded credentials after `Basic`.
 fn credentials(value: &[u8]) -> Option<Vec<u8>> {
     let (scheme, encoded) = value.split_at_checked(6)?;
     scheme
@@ -127,12 +109,12 @@ mod tests {
     use super::*;
 
     fn read(value: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-        let said = credentials(value.as_bytes())?;
-        split(&said).map(|(user, password)| (user.to_vec(), password.to_vec()))
+        let given = credentials(value.as_bytes())?;
+        split(&given).map(|(user, password)| (user.to_vec(), password.to_vec()))
     }
 
     #[test]
-    fn credentials_are_read_as_rfc_7617_has_them() {
+    fn credentials_have_the_format_of_rfc_7617() {
         let alice = Some((b"alice".to_vec(), b"pass:word".to_vec()));
         assert_eq!(read("Basic YWxpY2U6cGFzczp3b3Jk"), alice);
         assert_eq!(read("bAsIc YWxpY2U6cGFzczp3b3Jk"), alice);

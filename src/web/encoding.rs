@@ -1,54 +1,31 @@
-//! Which content coding an answer gets (RFC 9110, sections 8.4.1 and 12.5.3).
+//! Negotiation of the content coding (RFC 9110, sections 8.4.1 and 12.5.3).
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_ENCODING;
 
-/// A content coding that this server writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
-    /// As it is.
-    Identity,
-    /// `gzip`.
-    Gzip,
+/// Whether a client that sent `headers` prefers `gzip` to `identity`.
+pub(super) fn prefers_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT_ENCODING).iter();
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    is_gzip_preferred(lines.flat_map(|line| line.split(',')))
 }
 
-impl Encoding {
-    /// The coding for a client that sent `headers`.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let lines = headers
-            .get_all(ACCEPT_ENCODING)
-            .iter()
-            .filter_map(|line| line.to_str().ok());
-        Self::choose(lines.flat_map(|line| line.split(',')))
+/// `gzip` is chosen if it is accepted and has no lower weight than `identity`. An `identity` that
+/// is not named has the lowest weight. A client that accepts neither gets `identity`. A coding
+/// with an invalid weight counts as not named; of a coding that is named twice, the first counts.
+fn is_gzip_preferred<'a>(codings: impl Iterator<Item = &'a str>) -> bool {
+    let (mut gzip, mut identity, mut any) = (None, None, None);
+    for (name, weight) in codings.filter_map(parse) {
+        let named = match &*name.to_ascii_lowercase() {
+            "gzip" | "x-gzip" => &mut gzip,
+            "identity" => &mut identity,
+            "*" => &mut any,
+            _ => continue,
+        };
+        named.get_or_insert(weight);
     }
-
-    /// The coding for a client that accepts `codings`, each with its weight, if it has one.
-    ///
-    /// `gzip` is chosen where it is accepted and weighs no less than `identity`. A client that
-    /// does not speak of `identity` takes it as a last resort, so then any weight of `gzip` will
-    /// do. One that accepts neither gets `identity`, since an answer it may not want is of more
-    /// use than none. A coding whose weight cannot be read counts as not named, and of one that
-    /// is named twice the first counts.
-    fn choose<'a>(codings: impl Iterator<Item = &'a str>) -> Self {
-        let (mut gzip, mut identity, mut any) = (None, None, None);
-        for (name, weight) in codings.filter_map(parse) {
-            let named = match name {
-                _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                    &mut gzip
-                }
-                _ if name.eq_ignore_ascii_case("identity") => &mut identity,
-                "*" => &mut any,
-                _ => continue,
-            };
-            named.get_or_insert(weight);
-        }
-        let gzip = gzip.or(any).unwrap_or(0);
-        if gzip > 0 && gzip >= identity.unwrap_or(0) {
-            Self::Gzip
-        } else {
-            Self::Identity
-        }
-    }
+    let gzip = gzip.or(any).unwrap_or(0);
+    gzip > 0 && gzip >= identity.unwrap_or(0)
 }
 
 /// A coding and its weight in thousandths: `coding [ ; q=WEIGHT ]`.
@@ -57,18 +34,17 @@ fn parse(item: &str) -> Option<(&str, u16)> {
         return Some((item.trim(), 1000));
     };
     let (q, weight) = parameter.trim().split_at_checked(2)?;
-    q.eq_ignore_ascii_case("q=").then_some(())?;
-    Some((name.trim(), parse_weight(weight)?))
+    let weight = parse_weight(weight).filter(|_| q.eq_ignore_ascii_case("q="))?;
+    Some((name.trim(), weight))
 }
 
-/// Thousandths from `0`, `1`, or either with up to three digits behind a point; at most 1.
+/// Thousandths of a number from 0 to 1 with at most three decimals.
 fn parse_weight(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let thousandths = format!("{fraction:0<3}").parse().ok()?;
-    match (whole, thousandths) {
+    match (whole, format!("{fraction:0<3}").parse().ok()?) {
         ("0", thousandths) => Some(thousandths),
         ("1", 0) => Some(1000),
         _ => None,
@@ -83,11 +59,11 @@ mod tests {
     use super::*;
 
     fn gzipped(header: &str) -> bool {
-        Encoding::choose(header.split(',')) == Encoding::Gzip
+        is_gzip_preferred(header.split(','))
     }
 
     #[test]
-    fn gzip_where_it_is_accepted() {
+    fn gzip_if_it_is_accepted() {
         for header in [
             "gzip",
             "GZip",
@@ -109,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_where_gzip_is_not_accepted_or_wanted_less() {
+    fn identity_if_gzip_is_not_accepted_or_has_less_weight() {
         for header in [
             "",
             "identity",
@@ -138,19 +114,19 @@ mod tests {
     #[test]
     fn several_lines_are_one_list() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Encoding::of(&headers), Encoding::Identity);
+        assert!(!prefers_gzip(&headers));
         headers.append(ACCEPT_ENCODING, HeaderValue::from_static("br"));
         headers.append(
             ACCEPT_ENCODING,
             HeaderValue::from_bytes(b"\xff").expect("opaque"),
         );
         headers.append(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        assert_eq!(Encoding::of(&headers), Encoding::Gzip);
+        assert!(prefers_gzip(&headers));
     }
 
     proptest! {
         #[test]
-        fn any_header_is_survived(header in "\\PC{0,60}") {
+        fn any_header_is_accepted(header in "\\PC{0,60}") {
             gzipped(&header);
         }
 

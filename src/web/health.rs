@@ -1,67 +1,57 @@
-//! `/-/healthy` and `/-/ready`. Neither asks the API: an exporter that was restarted because the
-//! API is down would know less than before, and the API would still be down.
+//! `/-/healthy` and `/-/ready`. Neither depends on the API: a restart because the API is down would
+//! lose the state, and the API would still be down.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get};
-use tokio::sync::watch;
 
-/// What a process may be on its way from start to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Starting,
-    Ready,
-    Draining,
-}
+// The stages of a process, in their order.
+const STARTING: u8 = 0;
+const READY: u8 = 1;
+const DRAINING: u8 = 2;
 
-/// What `/-/ready` says; its clones share it.
+/// The state of `/-/ready`; clones share it.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<watch::Sender<Stage>>);
+pub struct Readiness(Arc<AtomicU8>);
 
 impl Readiness {
     /// Not ready yet.
     #[must_use]
     pub fn starting() -> Self {
-        Self(Arc::new(watch::Sender::new(Stage::Starting)))
+        Self(Arc::new(AtomicU8::new(STARTING)))
     }
 
-    /// The configuration is loaded, client files are read, and the process listens. Comes too
-    /// late once it drains.
+    /// The configuration is loaded, client files are read, and the process listens. Has no effect
+    /// once the process drains.
     pub fn ready(&self) {
-        self.0.send_if_modified(|stage| {
-            let starting = *stage == Stage::Starting;
-            if starting {
-                *stage = Stage::Ready;
-            }
-            starting
-        });
+        self.0.fetch_max(READY, Ordering::Relaxed);
     }
 
-    /// The process is about to end, and wants no more requests.
+    /// The process is about to end and must get no more requests.
     pub fn draining(&self) {
-        self.0.send_replace(Stage::Draining);
+        self.0.fetch_max(DRAINING, Ordering::Relaxed);
     }
 }
 
-/// `/-/healthy`: 200 as long as anything is answered.
+/// `/-/healthy`: always 200.
 pub(super) fn healthy() -> MethodRouter {
     get(async || "mqtt-presence-exporter is Healthy.\n")
 }
 
-/// `/-/ready`: 200 or 503, as `readiness` says.
+/// `/-/ready`: 200 or 503.
 pub(super) fn ready(readiness: Readiness) -> MethodRouter {
-    get(move || async move {
-        match *readiness.0.borrow() {
-            Stage::Ready => (StatusCode::OK, "mqtt-presence-exporter is Ready.\n"),
-            Stage::Starting => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "mqtt-presence-exporter is not ready: it is starting.\n",
-            ),
-            Stage::Draining => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "mqtt-presence-exporter is not ready: it is stopping.\n",
-            ),
-        }
+    const NOT_READY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+    get(async move || match readiness.0.load(Ordering::Relaxed) {
+        READY => (StatusCode::OK, "mqtt-presence-exporter is Ready.\n"),
+        STARTING => (
+            NOT_READY,
+            "mqtt-presence-exporter is not ready: it is starting.\n",
+        ),
+        _ => (
+            NOT_READY,
+            "mqtt-presence-exporter is not ready: it is stopping.\n",
+        ),
     })
 }

@@ -1,65 +1,60 @@
-//! Where endpoints are, and where links lead: not the same place behind a proxy.
+//! The paths of endpoints, and those of links, which differ behind a proxy.
 
 use axum::http::Uri;
 
-/// A flag that does not fit.
+/// An invalid flag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// The value is not a path.
     #[error(
-        "{flag}: `{value}` is not a path of letters, digits and `/-._~!$&'()*+,;=:@%`, beginning with `/`"
+        "{flag}: `{value}` is not a path: it must begin with `/` and contain only letters, digits and `/-._~!$&'()*+,;=:@%`"
     )]
     NotAPath {
         /// The flag.
         flag: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: String,
     },
-    /// The external URL is not one.
+    /// The external URL is invalid.
     #[error("--web.external-url: `{0}` is neither http(s)://HOST[:PORT][/PATH] nor /PATH")]
     NotAUrl(String),
     /// The path of the metrics is that of another endpoint.
-    #[error("--web.telemetry-path: `{0}` is another endpoint's; choose a different path")]
+    #[error("--web.telemetry-path: `{0}` is the path of another endpoint; choose a different path")]
     Taken(String),
 }
 
-/// What stands before the path of every endpoint, here and as seen from outside. Neither ends
-/// with `/`.
+/// The prefixes of the paths of all endpoints, here and as seen from outside. Neither ends with
+/// `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Prefix {
     served: String,
     linked: String,
-    /// The scheme and the host of the external URL.
     origin: Option<(String, String)>,
 }
 
 impl Prefix {
-    /// The prefix that `--web.external-url` and `--web.route-prefix` make. Endpoints are below
-    /// the route prefix, which is the external URL's path where it is not given, as in
-    /// Prometheus; links lead to the external URL's path, since that is what a browser needs.
+    /// The prefix for `--web.external-url` and `--web.route-prefix`. As in Prometheus, endpoints
+    /// are served below the route prefix, which defaults to the path of the external URL. Links
+    /// lead to the path of the external URL, because that is what a browser needs.
     pub(super) fn new(
         external_url: Option<&str>,
         route_prefix: Option<&str>,
     ) -> Result<Self, PathError> {
-        let external = external_url.map(external_path).transpose()?;
+        let (external, origin) = external_url.map(parse_external).transpose()?.unzip();
         let served = match route_prefix {
-            Some(given) => normal("--web.route-prefix", given)?,
+            Some(given) => normalize("--web.route-prefix", given)?,
             None => external.clone().unwrap_or_default(),
         };
-        let origin = external_url.and_then(external_origin);
         Ok(Self {
             linked: external.unwrap_or_else(|| served.clone()),
             served,
-            origin,
+            origin: origin.flatten(),
         })
     }
 
-    /// The scheme and the host, perhaps with a port, under which others reach the exporter, where
-    /// the external URL says them.
-    pub(super) fn origin(&self) -> Option<(&str, &str)> {
-        self.origin
-            .as_ref()
-            .map(|(scheme, host)| (scheme.as_str(), host.as_str()))
+    /// The scheme and the host, perhaps with a port, of the external URL.
+    pub(super) fn origin(&self) -> Option<&(String, String)> {
+        self.origin.as_ref()
     }
 
     /// Where this process serves `path`.
@@ -72,7 +67,7 @@ impl Prefix {
         format!("{}{path}", self.linked)
     }
 
-    /// The paths that lead to the status page without being it.
+    /// The paths that redirect to the status page.
     pub(super) fn roots(&self) -> Vec<&str> {
         if self.served.is_empty() {
             Vec::new()
@@ -84,51 +79,45 @@ impl Prefix {
 
 /// `path` if metrics can be served there.
 pub(super) fn telemetry(path: &str) -> Result<&str, PathError> {
-    if path.starts_with('/') && is_path(path) {
-        Ok(path)
-    } else {
-        Err(PathError::NotAPath {
-            flag: "--web.telemetry-path",
-            value: path.to_owned(),
-        })
-    }
+    let is_valid = path.starts_with('/') && is_path(path);
+    is_valid.then_some(path).ok_or_else(|| PathError::NotAPath {
+        flag: "--web.telemetry-path",
+        value: path.to_owned(),
+    })
 }
 
-fn external_origin(url: &str) -> Option<(String, String)> {
-    let uri: Uri = url.parse().ok()?;
-    Some((uri.scheme_str()?.to_owned(), uri.authority()?.to_string()))
-}
-
-fn external_path(url: &str) -> Result<String, PathError> {
-    let wrong = || PathError::NotAUrl(url.to_owned());
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
-    // A host without a scheme parses too, as the target of a CONNECT.
-    let complete = uri
-        .scheme_str()
-        .is_some_and(|scheme| scheme == "http" || scheme == "https");
-    if (complete || uri.authority().is_none()) && uri.query().is_none() && url.contains('/') {
-        normal("--web.external-url", uri.path())
-    } else {
-        Err(wrong())
+/// The path of an external URL, and its scheme and host, if it has them.
+fn parse_external(url: &str) -> Result<(String, Option<(String, String)>), PathError> {
+    let invalid = || PathError::NotAUrl(url.to_owned());
+    let uri: Uri = url.parse().map_err(|_| invalid())?;
+    let origin = match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme @ ("http" | "https")), Some(host)) => {
+            Some((scheme.to_owned(), host.to_string()))
+        }
+        (None, None) => None,
+        // A host without a scheme parses too, as the target of a CONNECT.
+        _ => return Err(invalid()),
+    };
+    if uri.query().is_some() || !url.contains('/') {
+        return Err(invalid());
     }
+    Ok((normalize("--web.external-url", uri.path())?, origin))
 }
 
 /// `/path` without `/` at its end, empty for the root; a missing `/` at its beginning is added,
 /// as in Prometheus.
-fn normal(flag: &'static str, path: &str) -> Result<String, PathError> {
+fn normalize(flag: &'static str, path: &str) -> Result<String, PathError> {
     let trimmed = path.trim_matches('/');
-    match is_path(trimmed) {
-        false => Err(PathError::NotAPath {
-            flag,
-            value: path.to_owned(),
-        }),
-        true if trimmed.is_empty() => Ok(String::new()),
-        true => Ok(format!("/{trimmed}")),
+    if !is_path(trimmed) {
+        let value = path.to_owned();
+        return Err(PathError::NotAPath { flag, value });
     }
+    let slash = if trimmed.is_empty() { "" } else { "/" };
+    Ok(format!("{slash}{trimmed}"))
 }
 
-/// Whether `path` has only characters that a path may have (RFC 3986, section 3.3); braces, which
-/// the router would read as captures, are none.
+/// Whether `path` has only the characters of a path (RFC 3986, section 3.3). Braces, which the
+/// router would read as captures, are not among them.
 fn is_path(path: &str) -> bool {
     path.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte))
@@ -148,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_route_prefix_is_the_external_path_unless_it_is_given() {
+    fn the_route_prefix_defaults_to_the_external_path() {
         assert_eq!(prefix(None, None), both("/metrics"));
         assert_eq!(prefix(Some("https://ops.example/"), None), both("/metrics"));
         assert_eq!(
@@ -165,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_or_url_is_refused_by_its_flag() {
+    fn errors_name_the_flag() {
         for url in [
             "ops.example",
             "ops.example:80",

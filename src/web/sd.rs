@@ -32,15 +32,14 @@ const PARAMETERS: [&str; 4] = ["instance_id", "group_id", "label", "text"];
 
 /// `GET` lists the targets, without calls to the API.
 pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
-    let origin = prefix
-        .origin()
-        .map(|(scheme, host)| (Some(scheme.to_owned()), host.to_owned()));
+    let origin = prefix.origin().cloned();
     let path: Arc<str> = prefix.link("/probe").into();
     get(
         async move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| {
             let filter = parse(query.as_deref().unwrap_or_default())?;
             let requested = || host(&uri, &headers).map(|host| (None, host));
-            let Some((scheme, address)) = origin.clone().or_else(requested) else {
+            let origin = origin.map(|(scheme, host)| (Some(scheme), host));
+            let Some((scheme, address)) = origin.or_else(requested) else {
                 let text = "the request has no host; Prometheus needs the address of this exporter: set --web.external-url\n";
                 return Ok((StatusCode::BAD_REQUEST, text).into_response());
             };
@@ -49,7 +48,7 @@ pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
                 filter,
                 scheme,
                 address,
-                path: Arc::clone(&path),
+                path,
             };
             Ok::<_, BadParameter>(targets.into_response())
         },

@@ -1,4 +1,4 @@
-//! The rate limit of all requests together.
+//! The rate limit of all requests.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use crate::web::toolkit::RateLimit;
 
-/// A token bucket, told by when it will be full.
+/// A token bucket, represented by the time at which it is full.
 pub(super) struct RequestBucket {
     limit: RateLimit,
     start: Instant,
-    /// In nanoseconds after the start.
+    /// In nanoseconds after `start`.
     full_at: Mutex<u128>,
 }
 
 impl RequestBucket {
-    /// A full one.
+    /// A full bucket.
     pub(super) fn new(limit: RateLimit) -> Self {
         Self {
             limit,
@@ -24,11 +24,11 @@ impl RequestBucket {
         }
     }
 
-    pub(super) fn is_of(&self, limit: RateLimit) -> bool {
-        self.limit == limit
+    pub(super) fn limit(&self) -> RateLimit {
+        self.limit
     }
 
-    /// Takes a token; `false` where there is none.
+    /// Takes a token; `false` if there is none.
     pub(super) fn take(&self) -> bool {
         let now = self.start.elapsed().as_nanos();
         let interval = self.limit.interval.as_nanos();
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_may_come_at_once_and_then_one_in_each_interval() {
+    async fn a_burst_is_allowed_at_once_then_one_request_in_each_interval() {
         let bucket = RequestBucket::new(RateLimit {
             interval: Duration::from_secs(2),
             burst: 3,
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_burst_nothing_comes_in() {
+    async fn a_burst_of_zero_refuses_all_requests() {
         let bucket = RequestBucket::new(RateLimit {
             interval: Duration::from_secs(1),
             burst: 0,

@@ -1,12 +1,12 @@
-//! Whether a password is that of a user.
+//! Checks of passwords.
 //!
-//! bcrypt is made to be slow. So one check runs at a time, what it came to is remembered, and what
-//! was right is not forgotten because somebody else guesses. Nobody can tell by the time that an
-//! answer takes whether there is a user of a name: every check costs what the costliest one does.
+//! bcrypt is slow by design. So one check runs at a time, its result is cached, and wrong guesses
+//! cannot evict right credentials from the cache. The time of a response does not reveal whether a
+//! user exists: every check costs as much as that of the hash with the highest cost.
 
 use std::collections::HashSet;
 use std::hint::black_box;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -15,27 +15,26 @@ use tokio::task::spawn_blocking;
 
 use crate::web::toolkit::{PasswordHash, Users};
 
-/// How many credentials of a kind are remembered.
-const REMEMBERED: usize = 1000;
+/// The maximum number of cached credentials, right and wrong each.
+const MAX_CACHED: usize = 1000;
 
-/// Users, and what has been found out about credentials.
+/// Users, and the results of checks.
 pub(super) struct Passwords {
     users: Users,
-    costliest: u32,
-    /// Of this process alone, so that neither a dump of its memory nor the time that a look-up
-    /// takes says anything about the credentials that are remembered.
+    max_cost: u32,
+    /// Random for each process, so that neither a memory dump nor the time of a lookup reveals
+    /// anything about cached credentials.
     key: [u8; 32],
-    remembered: Mutex<Remembered>,
-    /// Whoever has it computes; the others wait in the order in which they came.
-    turn: Arc<Semaphore>,
+    cache: Mutex<Cache>,
+    /// One permit for the check that runs; the others wait in their order.
+    permits: Arc<Semaphore>,
 }
 
-/// Credentials as their keyed hashes.
-#[derive(Default)]
-struct Remembered {
-    right: HashSet<[u8; 32]>,
-    wrong: HashSet<[u8; 32]>,
-}
+/// The keyed hash of credentials.
+type Fingerprint = [u8; 32];
+
+/// Wrong credentials, and right ones.
+type Cache = [HashSet<Fingerprint>; 2];
 
 impl Default for Passwords {
     fn default() -> Self {
@@ -44,64 +43,51 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Those of `users`; nothing is known yet.
-    ///
     /// # Panics
     /// When the operating system has no random numbers.
     pub(super) fn new(users: Users) -> Self {
         let mut key = [0; 32];
         getrandom::fill(&mut key).expect("the operating system has random numbers");
+        let costs = users.values().map(|hash| hash.cost);
         Self {
-            costliest: users
-                .values()
-                .map(|hash| hash.cost)
-                .max()
-                .unwrap_or_default(),
+            max_cost: costs.max().unwrap_or_default(),
             users,
             key,
-            remembered: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
+            cache: Mutex::default(),
+            permits: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// Whether nobody is named, so that everybody may come in.
-    pub(super) fn is_open(&self) -> bool {
-        self.users.is_empty()
-    }
-
-    pub(super) fn are_of(&self, users: &Users) -> bool {
-        self.users == *users
+    /// The users; if there are none, no authentication is required.
+    pub(super) fn users(&self) -> &Users {
+        &self.users
     }
 
     /// Whether `password` is that of `user`.
     pub(super) async fn check(self: &Arc<Self>, user: &[u8], password: &[u8]) -> bool {
-        let credentials = self.fingerprint(user, password);
-        if let Some(known) = self.recall(&credentials) {
+        let fingerprint = self.fingerprint(user, password);
+        if let Some(known) = self.cached(&fingerprint) {
             return known;
         }
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
-            return false;
-        };
-        // Whoever had it before may have asked the same.
-        if let Some(known) = self.recall(&credentials) {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        // The check before this one may have been for the same credentials.
+        if let Some(known) = self.cached(&fingerprint) {
             return known;
         }
-        let hash = str::from_utf8(user)
-            .ok()
-            .and_then(|user| self.users.get(user))
-            .cloned();
+        let user = str::from_utf8(user).ok();
+        let hash = user.and_then(|user| self.users.get(user)).cloned();
         let (passwords, password) = (Arc::clone(self), password.to_vec());
-        let computed = spawn_blocking(move || {
-            let right = compute(hash.as_ref(), &password, passwords.costliest);
-            passwords.remember(credentials, right);
-            // Not before: who hangs up does not stop what was begun for him.
-            drop(turn);
-            right
+        let check = spawn_blocking(move || {
+            let is_right = verify(hash.as_ref(), &password, passwords.max_cost);
+            passwords.cache(fingerprint, is_right);
+            // Not earlier: a client that disconnects does not stop its check.
+            drop(permit);
+            is_right
         });
-        computed.await.unwrap_or(false)
+        check.await.unwrap_or(false)
     }
 
-    fn fingerprint(&self, user: &[u8], password: &[u8]) -> [u8; 32] {
+    fn fingerprint(&self, user: &[u8], password: &[u8]) -> Fingerprint {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         mac.update(&user.len().to_be_bytes());
@@ -110,49 +96,40 @@ impl Passwords {
         mac.finalize().into_bytes().into()
     }
 
-    fn recall(&self, credentials: &[u8; 32]) -> Option<bool> {
-        let remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if remembered.right.contains(credentials) {
-            return Some(true);
-        }
-        remembered.wrong.contains(credentials).then_some(false)
+    fn lock(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, credentials: [u8; 32], right: bool) {
-        let mut remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let of_this_kind = if right {
-            &mut remembered.right
-        } else {
-            &mut remembered.wrong
-        };
-        if of_this_kind.len() == REMEMBERED {
-            of_this_kind.clear();
+    fn cached(&self, fingerprint: &Fingerprint) -> Option<bool> {
+        let [wrong, right] = &*self.lock();
+        let is_right = right.contains(fingerprint);
+        (is_right || wrong.contains(fingerprint)).then_some(is_right)
+    }
+
+    fn cache(&self, fingerprint: Fingerprint, is_right: bool) {
+        let cached = &mut self.lock()[usize::from(is_right)];
+        if cached.len() == MAX_CACHED {
+            cached.clear();
         }
-        of_this_kind.insert(credentials);
+        cached.insert(fingerprint);
     }
 }
 
-/// Checks a password against the hash of its user, if there is such a user, in 2^`costliest`
-/// rounds: what the hash leaves of them is spent on nothing.
-fn compute(hash: Option<&PasswordHash>, password: &[u8], costliest: u32) -> bool {
+/// Checks a password against the hash of its user, if there is such a user, in 2^`max_cost`
+/// rounds: the rounds that the hash does not need are wasted.
+fn verify(hash: Option<&PasswordHash>, password: &[u8], max_cost: u32) -> bool {
     let Some(hash) = hash else {
-        spend(costliest);
+        waste(max_cost);
         return false;
     };
-    let right = bcrypt::verify(password, hash.text.expose()).unwrap_or(false);
-    // 2^cost + 2^cost + 2^(cost + 1) + … + 2^(costliest - 1) = 2^costliest
-    (hash.cost..costliest).for_each(spend);
-    right
+    let is_right = bcrypt::verify(password, hash.text.expose()).unwrap_or(false);
+    // 2^cost + 2^cost + 2^(cost + 1) + … + 2^(max_cost - 1) = 2^max_cost
+    (hash.cost..max_cost).for_each(waste);
+    is_right
 }
 
-fn spend(cost: u32) {
-    black_box(bcrypt::bcrypt(black_box(cost), [0; 16], b"nobody\0"));
+fn waste(cost: u32) {
+    black_box(bcrypt::bcrypt(black_box(cost), [0; 16], b"unknown\0"));
 }
 
 #[cfg(test)]
@@ -176,13 +153,13 @@ mod tests {
         Arc::new(Passwords::new(costs.iter().map(user).collect()))
     }
 
-    fn remembered(passwords: &Passwords) -> (usize, usize) {
-        let remembered = passwords.remembered.lock().expect("no panic");
-        (remembered.right.len(), remembered.wrong.len())
+    fn cached(passwords: &Passwords) -> (usize, usize) {
+        let [wrong, right] = &*passwords.lock();
+        (right.len(), wrong.len())
     }
 
     #[tokio::test]
-    async fn each_user_has_his_own_password() {
+    async fn each_user_has_one_password() {
         let passwords = passwords(&[("alice", 4), ("bob", 6)]);
         for (user, password, right) in [
             ("alice", "right", true),
@@ -191,7 +168,7 @@ mod tests {
             ("alice", "", false),
             ("", "right", false),
             ("mallory", "right", false),
-            // Nothing is gained by moving the border between the two.
+            // Another split of the same bytes.
             ("alic", "eright", false),
         ] {
             for _ in 0..2 {
@@ -203,19 +180,19 @@ mod tests {
             }
         }
         assert!(!passwords.check(b"\xff", b"right").await);
-        assert_eq!(remembered(&passwords), (2, 6));
+        assert_eq!(cached(&passwords), (2, 6));
     }
 
     #[tokio::test]
-    async fn guesses_do_not_push_out_what_was_right() {
+    async fn guesses_do_not_evict_right_credentials() {
         let passwords = passwords(&[("alice", 4)]);
         assert!(passwords.check(b"alice", b"right").await);
-        for n in 0..=REMEMBERED {
-            passwords.remember(passwords.fingerprint(b"alice", &n.to_be_bytes()), false);
+        for n in 0..=MAX_CACHED {
+            passwords.cache(passwords.fingerprint(b"alice", &n.to_be_bytes()), false);
         }
-        assert_eq!(remembered(&passwords), (1, 1));
+        assert_eq!(cached(&passwords), (1, 1));
         assert_eq!(
-            passwords.recall(&passwords.fingerprint(b"alice", b"right")),
+            passwords.cached(&passwords.fingerprint(b"alice", b"right")),
             Some(true)
         );
     }

@@ -1,7 +1,8 @@
-//! The text of a scrape as the body of an answer: made as the client reads it.
+//! The text of a scrape as the body of a response, rendered as the client reads it.
 
 use std::convert::Infallible;
 use std::io::Write as _;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,85 +15,74 @@ use flate2::write::GzEncoder;
 use hyper::body::Frame;
 use tokio::time::Instant;
 
-use super::InFlight;
 use crate::exposition::ScrapeText;
-use crate::web::encoding::Encoding;
 
-/// Room for what the exposition fills in at once, and the line with which it passes that.
+/// The capacity of a chunk: what the exposition writes at once, and the line that exceeds it.
 const CHUNK_BYTES: usize = 68 * 1024;
-/// How many chunks are made in a row before other tasks have their turn: a few milliseconds.
+/// How many chunks are rendered before other tasks run: a few milliseconds.
 const CHUNKS_IN_A_ROW: u32 = 16;
 
-/// The rest of the text of a scrape. One chunk exists at a time, and the next one is made when
-/// the client has taken it.
-pub(super) struct ExpositionBody {
+/// The rest of the text of a scrape. One chunk exists at a time; the next one is rendered when the
+/// client has taken it.
+pub(super) struct ScrapeBody<F> {
     exposition: ScrapeText,
-    /// `None` once everything was taken from the exposition.
-    coding: Option<Coding>,
+    /// The stream, if the body is compressed; its buffer holds what was not sent yet.
+    gzip: Option<GzEncoder<Writer<BytesMut>>>,
+    text: Vec<u8>,
+    is_complete: bool,
     spent: Duration,
     in_a_row: u32,
-    in_flight: InFlight,
+    rendered: F,
 }
 
-enum Coding {
-    Identity,
-    Gzip { stream: Box<Gzip>, text: Vec<u8> },
-}
-
-impl ExpositionBody {
-    /// The whole text. Making it began at `started`.
+impl<F: Fn(Duration)> ScrapeBody<F> {
+    /// The whole text, whose rendering began at `started`. When it is complete, `rendered` is
+    /// called with the time spent, without the time that the client took to read.
     pub(super) fn new(
         exposition: ScrapeText,
-        encoding: Encoding,
+        with_gzip: bool,
         started: Instant,
-        in_flight: InFlight,
+        rendered: F,
     ) -> Self {
-        let coding = match encoding {
-            Encoding::Identity => Coding::Identity,
-            Encoding::Gzip => Coding::Gzip {
-                stream: Box::new(Gzip::new()),
-                text: Vec::with_capacity(CHUNK_BYTES),
-            },
-        };
+        // The lowest level: expositions are so repetitive that higher levels gain little.
+        let gzip = || GzEncoder::new(BytesMut::new().writer(), Compression::fast());
         Self {
             exposition,
-            coding: Some(coding),
+            gzip: with_gzip.then(gzip),
+            text: Vec::new(),
+            is_complete: false,
             spent: started.elapsed(),
             in_a_row: 0,
-            in_flight,
+            rendered,
         }
     }
 
-    /// Takes a chunk from the exposition: what it comes to, which may be nothing yet.
-    fn chunk(&mut self) -> Option<Bytes> {
+    /// Renders a chunk. It may be empty while the compressor buffers.
+    fn chunk(&mut self) -> Bytes {
         let started = Instant::now();
-        let (chunk, more) = match self.coding.as_mut()? {
-            Coding::Identity => {
-                let mut text = Vec::with_capacity(CHUNK_BYTES);
-                let more = self.exposition.fill(&mut text);
-                (Bytes::from(text), more)
+        let mut text = mem::take(&mut self.text);
+        text.clear();
+        text.reserve(CHUNK_BYTES);
+        self.is_complete = !self.exposition.fill(&mut text);
+        let chunk = if let Some(stream) = &mut self.gzip {
+            stream.write_all(&text).expect("memory takes every byte");
+            if self.is_complete {
+                stream.try_finish().expect("memory takes every byte");
             }
-            Coding::Gzip { stream, text } => {
-                text.clear();
-                let more = self.exposition.fill(text);
-                let chunk = stream.compress(text);
-                if more {
-                    (chunk, true)
-                } else {
-                    ([chunk, stream.finish()].concat().into(), false)
-                }
-            }
+            self.text = text;
+            stream.get_mut().get_mut().split().freeze()
+        } else {
+            text.into()
         };
         self.spent += started.elapsed();
-        if !more {
-            self.coding = None;
-            self.in_flight.rendered(self.spent);
+        if self.is_complete {
+            (self.rendered)(self.spent);
         }
-        Some(chunk)
+        chunk
     }
 }
 
-impl HttpBody for ExpositionBody {
+impl<F: Fn(Duration) + Unpin> HttpBody for ScrapeBody<F> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -100,12 +90,15 @@ impl HttpBody for ExpositionBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        while self.in_a_row < CHUNKS_IN_A_ROW {
+        while !self.is_complete && self.in_a_row < CHUNKS_IN_A_ROW {
             self.in_a_row += 1;
-            match self.chunk() {
-                Some(nothing) if nothing.is_empty() => {}
-                chunk => return Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk)))),
+            let chunk = self.chunk();
+            if !chunk.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
+        }
+        if self.is_complete {
+            return Poll::Ready(None);
         }
         self.in_a_row = 0;
         cx.waker().wake_by_ref();
@@ -113,38 +106,6 @@ impl HttpBody for ExpositionBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.coding.is_none()
-    }
-}
-
-/// The lowest level: an exposition repeats itself so much that higher ones cost time and win little.
-const LEVEL: u32 = 1;
-
-/// A gzip stream that is taken as it grows.
-struct Gzip(GzEncoder<Writer<BytesMut>>);
-
-impl Gzip {
-    /// A stream of nothing yet.
-    fn new() -> Self {
-        Self(GzEncoder::new(
-            BytesMut::new().writer(),
-            Compression::new(LEVEL),
-        ))
-    }
-
-    /// Adds `text`, and takes what the stream has grown by, which may be nothing.
-    fn compress(&mut self, text: &[u8]) -> Bytes {
-        self.0.write_all(text).expect("memory takes every byte");
-        self.take()
-    }
-
-    /// Ends the stream, and takes the rest of it.
-    fn finish(&mut self) -> Bytes {
-        self.0.try_finish().expect("memory takes every byte");
-        self.take()
-    }
-
-    fn take(&mut self) -> Bytes {
-        self.0.get_mut().get_mut().split().freeze()
+        self.is_complete
     }
 }

@@ -1,4 +1,4 @@
-//! How the exporter itself fares, by its own metrics.
+//! The state of this process, from its metrics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,74 +11,65 @@ use crate::clock::Timestamp;
 use crate::config::{Config, Mode, Query};
 use crate::telemetry::{Metrics, Sample, samples};
 
-/// One thing that is to be said, and whether it wants a look.
+/// A line of the page.
 pub(super) struct Fact {
     pub(super) about: &'static str,
-    pub(super) what: String,
+    pub(super) text: String,
+    /// Whether it needs attention.
     pub(super) is_bad: bool,
 }
 
 impl Fact {
-    fn fine(about: &'static str, what: impl Into<String>) -> Self {
+    fn new(about: &'static str, is_bad: bool, text: String) -> Self {
         Self {
             about,
-            what: what.into(),
-            is_bad: false,
-        }
-    }
-
-    fn bad(about: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            is_bad: true,
-            ..Self::fine(about, what)
+            text,
+            is_bad,
         }
     }
 }
 
-/// What there is to say at `now`.
+/// All lines at `now`.
 pub(super) fn facts(metrics: &Metrics, config: &Config, now: Timestamp) -> Vec<Fact> {
-    let own = Own { metrics, now };
-    let mut facts = vec![sweeping(config)];
-    facts.extend(own.calls());
-    facts.extend(own.throttling());
-    facts.push(own.errors());
-    facts.extend(own.credentials());
-    facts.extend(own.reload(
+    let mut facts = vec![queries(config)];
+    facts.extend(calls(metrics));
+    facts.extend(throttling(metrics));
+    facts.push(errors(metrics));
+    facts.extend(credentials(metrics, now));
+    facts.extend(reload(
         "Configuration",
         &metrics.config_last_reload_successful,
         &metrics.config_last_reload_success_timestamp_seconds,
+        now,
     ));
-    facts.extend(own.reload(
-        "TLS and users",
+    facts.extend(reload(
+        "Web configuration",
         &metrics.web_config_last_reload_successful,
         &metrics.web_config_last_reload_success_timestamp_seconds,
+        now,
     ));
-    facts.extend(own.discovery());
-    facts.extend(own.shard());
+    facts.extend(discovery(metrics, now));
+    facts.extend(shard(metrics));
     facts
 }
 
-fn sweeping(config: &Config) -> Fact {
-    let asked = match config.collect.query {
-        Query::Single => "one by one",
-        Query::Batch => "in batches, each change confirmed",
+fn queries(config: &Config) -> Fact {
+    let collect = &config.collect;
+    let query = match collect.query {
+        Query::Single => "single queries",
+        Query::Batch => "batch queries, changes confirmed by single queries",
     };
-    let when = match config.collect.mode {
-        Mode::Scrape => format!(
-            "when scraped, and younger than {} is young enough",
-            span(config.collect.max_age)
-        ),
+    let text = match collect.mode {
+        Mode::Scrape => {
+            let max_age = span(collect.max_age);
+            format!("on scrape; results up to {max_age} old are reused; {query}")
+        }
         Mode::Poll => format!(
-            "all the time, everybody once in {}",
-            span(config.collect.interval)
+            "continuously, a sweep in {}; {query}",
+            span(collect.interval)
         ),
     };
-    Fact::fine("Devices are asked for", format!("{when}; {asked}"))
-}
-
-struct Own<'a> {
-    metrics: &'a Metrics,
-    now: Timestamp,
+    Fact::new("Queries", false, text)
 }
 
 /// The sum of the series `of` a family.
@@ -88,150 +79,136 @@ fn sum(family: &impl Collector, of: impl Fn(&Sample) -> bool) -> f64 {
     samples.fold(0.0, |sum, sample| sum + sample.value)
 }
 
-impl Own<'_> {
-    /// The time since a timestamp; `None` for 0, which means never.
-    fn ago(&self, seconds: f64) -> Option<String> {
-        (seconds > 0.0).then(|| ago(timestamp(seconds), self.now))
-    }
-
-    /// By operation, what is spent of the quota.
-    fn calls(&self) -> Vec<Fact> {
-        let fact = |quota: &Sample| {
-            let operation = quota.label("operation");
-            let of = |sample: &Sample| sample.label("operation") == operation;
-            let spent = sum(&self.metrics.projected_calls_per_second, of);
-            let so_far = sum(&self.metrics.api_requests_total, of);
-            let (may, so_far) = (rate(quota.value), whole(so_far));
-            let text = if spent > 0.0 {
-                format!(
-                    "{} a second of {may} that may be spent; {so_far} so far",
-                    rate(spent)
-                )
-            } else {
-                format!(
-                    "{may} a second may be spent, how many are is not known yet; {so_far} so far"
-                )
-            };
-            let about = if operation.starts_with("Batch") {
-                "Batch calls"
-            } else {
-                "Single calls"
-            };
-            if spent > quota.value {
-                Fact::bad(about, text)
-            } else {
-                Fact::fine(about, text)
-            }
-        };
-        let quotas = samples(&self.metrics.quota_calls_per_second);
-        quotas.iter().map(fact).collect()
-    }
-
-    /// Layers that are slower than the quota of their operation because the vendor throttled.
-    fn throttling(&self) -> Option<Fact> {
-        let quotas = samples(&self.metrics.quota_calls_per_second);
-        let is_slow = |layer: &Sample| {
-            let operation = layer.label("operation");
-            let mut quotas = quotas.iter();
-            let quota = quotas.find(|quota| quota.label("operation") == operation);
-            layer.label("layer") != "instance"
-                && quota.is_some_and(|quota| layer.value < 0.99 * quota.value)
-        };
-        let layers = samples(&self.metrics.limiter_calls_per_second).into_iter();
-        let slow: Vec<_> = layers
-            .filter(is_slow)
-            .map(|slow| {
-                let labels = ["layer", "name", "operation"].map(|name| slow.label(name));
-                let labels: Vec<_> = labels.into_iter().filter(|it| !it.is_empty()).collect();
-                format!("{} at {} calls/s", labels.join(" "), rate(slow.value))
-            })
-            .collect();
-        (!slow.is_empty()).then(|| Fact::bad("Throttled by the vendor", slow.join(", ")))
-    }
-
-    fn errors(&self) -> Fact {
-        let mut codes = BTreeMap::<String, f64>::new();
-        for errors in samples(&self.metrics.api_errors_total) {
-            *codes.entry(errors.label("code").to_owned()).or_default() += errors.value;
-        }
-        let mut codes: Vec<_> = codes
-            .into_iter()
-            .filter(|(_, count)| *count > 0.0)
-            .collect();
-        codes.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let most: Vec<_> = codes
-            .iter()
-            .take(5)
-            .map(|(code, count)| format!("{code} {}", whole(*count)))
-            .collect();
-        Fact::fine(
-            "Failed calls so far",
-            if most.is_empty() {
-                "none".to_owned()
-            } else {
-                most.join(", ")
-            },
-        )
-    }
-
-    fn credentials(&self) -> Vec<Fact> {
-        let fact = |expiry: &Sample| {
-            let name = expiry.label("credentials");
-            match timestamp(expiry.value).since(self.now) {
-                left if left.is_zero() => Fact::bad("Credentials", format!("{name}: expired")),
-                left => Fact::fine(
-                    "Credentials",
-                    format!("{name}: renewed in time, expire in {}", span(left)),
-                ),
-            }
-        };
-        let expiries = samples(&self.metrics.credential_expiry_timestamp_seconds);
-        expiries.iter().map(fact).collect()
-    }
-
-    fn reload(
-        &self,
-        about: &'static str,
-        successful: &Gauge,
-        success_timestamp: &Gauge,
-    ) -> Option<Fact> {
-        // Without a file for it, there is nothing to load, and never was.
-        let last = self.ago(success_timestamp.get())?;
-        Some(if successful.get() > 0.0 {
-            Fact::fine(about, format!("loaded {last}"))
+/// The calls of each operation, and their limit.
+fn calls(metrics: &Metrics) -> impl Iterator<Item = Fact> {
+    let fact = |limit: Sample| {
+        let operation = limit.label("operation");
+        let of = |sample: &Sample| sample.label("operation") == operation;
+        let projected = sum(&metrics.projected_calls_per_second, of);
+        let total = whole(sum(&metrics.api_requests_total, of));
+        let current = if projected > 0.0 {
+            format!("{} calls/s", rate(projected))
         } else {
-            Fact::bad(
-                about,
-                format!("the last reload failed, see the log; in effect is what was loaded {last}"),
-            )
-        })
-    }
-
-    fn discovery(&self) -> Vec<Fact> {
-        let fact = |clients: &Sample| {
-            let source = clients.label("source");
-            let of = |sample: &Sample| sample.label("source") == source;
-            let failures = sum(&self.metrics.discovery_failures_total, of);
-            let seconds = sum(&self.metrics.discovery_last_success_timestamp_seconds, of);
-            let text = format!("{source}: {} devices", whole(clients.value));
-            match self.ago(seconds) {
-                Some(ago) if failures > 0.0 => Fact::fine(
-                    "Source",
-                    format!("{text}, read {ago}; {} failures so far", whole(failures)),
-                ),
-                Some(ago) => Fact::fine("Source", format!("{text}, read {ago}")),
-                None => Fact::bad("Source", format!("{text}; it never worked, see the log")),
-            }
+            "current rate not known yet".to_owned()
         };
-        let sources = samples(&self.metrics.discovery_clients);
-        sources.iter().map(fact).collect()
-    }
+        let about = if operation.starts_with("Batch") {
+            "Batch calls"
+        } else {
+            "Single calls"
+        };
+        let text = format!(
+            "limit {} calls/s; {current}; {total} calls since start",
+            rate(limit.value)
+        );
+        Fact::new(about, projected > limit.value, text)
+    };
+    samples(&metrics.quota_calls_per_second)
+        .into_iter()
+        .map(fact)
+}
 
-    fn shard(&self) -> Option<Fact> {
-        let info = samples(&self.metrics.shard_info).pop()?;
-        let (shard, shards) = (info.label("shard"), info.label("shards"));
-        (shards != "1").then(|| Fact::fine("Shard", format!("{shard} of {shards}, counted from 0")))
+/// Layers whose rate in force is below the limit because the API throttled.
+fn throttling(metrics: &Metrics) -> Option<Fact> {
+    let limits = samples(&metrics.quota_calls_per_second);
+    let is_slow = |layer: &Sample| {
+        let operation = layer.label("operation");
+        let mut limits = limits.iter();
+        let limit = limits.find(|limit| limit.label("operation") == operation);
+        layer.label("layer") != "instance"
+            && limit.is_some_and(|limit| layer.value < 0.99 * limit.value)
+    };
+    let layers = samples(&metrics.limiter_calls_per_second).into_iter();
+    let slow = layers.filter(is_slow).map(|slow| {
+        let labels = ["layer", "name", "operation"].map(|name| slow.label(name));
+        let labels: Vec<_> = labels.into_iter().filter(|it| !it.is_empty()).collect();
+        format!("{} at {} calls/s", labels.join(" "), rate(slow.value))
+    });
+    let slow: Vec<_> = slow.collect();
+    (!slow.is_empty()).then(|| Fact::new("Throttled by the API", true, slow.join(", ")))
+}
+
+/// The most frequent error codes.
+fn errors(metrics: &Metrics) -> Fact {
+    let mut codes = BTreeMap::<String, f64>::new();
+    for errors in samples(&metrics.api_errors_total) {
+        *codes.entry(errors.label("code").to_owned()).or_default() += errors.value;
     }
+    codes.retain(|_, count| *count > 0.0);
+    let mut codes: Vec<_> = codes.into_iter().collect();
+    codes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let most = codes.iter().take(5);
+    let most: Vec<_> = most
+        .map(|(code, count)| format!("{code} {}", whole(*count)))
+        .collect();
+    let text = if most.is_empty() {
+        "none".to_owned()
+    } else {
+        most.join(", ")
+    };
+    Fact::new("Failed calls since start", false, text)
+}
+
+fn credentials(metrics: &Metrics, now: Timestamp) -> impl Iterator<Item = Fact> {
+    let expiries = samples(&metrics.credential_expiry_timestamp_seconds);
+    expiries.into_iter().map(move |expiry| {
+        let name = expiry.label("credentials");
+        let left = timestamp(expiry.value).since(now);
+        let text = if left.is_zero() {
+            format!("{name}: expired")
+        } else {
+            format!("{name}: expire in {}, renewed before", span(left))
+        };
+        Fact::new("Credentials", left.is_zero(), text)
+    })
+}
+
+fn reload(
+    about: &'static str,
+    successful: &Gauge,
+    success_timestamp: &Gauge,
+    now: Timestamp,
+) -> Option<Fact> {
+    // Without a file, there is nothing to load.
+    let last = time_since(success_timestamp.get(), now)?;
+    let failed = successful.get() == 0.0;
+    let text = if failed {
+        format!("last reload failed, see the log; in effect is the version loaded {last}")
+    } else {
+        format!("loaded {last}")
+    };
+    Some(Fact::new(about, failed, text))
+}
+
+fn discovery(metrics: &Metrics, now: Timestamp) -> impl Iterator<Item = Fact> {
+    let sources = samples(&metrics.discovery_clients).into_iter();
+    sources.map(move |clients| {
+        let source = clients.label("source");
+        let of = |sample: &Sample| sample.label("source") == source;
+        let failures = sum(&metrics.discovery_failures_total, of);
+        let success = sum(&metrics.discovery_last_success_timestamp_seconds, of);
+        let success = time_since(success, now);
+        let mut text = format!("{source}: {} devices, ", whole(clients.value));
+        match &success {
+            Some(ago) => text.extend(["read ", ago]),
+            None => text.push_str("never read successfully, see the log"),
+        }
+        if failures > 0.0 {
+            text.extend(["; ", &whole(failures), " failures since start"]);
+        }
+        Fact::new("Source", success.is_none(), text)
+    })
+}
+
+fn shard(metrics: &Metrics) -> Option<Fact> {
+    let info = samples(&metrics.shard_info).pop()?;
+    let (shard, shards) = (info.label("shard"), info.label("shards"));
+    let text = format!("{shard} of {shards}, counted from 0");
+    (shards != "1").then(|| Fact::new("Shard", false, text))
+}
+
+/// The time since a timestamp in seconds; `None` for 0, which means never.
+fn time_since(seconds: f64, now: Timestamp) -> Option<String> {
+    (seconds > 0.0).then(|| ago(timestamp(seconds), now))
 }
 
 fn timestamp(seconds: f64) -> Timestamp {

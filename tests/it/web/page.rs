@@ -90,8 +90,8 @@ async fn it_counts_devices_and_says_how_each_fares() {
         "unknown GID_gates@@@gate-1",
         "API unknown Last sweep none completed yet",
         "Observations are valid for 5 min Last error none",
-        "Devices are asked for when scraped",
-        "Failed calls so far none",
+        "Queries on scrape; results up to 10 s old are reused; single queries",
+        "Failed calls since start none",
     ] {
         assert!(text.contains(said), "{said:?} is not in {text}");
     }

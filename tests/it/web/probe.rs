@@ -281,7 +281,7 @@ async fn a_question_that_is_not_complete_is_refused() {
         (
             "client_id=GID_pumps@@@1&instance=post-cn-1",
             400,
-            "there is no parameter `instance`",
+            "unknown parameter `instance`; known parameters: `client_id`, `instance_id`",
         ),
     ] {
         let answer = several.get(&format!("/probe?{query}")).await;
@@ -355,7 +355,7 @@ async fn head_asks_nobody_and_probes_have_places_of_their_own() {
     assert!(
         refused
             .text()
-            .starts_with("1 probes are being answered, and --web.max-requests"),
+            .starts_with("too many concurrent probes: --web.max-requests is 1"),
         "{}",
         refused.text()
     );
