@@ -1,107 +1,67 @@
-//! A stand-in for the vendor's API, for demonstrations and tests.
+//! A simulator of the API of Alibaba Cloud, for demonstrations and tests.
 //!
-//! It verifies both signatures, nonces and timestamps, checks parameters, enforces the vendor's
-//! quotas (block of the egress address included), and answers in the vendor's shapes; the
-//! vendor's own SDKs take it for the real one. Its devices live by a script that a seed decides,
-//! and whatever can go wrong between a client and the API can be made to go wrong ([`Faults`]).
+//! It verifies both signatures, nonces and timestamps, checks parameters, enforces the quotas
+//! (including the block of an egress address), and answers in the format of the API; the SDKs of
+//! Alibaba Cloud work with it. A seed decides the status of its devices over time, and [`Faults`]
+//! simulate everything that can go wrong between a client and the API.
 //!
-//! It must not be used as a source of truth about the vendor: what it knows is what is documented,
-//! and where documents are silent it does what seems likeliest.
+//! It is no source of truth about the API: it implements the documentation, and the likeliest
+//! behaviour where there is none.
+//!
+//! | part | files |
+//! | --- | --- |
+//! | sockets | `server`, `stalling_stream` |
+//! | one request: count, faults, service, response | `exchange`, `request`, `answer`, `vendor_error` |
+//! | services | `operations` (behind `gateway`), `credentials`, `admin` |
+//! | state | `state`, `faults`, `keys`, `stats`, `traffic`, `devices` (`fleet`, `script`) |
+//!
+//! A new operation of the API is an arm in `operations`, a new fault a field in `faults`.
 
 mod admin;
 mod announcement;
-mod body;
-mod connection;
+mod answer;
+mod credentials;
 mod devices;
+mod exchange;
 mod faults;
 mod fleet;
 mod gateway;
-mod issuer;
 mod keys;
-mod nonces;
-mod operation;
-mod reply;
+mod operations;
 mod request;
 mod script;
 mod seeded_random;
-mod service;
+mod server;
 mod stalling_stream;
+mod state;
 mod stats;
 mod traffic;
 mod vendor_error;
-mod window;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use announcement::Announcement;
+pub use credentials::IdentityInfo;
 pub use faults::{DurationSetting, Faults, InvalidProbability, Probability};
 pub use fleet::{DuplicateId, SimulatedFleet};
-pub use issuer::{IdentityInfo, MetadataTokens};
-pub use operation::PerOperation;
 pub use request::CapturedRequest;
-pub use stats::Stats;
+pub use state::{MetadataTokens, SimulatorOptions};
+pub use traffic::{PerOperation, Stats};
 
 use crate::clock::{Clock, Timestamp};
-use crate::secret::Secret;
-use devices::Devices;
-use issuer::CredentialIssuer;
-use keys::{KeyStore, SimulatedKey};
-use service::ApiService;
-use stats::Recorder;
-use traffic::Traffic;
+use state::State;
 
-/// What the stand-in is like.
-#[derive(Clone, Debug)]
-pub struct SimulatorOptions {
-    /// Decides everything that is left to chance, the access key included.
-    pub seed: u64,
-    /// The instances and their clients.
-    pub fleet: SimulatedFleet,
-    /// Whether the vendor's quotas are enforced.
-    pub quotas: bool,
-    /// How long an address is blocked that passed its quota. The vendor does not say.
-    pub block_for: Duration,
-    /// How often the cache is filled anew that batches are answered from.
-    pub cache_refresh: Duration,
-    /// A security token that every request has to carry, as with temporary credentials.
-    pub security_token: Option<Secret>,
-    /// How long temporary credentials live, whatever is asked for; otherwise as the vendor has it.
-    pub credential_lifetime: Option<Duration>,
-    /// What the metadata service makes of tokens.
-    pub metadata_tokens: MetadataTokens,
-    /// What goes wrong, to begin with.
-    pub faults: Faults,
-}
-
-impl Default for SimulatorOptions {
-    /// Two instances with three groups of a hundred devices each, quotas, and no faults.
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            fleet: SimulatedFleet::generate(2, 300),
-            quotas: true,
-            block_for: Duration::from_secs(60),
-            cache_refresh: Duration::from_secs(2),
-            security_token: None,
-            credential_lifetime: None,
-            metadata_tokens: MetadataTokens::default(),
-            faults: Faults::default(),
-        }
-    }
-}
-
-/// A running stand-in. It serves until its shutdown token is cancelled, also if this is dropped.
+/// A running simulator. It serves until its shutdown token is cancelled, even after this is
+/// dropped.
 pub struct Simulator {
-    service: Arc<ApiService>,
+    state: Arc<State>,
     address: SocketAddr,
     tasks: TaskTracker,
 }
@@ -109,7 +69,7 @@ pub struct Simulator {
 impl Simulator {
     /// Serves on `listener` until `shutdown`, in tasks of the current runtime.
     ///
-    /// Fails only if the listener does not know its own address.
+    /// Fails only if the listener has no address.
     pub fn start(
         options: SimulatorOptions,
         listener: TcpListener,
@@ -117,137 +77,103 @@ impl Simulator {
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let SimulatorOptions {
-            seed,
-            fleet,
-            quotas,
-            block_for,
-            cache_refresh,
-            security_token,
-            credential_lifetime,
-            metadata_tokens,
-            faults,
-        } = options;
-        let service = Arc::new(ApiService {
-            seed,
-            clock,
-            endpoint: format!("http://{}", reachable(address)),
-            keys: KeyStore::new(seed, security_token),
-            issuer: CredentialIssuer {
-                seed,
-                tokens: metadata_tokens,
-                lifetime: credential_lifetime,
-            },
-            rotated: AtomicU64::new(0),
-            devices: Devices::new(seed, fleet, cache_refresh),
-            faults: ArcSwap::from_pointee(faults),
-            credential_faults: ArcSwap::default(),
-            recorder: Recorder::new(Traffic::new(quotas, block_for)),
-        });
+        let endpoint = format!("http://{}", reachable(address));
+        let state = Arc::new(State::new(options, endpoint, clock));
         let tasks = TaskTracker::new();
-        tasks.spawn(connection::accept(
-            listener,
-            Arc::clone(&service),
-            shutdown,
-            tasks.clone(),
-        ));
+        let accept = server::accept(listener, Arc::clone(&state), shutdown, tasks.clone());
+        tasks.spawn(accept);
         tasks.close();
         Ok(Self {
-            service,
+            state,
             address,
             tasks,
         })
     }
 
-    /// Everything that a client needs to know.
+    /// What a client must know.
     #[must_use]
     pub fn announcement(&self) -> Announcement {
-        let SimulatedKey { id, secret, .. } = &self.service.keys.root;
-        Announcement::new(
-            &self.service.endpoint,
-            id,
-            secret,
-            self.service.devices.fleet(),
-        )
+        let State {
+            endpoint,
+            keys,
+            devices,
+            ..
+        } = &*self.state;
+        Announcement::new(endpoint, &keys.root, devices.fleet())
     }
 
-    /// What arrived so far, and what became of it.
+    /// The requests so far and their outcomes.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.service.recorder.stats()
+        self.state.stats()
     }
 
     /// The last 100 requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<CapturedRequest> {
-        self.service.recorder.captured()
+        self.state.records().0.captured()
     }
 
-    /// Whether `client` was, is or will be connected to `instance` at `at`, if nobody interferes
-    /// from now on. Of each client the last 256 interferences are remembered.
+    /// Whether `client` was, is or will be connected to `instance` at `at`, without further
+    /// overrides. The last 256 overrides of each client are remembered.
     #[must_use]
     pub fn truth(&self, instance: &str, client: &str, at: Timestamp) -> bool {
-        self.service.devices.online_at(instance, client, at)
+        self.state.devices.online_at(instance, client, at)
     }
 
     /// The faults in force.
     #[must_use]
     pub fn faults(&self) -> Arc<Faults> {
-        self.service.faults.load_full()
+        self.state.faults.load_full()
     }
 
-    /// Puts `faults` in force, for calls that arrive from now on.
+    /// Sets the faults of calls that arrive from now on.
     pub fn set_faults(&self, faults: Faults) {
-        self.service.faults.store(Arc::new(faults));
+        self.state.faults.store(Arc::new(faults));
     }
 
-    /// How to get temporary credentials.
+    /// What a caller needs to get temporary credentials.
     #[must_use]
     pub fn identity(&self) -> IdentityInfo {
-        self.service.identity()
+        self.state.identity()
     }
 
-    /// Puts faults in force for the services that give credentials, for requests that arrive from
-    /// now on. Those that have no meaning for them change nothing.
+    /// Sets the faults of the services that issue credentials, for requests that arrive from now
+    /// on. Faults that do not apply to these services are ignored.
     pub fn set_credential_faults(&self, faults: Faults) {
-        self.service.credential_faults.store(Arc::new(faults));
+        self.state.credential_faults.store(Arc::new(faults));
     }
 
-    /// The token of the identity provider is another one from now on.
+    /// Replaces the token of the identity provider.
     pub fn rotate_oidc_token(&self) {
-        self.service.rotated.fetch_add(1, Ordering::Relaxed);
+        self.state.oidc_rotations.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whatever temporary credentials were given so far are refused from now on.
+    /// Rejects the temporary credentials issued so far.
     pub fn revoke_credentials(&self) {
-        self.service.keys.revoke(self.service.clock.now());
+        self.state.keys.revoke(self.state.clock.now());
     }
 
-    /// Every secret that is in play, for the one who looks for their traces: of access keys, and
-    /// the tokens.
+    /// Every secret in use, so that a test can search for it: of access keys, and tokens.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
-        let ApiService { keys, issuer, .. } = &*self.service;
-        let issued = keys.issued().into_iter().map(|issued| issued.key);
-        let of = |key: SimulatedKey| [Some(key.secret), key.security_token];
-        let held = std::iter::once(keys.root.clone())
-            .chain(issued)
-            .flat_map(of)
-            .flatten();
-        let held = held.map(|secret| secret.expose().to_owned());
-        held.chain([self.identity().oidc_token, issuer.metadata_token()])
-            .collect()
+        let keys = self.state.keys.all().into_iter();
+        let secrets = keys.flat_map(|key| [Some(key.secret), key.security_token]);
+        let secrets = secrets.flatten().map(|secret| secret.expose().to_owned());
+        let tokens = [self.identity().oidc_token, self.state.metadata_token()];
+        secrets.chain(tokens).collect()
     }
 
-    /// Imposes a status on `client` from now on, or with `None` lets it follow the script again.
-    /// `false` if there is no such client.
+    /// Overrides the status of `client` from now on; `None` ends the override. `false` if there is
+    /// no such client.
     pub fn set_online(&self, client: &str, online: impl Into<Option<bool>>) -> bool {
-        self.service
+        let now = self.state.clock.now();
+        self.state
             .devices
-            .override_status(client, online.into(), self.service.clock.now())
+            .override_status(client, online.into(), now)
     }
 
-    /// Waits until the shutdown has ended the last connection, at most a second after it began.
+    /// Waits until the last connection has ended, at most a second after the shutdown.
     pub async fn stopped(&self) {
         self.tasks.wait().await;
     }
@@ -261,7 +187,7 @@ impl std::fmt::Debug for Simulator {
     }
 }
 
-/// The address under which this host reaches what listens at `address`.
+/// The address at which this host reaches a listener at `address`.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),

@@ -1,19 +1,20 @@
-//! What a client of the stand-in has to be told.
+//! What a client of the simulator must know.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::fleet::SimulatedFleet;
-use crate::secret::Secret;
+use super::keys::SimulatedKey;
+use crate::presence::ClientId;
 
-/// The region that the stand-in says it is in: a real one, so that nobody warns about it.
+/// The region of the simulator: a real one, so that it causes no warning.
 const REGION: &str = "cn-hangzhou";
 
-/// Where the stand-in is, how to sign for it, and whom to ask for.
+/// The address, access key, instances and clients of the simulator.
 ///
-/// `simulate` prints it as one line of JSON when it is ready. JSON is YAML, so that a
-/// configuration of the exporter is made of that line by a few lines of, say, Python:
+/// `simulate` prints it as one line of JSON when it is ready. JSON is YAML, so a few lines of Python
+/// make a configuration of the exporter from it:
 ///
 /// ```python
 /// a = json.loads(line)
@@ -23,7 +24,7 @@ const REGION: &str = "cn-hangzhou";
 /// json.dump({"credentials": credentials, "instances": instances}, open("config.yaml", "w"))
 /// ```
 ///
-/// The access key is no secret: it is made of the seed and opens nothing but the stand-in.
+/// The access key is not secret: it depends on the seed only, and is valid for the simulator only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// The URL of the API.
@@ -36,34 +37,23 @@ pub struct Announcement {
     pub access_key_secret: String,
     /// The instances.
     pub instance_ids: Vec<String>,
-    /// By instance, the IDs of its clients.
+    /// The client IDs of each instance.
     pub clients: BTreeMap<String, Vec<String>>,
 }
 
 impl Announcement {
-    pub(super) fn new(
-        endpoint: &str,
-        access_key_id: &str,
-        access_key_secret: &Secret,
-        fleet: &SimulatedFleet,
-    ) -> Self {
-        let clients = fleet.instances().iter().map(|(instance, clients)| {
-            (
-                instance.to_string(),
-                clients.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            )
-        });
+    pub(super) fn new(endpoint: &str, key: &SimulatedKey, fleet: &SimulatedFleet) -> Self {
+        let strings = |clients: &[ClientId]| clients.iter().map(ToString::to_string).collect();
+        let instances = fleet.instances().iter();
         Self {
             endpoint: endpoint.to_owned(),
             region: REGION.to_owned(),
-            access_key_id: access_key_id.to_owned(),
-            access_key_secret: access_key_secret.expose().to_owned(),
-            instance_ids: fleet
-                .instances()
-                .iter()
-                .map(|(instance, _)| instance.to_string())
+            access_key_id: key.id.clone(),
+            access_key_secret: key.secret.expose().to_owned(),
+            instance_ids: instances.clone().map(|(id, _)| id.to_string()).collect(),
+            clients: instances
+                .map(|(id, clients)| (id.to_string(), strings(clients)))
                 .collect(),
-            clients: clients.collect(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is true of the devices: the script, and what somebody overrides on it.
+//! The status of the devices: the script, and the statuses that override it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -13,15 +13,15 @@ use crate::clock::Timestamp;
 pub(super) struct Devices {
     fleet: SimulatedFleet,
     script: DeviceScript,
-    /// How often the cache is filled anew that batches are answered from.
+    /// Time between two refreshes of the cache that answers batches.
     cache_refresh: Duration,
     overrides: Mutex<Overrides>,
 }
 
-/// By client, what was overrides and when, oldest first.
+/// The overrides of each client with their start, oldest first; `None` is the script.
 type Overrides = HashMap<Box<str>, Vec<(Timestamp, Option<bool>)>>;
 
-/// How many impositions on one client are remembered, so that the past stays as it was.
+/// Number of remembered overrides of a client, so that the past does not change.
 const REMEMBERED: usize = 256;
 
 impl Devices {
@@ -39,25 +39,21 @@ impl Devices {
         &self.fleet
     }
 
-    /// Whether `client` is connected to `instance` at `at`. A client that is not there is not
-    /// connected.
+    /// Whether `client` is connected to `instance` at `at`; `false` for an unknown client.
     pub(super) fn online_at(&self, instance: &str, client: &str, at: Timestamp) -> bool {
-        if self
-            .fleet
-            .instance_of(client)
-            .is_none_or(|instance_of| instance_of.as_str() != instance)
-        {
+        let own = self.fleet.instance_of(client);
+        if own.is_none_or(|own| own.as_str() != instance) {
             return false;
         }
-        let overrides = self.overrides().get(client).and_then(|history| {
+        let overridden = self.overrides().get(client).and_then(|history| {
             let (_, online) = history.iter().rev().find(|(since, _)| *since <= at)?;
             *online
         });
-        overrides.unwrap_or_else(|| self.script.online_at(client, at))
+        overridden.unwrap_or_else(|| self.script.online_at(client, at))
     }
 
-    /// From `now` on, `client` is `online`, or follows the script again. `false` if there is no
-    /// such client.
+    /// From `now` on, `client` is `online`, or follows the script again. `false` for an unknown
+    /// client.
     pub(super) fn override_status(
         &self,
         client: &str,
@@ -76,25 +72,18 @@ impl Devices {
         known
     }
 
-    /// The time as of which the cache knows the devices: it was filled up to `cache_refresh` ago,
-    /// from data that were `staleness` old.
+    /// The time that the cache shows: its last refresh, minus `staleness`.
     pub(super) fn cached_as_of(&self, now: Timestamp, staleness: Duration) -> Timestamp {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let age = now
-            .as_millis()
-            .checked_rem(millis(self.cache_refresh))
-            .unwrap_or(0);
-        Timestamp::from_millis(
-            now.as_millis()
-                .saturating_sub(age)
-                .saturating_sub(millis(staleness)),
-        )
+        let now = now.as_millis();
+        let age = now.checked_rem(millis(self.cache_refresh)).unwrap_or(0);
+        Timestamp::from_millis((now - age).saturating_sub(millis(staleness)))
     }
 
     fn overrides(&self) -> MutexGuard<'_, Overrides> {
         self.overrides
             .lock()
-            .expect("nobody panics while holding this lock")
+            .expect("no holder of this lock panics")
     }
 }
 
@@ -109,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_imposed_holds_from_then_on_and_not_before() {
+    fn an_override_holds_from_its_start() {
         let devices = devices();
         let instance = devices.fleet().instances()[1].0.clone();
         let at = |second: u64| Timestamp::from_millis(1_700_000_000_000 + second * 1000);
@@ -130,13 +119,13 @@ mod tests {
         let devices = devices();
         let now = Timestamp::from_millis(1_700_000_000_000);
         assert!(devices.override_status(CLIENT, Some(true), now));
-        assert!(!devices.override_status("GID_meters@@@nobody", Some(true), now));
+        assert!(!devices.override_status("GID_meters@@@unknown", Some(true), now));
         let [there, here] = devices.fleet().instances() else {
             panic!("two instances")
         };
         assert!(devices.online_at(here.0.as_str(), CLIENT, now));
         assert!(!devices.online_at(there.0.as_str(), CLIENT, now));
-        assert!(!devices.online_at(here.0.as_str(), "GID_meters@@@nobody", now));
+        assert!(!devices.online_at(here.0.as_str(), "GID_meters@@@unknown", now));
     }
 
     #[test]

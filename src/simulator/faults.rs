@@ -1,5 +1,5 @@
-//! What goes wrong, and when: settings that can be changed while the simulator runs, and pure
-//! functions that decide from them.
+//! Faults: settings that can be changed while the simulator runs, and pure functions that apply
+//! them.
 
 mod setting;
 
@@ -12,29 +12,27 @@ pub use setting::{DurationSetting, InvalidProbability, Probability};
 use super::seeded_random::SeededRandom;
 use super::vendor_error::VendorError;
 
-/// The faults of the stand-in; none by default.
+/// The faults of the simulator; none by default.
 ///
-/// The same fields are the flags `--fault.NAME` of `simulate` and the keys of the admin API's
-/// JSON. Everything is decided by the seed and the number of the request, so that a run can be
-/// repeated.
+/// The same fields are the flags `--fault.NAME` of `simulate` and the JSON keys of the admin API.
+/// The seed and the number of the request decide every fault, so a run can be repeated.
 ///
-/// Of the faults that decide a call's outcome (from `internal_error` to `hang`) a call meets one
-/// at most: they share one throw of the random, in the order in which they stand here, and what
-/// goes past a sum of 1 never happens.
+/// A call has at most one of the faults from `internal_error` to `hang`: they share one random
+/// number, in the order of the fields, and probabilities above a sum of 1 have no effect.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Time between a request and its answer.
+    /// Latency of every answer.
     #[arg(long = "fault.latency", value_name = "DURATION", default_value_t)]
     pub latency: DurationSetting,
-    /// Up to so much more time, differently for each request.
+    /// Maximum additional latency, random for each request.
     #[arg(
         long = "fault.latency-jitter",
         value_name = "DURATION",
         default_value_t
     )]
     pub latency_jitter: DurationSetting,
-    /// `InternalError` with HTTP status 500, as older gateways say it.
+    /// `InternalError` with HTTP status 500, as from older gateways.
     #[arg(
         long = "fault.internal-error",
         value_name = "PROBABILITY",
@@ -65,33 +63,33 @@ pub struct Faults {
         default_value_t
     )]
     pub service_unavailable: Probability,
-    /// HTTP status 502 with a page of HTML, as a proxy answers.
+    /// HTTP status 502 with an HTML page, as from a proxy.
     #[arg(
         long = "fault.bad-gateway",
         value_name = "PROBABILITY",
         default_value_t
     )]
     pub bad_gateway: Probability,
-    /// Half of the answer's body, then the end of the connection.
+    /// The connection ends after half of the body.
     #[arg(long = "fault.truncated", value_name = "PROBABILITY", default_value_t)]
     pub truncated: Probability,
-    /// HTTP status 200 with a body that is no answer.
+    /// HTTP status 200 with a body that cannot be parsed.
     #[arg(
         long = "fault.undecodable",
         value_name = "PROBABILITY",
         default_value_t
     )]
     pub undecodable: Probability,
-    /// A reset connection, before the first byte of an answer.
+    /// The connection is reset before the first byte of the answer.
     #[arg(long = "fault.reset", value_name = "PROBABILITY", default_value_t)]
     pub reset: Probability,
-    /// A request that is read and never answered.
+    /// The request is read and never answered.
     #[arg(long = "fault.hang", value_name = "PROBABILITY", default_value_t)]
     pub hang: Probability,
-    /// What `x-acs-retry-after` says with a throttling answer.
+    /// Value of the header `x-acs-retry-after` in throttling errors.
     #[arg(long = "fault.retry-after", value_name = "DURATION")]
     pub retry_after: Option<DurationSetting>,
-    /// How far the server's clock is ahead, in seconds; behind if negative.
+    /// Offset of the server's clock in seconds; negative if it is behind.
     #[arg(
         long = "fault.clock-skew",
         value_name = "SECONDS",
@@ -99,24 +97,24 @@ pub struct Faults {
         allow_negative_numbers = true
     )]
     pub clock_skew: i64,
-    /// How much older the cache is that batches are answered from.
+    /// Additional age of the cache that answers batches.
     #[arg(
         long = "fault.batch-staleness",
         value_name = "DURATION",
         default_value_t
     )]
     pub batch_staleness: DurationSetting,
-    /// A client of a batch that its answer lacks.
+    /// A client of a batch is missing in the answer.
     #[arg(long = "fault.omission", value_name = "PROBABILITY", default_value_t)]
     pub omission: Probability,
-    /// A span of `stall_hold` in which nothing that arrives is read; at its end all connections
-    /// deliver together.
+    /// Nothing is read for one period of `stall_hold`; at its end, all connections deliver
+    /// together.
     #[arg(long = "fault.stall", value_name = "PROBABILITY", default_value_t)]
     pub stall: Probability,
-    /// How long a stall is.
+    /// Duration of a stall.
     #[arg(long = "fault.stall-hold", value_name = "DURATION", default_value_t)]
     pub stall_hold: DurationSetting,
-    /// A client ID that is refused with `ParameterCheckFailed`; repeatable.
+    /// Client ID that is rejected with `ParameterCheckFailed`; repeatable.
     #[arg(long = "fault.poison", value_name = "CLIENT_ID")]
     pub poison: Vec<String>,
 }
@@ -124,87 +122,81 @@ pub struct Faults {
 /// What happens to one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FaultDecision {
-    /// How long the answer takes.
+    /// Time until the answer.
     pub(super) delay: Duration,
-    pub(super) outcome: FaultOutcome,
+    pub(super) effect: Effect,
 }
 
-/// Whether one call is answered.
+/// The effect of a fault on the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FaultOutcome {
-    Answered(AnswerForm),
+pub(super) enum Effect {
+    None,
+    /// Replaces a successful answer.
+    Error(VendorError),
+    BadGateway,
+    Truncated,
+    Undecodable,
     Reset,
     Hang,
 }
 
-/// In which form an answer is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum AnswerForm {
-    Whole,
-    /// A success becomes this; a refusal stays, so that no fault hides the caller's mistake.
-    Refused(VendorError),
-    BadGateway,
-    Truncated,
-    Undecodable,
-}
-
 impl Faults {
-    /// What happens to the `request`th call.
+    /// What happens to the call with the number `request`.
     pub(super) fn decide(&self, seed: u64, request: u64) -> FaultDecision {
         let random = SeededRandom::new(seed).derive("request").nth(request);
-        let jitter = self
-            .latency_jitter
-            .get()
-            .mul_f64(random.derive("jitter").unit());
+        let jitter = random.derive("jitter").unit();
         FaultDecision {
-            delay: self.latency.get() + jitter,
-            outcome: self.outcome(random.derive("outcome").unit()),
+            delay: self.latency.get() + self.latency_jitter.get().mul_f64(jitter),
+            effect: self.effect(random.derive("outcome").unit()),
         }
     }
 
-    fn outcome(&self, mut throw: f64) -> FaultOutcome {
-        let mut falls_to = |share: Probability| {
-            throw -= share.get();
-            throw < 0.0
-        };
-        let form = if falls_to(self.internal_error) {
-            AnswerForm::Refused(VendorError::internal_error(500))
-        } else if falls_to(self.internal_error_417) {
-            AnswerForm::Refused(VendorError::internal_error(417))
-        } else if falls_to(self.throttling) {
-            AnswerForm::Refused(VendorError::throttled())
-        } else if falls_to(self.system_overflow) {
-            AnswerForm::Refused(VendorError::system_overflow())
-        } else if falls_to(self.service_unavailable) {
-            AnswerForm::Refused(VendorError::service_unavailable())
-        } else if falls_to(self.bad_gateway) {
-            AnswerForm::BadGateway
-        } else if falls_to(self.truncated) {
-            AnswerForm::Truncated
-        } else if falls_to(self.undecodable) {
-            AnswerForm::Undecodable
-        } else if falls_to(self.reset) {
-            return FaultOutcome::Reset;
-        } else if falls_to(self.hang) {
-            return FaultOutcome::Hang;
-        } else {
-            AnswerForm::Whole
-        };
-        FaultOutcome::Answered(form)
+    fn effect(&self, mut random: f64) -> Effect {
+        let effects = [
+            (
+                self.internal_error,
+                Effect::Error(VendorError::INTERNAL_ERROR),
+            ),
+            (
+                self.internal_error_417,
+                Effect::Error(VendorError::INTERNAL_ERROR_417),
+            ),
+            (self.throttling, Effect::Error(VendorError::THROTTLED)),
+            (
+                self.system_overflow,
+                Effect::Error(VendorError::SYSTEM_OVERFLOW),
+            ),
+            (
+                self.service_unavailable,
+                Effect::Error(VendorError::SERVICE_UNAVAILABLE),
+            ),
+            (self.bad_gateway, Effect::BadGateway),
+            (self.truncated, Effect::Truncated),
+            (self.undecodable, Effect::Undecodable),
+            (self.reset, Effect::Reset),
+            (self.hang, Effect::Hang),
+        ];
+        let effect = effects.into_iter().find(|(probability, _)| {
+            random -= probability.get();
+            random < 0.0
+        });
+        effect.map_or(Effect::None, |(_, effect)| effect)
     }
 
-    /// Whether the answer to the `request`th call lacks `client`.
+    /// Whether `client` is missing in the answer to the call with the number `request`.
     pub(super) fn omits(&self, seed: u64, request: u64, client: &str) -> bool {
         let random = SeededRandom::new(seed).derive("omission").nth(request);
         random.derive(client).unit() < self.omission.get()
     }
 
-    /// If connections stall now, when they go on. Both times count from the simulator's start.
+    /// The end of the stall of all connections, if there is one at `now`. Both times count from the
+    /// start of the simulator.
     pub(super) fn stalled_until(&self, seed: u64, now: Duration) -> Option<Duration> {
         let hold = self.stall_hold.get().as_millis();
         let span = u64::try_from(now.as_millis().checked_div(hold)?).ok()?;
-        let stalls = SeededRandom::new(seed).derive("stall").nth(span).unit() < self.stall.get();
-        stalls.then(|| {
+        let is_stalled =
+            SeededRandom::new(seed).derive("stall").nth(span).unit() < self.stall.get();
+        is_stalled.then(|| {
             self.stall_hold
                 .get()
                 .saturating_mul(u32::try_from(span + 1).unwrap_or(u32::MAX))
@@ -223,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_wrong_by_default() {
+    fn there_are_no_faults_by_default() {
         let faults = Faults::default();
-        let fine = FaultDecision {
+        let none = FaultDecision {
             delay: Duration::ZERO,
-            outcome: FaultOutcome::Answered(AnswerForm::Whole),
+            effect: Effect::None,
         };
-        assert!((0..1000).all(|request| faults.decide(7, request) == fine));
+        assert!((0..1000).all(|request| faults.decide(7, request) == none));
         assert!((0..1000).all(|request| !faults.omits(7, request, "GID_test@@@a")));
         assert!((0..1000).all(|second| {
             faults
@@ -250,19 +242,19 @@ mod tests {
             truncated: tenth,
             ..Faults::default()
         };
-        let outcomes: Vec<FaultOutcome> = (0..10_000)
-            .map(|request| faults.decide(1, request).outcome)
+        let effects: Vec<Effect> = (0..10_000)
+            .map(|request| faults.decide(1, request).effect)
             .collect();
-        let share = |wanted: &FaultOutcome| {
-            outcomes.iter().filter(|outcome| *outcome == wanted).count() as f64 / 10_000.0
+        let share = |wanted: &Effect| {
+            effects.iter().filter(|effect| *effect == wanted).count() as f64 / 10_000.0
         };
         for wanted in [
-            FaultOutcome::Answered(AnswerForm::Refused(VendorError::internal_error(500))),
-            FaultOutcome::Answered(AnswerForm::Refused(VendorError::internal_error(417))),
-            FaultOutcome::Answered(AnswerForm::Refused(VendorError::throttled())),
-            FaultOutcome::Answered(AnswerForm::Truncated),
-            FaultOutcome::Reset,
-            FaultOutcome::Hang,
+            Effect::Error(VendorError::INTERNAL_ERROR),
+            Effect::Error(VendorError::INTERNAL_ERROR_417),
+            Effect::Error(VendorError::THROTTLED),
+            Effect::Truncated,
+            Effect::Reset,
+            Effect::Hang,
         ] {
             assert!(
                 (share(&wanted) - 0.1).abs() < 0.01,
@@ -270,17 +262,17 @@ mod tests {
                 share(&wanted)
             );
         }
-        assert!((share(&FaultOutcome::Answered(AnswerForm::Whole)) - 0.4).abs() < 0.015);
+        assert!((share(&Effect::None) - 0.4).abs() < 0.015);
     }
 
     #[test]
-    fn a_sum_past_one_leaves_the_last_ones_out() {
+    fn probabilities_above_a_sum_of_one_have_no_effect() {
         let faults = Faults {
             reset: probability(1.0),
             hang: probability(1.0),
             ..Faults::default()
         };
-        assert!((0..1000).all(|request| faults.decide(1, request).outcome == FaultOutcome::Reset));
+        assert!((0..1000).all(|request| faults.decide(1, request).effect == Effect::Reset));
     }
 
     #[test]
@@ -303,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_travel_as_json_and_a_typo_is_an_error() {
+    fn settings_are_kept_in_json_and_a_typo_is_an_error() {
         let faults: Faults =
             serde_json::from_str(r#"{"latency": "20ms", "hang": 0.1, "poison": ["a"]}"#).unwrap();
         assert_eq!(faults.latency.get(), Duration::from_millis(20));

@@ -1,76 +1,67 @@
-//! Which instances there are, and whose clients are whose.
+//! The instances of the simulator and their clients.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::presence::{ClientId, InstanceId};
 
-/// The instances of the stand-in's account and their clients. No client has two instances.
+/// Instances and their clients. A client has one instance.
 #[derive(Clone, Debug)]
 pub struct SimulatedFleet {
     instances: Vec<(InstanceId, Vec<ClientId>)>,
-    /// By client, the index of its instance.
+    /// The index of the instance of each client.
     instance_index: HashMap<ClientId, usize>,
 }
 
-/// A list of instances and clients that is no fleet.
+/// An ID that is listed twice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DuplicateId {
-    /// An instance stands twice in the list.
+    /// An instance.
     #[error("instance {0} is listed twice")]
     Instance(InstanceId),
-    /// A client stands twice in the list.
+    /// A client, maybe in two instances.
     #[error("client {0} is listed twice")]
     Client(ClientId),
 }
 
-/// What the groups of a made-up fleet are called; it has at least as many groups as this.
+/// The names of the groups of a generated fleet, which has at least this many groups.
 const KINDS: [&str; 3] = ["pump", "meter", "gate"];
 
 impl SimulatedFleet {
-    /// Takes a list as it is.
+    /// Checks a list of instances.
     pub fn new(instances: Vec<(InstanceId, Vec<ClientId>)>) -> Result<Self, DuplicateId> {
-        let (mut ids, mut clients) = (HashSet::new(), HashSet::new());
-        if let Some((id, _)) = instances.iter().find(|(id, _)| !ids.insert(id)) {
-            return Err(DuplicateId::Instance(id.clone()));
+        let (mut ids, mut instance_index) = (HashSet::new(), HashMap::new());
+        for (index, (id, clients)) in instances.iter().enumerate() {
+            if !ids.insert(id) {
+                return Err(DuplicateId::Instance(id.clone()));
+            }
+            for client in clients {
+                if instance_index.insert(client.clone(), index).is_some() {
+                    return Err(DuplicateId::Client(client.clone()));
+                }
+            }
         }
-        if let Some(client) = instances
-            .iter()
-            .flat_map(|(_, list)| list)
-            .find(|client| !clients.insert(*client))
-        {
-            return Err(DuplicateId::Client(client.clone()));
-        }
-        Ok(Self::indexed(instances))
+        Ok(Self {
+            instances,
+            instance_index,
+        })
     }
 
-    /// Makes `instances` instances (at least one) up, with `clients` clients in all. They are dealt
-    /// out evenly to three groups, or to one for each instance if those are more, and the groups
-    /// to the instances.
+    /// Generates `instances` instances (at least one) with `clients` clients in all. The clients are
+    /// distributed evenly over three groups, or over one group for each instance if there are more
+    /// instances, and the groups over the instances.
     #[must_use]
     pub fn generate(instances: usize, clients: usize) -> Self {
         let instances = instances.max(1);
         let groups = instances.max(KINDS.len());
-        let mut made_up: Vec<(InstanceId, Vec<ClientId>)> = (1..=instances)
+        let mut generated: Vec<(InstanceId, Vec<ClientId>)> = (1..=instances)
             .map(|number| (instance_id(number), Vec::new()))
             .collect();
         for number in 0..clients {
             let group = number % groups;
-            made_up[group % instances]
-                .1
-                .push(client_id(group, number / groups + 1));
+            let (_, clients) = &mut generated[group % instances];
+            clients.push(client_id(group, number / groups + 1));
         }
-        Self::indexed(made_up)
-    }
-
-    fn indexed(instances: Vec<(InstanceId, Vec<ClientId>)>) -> Self {
-        let clients = instances.iter().enumerate();
-        let instance_index = clients.flat_map(|(index, (_, clients))| {
-            clients.iter().map(move |client| (client.clone(), index))
-        });
-        Self {
-            instance_index: instance_index.collect(),
-            instances,
-        }
+        Self::new(generated).unwrap_or_else(|duplicate| unreachable!("{duplicate}"))
     }
 
     /// The instances, each with its clients.
@@ -106,7 +97,7 @@ impl SimulatedFleet {
 }
 
 fn instance_id(number: usize) -> InstanceId {
-    InstanceId::new(&format!("post-cn-simulated{number:02}")).expect("a name is not empty")
+    InstanceId::new(&format!("post-cn-simulated{number:02}")).expect("the ID is not empty")
 }
 
 fn client_id(group: usize, number: usize) -> ClientId {
@@ -115,7 +106,7 @@ fn client_id(group: usize, number: usize) -> ClientId {
         0 => String::new(),
         round => format!("_{}", round + 1),
     };
-    ClientId::new(format!("GID_{kind}s{round}@@@{kind}-{number:04}")).expect("a name is not empty")
+    ClientId::new(format!("GID_{kind}s{round}@@@{kind}-{number:04}")).expect("the ID is not empty")
 }
 
 #[cfg(test)]
@@ -123,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_dealt_out_to_groups_and_groups_to_instances() {
+    fn clients_are_distributed_over_groups_and_groups_over_instances() {
         let fleet = SimulatedFleet::generate(2, 300);
         let sizes: Vec<usize> = fleet
             .instances()
@@ -143,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn every_instance_has_a_group_however_many_there_are() {
+    fn every_instance_has_a_group() {
         let fleet = SimulatedFleet::generate(7, 70);
         assert!(
             fleet
@@ -155,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_listed_twice() {
+    fn an_id_must_not_be_listed_twice() {
         let instance = |id: &str| InstanceId::new(id).unwrap();
         let client = |id: &str| ClientId::new(id).unwrap();
         let twice = SimulatedFleet::new(vec![

@@ -1,4 +1,4 @@
-//! Every access key that the stand-in knows: its own, and those that it has issued for a while.
+//! The access keys of the simulator: its own, and the temporary ones that it issued.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -9,10 +9,10 @@ use super::vendor_error::VendorError;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-/// More are not remembered; the oldest are forgotten first.
+/// Number of remembered temporary keys; the oldest are forgotten first.
 const ISSUED: usize = 1000;
 
-/// An access key, and what every request has to carry beside it, if there is such a thing.
+/// An access key, and the security token that every request with it must carry.
 #[derive(Clone, Debug)]
 pub(super) struct SimulatedKey {
     pub(super) id: String,
@@ -20,14 +20,14 @@ pub(super) struct SimulatedKey {
     pub(super) security_token: Option<Secret>,
 }
 
-/// A temporary one.
+/// A temporary access key.
 #[derive(Clone, Debug)]
 pub(super) struct IssuedKey {
     pub(super) key: SimulatedKey,
     pub(super) expires: Timestamp,
 }
 
-/// All of them.
+/// All access keys.
 #[derive(Debug)]
 pub(super) struct KeyStore {
     seed: u64,
@@ -36,15 +36,13 @@ pub(super) struct KeyStore {
 }
 
 impl KeyStore {
-    /// The keys that belong to `seed`.
+    /// The keys of a seed.
     pub(super) fn new(seed: u64, security_token: Option<Secret>) -> Self {
         let random = SeededRandom::new(seed).derive("access key");
+        let bits = |label| random.derive(label).bits() >> 32;
         let root = SimulatedKey {
-            id: format!("simulator-key-{:08x}", random.derive("ID").bits() >> 32),
-            secret: Secret::new(format!(
-                "simulator-secret-{:08x}",
-                random.derive("secret").bits() >> 32
-            )),
+            id: format!("simulator-key-{:08x}", bits("ID")),
+            secret: Secret::new(format!("simulator-secret-{:08x}", bits("secret"))),
             security_token,
         };
         Self {
@@ -61,16 +59,16 @@ impl KeyStore {
         let random = SeededRandom::new(self.seed)
             .derive("issued key")
             .nth(number);
+        let secret = |label| {
+            Secret::new(format!(
+                "issued-{label}-{:016x}",
+                random.derive(label).bits()
+            ))
+        };
         let key = SimulatedKey {
             id: format!("STS.{role}.{number}"),
-            secret: Secret::new(format!(
-                "issued-secret-{:016x}",
-                random.derive("secret").bits()
-            )),
-            security_token: Some(Secret::new(format!(
-                "issued-token-{:016x}",
-                random.derive("token").bits()
-            ))),
+            secret: secret("secret"),
+            security_token: Some(secret("token")),
         };
         let new = IssuedKey {
             key,
@@ -83,46 +81,42 @@ impl KeyStore {
         new
     }
 
-    /// Whatever was issued is refused from `now` on.
+    /// Rejects the keys issued so far, from `now` on.
     pub(super) fn revoke(&self, now: Timestamp) {
-        self.lock()
-            .values_mut()
-            .for_each(|issued| issued.expires = issued.expires.min(now));
+        for issued in self.lock().values_mut() {
+            issued.expires = issued.expires.min(now);
+        }
     }
 
-    /// All that were issued, for the one who looks for their traces.
-    pub(super) fn issued(&self) -> Vec<IssuedKey> {
-        self.lock().values().cloned().collect()
+    /// All keys that are remembered.
+    pub(super) fn all(&self) -> Vec<SimulatedKey> {
+        let issued = self.lock();
+        let issued = issued.values().map(|issued| issued.key.clone());
+        std::iter::once(self.root.clone()).chain(issued).collect()
     }
 
-    /// The key `id`, if a request at `now` may use it with this token.
+    /// The key `id`, if a request at `now` may use it with this security token.
     pub(super) fn admit(
         &self,
         id: &str,
         token: Option<Secret>,
         now: Timestamp,
     ) -> Result<SimulatedKey, VendorError> {
-        let issued = self
-            .lock()
-            .values()
-            .find(|issued| issued.key.id == id)
-            .cloned();
-        let (key, expires) = match issued {
+        let issued = self.lock();
+        let (key, expires) = match issued.values().find(|issued| issued.key.id == id).cloned() {
             Some(IssuedKey { key, expires }) => (key, Some(expires)),
             None if self.root.id == id => (self.root.clone(), None),
-            None => return Err(VendorError::no_such_key()),
+            None => return Err(VendorError::NO_SUCH_KEY),
         };
         match (&key.security_token, token) {
             (Some(_), None) => Err(VendorError::missing("SecurityToken")),
-            (expected, claimed) if *expected != claimed => Err(VendorError::security_token()),
-            _ if expires.is_some_and(|expires| now >= expires) => Err(VendorError::expired_token()),
+            (expected, claimed) if *expected != claimed => Err(VendorError::SECURITY_TOKEN),
+            _ if expires.is_some_and(|expires| now >= expires) => Err(VendorError::EXPIRED_TOKEN),
             _ => Ok(key),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, IssuedKey>> {
-        self.issued
-            .lock()
-            .expect("nobody panics while holding this lock")
+        self.issued.lock().expect("no holder of this lock panics")
     }
 }

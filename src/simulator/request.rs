@@ -1,4 +1,4 @@
-//! One HTTP request, taken apart.
+//! One HTTP request: method, path, parameters, headers.
 
 use std::borrow::Cow;
 
@@ -8,27 +8,30 @@ use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use serde::Serialize;
 
-/// A request to the API, or to whatever else it may be for.
+use super::vendor_error::VendorError;
+use crate::presence::Operation;
+
+/// A request to the API or to another service of the simulator.
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     head: Parts,
     body: Bytes,
-    /// The parameters of the URL's query.
+    /// The parameters of the query string.
     query: Vec<(String, String)>,
-    /// Those of a form in the body.
+    /// The parameters of a form in the body.
     form: Vec<(String, String)>,
 }
 
-/// A request as it came, for the one who checks signatures elsewhere.
+/// A request as it arrived, so that its signature can be checked elsewhere.
 #[derive(Clone, Debug, Serialize)]
 pub struct CapturedRequest {
     /// The HTTP method.
     pub method: String,
     /// Path and query, still encoded.
     pub target: String,
-    /// Names in lower case, values, in the order in which they came.
+    /// Names in lower case and values, in order of arrival.
     pub headers: Vec<(String, String)>,
-    /// The body; empty for most.
+    /// The body.
     pub body: String,
 }
 
@@ -60,22 +63,18 @@ impl ApiRequest {
         &self.body
     }
 
-    /// The parameters of the query alone, which are those that a V3 signature covers one by one.
+    /// The parameters of the query string, which a V3 signature covers one by one.
     pub(super) fn query(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.query
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.query.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// All parameters.
     pub(super) fn params(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.query
-            .iter()
-            .chain(&self.form)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let params = self.query.iter().chain(&self.form);
+        params.map(|(name, value)| (&**name, &**value))
     }
 
-    /// A parameter; one without a value counts as not given.
+    /// The value of a parameter; an empty one counts as missing.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
         self.params()
             .find(|(key, _)| *key == name)
@@ -83,51 +82,52 @@ impl ApiRequest {
             .filter(|value| !value.is_empty())
     }
 
+    /// The value of a parameter that the operation needs.
+    pub(super) fn required(&self, name: &str) -> Result<&str, VendorError> {
+        self.param(name).ok_or_else(|| VendorError::missing(name))
+    }
+
     pub(super) const fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }
 
-    /// A header, its repetitions joined by commas; one without a value counts as not given.
+    /// The values of a header, joined by commas; an empty one counts as missing.
     pub(super) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        let mut values = self
-            .head
-            .headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let first = values.next()?;
-        let joined = values.fold(first, |joined, value| {
-            Cow::Owned(format!("{joined},{value}"))
-        });
+        let values = self.headers().get_all(name).iter();
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let joined = values.reduce(|joined, value| format!("{joined},{value}").into())?;
         (!joined.is_empty()).then_some(joined)
     }
 
-    /// The operation that is asked for.
+    /// The name of the operation.
     pub(super) fn action(&self) -> Option<Cow<'_, str>> {
         self.header("x-acs-action")
             .or_else(|| self.param("Action").map(Cow::Borrowed))
     }
 
-    /// Whether the answer shall be XML.
+    /// The operation, if the exporter uses it.
+    pub(super) fn operation(&self) -> Option<Operation> {
+        let action = self.action()?;
+        let mut all = Operation::ALL.into_iter();
+        all.find(|operation| operation.name() == action)
+    }
+
+    /// Whether the answer is to be XML.
     pub(super) fn wants_xml(&self) -> bool {
         self.param("Format")
             .is_some_and(|format| format.eq_ignore_ascii_case("XML"))
     }
 
     pub(super) fn captured(&self) -> CapturedRequest {
-        let headers = self.head.headers.iter();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = self.headers().iter();
         CapturedRequest {
             method: self.method().to_owned(),
             target: self.head.uri.to_string(),
             headers: headers
-                .map(|(name, value)| {
-                    (
-                        name.to_string(),
-                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                    )
-                })
+                .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
                 .collect(),
-            body: String::from_utf8_lossy(&self.body).into_owned(),
+            body: text(&self.body),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The life of the devices, as a pure function of the seed, the client and the time.
+//! The scripted status of the devices, as a pure function of the seed, the client and the time.
 
 use super::seeded_random::SeededRandom;
 use crate::clock::Timestamp;
@@ -8,34 +8,32 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 
-/// Who is online when, if nobody interferes.
+/// Which device is online when, without overrides.
 #[derive(Debug)]
 pub(super) struct DeviceScript {
     random: SeededRandom,
-    /// The group whose devices share one uplink, and drop together when it fails.
+    /// The group whose devices share an uplink and disconnect together when it fails.
     shared_uplink: Option<Box<str>>,
 }
 
-/// How a device lives.
+/// The behaviour of a device.
 enum Habit {
-    /// In a drawer: never online.
+    /// Never online.
     Spare,
-    /// Online and offline in turns of its own.
+    /// Changes between online and offline.
     Flapping,
-    /// Online but for a rare outage.
+    /// Online except for rare outages.
     Steady,
 }
 
 impl DeviceScript {
-    /// A script for devices of `groups`, one of which drops together now and then.
+    /// A script for devices of `groups`, one of which has a shared uplink.
     pub(super) fn new(seed: u64, groups: &[&str]) -> Self {
         let random = SeededRandom::new(seed).derive("script");
-        let index = (groups.len() as u64)
-            .checked_sub(1)
-            .map(|last| random.derive("uplink").within(0..last + 1));
-        let shared_uplink = index
-            .and_then(|index| groups.get(usize::try_from(index).ok()?))
-            .map(|group| (*group).into());
+        let shared_uplink = (!groups.is_empty()).then(|| {
+            let index = random.derive("uplink").within(0..groups.len() as u64);
+            groups[usize::try_from(index).expect("an index of `groups`")].into()
+        });
         Self {
             random,
             shared_uplink,
@@ -58,8 +56,8 @@ impl DeviceScript {
         }
     }
 
-    /// Once in six minutes the uplink is gone for 40 to 80 seconds; all devices drop at once, and
-    /// each needs up to 15 seconds to come back.
+    /// Every six minutes the uplink fails for 40 to 80 seconds. All devices disconnect at once, and
+    /// each reconnects within 15 seconds of its end.
     fn uplink_is_down(&self, device: SeededRandom, now: u64) -> bool {
         const CYCLE: u64 = 6 * MINUTE;
         let random = self.random.derive("uplink").nth(now / CYCLE);
@@ -81,7 +79,7 @@ fn habit(device: SeededRandom) -> Habit {
     }
 }
 
-/// Periods of 1 to 10 minutes, of which 60 % to 95 % are online.
+/// Periods of 1 to 10 minutes, online for 60 % to 95 % of each.
 fn flap(device: SeededRandom, now: u64) -> bool {
     let period = device.derive("period").within(MINUTE..10 * MINUTE);
     let online = period * device.derive("online").within(60..95) / 100;
@@ -89,7 +87,7 @@ fn flap(device: SeededRandom, now: u64) -> bool {
     (now + phase) % period < online
 }
 
-/// In a tenth of the hours, one outage of 1 to 5 minutes.
+/// One outage of 1 to 5 minutes in a tenth of the hours.
 fn outage(device: SeededRandom, now: u64) -> bool {
     let random = device.derive("outage").nth(now / HOUR);
     let start = random.derive("start").within(0..55 * MINUTE);
@@ -140,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn one_group_drops_together_and_the_others_do_not() {
+    fn one_group_disconnects_together_and_the_others_do_not() {
         let hour = hour(&DeviceScript::new(1, &GROUPS));
         let dark = |group: usize| {
             hour.iter()
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_without_groups_is_one_all_the_same() {
+    fn a_script_without_groups_works() {
         let script = DeviceScript::new(1, &[]);
         assert!(
             clients()

@@ -1,66 +1,62 @@
-//! A connection that can stall: what arrives meanwhile is read when the stall is over, by all
+//! A connection that can stall: data that arrives in a stall is read when the stall ends, by all
 //! connections at the same moment.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
-/// Says until when connections stall, if they do now.
-pub(super) trait Stalls: Send + Sync {
-    /// The end of the stall.
-    fn stalled_until(&self) -> Option<Instant>;
-}
+use super::state::State;
 
-/// A socket whose reads may be held up.
-pub(super) struct StallingStream<S> {
+/// A socket that is not read during a stall.
+pub(super) struct StallingStream {
     stream: TcpStream,
-    stalls: S,
-    held: Option<Pin<Box<Sleep>>>,
+    state: Arc<State>,
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: Stalls> StallingStream<S> {
-    pub(super) const fn new(stream: TcpStream, stalls: S) -> Self {
+impl StallingStream {
+    pub(super) const fn new(stream: TcpStream, state: Arc<State>) -> Self {
         Self {
             stream,
-            stalls,
-            held: None,
+            state,
+            stall: None,
         }
     }
 
     /// Closes the connection with a reset, as a firewall does.
     pub(super) fn reset(self) {
-        // A socket that is gone already needs no reset.
+        // It fails only where the socket is closed already.
         let _ = self.stream.set_zero_linger();
     }
 }
 
-impl<S: Stalls + Unpin> AsyncRead for StallingStream<S> {
+impl AsyncRead for StallingStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.held.is_none() {
+        if self.stall.is_none() {
             ready!(self.stream.poll_read_ready(cx))?;
-            self.held = self
-                .stalls
+            self.stall = self
+                .state
                 .stalled_until()
                 .map(|end| Box::pin(sleep_until(end)));
         }
-        if let Some(held) = &mut self.held {
-            ready!(held.as_mut().poll(cx));
-            self.held = None;
+        if let Some(stall) = &mut self.stall {
+            ready!(stall.as_mut().poll(cx));
+            self.stall = None;
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: Stalls + Unpin> AsyncWrite for StallingStream<S> {
+impl AsyncWrite for StallingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -75,13 +71,5 @@ impl<S: Stalls + Unpin> AsyncWrite for StallingStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl<S> fmt::Debug for StallingStream<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StallingStream")
-            .field("stream", &self.stream)
-            .finish_non_exhaustive()
     }
 }

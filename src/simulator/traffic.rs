@@ -1,19 +1,53 @@
-//! How much arrives, and what the vendor does about too much of it.
-//!
-//! Limits as the vendor's page "QPS limits" has them: an account is throttled past its calls per
-//! second of an operation; an egress address that passes the calls per second of an operation is
-//! blocked, for all operations.
+//! Counts requests by second, and enforces the limits of the page "QPS limits": an account is
+//! throttled above its calls per second of an operation; an egress address that exceeds the calls
+//! per second of an operation is blocked for all operations.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::operation::PerOperation;
 use super::vendor_error::VendorError;
-use super::window::SlidingWindow;
 use crate::presence::Operation;
+
+/// One value for each operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PerOperation<T> {
+    /// The value of [`Operation::Single`].
+    #[serde(rename = "QuerySessionByClientId")]
+    pub single: T,
+    /// The value of [`Operation::Batch`].
+    #[serde(rename = "BatchQuerySessionByClientIds")]
+    pub batch: T,
+}
+
+impl<T> PerOperation<T> {
+    const fn of(&mut self, operation: Operation) -> &mut T {
+        match operation {
+            Operation::Single => &mut self.single,
+            Operation::Batch => &mut self.batch,
+        }
+    }
+}
+
+/// Requests to the API and their outcomes, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Stats {
+    /// Requests that arrived, including those of blocked addresses.
+    pub arrivals: PerOperation<u64>,
+    /// The most requests that arrived in any second.
+    pub max_arrivals_per_second: PerOperation<u64>,
+    /// How calls ended: `OK`, an error code of the API, or what happened instead of an answer
+    /// (`bad_gateway`, `truncated`, `undecodable`, `reset`, `hang`, `blocked`).
+    pub answers: BTreeMap<Cow<'static, str>, u64>,
+    /// Number of blocks of an address.
+    pub blocks: u64,
+    /// Total duration of the blocks, in seconds.
+    pub blocked_seconds: f64,
+}
 
 /// Calls per second of an account.
 const ACCOUNT: PerOperation<u64> = PerOperation {
@@ -24,19 +58,10 @@ const ACCOUNT: PerOperation<u64> = PerOperation {
 /// Calls per second and operation of an egress address.
 const ADDRESS: u64 = 300;
 
-/// With more addresses than this, those that have been silent for a second are forgotten.
+/// Above this number of addresses, those without a request in the last second are forgotten.
 const ADDRESSES: usize = 1024;
 
-/// What becomes of an arrival.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    /// It is handled, until its address is blocked: then the token is cancelled.
-    Admitted(CancellationToken),
-    /// Its address is blocked.
-    Blocked,
-}
-
-/// Everything that arrived. All times count from the simulator's start and never go backwards.
+/// All requests to the API. Times count from the start of the simulator and never decrease.
 #[derive(Debug)]
 pub(super) struct Traffic {
     quotas: bool,
@@ -44,22 +69,20 @@ pub(super) struct Traffic {
     addresses: HashMap<IpAddr, AddressState>,
     account: PerOperation<SlidingWindow>,
     all: PerOperation<SlidingWindow>,
-    arrivals: PerOperation<u64>,
-    peaks: PerOperation<u64>,
-    blocks: u64,
-    /// The length of the blocks that are over.
+    stats: Stats,
+    /// Total duration of the blocks that have ended.
     blocked: Duration,
 }
 
-/// What is known of an egress address.
+/// One egress address.
 #[derive(Debug, Default)]
 struct AddressState {
     windows: PerOperation<SlidingWindow>,
     last: Duration,
-    /// From when to when it is blocked.
+    /// Start and end of its block.
     block: Option<(Duration, Duration)>,
-    /// Cancelled when it is blocked.
-    line: CancellationToken,
+    /// Cancelled when a block starts.
+    blocked: CancellationToken,
 }
 
 impl Traffic {
@@ -71,36 +94,35 @@ impl Traffic {
             addresses: HashMap::new(),
             account: PerOperation::default(),
             all: PerOperation::default(),
-            arrivals: PerOperation::default(),
-            peaks: PerOperation::default(),
-            blocks: 0,
+            stats: Stats::default(),
             blocked: Duration::ZERO,
         }
     }
 
-    /// Counts a request for `operation` (none for one that nobody knows) from `address`.
+    /// Counts a request from `address` for `operation` (`None` for an unknown one). Returns a token
+    /// that a block of the address cancels, or `None` if it is blocked already.
     pub(super) fn arrive(
         &mut self,
         address: IpAddr,
         operation: Option<Operation>,
         now: Duration,
-    ) -> Arrival {
+    ) -> Option<CancellationToken> {
         if let Some(operation) = operation {
-            *self.arrivals.of(operation) += 1;
+            *self.stats.arrivals.of(operation) += 1;
             let count = self.all.of(operation).arrive(now);
-            let peak = self.peaks.of(operation);
+            let peak = self.stats.max_arrivals_per_second.of(operation);
             *peak = count.max(*peak);
         }
         if self.addresses.len() >= ADDRESSES {
-            self.addresses.retain(|_, known| {
-                known.block.is_some() || now.saturating_sub(known.last) < Duration::from_secs(1)
-            });
+            let recent = |last| now.saturating_sub(last) < Duration::from_secs(1);
+            self.addresses
+                .retain(|_, known| known.block.is_some() || recent(known.last));
         }
         let known = self.addresses.entry(address).or_default();
         known.last = now;
         if let Some((from, until)) = known.block {
             if now < until {
-                return Arrival::Blocked;
+                return None;
             }
             self.blocked += until.saturating_sub(from);
             *known = AddressState {
@@ -111,14 +133,14 @@ impl Traffic {
         let count = operation.map_or(0, |operation| known.windows.of(operation).arrive(now));
         if self.quotas && count > ADDRESS {
             known.block = Some((now, now + self.block_for));
-            known.line.cancel();
-            self.blocks += 1;
-            return Arrival::Blocked;
+            known.blocked.cancel();
+            self.stats.blocks += 1;
+            return None;
         }
-        Arrival::Admitted(known.line.clone())
+        Some(known.blocked.clone())
     }
 
-    /// Counts a call that the account has to answer for, and throttles it if it is one too many.
+    /// Counts a call against the quota of the account, and throttles it above the quota.
     pub(super) fn charge(
         &mut self,
         operation: Operation,
@@ -127,39 +149,62 @@ impl Traffic {
         let mut quota = ACCOUNT;
         let count = self.account.of(operation).arrive(now);
         if self.quotas && count > *quota.of(operation) {
-            Err(VendorError::throttled())
+            Err(VendorError::THROTTLED)
         } else {
             Ok(())
         }
     }
 
-    /// How many requests arrived.
-    pub(super) const fn arrivals(&self) -> PerOperation<u64> {
-        self.arrivals
+    /// Counts how a call ended.
+    pub(super) fn count_answer(&mut self, ending: Cow<'static, str>) {
+        *self.stats.answers.entry(ending).or_default() += 1;
     }
 
-    /// How many arrived in the second that saw most of them.
-    pub(super) const fn peaks(&self) -> PerOperation<u64> {
-        self.peaks
+    pub(super) fn stats(&self, now: Duration) -> Stats {
+        let blocks = self.addresses.values().filter_map(|known| known.block);
+        let current = blocks.map(|(from, until)| until.min(now).saturating_sub(from));
+        let blocked = self.blocked + current.sum::<Duration>();
+        Stats {
+            blocked_seconds: blocked.as_secs_f64(),
+            ..self.stats.clone()
+        }
     }
+}
 
-    /// How often an address was blocked.
-    pub(super) const fn blocks(&self) -> u64 {
-        self.blocks
-    }
+/// Counts arrivals in a sliding second, exactly to the microsecond.
+///
+/// Arrivals in the same microsecond share an entry, which bounds the number of entries.
+#[derive(Debug, Default)]
+struct SlidingWindow {
+    /// Time in microseconds and number of arrivals; oldest first.
+    runs: VecDeque<(u128, u64)>,
+    count: u64,
+}
 
-    /// How long addresses were blocked so far.
-    pub(super) fn blocked(&self, now: Duration) -> Duration {
-        let current = self.addresses.values().filter_map(|known| known.block);
-        self.blocked
-            + current
-                .map(|(from, until)| until.min(now).saturating_sub(from))
-                .sum::<Duration>()
+impl SlidingWindow {
+    /// Adds an arrival at `now`, which never decreases. Returns the number of arrivals in the
+    /// second that ends with it, itself included.
+    fn arrive(&mut self, now: Duration) -> u64 {
+        let now = now.as_micros();
+        while let Some(&(at, arrivals)) = self.runs.front()
+            && now - at >= 1_000_000
+        {
+            self.runs.pop_front();
+            self.count -= arrivals;
+        }
+        match self.runs.back_mut() {
+            Some((at, arrivals)) if *at == now => *arrivals += 1,
+            _ => self.runs.push_back((now, 1)),
+        }
+        self.count += 1;
+        self.count
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -176,10 +221,7 @@ mod tests {
         operation: Operation,
         now: Duration,
     ) -> bool {
-        matches!(
-            traffic.arrive(address, Some(operation), now),
-            Arrival::Admitted(_)
-        )
+        traffic.arrive(address, Some(operation), now).is_some()
     }
 
     #[test]
@@ -192,36 +234,38 @@ mod tests {
         assert!((0..150).all(|_| admitted(&mut traffic, HERE, Operation::Single, at(1500))));
         assert!(
             admitted(&mut traffic, HERE, Operation::Batch, at(1500)),
-            "operations count apart"
+            "operations are counted separately"
         );
-        let Arrival::Admitted(line) = traffic.arrive(HERE, None, at(1500)) else {
-            panic!("an unknown one counts not")
-        };
-        assert!(!line.is_cancelled());
+        let token = traffic.arrive(HERE, None, at(1500));
+        let token = token.expect("an unknown operation is not counted");
+        assert!(!token.is_cancelled());
 
         assert!(!admitted(&mut traffic, HERE, Operation::Single, at(1501)));
-        assert!(line.is_cancelled(), "calls in flight are cut");
+        assert!(token.is_cancelled(), "calls in flight end");
         assert!(
             !admitted(&mut traffic, HERE, Operation::Batch, at(1502)),
-            "a block is for all operations"
+            "a block applies to all operations"
         );
         assert!(
             admitted(&mut traffic, THERE, Operation::Single, at(1502)),
-            "and for one address"
+            "a block applies to one address"
         );
         assert!(!admitted(&mut traffic, HERE, Operation::Single, at(61_500)));
-        assert_eq!(traffic.blocked(at(11_501)), at(10_000));
+        let blocked = |traffic: &Traffic, now| traffic.stats(at(now)).blocked_seconds;
+        assert!((blocked(&traffic, 11_501) - 10.0).abs() < 1e-9);
         assert!(admitted(&mut traffic, HERE, Operation::Single, at(61_501)));
-        assert_eq!((traffic.blocks(), traffic.blocked(at(90_000))), (1, MINUTE));
+        assert!((blocked(&traffic, 90_000) - 60.0).abs() < 1e-9);
+        let stats = traffic.stats(at(90_000));
+        assert_eq!(stats.blocks, 1);
         assert_eq!(
-            traffic.peaks(),
+            stats.max_arrivals_per_second,
             PerOperation {
                 single: 302,
                 batch: 2
             }
         );
         assert_eq!(
-            traffic.arrivals(),
+            stats.arrivals,
             PerOperation {
                 single: 454,
                 batch: 2
@@ -236,7 +280,7 @@ mod tests {
             assert!((0..quota).all(|_| traffic.charge(operation, at(0)).is_ok()));
             assert_eq!(
                 traffic.charge(operation, at(999)),
-                Err(VendorError::throttled())
+                Err(VendorError::THROTTLED)
             );
             assert_eq!(traffic.charge(operation, at(1000)), Ok(()));
         }
@@ -247,7 +291,7 @@ mod tests {
         let mut traffic = Traffic::new(false, MINUTE);
         assert!((0..2000).all(|_| admitted(&mut traffic, HERE, Operation::Batch, at(7))));
         assert!((0..2000).all(|_| traffic.charge(Operation::Batch, at(7)).is_ok()));
-        assert_eq!(traffic.peaks().batch, 2000);
+        assert_eq!(traffic.stats(at(7)).max_arrivals_per_second.batch, 2000);
     }
 
     #[test]
@@ -265,5 +309,31 @@ mod tests {
         }
         assert!(traffic.addresses.len() <= ADDRESSES);
         assert!(!admitted(&mut traffic, HERE, Operation::Single, at(41_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_counts_like_a_full_record(gaps in prop::collection::vec(0_u64..400_000, 1..60)) {
+            let mut window = SlidingWindow::default();
+            let mut all = Vec::new();
+            let mut now = 0;
+            for gap in gaps {
+                now += gap;
+                all.push(now);
+                let expected = all.iter().filter(|at| now - **at < 1_000_000).count() as u64;
+                prop_assert_eq!(window.arrive(Duration::from_micros(now)), expected);
+                prop_assert!(window.runs.len() as u64 <= expected);
+            }
+        }
+    }
+
+    #[test]
+    fn arrivals_of_one_moment_share_an_entry() {
+        let mut window = SlidingWindow::default();
+        let counts: Vec<u64> = (0..1000)
+            .map(|_| window.arrive(Duration::from_secs(1)))
+            .collect();
+        assert_eq!(counts.last(), Some(&1000));
+        assert_eq!(window.runs.len(), 1);
     }
 }

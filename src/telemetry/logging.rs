@@ -1,4 +1,4 @@
-//! The log: one line an event, on standard error.
+//! The log: one line for each event, on standard error.
 
 mod format;
 
@@ -16,48 +16,43 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use format::LineFormat;
 
-/// Which events are logged: those of this level and of the worse ones.
+/// The lowest level that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// Each step, for finding out why.
+    /// Each step, for troubleshooting.
     Debug,
-    /// What an operator may want to know later.
+    /// Normal operation.
     #[default]
     Info,
-    /// What works, but not as it should.
+    /// Degraded operation.
     Warn,
-    /// What does not work.
+    /// Failures.
     Error,
 }
 
-/// What a line of the log looks like.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// `ts=… level=info target=… msg="…" key=value`, as Prometheus writes it.
+    /// `ts=… level=info target=… msg="…" key=value`, as in Prometheus.
     #[default]
     Logfmt,
-    /// The same as one JSON object.
+    /// The same fields as a JSON object.
     Json,
 }
 
 impl fmt::Display for LogLevel {
-    /// As the flag takes it.
+    /// As in the flag.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            LevelFilter::from(*self)
-                .into_level()
-                .map_or("off", format::level),
-        )
+        let value = self.to_possible_value().ok_or(fmt::Error)?;
+        f.write_str(value.get_name())
     }
 }
 
 impl fmt::Display for LogFormat {
-    /// As the flag takes it.
+    /// As in the flag.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Logfmt => "logfmt",
-            Self::Json => "json",
-        })
+        let value = self.to_possible_value().ok_or(fmt::Error)?;
+        f.write_str(value.get_name())
     }
 }
 
@@ -72,13 +67,13 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Sends the events of the whole process to standard error. The first call decides; a later one
-/// changes nothing, so that a program may run `app` more than once.
+/// Logs the events of the process to standard error. Only the first call has an effect, so that a
+/// program may run `app` more than once.
 pub fn init_logging(level: LogLevel, format: LogFormat) {
     let _ = subscriber(level, format, io::stderr).try_init();
 }
 
-/// The crates that this one is made of speak only of what goes wrong.
+/// Of the dependencies, only warnings and errors are logged.
 fn subscriber<W>(level: LogLevel, format: LogFormat, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -145,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_that_learns_a_field_later_shows_it() {
+    fn a_field_recorded_later_in_a_span_is_logged() {
         for format in [LogFormat::Logfmt, LogFormat::Json] {
             let text = logged(LogLevel::Info, format, || {
                 let span =
@@ -169,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn other_crates_speak_only_of_what_goes_wrong() {
+    fn only_warnings_of_other_crates_are_logged() {
         let events = || {
             tracing::debug!("ours");
             tracing::info!(target: "hyper::proto", "chatter");
@@ -187,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_take_what_is_shown() {
+    fn flags_accept_the_displayed_values() {
         for level in LogLevel::value_variants() {
             assert_eq!(
                 LogLevel::from_str(&level.to_string(), false).as_ref(),

@@ -1,4 +1,4 @@
-//! The values that a fault is set to, as they stand on the command line and in JSON.
+//! The types of fault settings, on the command line and in JSON.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::config::duration::{self, DurationError};
 
-/// A number is no probability.
+/// The value is not a probability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a probability is a number from 0 to 1")]
 pub struct InvalidProbability;
 
-/// How likely something is; from 0 to 1.
+/// A probability from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Probability(f64);
@@ -65,7 +65,7 @@ impl fmt::Display for Probability {
     }
 }
 
-/// A duration, written as Prometheus writes one: `20ms`, `1h30m`.
+/// A duration in the format of Prometheus: `20ms`, `1h30m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DurationSetting(Duration);
 

@@ -1,11 +1,12 @@
-//! Events as lines: `ts`, `level`, `target` and `msg`, then the fields of the event and those of
+//! Formats events as lines: `ts`, `level`, `target` and `msg`, then the fields of the event and of
 //! the spans around it.
 
 use std::fmt;
 
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::span::Record;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -16,17 +17,6 @@ use super::LogFormat;
 
 /// Writes events, and the fields of spans, in one of the formats.
 pub(super) struct LineFormat(pub(super) LogFormat);
-
-/// The name of `level` in a line.
-pub(super) fn level(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        Level::DEBUG => "debug",
-        Level::TRACE => "trace",
-    }
-}
 
 impl<S, N> FormatEvent<S, N> for LineFormat
 where
@@ -46,11 +36,12 @@ where
             writer.write_char('{')?;
         }
         let mut fields = Fields::new(self.0, writer.by_ref());
-        fields.text("ts", &time);
-        fields.text("level", level(*event.metadata().level()));
-        // What comes by way of the `log` crate says its target in a field.
+        fields.put("ts", time);
+        let level = event.metadata().level().as_str();
+        fields.put("level", level.to_ascii_lowercase());
+        // Events of the `log` crate have their target in a field.
         if event.metadata().target() != "log" {
-            fields.text("target", event.metadata().target());
+            fields.put("target", event.metadata().target());
         }
         event.record(&mut fields);
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
@@ -85,7 +76,7 @@ impl<'w> FormatFields<'w> for LineFormat {
     }
 }
 
-/// Writes fields one after the other.
+/// Writes fields in sequence.
 struct Fields<'w> {
     format: LogFormat,
     writer: Writer<'w>,
@@ -103,18 +94,7 @@ impl<'w> Fields<'w> {
         }
     }
 
-    fn text(&mut self, key: &str, value: &str) {
-        let bare = !value.is_empty()
-            && !value.contains(|c: char| c <= ' ' || matches!(c, '=' | '"' | '\\' | '\x7f'));
-        if self.format == LogFormat::Logfmt && bare {
-            self.plain(key, format_args!("{value}"));
-        } else {
-            // A reader of logfmt takes a quoted value for a JSON string.
-            self.plain(key, format_args!("{}", serde_json::Value::from(value)));
-        }
-    }
-
-    fn plain(&mut self, key: &str, value: fmt::Arguments<'_>) {
+    fn put(&mut self, key: &str, value: impl Into<Value>) {
         // The message has the name that Prometheus gives it.
         let key = match key {
             "message" => "msg",
@@ -123,13 +103,21 @@ impl<'w> Fields<'w> {
             _ => key,
         };
         self.separate();
-        match self.format {
-            LogFormat::Logfmt => self.write(format_args!("{key}={value}")),
-            LogFormat::Json => self.write(format_args!("{}:{value}", serde_json::Value::from(key))),
+        let unquoted = |text: &str| {
+            let quoted = |c: char| c <= ' ' || matches!(c, '=' | '"' | '\\' | '\x7f');
+            !text.is_empty() && !text.contains(quoted)
+        };
+        match (self.format, value.into()) {
+            (LogFormat::Json, value) => self.write(format_args!("{}:{value}", Value::from(key))),
+            (LogFormat::Logfmt, Value::String(text)) if unquoted(&text) => {
+                self.write(format_args!("{key}={text}"));
+            }
+            // Readers of logfmt take a quoted value for a JSON string.
+            (LogFormat::Logfmt, value) => self.write(format_args!("{key}={value}")),
         }
     }
 
-    /// Fields that were written before, by [`FormatFields`].
+    /// Fields that [`FormatFields`] has formatted.
     fn formatted(&mut self, fields: &str) {
         if !fields.is_empty() {
             self.separate();
@@ -138,15 +126,13 @@ impl<'w> Fields<'w> {
     }
 
     fn separate(&mut self) {
+        let separator = if self.format == LogFormat::Json {
+            ','
+        } else {
+            ' '
+        };
         if !std::mem::replace(&mut self.first, false) {
-            self.write(format_args!(
-                "{}",
-                if self.format == LogFormat::Json {
-                    ','
-                } else {
-                    ' '
-                }
-            ));
+            self.write(format_args!("{separator}"));
         }
     }
 
@@ -157,30 +143,27 @@ impl<'w> Fields<'w> {
 
 impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field.name(), value);
+        self.put(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field.name(), format_args!("{value}"));
+        self.put(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field.name(), format_args!("{value}"));
+        self.put(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field.name(), format_args!("{value}"));
+        self.put(field.name(), value);
     }
 
+    /// Infinity and NaN, which JSON does not have, become null.
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no infinity and no NaN; `Value` makes null of them.
-        self.plain(
-            field.name(),
-            format_args!("{}", serde_json::Value::from(value)),
-        );
+        self.put(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field.name(), &format!("{value:?}"));
+        self.put(field.name(), format!("{value:?}"));
     }
 }

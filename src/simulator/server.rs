@@ -1,4 +1,4 @@
-//! Sockets: accepting, serving HTTP/1.1, resetting, ending.
+//! The sockets: accepts connections, serves HTTP/1.1, resets and closes connections.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -13,34 +13,27 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::service::{ApiService, Reset};
+use super::exchange::{KEEP_ALIVE, Reset};
 use super::stalling_stream::StallingStream;
+use super::state::State;
 
-/// The vendor's gateway closes a connection that was idle for this long.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(25);
-
-/// Calls in flight have so much time to end at a shutdown.
+/// Time for calls in flight at a shutdown.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Before accepting again where that failed: the process has no descriptors left.
+/// Pause after a failed accept: the process has no descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the connections of `listener` as `tasks` until `shutdown`.
 pub(super) async fn accept(
     listener: TcpListener,
-    service: Arc<ApiService>,
+    state: Arc<State>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 ) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                tasks.spawn(serve(stream, peer, Arc::clone(&service), shutdown.clone()));
+                tasks.spawn(serve(stream, peer, Arc::clone(&state), shutdown.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -53,15 +46,15 @@ pub(super) async fn accept(
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    service: Arc<ApiService>,
+    state: Arc<State>,
     shutdown: CancellationToken,
 ) {
-    // Worth a few milliseconds at most.
+    // Without it, responses take a few milliseconds longer.
     let _ = stream.set_nodelay(true);
-    let stream = StallingStream::new(stream, Arc::clone(&service));
+    let stream = StallingStream::new(stream, Arc::clone(&state));
     let answer = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        Box::pin(async move { service.answer(peer.ip().to_canonical(), request).await })
+        let state = Arc::clone(&state);
+        Box::pin(async move { state.answer(peer.ip().to_canonical(), request).await })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,0 +1,183 @@
+//! From a request to its response: count, faults, service.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::DATE;
+use hyper::{Request, Response};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{self, Body, Content, render, response, truncated};
+use super::credentials::CredentialService;
+use super::faults::{Effect, FaultDecision};
+use super::request::ApiRequest;
+use super::state::{Exchange, State};
+use super::vendor_error::VendorError;
+use super::{admin, operations};
+use crate::clock::Timestamp;
+
+/// The gateway of the API closes a connection that was idle for this long.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(25);
+
+/// Longer bodies are not read: no operation has parameters of that length.
+const MAX_BODY: usize = 1 << 20;
+
+/// The connection is to be reset, without a response.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is reset")]
+pub(super) struct Reset;
+
+impl State {
+    /// Answers one request from `address`.
+    pub(super) async fn answer(
+        &self,
+        address: IpAddr,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Reset> {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, MAX_BODY).collect().await;
+        let request = ApiRequest::new(head, body.map_err(|_| Reset)?.to_bytes());
+        match request.path().strip_prefix(admin::PREFIX) {
+            Some(resource) => Ok(admin::respond(self, resource, &request)),
+            None => self.serve(address, &request).await,
+        }
+    }
+
+    /// Answers a request to the API or to a service that issues credentials.
+    async fn serve(&self, address: IpAddr, request: &ApiRequest) -> Result<Response<Body>, Reset> {
+        let service = CredentialService::of(request);
+        let (number, admitted) = match service {
+            None => {
+                let (mut records, now) = self.records();
+                let number = records.capture(request);
+                let operation = request.operation();
+                (number, records.traffic.arrive(address, operation, now))
+            }
+            // Quotas and blocks are for the API only.
+            Some(_) => (
+                self.records().0.capture(request),
+                Some(CancellationToken::new()),
+            ),
+        };
+        let ended = |ending| {
+            if service.is_none() {
+                self.records().0.traffic.count_answer(ending);
+            }
+        };
+        let reset = |ending| {
+            ended(Cow::Borrowed(ending));
+            Err(Reset)
+        };
+        let Some(blocked) = admitted else {
+            return reset("blocked");
+        };
+        let faults = match service {
+            None => self.faults.load_full(),
+            Some(_) => self.credential_faults.load_full(),
+        };
+        let FaultDecision { delay, effect } = faults.decide(self.seed, number);
+        if effect == Effect::Hang {
+            ended("hang".into());
+            blocked.cancelled().await;
+            return Err(Reset);
+        }
+        if effect == Effect::Reset {
+            return reset("reset");
+        }
+        let exchange = Exchange {
+            state: self,
+            request,
+            number,
+            faults: &faults,
+            server_time: skewed(self.clock.now(), faults.clock_skew),
+        };
+        let answer = match service {
+            None => operations::answer(&exchange).map(Content::Result),
+            Some(service) => service.answer(&exchange),
+        };
+        let (ending, response) = respond(&exchange, answer, &effect);
+        if !delay.is_zero() && timeout(delay, blocked.cancelled()).await.is_ok() {
+            return reset("blocked");
+        }
+        ended(ending);
+        Ok(response)
+    }
+
+    /// A request ID in the form of the API; equal for equal requests of two runs.
+    fn request_id(&self, number: u64) -> String {
+        let random = self.random("request ID").nth(number);
+        let (high, low) = (random.derive("high").bits(), random.derive("low").bits());
+        let middle =
+            [high >> 16 & 0xffff, high & 0xffff, low >> 48].map(|part| format!("{part:04X}"));
+        format!(
+            "{:08X}-{}-{:012X}",
+            high >> 32,
+            middle.join("-"),
+            low & 0xffff_ffff_ffff
+        )
+    }
+}
+
+/// The response, and a word for the statistics.
+fn respond(
+    exchange: &Exchange<'_>,
+    answer: Result<Content, VendorError>,
+    effect: &Effect,
+) -> (Cow<'static, str>, Response<Body>) {
+    let answer = match (answer, effect) {
+        // An error of the service stays, so that no fault hides a mistake of the caller.
+        (Ok(content), Effect::Error(error)) if content.status() == 200 => Err(error.clone()),
+        (answer, _) => answer,
+    };
+    let (ending, retry_after) = match &answer {
+        Ok(_) => (Cow::Borrowed("OK"), None),
+        Err(error) => {
+            let retry_after = exchange
+                .faults
+                .retry_after
+                .filter(|_| error.is_throttling());
+            (error.code.clone(), retry_after)
+        }
+    };
+    let request_id = exchange.state.request_id(exchange.number);
+    let (status, kind, text) = render(answer, exchange.request, &request_id);
+    let (ending, mut response) = match effect {
+        Effect::Truncated => ("truncated".into(), truncated(status, kind, &text)),
+        Effect::Undecodable => (
+            "undecodable".into(),
+            response(200, kind, answer::UNDECODABLE),
+        ),
+        Effect::BadGateway => (
+            "bad_gateway".into(),
+            response(502, answer::HTML, answer::BAD_GATEWAY),
+        ),
+        _ => (ending, response(status, kind, text)),
+    };
+    let mut put = |name: &'static str, value: String| {
+        let value = value.parse().expect("made of visible characters");
+        response.headers_mut().insert(name, value);
+    };
+    put(
+        DATE.as_str(),
+        httpdate::fmt_http_date(exchange.server_time.to_system_time()),
+    );
+    put("keep-alive", format!("timeout={}", KEEP_ALIVE.as_secs()));
+    put("x-acs-request-id", request_id);
+    if let Some(pause) = retry_after {
+        put("x-acs-retry-after", pause.get().as_millis().to_string());
+    }
+    (ending, response)
+}
+
+/// The time of a clock that is `seconds` ahead, between 1970 and 9999: the range of a `Date` header.
+fn skewed(time: Timestamp, seconds: i64) -> Timestamp {
+    const LAST: u64 = 253_402_300_799_999;
+    let millis = time
+        .as_millis()
+        .saturating_add_signed(seconds.saturating_mul(1000));
+    Timestamp::from_millis(millis.min(LAST))
+}

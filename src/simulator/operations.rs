@@ -1,0 +1,106 @@
+//! The operations of the API, with the parameters that the pages of the same names document.
+
+use serde_json::{Value, json};
+
+use super::request::ApiRequest;
+use super::state::Exchange;
+use super::vendor_error::VendorError;
+use crate::presence::Operation;
+
+/// The version of the API that has these operations.
+const VERSION: &str = "2020-04-20";
+
+/// Clients in a batch, at most.
+const MAX_BATCH: usize = 10;
+
+/// Characters in a client ID, at most.
+const MAX_CLIENT_ID: usize = 64;
+
+/// The result of the operation, without faults that decide the outcome.
+pub(super) fn answer(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
+    let (request, state) = (exchange.request, exchange.state);
+    if !matches!(request.method(), "GET" | "POST") {
+        return Err(VendorError::METHOD);
+    }
+    if request.path() != "/" {
+        return Err(VendorError::NO_SUCH_API);
+    }
+    if request.action().is_none() {
+        return Err(VendorError::missing("Action"));
+    }
+    let version = exchange.authenticate()?;
+    let operation = request.operation().filter(|_| version == VERSION);
+    let operation = operation.ok_or(VendorError::NO_SUCH_API)?;
+    {
+        let (mut records, now) = state.records();
+        records.traffic.charge(operation, now)?;
+    }
+    let instance = request.required("InstanceId")?;
+    if !state.devices.fleet().has_instance(instance) {
+        return Err(VendorError::FOREIGN_INSTANCE);
+    }
+    match operation {
+        Operation::Single => single(exchange, instance),
+        Operation::Batch => batch(exchange, instance),
+    }
+}
+
+fn single(exchange: &Exchange<'_>, instance: &str) -> Result<Value, VendorError> {
+    let client = exchange.request.required("ClientId")?;
+    check_client(exchange, client)?;
+    let now = exchange.state.clock.now();
+    let online = exchange.state.devices.online_at(instance, client, now);
+    Ok(json!({"OnlineStatus": online}))
+}
+
+fn batch(exchange: &Exchange<'_>, instance: &str) -> Result<Value, VendorError> {
+    let Exchange {
+        state,
+        number,
+        faults,
+        ..
+    } = *exchange;
+    let staleness = faults.batch_staleness.get();
+    let as_of = state.devices.cached_as_of(state.clock.now(), staleness);
+    let mut clients = client_list(exchange.request)?;
+    for client in &clients {
+        check_client(exchange, client)?;
+    }
+    clients.retain(|client| !faults.omits(state.seed, number, client));
+    // The API returns clients in any order.
+    let order = state.random("order").nth(number);
+    clients.sort_by_key(|client| order.derive(client).bits());
+    let entry = |client: &str| {
+        let online = state.devices.online_at(instance, client, as_of);
+        json!({"ClientId": client, "OnlineStatus": online})
+    };
+    let entries: Vec<_> = clients.into_iter().map(entry).collect();
+    Ok(json!({"OnlineStatusList": entries}))
+}
+
+/// The clients of a batch: the parameters `ClientIdList.1` and so on.
+fn client_list(request: &ApiRequest) -> Result<Vec<&str>, VendorError> {
+    let numbered = |name: &str| {
+        let number = name.strip_prefix("ClientIdList.");
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    let clients = request.params().filter(|(name, _)| numbered(name));
+    let clients: Vec<&str> = clients.map(|(_, client)| client).collect();
+    match clients.len() {
+        0 => Err(VendorError::missing("ClientIdList")),
+        1..=MAX_BATCH => Ok(clients),
+        _ => Err(VendorError::BATCH_TOO_LONG),
+    }
+}
+
+/// Rejects what cannot be a client ID, and the clients of the fault `poison`. IDs that do not have
+/// the documented form pass: there are some in the examples of Alibaba Cloud.
+fn check_client(exchange: &Exchange<'_>, client: &str) -> Result<(), VendorError> {
+    let possible = (1..=MAX_CLIENT_ID).contains(&client.chars().count())
+        && !client.chars().any(|c| c.is_whitespace() || c.is_control());
+    if possible && !exchange.faults.poison.iter().any(|poison| poison == client) {
+        Ok(())
+    } else {
+        Err(VendorError::CLIENT_ID)
+    }
+}
