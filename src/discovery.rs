@@ -6,30 +6,30 @@
 //!
 //! Fleets are always made whole, of everything that all sources said: [`read`] takes files as they
 //! are or not at all, [`refresh`] keeps what a file that became bad said before. What the sources
-//! said is in [`Texts`], which the caller keeps from one time to the next. When to look again
+//! said is in [`SourceCache`], which the caller keeps from one time to the next. When to look again
 //! does not belong here, but for the tasks that ask the URLs.
 
-mod assembly;
+mod build_fleets;
 mod files;
-mod inventory;
 mod json;
-mod listing;
-mod look;
+mod snapshot;
 mod source;
-mod texts;
+mod source_cache;
+mod target_reader;
+mod urls;
 mod yaml;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-pub use inventory::{Inventories, Inventory};
-pub use look::{Failure, Refreshed};
-pub use source::{Place, Source};
-pub use texts::Texts;
+pub use snapshot::{Refreshed, SourceFailure};
+pub use source::{Source, SourceLocation};
+pub use source_cache::SourceCache;
+pub use urls::{UrlPoller, UrlUpdate};
 
 use crate::config::{Config, Problem, Problems, UNUSUAL_ID_HINT};
 use crate::presence::{Fleet, Shard};
-use look::Look;
+use snapshot::SourceTexts;
 
 /// All clients that a configuration leads to.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Discovered {
     /// What is odd, but possible.
     pub warnings: Vec<Problem>,
     /// What all files and URLs said.
-    pub texts: Texts,
+    pub texts: SourceCache,
     /// The directories in which client files are, or may come to be.
     pub directories: BTreeSet<PathBuf>,
 }
@@ -52,19 +52,19 @@ pub struct Discovered {
 /// A client that is listed more than once is one client; the labels listed first count, those in
 /// the configuration being the first of all. Every file that cannot be used is reported.
 pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
-    read(config, shard, &Texts::default())
+    read(config, shard, &SourceCache::default())
 }
 
 /// Reads all client files and builds the fleets; what URLs list is as `before`.
 ///
 /// Every file that cannot be used is reported, whatever it said before.
-pub fn read(config: &Config, shard: Shard, before: &Texts) -> Result<Discovered, Problems> {
-    let look = Look::at_files(config, before);
+pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Discovered, Problems> {
+    let look = SourceTexts::at_files(config, before);
     let mut problems = Problems::default();
     look.failures
         .iter()
         .for_each(|failure| problems.append(failure.problems.clone()));
-    match assembly::assemble(config, shard, &look) {
+    match build_fleets::assemble(config, shard, &look) {
         Ok(discovered) if problems.is_empty() => within_bounds(config, discovered),
         Ok(_) => Err(problems),
         Err(wrong) => {
@@ -83,10 +83,10 @@ pub fn read(config: &Config, shard: Shard, before: &Texts) -> Result<Discovered,
 pub fn refresh(
     config: &Config,
     shard: Shard,
-    before: &Texts,
-    answer: Option<(&Place, &[u8])>,
+    before: &SourceCache,
+    answer: Option<(&SourceLocation, &[u8])>,
 ) -> Refreshed {
-    look::refresh(config, shard, before, answer)
+    snapshot::refresh(config, shard, before, answer)
 }
 
 /// Refuses more clients than Prometheus is to hold.

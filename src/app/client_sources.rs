@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::config::{ClientUrl, Config, Problem};
-use crate::discovery::{Discovered, Failure, Place, Texts};
+use crate::discovery::{Discovered, SourceCache, SourceFailure, SourceLocation};
 use crate::telemetry::{LogThrottle, Metrics};
 
 /// The sources of all clients.
@@ -18,7 +18,7 @@ pub(super) struct ClientSources {
     /// The names of all sources, which are the values of the label `source`.
     names: BTreeSet<Arc<str>>,
     /// The content in use.
-    pub(super) texts: Texts,
+    pub(super) texts: SourceCache,
     /// The directories to watch.
     pub(super) directories: BTreeSet<PathBuf>,
     /// Logged failures, by source and message.
@@ -40,7 +40,7 @@ impl ClientSources {
         Self {
             metrics,
             names: BTreeSet::new(),
-            texts: Texts::default(),
+            texts: SourceCache::default(),
             directories: BTreeSet::new(),
             failures: LogThrottle::default(),
             failed: BTreeSet::new(),
@@ -53,7 +53,7 @@ impl ClientSources {
     pub(super) fn configure(&mut self, config: &Config, discovered: &Discovered, now: Timestamp) {
         let urls: BTreeSet<Arc<str>> = urls(config).map(|url| url.url.to_string().into()).collect();
         let inline = discovered.sources.iter();
-        let inline = inline.filter(|source| source.place == Place::Config);
+        let inline = inline.filter(|source| source.place == SourceLocation::Config);
         let files = config.instances.iter().flat_map(|it| &it.client_files);
         let read: BTreeSet<Arc<str>> = inline
             .map(|source| Arc::clone(&source.name))
@@ -95,8 +95,8 @@ impl ClientSources {
     }
 
     /// Counts failures of sources, and logs new ones.
-    pub(super) fn failed(&mut self, failures: &[Failure]) {
-        for Failure { name, problems } in failures {
+    pub(super) fn failed(&mut self, failures: &[SourceFailure]) {
+        for SourceFailure { name, problems } in failures {
             let counter = &self.metrics.discovery_failures_total;
             counter.with_label_values(&[name]).inc();
             self.failed.insert(Arc::clone(name));

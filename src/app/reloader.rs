@@ -16,7 +16,7 @@ use super::CommandError;
 use super::client_sources::urls;
 use super::runtime::{PreparedConfig, Runtime, plan};
 use crate::config::{Config, Problem};
-use crate::discovery::{self, Failure, Inventories, Inventory, Place, Refreshed};
+use crate::discovery::{self, Refreshed, SourceFailure, SourceLocation, UrlPoller, UrlUpdate};
 use crate::net::Watch;
 use crate::presence::Fleet;
 use crate::web::{ReloadOutcome, ReloadRequest};
@@ -37,13 +37,13 @@ pub(super) struct Reloader {
 impl Reloader {
     /// Runs until it is dropped.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
-        let (mut inventories, mut answers) = Inventories::new();
+        let (mut poller, mut answers) = UrlPoller::new();
         let mut watch = Watch::new();
         let mut again = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let directories = &self.runtime.sources.directories;
-            inventories.ask(urls(&self.runtime.config.load()));
+            poller.poll(urls(&self.runtime.config.load()));
             watch.set(directories);
             tokio::select! {
                 () = self.hangup.notified() => drop(self.reload().await),
@@ -53,7 +53,7 @@ impl Reloader {
                     let outcome = self.reload().await;
                     waiting.into_iter().chain([request]).for_each(|request| drop(request.send(outcome.clone())));
                 }
-                Some(inventory) = answers.recv() => self.answered(inventory).await,
+                Some(update) = answers.recv() => self.answered(update).await,
                 () = watch.changed() => self.refresh(None).await,
                 _ = again.tick(), if !directories.is_empty() => self.refresh(None).await,
             }
@@ -112,24 +112,29 @@ impl Reloader {
     }
 
     /// Takes the answer of a client URL.
-    async fn answered(&mut self, Inventory { url, answer }: Inventory) {
+    async fn answered(&mut self, UrlUpdate { url, answer }: UrlUpdate) {
         if !urls(&self.runtime.config.load()).any(|configured| *configured == url) {
             return;
         }
         match answer {
-            Ok(text) => self.refresh(Some((Place::Url(url.url), text))).await,
+            Ok(text) => {
+                self.refresh(Some((SourceLocation::Url(url.url), text)))
+                    .await;
+            }
             Err(message) => {
                 let name: Arc<str> = url.url.to_string().into();
                 let problem = Problem::of_key("client_urls", format!("{name} {message}"));
                 let problems = problem.into();
-                self.runtime.sources.failed(&[Failure { name, problems }]);
+                self.runtime
+                    .sources
+                    .failed(&[SourceFailure { name, problems }]);
             }
         }
     }
 
     /// Reads all client files, takes the answer of a client URL if there is one, and swaps the
     /// fleets that have changed.
-    async fn refresh(&mut self, answer: Option<(Place, Vec<u8>)>) {
+    async fn refresh(&mut self, answer: Option<(SourceLocation, Vec<u8>)>) {
         let config = self.runtime.config.load_full();
         let shard = self.runtime.environment.shard;
         let refresh = {
@@ -165,7 +170,7 @@ impl Reloader {
                 }
                 Err(problems) => {
                     good.retain(|name| !changed.contains(name));
-                    failures.extend(changed.into_iter().map(|name| Failure {
+                    failures.extend(changed.into_iter().map(|name| SourceFailure {
                         name,
                         problems: problems.clone(),
                     }));

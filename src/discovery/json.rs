@@ -8,11 +8,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::listing::{GroupLabels, Listing};
+use super::target_reader::{GroupLabels, TargetReader};
 use crate::config::{DocumentError, Position, unknown_key};
 
 /// Reads the groups of clients of `text`; marks are offsets in it.
-pub(super) fn read(text: &str, listing: &mut Listing<'_, '_>) -> Result<(), DocumentError> {
+pub(super) fn read(text: &str, reader: &mut TargetReader<'_, '_>) -> Result<(), DocumentError> {
     let root: &RawValue = serde_json::from_str(text).map_err(|error| {
         let place = Position {
             line: error.line(),
@@ -27,7 +27,7 @@ pub(super) fn read(text: &str, listing: &mut Listing<'_, '_>) -> Result<(), Docu
             message: format!("not valid JSON: {words}"),
         }
     })?;
-    let mut reader = Reader { text, listing };
+    let mut reader = Reader { text, reader };
     for (n, group) in reader.items(root, "").into_iter().enumerate() {
         reader.group(group, &format!("[{n}]"));
     }
@@ -36,7 +36,7 @@ pub(super) fn read(text: &str, listing: &mut Listing<'_, '_>) -> Result<(), Docu
 
 struct Reader<'t, 'l, 'f, 'c> {
     text: &'t str,
-    listing: &'l mut Listing<'f, 'c>,
+    reader: &'l mut TargetReader<'f, 'c>,
 }
 
 impl<'t> Reader<'t, '_, '_, '_> {
@@ -53,7 +53,7 @@ impl<'t> Reader<'t, '_, '_, '_> {
                 ),
             }
         }
-        self.listing.group(&labels, self.mark(group), path);
+        self.reader.group(&labels, self.mark(group), path);
         let Some(targets) = targets else {
             if kind(group) == Kind::Map {
                 self.problem(group, path, "`targets` is missing; list client IDs in it");
@@ -64,7 +64,7 @@ impl<'t> Reader<'t, '_, '_, '_> {
         for (n, target) in self.items(targets, &path).into_iter().enumerate() {
             let path = format_args!("{path}[{n}]");
             if let Some(id) = self.string(target, path) {
-                self.listing.client(&id, self.mark(target), path);
+                self.reader.client(&id, self.mark(target), path);
             }
         }
     }
@@ -74,7 +74,7 @@ impl<'t> Reader<'t, '_, '_, '_> {
         for (name, value) in self.entries(value, path) {
             let path = format_args!("{path}.{name}");
             if let Some(text) = self.string(value, path) {
-                self.listing
+                self.reader
                     .label(&mut labels, &name, &text, self.mark(value), path);
             }
         }
@@ -91,7 +91,7 @@ impl<'t> Reader<'t, '_, '_, '_> {
         path: impl fmt::Display,
         message: impl Into<String>,
     ) {
-        self.listing.report.problem(self.mark(value), path, message);
+        self.reader.report.problem(self.mark(value), path, message);
     }
 
     fn expected(&mut self, value: &'t RawValue, path: impl fmt::Display, what: &str) {

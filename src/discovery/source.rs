@@ -12,7 +12,7 @@ pub(super) const CONFIG: &str = "config";
 
 /// Where a list of clients is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum SourceLocation {
     /// In the configuration itself.
     Config,
     /// In a client file.
@@ -21,7 +21,7 @@ pub enum Place {
     Url(HiddenUrl),
 }
 
-impl Place {
+impl SourceLocation {
     /// What messages call the text that is there.
     pub(super) fn as_file(&self) -> Arc<Path> {
         match self {
@@ -32,7 +32,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config => f.write_str("the configuration"),
@@ -49,7 +49,7 @@ pub struct Source {
     /// What metrics call it: `config`, the pattern that led to the file, or the URL.
     pub name: Arc<str>,
     /// Where it is.
-    pub place: Place,
+    pub place: SourceLocation,
     /// How many clients it lists, those that are listed elsewhere too included; `None` for a URL
     /// that has not answered yet.
     pub clients: Option<usize>,

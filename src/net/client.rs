@@ -88,12 +88,12 @@ pub fn client<'a>(
     ca_file: Option<&Path>,
     connect_timeout: Duration,
 ) -> Result<Client, ClientError> {
-    client_as(endpoints, ca_file, None, connect_timeout)
+    client_with_identity(endpoints, ca_file, None, connect_timeout)
 }
 
 /// The same as [`client`], that shows a certificate where the server asks for one: the files of
 /// the certificate, with those that lead to its authority, and of its key.
-pub fn client_as<'a>(
+pub fn client_with_identity<'a>(
     endpoints: impl IntoIterator<Item = &'a Url>,
     ca_file: Option<&Path>,
     identity: Option<(&Path, &Path)>,
@@ -109,7 +109,7 @@ pub fn client_as<'a>(
         Some(path) => roots_of(path)?,
         None => system_roots().map_err(ClientError::NoSystemRoots)?,
     };
-    let builder = well_mannered(roots, identity.filter(|_| https), connect_timeout)?;
+    let builder = base_builder(roots, identity.filter(|_| https), connect_timeout)?;
     let builder = if only_loopback {
         builder.no_proxy()
     } else {
@@ -120,15 +120,13 @@ pub fn client_as<'a>(
 
 /// Builds the client for services on this host or on its link: plain `http`, and never through a
 /// proxy, which would ask a service of its own host's.
-pub fn direct_client(connect_timeout: Duration) -> Result<Client, ClientError> {
-    Ok(
-        well_mannered(RootCertStore::empty(), None, connect_timeout)?
-            .no_proxy()
-            .build()?,
-    )
+pub fn client_without_proxy(connect_timeout: Duration) -> Result<Client, ClientError> {
+    Ok(base_builder(RootCertStore::empty(), None, connect_timeout)?
+        .no_proxy()
+        .build()?)
 }
 
-fn well_mannered(
+fn base_builder(
     roots: RootCertStore,
     identity: Option<(&Path, &Path)>,
     connect_timeout: Duration,

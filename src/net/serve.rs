@@ -1,12 +1,12 @@
 //! The accept loop: HTTP on listening sockets, within bounds that a client cannot pass.
 
 mod acceptor;
-mod activity;
-mod answer;
 mod connection;
-mod crowd;
+mod connection_state;
 mod handshake;
-mod watched;
+mod idle_connections;
+mod instrumented_io;
+mod response_body;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use tracing::warn;
 
 use acceptor::Acceptor;
 use connection::Connection;
-use crowd::Crowd;
+use idle_connections::IdleConnections;
 
 use super::tls::Tls;
 
@@ -94,7 +94,7 @@ pub async fn serve_secured<S, B>(
 {
     let mut acceptor = Acceptor::new(listeners);
     let mut connections = JoinSet::new();
-    let crowd = Crowd::default();
+    let idle_connections = IdleConnections::default();
     loop {
         let stream = tokio::select! {
             biased;
@@ -105,9 +105,14 @@ pub async fn serve_secured<S, B>(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            () = make_room(&mut connections, &crowd, options.max_connections) => {}
+            () = make_room(&mut connections, &idle_connections, options.max_connections) => {}
         }
-        let connection = Connection::new(service.clone(), options, crowd.join(), shutdown.clone());
+        let connection = Connection::new(
+            service.clone(),
+            options,
+            idle_connections.join(),
+            shutdown.clone(),
+        );
         connections.spawn(connection.accept(stream, tls.clone()));
     }
     drop(acceptor);
@@ -125,13 +130,13 @@ pub async fn serve_secured<S, B>(
 }
 
 /// Waits until there are fewer than `most` connections, and makes one go that waits for its client.
-async fn make_room(connections: &mut JoinSet<()>, crowd: &Crowd, most: usize) {
+async fn make_room(connections: &mut JoinSet<()>, idle_connections: &IdleConnections, most: usize) {
     let mut sent_away = false;
     while connections.len() >= most {
-        sent_away = sent_away || crowd.send_oldest_away();
+        sent_away = sent_away || idle_connections.evict_oldest();
         tokio::select! {
             _ = connections.join_next() => {}
-            () = crowd.someone_waits(), if !sent_away => {}
+            () = idle_connections.idle_added(), if !sent_away => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use super::fetch::{FetchError, Fetched, ProviderDeps};
 use super::sts_response::TemporaryKey;
 use crate::aliyun::transport::{self, HttpResponse};
 use crate::clock::Timestamp;
-use crate::net::client::{ClientError, causes, client, direct_client};
+use crate::net::client::{ClientError, causes, client, client_without_proxy};
 use crate::presence::ErrorClass;
 
 /// The route to a service.
@@ -81,7 +81,7 @@ async fn http_client(
 ) -> Result<reqwest::Client, String> {
     let ca_file = deps.ca_file.clone();
     let make = move || match route {
-        Route::LinkLocal => direct_client(connect),
+        Route::LinkLocal => client_without_proxy(connect),
         Route::Network => client([&url], ca_file.as_deref(), connect),
     };
     let built = tokio::task::spawn_blocking(make).await;

@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::ServeOptions;
-use super::activity::{Activity, Overdue, Patience};
-use super::answer::Answer;
-use super::crowd::Member;
+use super::connection_state::{ConnectionState, ConnectionTimeouts, Overdue};
 use super::handshake::secure;
-use super::watched::Watched;
+use super::idle_connections::ConnectionSlot;
+use super::instrumented_io::InstrumentedIo;
+use super::response_body::ResponseBody;
 use crate::net::tls::{HTTP2, Tls};
 
 /// How much is read ahead of a request, hence how large its head may be; and how much of an
@@ -37,7 +37,7 @@ const HEAD_BYTES: u32 = 16 * 1024;
 /// there is. No endpoint reads any.
 const WINDOW_BYTES: u32 = 65_535;
 /// How many requests may be in flight on one connection of HTTP/2: the least that RFC 9113 advises
-/// (section 6.5.2), and what clients begin with before they are told.
+/// (section 6.5.2), and what clients begin with before they receive the setting.
 const STREAMS: u32 = 100;
 
 /// What is spoken on a connection.
@@ -51,9 +51,9 @@ enum Protocol {
 pub(super) struct Connection<S> {
     service: S,
     options: ServeOptions,
-    activity: Activity,
+    state: ConnectionState,
     /// Told when the connection has to make room for another.
-    told: Arc<Notify>,
+    evict: Arc<Notify>,
     shutdown: CancellationToken,
 }
 
@@ -66,15 +66,15 @@ where
     pub(super) fn new(
         service: S,
         options: ServeOptions,
-        member: Member,
+        slot: ConnectionSlot,
         shutdown: CancellationToken,
     ) -> Self {
-        let told = member.told();
+        let evict = slot.evict();
         Self {
             service,
             options,
-            activity: Activity::new(member),
-            told,
+            state: ConnectionState::new(slot),
+            evict,
             shutdown,
         }
     }
@@ -83,13 +83,13 @@ where
     /// client takes too long, or `shutdown` comes and no request is in flight.
     pub(super) async fn accept(self, stream: TcpStream, tls: Option<Tls>) {
         let Some(tls) = tls else {
-            return self.converse(stream, Protocol::Http1).await;
+            return self.serve_connection(stream, Protocol::Http1).await;
         };
         let secured = tokio::select! {
             biased;
             secured = secure(stream, &tls) => secured,
-            overdue = Patience::new(self.activity.clone(), self.options) => return overdue.log(),
-            () = self.told.notified() => return,
+            overdue = ConnectionTimeouts::new(self.state.clone(), self.options) => return overdue.log(),
+            () = self.evict.notified() => return,
             () = self.shutdown.cancelled() => return,
         };
         match secured {
@@ -99,13 +99,13 @@ where
                 } else {
                     Protocol::Http1
                 };
-                self.converse(stream, protocol).await;
+                self.serve_connection(stream, protocol).await;
             }
             Err(error) => debug!(%error, "a connection was not secured"),
         }
     }
 
-    async fn converse<I: AsyncRead + AsyncWrite + Unpin + 'static>(
+    async fn serve_connection<I: AsyncRead + AsyncWrite + Unpin + 'static>(
         self,
         io: I,
         protocol: Protocol,
@@ -113,21 +113,21 @@ where
         let Self {
             service,
             options,
-            activity,
-            told,
+            state,
+            evict,
             shutdown,
         } = self;
-        let mut patience = pin!(Patience::new(activity.clone(), options));
+        let mut timeouts = pin!(ConnectionTimeouts::new(state.clone(), options));
         let several = protocol == Protocol::Http2;
-        let io = TokioIo::new(Watched {
+        let io = TokioIo::new(InstrumentedIo {
             io,
-            activity: activity.clone(),
+            state: state.clone(),
             requests: !several,
         });
         let service = service_fn(move |request| {
-            let (request, answer) = (activity.begin(), service.call(request));
+            let (request, answer) = (state.begin(), service.call(request));
             async move {
-                Ok::<_, Infallible>(answer.await?.map(|body| Answer {
+                Ok::<_, Infallible>(answer.await?.map(|body| ResponseBody {
                     body,
                     request,
                     one_of_several: several,
@@ -146,16 +146,16 @@ where
                     }
                     return;
                 }
-                overdue = patience.as_mut() => {
+                overdue = timeouts.as_mut() => {
                     overdue.log();
                     if several && overdue == Overdue::Request {
-                        // The client may be sending one right now; here it can be told that it was not read.
+                        // The client may be sending one right now; HTTP/2 can report that it was not read.
                         connection.as_mut().graceful_shutdown();
                         let _ = timeout(options.header_timeout, connection).await;
                     }
                     return;
                 }
-                () = told.notified() => return,
+                () = evict.notified() => return,
                 () = shutdown.cancelled(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();

@@ -1,7 +1,7 @@
 //! The examples of `docs/discovery.md` are what they say they are.
 
 use mqtt_presence_exporter::config::Config;
-use mqtt_presence_exporter::discovery::{self, Discovered, Place, Texts};
+use mqtt_presence_exporter::discovery::{self, Discovered, SourceCache, SourceLocation};
 use mqtt_presence_exporter::presence::{Fleet, Shard};
 
 /// The code blocks of a section that have a file name, with their texts.
@@ -84,11 +84,11 @@ fn an_inventory_over_http() {
         .find(|(name, _)| name == "answer.json")
         .expect("it")
         .1;
-    let place = Place::Url(config.instances[0].client_urls[0].url.clone());
+    let place = SourceLocation::Url(config.instances[0].client_urls[0].url.clone());
     let after = discovery::refresh(
         &config,
         Shard::WHOLE,
-        &Texts::default(),
+        &SourceCache::default(),
         Some((&place, answer.as_bytes())),
     );
     assert_eq!(after.failures, []);

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::net::serve::crowd::Crowd;
+use crate::net::serve::idle_connections::IdleConnections;
 
 /// How much hyper's client takes of an answer that nobody reads.
 const CLIENT_WINDOW: usize = 2 * 1024 * 1024;
@@ -79,10 +79,13 @@ fn connect_by<F: Future<Output = Chunks> + Send + 'static>(
     let connection = Connection::new(
         service,
         OPTIONS,
-        Crowd::default().join(),
+        IdleConnections::default().join(),
         CancellationToken::new(),
     );
-    (client, tokio::spawn(connection.converse(server, protocol)))
+    (
+        client,
+        tokio::spawn(connection.serve_connection(server, protocol)),
+    )
 }
 
 /// Reads the head of an answer and `chunks` chunks.

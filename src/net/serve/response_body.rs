@@ -5,18 +5,18 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::activity::InFlight;
+use super::connection_state::InFlight;
 
 /// A body that is seen to be taken. hyper asks for more of it when the client has room, and drops
 /// it when it has all of it.
-pub(super) struct Answer<B> {
+pub(super) struct ResponseBody<B> {
     pub(super) body: B,
     pub(super) request: InFlight,
     /// Whether the client may leave this answer alone and read another one.
     pub(super) one_of_several: bool,
 }
 
-impl<B: Body + Unpin> Body for Answer<B> {
+impl<B: Body + Unpin> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 

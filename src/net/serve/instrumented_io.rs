@@ -6,18 +6,18 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::Activity;
+use super::connection_state::ConnectionState;
 
 /// What a connection is read from and written to, above TLS.
-pub(super) struct Watched<I> {
+pub(super) struct InstrumentedIo<I> {
     pub(super) io: I,
-    pub(super) activity: Activity,
+    pub(super) state: ConnectionState,
     /// Whether what is read is a request. On a connection of HTTP/2 it may as well be about the
     /// connection itself.
     pub(super) requests: bool,
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for InstrumentedIo<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -26,21 +26,21 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         let before = buf.filled().len();
         let progress = Pin::new(&mut self.io).poll_read(cx, buf);
         if self.requests && buf.filled().len() > before {
-            self.activity.read();
+            self.state.read();
         }
         progress
     }
 }
 
-impl<I: AsyncWrite + Unpin> Watched<I> {
+impl<I: AsyncWrite + Unpin> InstrumentedIo<I> {
     fn write<T>(&mut self, write: impl FnOnce(Pin<&mut I>) -> Poll<T>) -> Poll<T> {
         let progress = write(Pin::new(&mut self.io));
-        self.activity.write(&progress);
+        self.state.write(&progress);
         progress
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for InstrumentedIo<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -26,19 +26,19 @@ pub(super) struct GroupLabels {
 }
 
 /// The clients of all instances.
-pub(super) struct Rosters<'c> {
-    all: Vec<Roster<'c>>,
+pub(super) struct FleetBuilders<'c> {
+    all: Vec<InstanceBuilder<'c>>,
     by_id: HashMap<&'c str, usize>,
     /// Groups that belong to an instance that is not configured.
     foreign: WarningGroup<Problem>,
 }
 
-impl<'c> Rosters<'c> {
+impl<'c> FleetBuilders<'c> {
     pub(super) fn new(instances: &'c [Instance], shard: Shard) -> Self {
         Self {
             all: instances
                 .iter()
-                .map(|instance| Roster::new(instance, shard))
+                .map(|instance| InstanceBuilder::new(instance, shard))
                 .collect(),
             by_id: instances
                 .iter()
@@ -50,7 +50,7 @@ impl<'c> Rosters<'c> {
     }
 
     /// The clients of the instance number `n`.
-    pub(super) fn of(&mut self, n: usize) -> &mut Roster<'c> {
+    pub(super) fn of(&mut self, n: usize) -> &mut InstanceBuilder<'c> {
         &mut self.all[n]
     }
 
@@ -59,7 +59,7 @@ impl<'c> Rosters<'c> {
         let fleets = self
             .all
             .into_iter()
-            .map(|roster| roster.finish(warnings))
+            .map(|builder| builder.finish(warnings))
             .collect();
         let foreign = self.foreign.warning("its clients are left out");
         warnings.extend(foreign.map(|(place, message)| place.with_message(message)));
@@ -68,7 +68,7 @@ impl<'c> Rosters<'c> {
 }
 
 /// The clients of one instance.
-pub(super) struct Roster<'c> {
+pub(super) struct InstanceBuilder<'c> {
     fleet: FleetBuilder,
     shard: Shard,
     instance_labels: &'c Labels,
@@ -76,7 +76,7 @@ pub(super) struct Roster<'c> {
     conflicts: WarningGroup<Problem>,
 }
 
-impl<'c> Roster<'c> {
+impl<'c> InstanceBuilder<'c> {
     fn new(instance: &'c Instance, shard: Shard) -> Self {
         Self {
             fleet: FleetBuilder::new(instance.id.clone()),
@@ -121,12 +121,12 @@ impl<'c> Roster<'c> {
 }
 
 /// What is read from one text, whatever its format.
-pub(super) struct Listing<'f, 'c> {
+pub(super) struct TargetReader<'f, 'c> {
     /// What is wrong with the text.
     pub(super) report: Report,
     file: &'f Arc<Path>,
     place: &'f dyn Fn(usize) -> Option<Position>,
-    rosters: &'f mut Rosters<'c>,
+    builders: &'f mut FleetBuilders<'c>,
     /// The instance that lists the text.
     home: usize,
     /// The instance of the group, if it is configured.
@@ -135,12 +135,12 @@ pub(super) struct Listing<'f, 'c> {
     clients: usize,
 }
 
-impl<'f, 'c> Listing<'f, 'c> {
+impl<'f, 'c> TargetReader<'f, 'c> {
     /// Nothing yet of `file`, in which `place` finds marks, and which the instance number `home` lists.
     pub(super) fn new(
         file: &'f Arc<Path>,
         place: &'f dyn Fn(usize) -> Option<Position>,
-        rosters: &'f mut Rosters<'c>,
+        builders: &'f mut FleetBuilders<'c>,
         home: usize,
     ) -> Self {
         let (report, labels) = (Report::default(), Labels::new());
@@ -148,7 +148,7 @@ impl<'f, 'c> Listing<'f, 'c> {
             report,
             file,
             place,
-            rosters,
+            builders,
             home,
             instance: Some(home),
             labels,
@@ -180,14 +180,14 @@ impl<'f, 'c> Listing<'f, 'c> {
     pub(super) fn group(&mut self, group: &GroupLabels, mark: usize, path: impl fmt::Display) {
         self.instance = match &group.instance {
             None => Some(self.home),
-            Some(id) => self.rosters.by_id.get(&**id).copied(),
+            Some(id) => self.builders.by_id.get(&**id).copied(),
         };
         if let Some(n) = self.instance {
-            self.labels = self.rosters.all[n].with_instance_labels(&group.labels);
+            self.labels = self.builders.all[n].with_instance_labels(&group.labels);
         } else {
             let id = quote(group.instance.as_deref().unwrap_or_default());
             let here = Problem::of_file(self.file, "").at((self.place)(mark), path.to_string());
-            self.rosters.foreign.add(|| {
+            self.builders.foreign.add(|| {
                 (
                     here,
                     format!("belongs to the instance {id}, which is not configured"),
@@ -205,22 +205,22 @@ impl<'f, 'c> Listing<'f, 'c> {
         };
         self.clients += 1;
         let Some(n) = self.instance else { return };
-        let roster = &mut self.rosters.all[n];
+        let builder = &mut self.builders.all[n];
         let here = |text| {
             (
                 Problem::of_file(self.file, "").at((self.place)(mark), path.to_string()),
                 text,
             )
         };
-        match roster.add(&client, &self.labels) {
+        match builder.add(&client, &self.labels) {
             Ok(()) => {
                 if let Some(why) = client.irregularity() {
-                    roster.unusual.add(|| here(format!("{} {why}", quote(id))));
+                    builder.unusual.add(|| here(format!("{} {why}", quote(id))));
                 }
             }
             Err(FleetError::Duplicate { same_labels: true }) => {}
             Err(FleetError::Duplicate { same_labels: false }) => {
-                roster
+                builder
                     .conflicts
                     .add(|| here(format!("{} is listed again with other labels", quote(id))));
             }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{self, Authorization, ClientUrl};
-use crate::net::client::{causes, client_as};
+use crate::net::client::{causes, client_with_identity};
 use crate::telemetry::VERSION;
 
 /// How long an inventory may take to answer, if it is not asked more often than that.
@@ -33,7 +33,7 @@ const REFRESH_INTERVAL: &str = "x-prometheus-refresh-interval-seconds";
 
 /// What became of asking one URL.
 #[derive(Debug)]
-pub struct Inventory {
+pub struct UrlUpdate {
     /// The URL.
     pub url: ClientUrl,
     /// The text of its answer, not yet understood; or why there is none, as a sentence that is
@@ -43,15 +43,15 @@ pub struct Inventory {
 
 /// The tasks that ask client URLs.
 #[derive(Debug)]
-pub struct Inventories {
-    answers: mpsc::Sender<Inventory>,
+pub struct UrlPoller {
+    answers: mpsc::Sender<UrlUpdate>,
     tasks: Vec<(ClientUrl, AbortOnDropHandle<()>)>,
 }
 
-impl Inventories {
+impl UrlPoller {
     /// No tasks, and where their answers will come.
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Inventory>) {
+    pub fn new() -> (Self, mpsc::Receiver<UrlUpdate>) {
         // An answer may be large: the next one is not read before somebody took the last.
         let (answers, receiver) = mpsc::channel(1);
         (
@@ -64,7 +64,7 @@ impl Inventories {
     }
 
     /// Asks `urls` from now on, and no others. Those that are asked already keep their pace.
-    pub fn ask<'a>(&mut self, urls: impl IntoIterator<Item = &'a ClientUrl>) {
+    pub fn poll<'a>(&mut self, urls: impl IntoIterator<Item = &'a ClientUrl>) {
         let mut before = std::mem::take(&mut self.tasks);
         for url in urls {
             if self.tasks.iter().any(|(other, _)| other == url) {
@@ -81,7 +81,7 @@ impl Inventories {
     }
 }
 
-async fn ask(url: ClientUrl, answers: mpsc::Sender<Inventory>) {
+async fn ask(url: ClientUrl, answers: mpsc::Sender<UrlUpdate>) {
     loop {
         let started = Instant::now();
         let answer = fetch(&url).await;
@@ -91,7 +91,7 @@ async fn ask(url: ClientUrl, answers: mpsc::Sender<Inventory>) {
             url.refresh_interval.min(AGAIN)
         };
         if answers
-            .send(Inventory {
+            .send(UrlUpdate {
                 url: url.clone(),
                 answer,
             })
@@ -145,7 +145,7 @@ async fn http(url: &ClientUrl) -> Result<reqwest::Client, String> {
             .identity
             .as_ref()
             .map(|identity| (&*identity.cert_file, &*identity.key_file));
-        client_as(
+        client_with_identity(
             [url.url.expose()],
             url.tls.ca_file.as_deref(),
             identity,

@@ -10,23 +10,23 @@ use flate2::bufread::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use sha2::{Digest as _, Sha256};
 
-use super::Place;
+use super::SourceLocation;
 
 /// The texts of files and URLs, by their places.
 ///
 /// They are kept as they came, but compressed: a list of client IDs shrinks to a few bytes a
 /// client, less than anything that could be made of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Texts(BTreeMap<Place, Arc<Text>>);
+pub struct SourceCache(BTreeMap<SourceLocation, Arc<Text>>);
 
-impl Texts {
+impl SourceCache {
     /// What is said at `place`.
-    pub(super) fn get(&self, place: &Place) -> Option<&Arc<Text>> {
+    pub(super) fn get(&self, place: &SourceLocation) -> Option<&Arc<Text>> {
         self.0.get(place)
     }
 
     /// The text `bytes`: the one that is here already, if it is the same.
-    pub(super) fn text(&self, place: &Place, bytes: &[u8]) -> Arc<Text> {
+    pub(super) fn text(&self, place: &SourceLocation, bytes: &[u8]) -> Arc<Text> {
         let digest = Sha256::digest(bytes).into();
         match self.get(place) {
             Some(text) if text.digest == digest => Arc::clone(text),
@@ -34,16 +34,16 @@ impl Texts {
         }
     }
 
-    pub(super) fn put(&mut self, place: Place, text: Arc<Text>) {
+    pub(super) fn put(&mut self, place: SourceLocation, text: Arc<Text>) {
         self.0.insert(place, text);
     }
 
-    pub(super) fn remove(&mut self, place: &Place) {
+    pub(super) fn remove(&mut self, place: &SourceLocation) {
         self.0.remove(place);
     }
 
     /// The places whose texts are here.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn places(&self) -> impl Iterator<Item = &SourceLocation> {
         self.0.keys()
     }
 }
@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn a_text_comes_back_as_it_was_and_the_same_one_is_kept_once() {
-        let (mut texts, place) = (Texts::default(), Place::File("a.json".into()));
+        let (mut texts, place) = (
+            SourceCache::default(),
+            SourceLocation::File("a.json".into()),
+        );
         let bytes = br#"[{"targets": ["GID_test@@@1"]}]"#.repeat(1000);
         let text = texts.text(&place, &bytes);
         assert_eq!(text.bytes(), bytes);

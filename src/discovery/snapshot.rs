@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Discovered, Place, Texts, assembly, files, within_bounds};
+use super::{Discovered, SourceCache, SourceLocation, build_fleets, files, within_bounds};
 use crate::config::{self, Config, Problem, Problems};
 use crate::presence::Shard;
 
@@ -14,12 +14,12 @@ pub(super) struct Item {
     /// Which instance, in the order of the configuration.
     pub(super) instance: usize,
     pub(super) name: Arc<str>,
-    pub(super) place: Place,
+    pub(super) place: SourceLocation,
 }
 
 /// A source that could not be read or not be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct SourceFailure {
     /// What metrics call the source.
     pub name: Arc<str>,
     /// What is wrong with it.
@@ -28,20 +28,20 @@ pub struct Failure {
 
 /// What all sources say.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct SourceTexts {
     /// All places, those whose labels count first in front.
     pub(super) items: Vec<Item>,
     /// What is said there; a place that is not among them says nothing.
-    pub(super) texts: Texts,
-    pub(super) failures: Vec<Failure>,
+    pub(super) texts: SourceCache,
+    pub(super) failures: Vec<SourceFailure>,
     pub(super) warnings: Vec<Problem>,
     pub(super) directories: BTreeSet<PathBuf>,
 }
 
-impl Look {
+impl SourceTexts {
     /// Reads the client files. For a file that cannot be read, and for URLs, what they said
     /// `before` stands.
-    pub(super) fn at_files(config: &Config, before: &Texts) -> Self {
+    pub(super) fn at_files(config: &Config, before: &SourceCache) -> Self {
         let mut look = Self::default();
         for (n, instance) in config.instances.iter().enumerate() {
             let mut seen = BTreeSet::new();
@@ -50,7 +50,7 @@ impl Look {
                 for path in look.files(&name, &format!("instances[{n}].client_files[{at}]"), before)
                 {
                     if seen.insert(path.clone()) {
-                        let place = Place::File(path);
+                        let place = SourceLocation::File(path);
                         look.read(&name, &place, before);
                         look.items.push(Item {
                             instance: n,
@@ -61,7 +61,7 @@ impl Look {
                 }
             }
             for url in &instance.client_urls {
-                let place = Place::Url(url.url.clone());
+                let place = SourceLocation::Url(url.url.clone());
                 if let Some(text) = before.get(&place) {
                     look.texts.put(place.clone(), Arc::clone(text));
                 }
@@ -76,14 +76,16 @@ impl Look {
     }
 
     /// The files that a pattern leads to. Those that could not be looked for are as `before`.
-    fn files(&mut self, pattern: &Arc<str>, key: &str, before: &Texts) -> Vec<PathBuf> {
+    fn files(&mut self, pattern: &Arc<str>, key: &str, before: &SourceCache) -> Vec<PathBuf> {
         let files::Matched {
             mut files,
             problems,
         } = files::matched(pattern);
         self.directories.extend(files::directories(pattern, &files));
         let known = before.places().filter_map(|place| match place {
-            Place::File(path) if files::leads_to(pattern, path) && !files.contains(path) => {
+            SourceLocation::File(path)
+                if files::leads_to(pattern, path) && !files.contains(path) =>
+            {
                 Some(path.clone())
             }
             _ => None,
@@ -101,7 +103,7 @@ impl Look {
             ));
         }
         if !problems.is_empty() {
-            self.failures.push(Failure {
+            self.failures.push(SourceFailure {
                 name: Arc::clone(pattern),
                 problems,
             });
@@ -110,8 +112,10 @@ impl Look {
     }
 
     /// Reads one file, unless another instance has had it read.
-    fn read(&mut self, name: &Arc<str>, place: &Place, before: &Texts) {
-        let Place::File(path) = place else { return };
+    fn read(&mut self, name: &Arc<str>, place: &SourceLocation, before: &SourceCache) {
+        let SourceLocation::File(path) = place else {
+            return;
+        };
         if self.texts.get(place).is_some() {
             return;
         }
@@ -119,7 +123,7 @@ impl Look {
             Ok(bytes) => self.texts.put(place.clone(), before.text(place, &bytes)),
             Err(message) => {
                 let problems = Problem::of_file(&place.as_file(), message).into();
-                self.failures.push(Failure {
+                self.failures.push(SourceFailure {
                     name: Arc::clone(name),
                     problems,
                 });
@@ -129,7 +133,7 @@ impl Look {
     }
 
     /// Lets `place` say what it said `before`; nothing, where that is no help.
-    fn fall_back(&mut self, place: &Place, before: &Texts) {
+    fn fall_back(&mut self, place: &SourceLocation, before: &SourceCache) {
         let other = before
             .get(place)
             .filter(|text| self.texts.get(place) != Some(*text));
@@ -140,7 +144,7 @@ impl Look {
     }
 
     /// The names of sources that say something else than `before`.
-    fn changed(&self, before: &Texts) -> BTreeSet<Arc<str>> {
+    fn changed(&self, before: &SourceCache) -> BTreeSet<Arc<str>> {
         let changed = self
             .items
             .iter()
@@ -155,7 +159,7 @@ pub struct Refreshed {
     /// All clients there are now; `None` where no source says anything new.
     pub discovered: Option<Discovered>,
     /// What could not be used. Each of these still says what it said before.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<SourceFailure>,
     /// The names of the sources that were looked at and are in order.
     pub good: BTreeSet<Arc<str>>,
     /// The names of those that say something new.
@@ -167,8 +171,8 @@ pub struct Refreshed {
 pub(super) fn refresh(
     config: &Config,
     shard: Shard,
-    before: &Texts,
-    answer: Option<(&Place, &[u8])>,
+    before: &SourceCache,
+    answer: Option<(&SourceLocation, &[u8])>,
 ) -> Refreshed {
     if let Some((place, bytes)) = answer
         && before
@@ -184,7 +188,7 @@ pub(super) fn refresh(
             directories: None,
         };
     }
-    let mut look = Look::at_files(config, before);
+    let mut look = SourceTexts::at_files(config, before);
     if let Some((place, bytes)) = answer {
         look.texts.put(place.clone(), before.text(place, bytes));
     }
@@ -216,20 +220,20 @@ pub(super) fn refresh(
 fn assemble_what_is_good(
     config: &Config,
     shard: Shard,
-    before: &Texts,
-    mut look: Look,
-    failures: &mut Vec<Failure>,
+    before: &SourceCache,
+    mut look: SourceTexts,
+    failures: &mut Vec<SourceFailure>,
 ) -> Option<Discovered> {
     loop {
         if look.texts == *before {
             return None;
         }
-        match assembly::assemble(config, shard, &look) {
+        match build_fleets::assemble(config, shard, &look) {
             Ok(discovered) => {
                 let refused = |problems: Problems| {
                     // A place that is gone has no name any more, and is not to blame.
                     let blamed = look.changed(before).into_iter();
-                    failures.extend(blamed.map(|name| Failure {
+                    failures.extend(blamed.map(|name| SourceFailure {
                         name,
                         problems: problems.clone(),
                     }));

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::listing::{Listing, Rosters};
-use super::look::{Failure, Look};
+use super::snapshot::{SourceFailure, SourceTexts};
 use super::source::CONFIG;
-use super::{Discovered, Place, Source, json, yaml};
+use super::target_reader::{FleetBuilders, TargetReader};
+use super::{Discovered, Source, SourceLocation, json, yaml};
 use crate::config::{self, Config, Document, NodeCursor, Problem, Problems};
 use crate::presence::{FleetError, MAX_GROUPS, Shard};
 
@@ -14,17 +14,17 @@ use crate::presence::{FleetError, MAX_GROUPS, Shard};
 pub(super) fn assemble(
     config: &Config,
     shard: Shard,
-    look: &Look,
-) -> Result<Discovered, Vec<(Place, Failure)>> {
-    let mut rosters = Rosters::new(&config.instances, shard);
+    look: &SourceTexts,
+) -> Result<Discovered, Vec<(SourceLocation, SourceFailure)>> {
+    let mut builders = FleetBuilders::new(&config.instances, shard);
     let mut sources = Vec::new();
     let mut wrong = Vec::new();
     for (n, instance) in config.instances.iter().enumerate() {
-        let problems = configured(&mut rosters, config, n);
+        let problems = configured(&mut builders, config, n);
         if !problems.is_empty() {
             wrong.push((
-                Place::Config,
-                Failure {
+                SourceLocation::Config,
+                SourceFailure {
                     name: CONFIG.into(),
                     problems,
                 },
@@ -35,7 +35,7 @@ pub(super) fn assemble(
             sources.push(Source {
                 instance: instance.id.clone(),
                 name: CONFIG.into(),
-                place: Place::Config,
+                place: SourceLocation::Config,
                 clients,
             });
         }
@@ -45,7 +45,7 @@ pub(super) fn assemble(
         let clients = look
             .texts
             .get(place)
-            .map(|text| read(place, &text.bytes(), item.instance, &mut rosters));
+            .map(|text| read(place, &text.bytes(), item.instance, &mut builders));
         match clients.transpose() {
             Ok(clients) => {
                 let instance = config.instances[item.instance].id.clone();
@@ -60,7 +60,7 @@ pub(super) fn assemble(
             Err(_) if wrong.iter().any(|(other, _)| other == place) => {}
             Err(problems) => wrong.push((
                 place.clone(),
-                Failure {
+                SourceFailure {
                     name: Arc::clone(name),
                     problems,
                 },
@@ -71,7 +71,7 @@ pub(super) fn assemble(
         return Err(wrong);
     }
     let mut warnings = look.warnings.clone();
-    let fleets = rosters.finish(&mut warnings);
+    let fleets = builders.finish(&mut warnings);
     for (n, fleet) in fleets
         .iter()
         .enumerate()
@@ -94,12 +94,12 @@ pub(super) fn assemble(
 }
 
 /// Adds the clients that stand in the configuration.
-fn configured(rosters: &mut Rosters<'_>, config: &Config, n: usize) -> Problems {
+fn configured(builders: &mut FleetBuilders<'_>, config: &Config, n: usize) -> Problems {
     let mut problems = Problems::default();
-    let roster = rosters.of(n);
+    let builder = builders.of(n);
     for (at, client) in config.instances[n].clients.iter().enumerate() {
-        let labels = roster.with_instance_labels(&client.labels);
-        match roster.add(&client.id, &labels) {
+        let labels = builder.with_instance_labels(&client.labels);
+        match builder.add(&client.id, &labels) {
             // The configuration has each client once.
             Ok(()) | Err(FleetError::Duplicate { .. }) => {}
             Err(error) => problems.push(Problem::of_key(
@@ -113,10 +113,10 @@ fn configured(rosters: &mut Rosters<'_>, config: &Config, n: usize) -> Problems 
 
 /// Adds the clients of one text, which `place` lists for an instance; says how many it lists.
 fn read(
-    place: &Place,
+    place: &SourceLocation,
     bytes: &[u8],
     instance: usize,
-    rosters: &mut Rosters<'_>,
+    builders: &mut FleetBuilders<'_>,
 ) -> Result<usize, Problems> {
     let name: Arc<Path> = place.as_file();
     let unreadable = |wrong: config::DocumentError| {
@@ -124,22 +124,22 @@ fn read(
     };
     let text = config::decode(bytes).map_err(unreadable)?;
     let is_json = match place {
-        Place::File(path) => path
+        SourceLocation::File(path) => path
             .extension()
             .is_some_and(|extension| extension == "json"),
-        Place::Url(_) => true,
-        Place::Config => false,
+        SourceLocation::Url(_) => true,
+        SourceLocation::Config => false,
     };
     if is_json {
         let found = |mark| Some(config::Position::of_offset(text.as_bytes(), mark));
-        let mut listing = Listing::new(&name, &found, rosters, instance);
-        json::read(text, &mut listing).map_err(unreadable)?;
-        listing.finish()
+        let mut reader = TargetReader::new(&name, &found, builders, instance);
+        json::read(text, &mut reader).map_err(unreadable)?;
+        reader.finish()
     } else {
         let document = Document::read(text).map_err(unreadable)?;
         let found = |mark| document.position(mark);
-        let mut listing = Listing::new(&name, &found, rosters, instance);
-        yaml::read(NodeCursor::root(&document.root), &mut listing);
-        listing.finish()
+        let mut reader = TargetReader::new(&name, &found, builders, instance);
+        yaml::read(NodeCursor::root(&document.root), &mut reader);
+        reader.finish()
     }
 }

@@ -1,7 +1,7 @@
 //! What a connection waits for its client to do, and how long it may.
 //!
 //! hyper knows one timeout, for the head of a request, and counts the idle time before it as
-//! well. So the connection's reads, writes, requests and answers are watched from outside, and
+//! well. So the connection's reads, writes, requests and answers are observed from outside, and
 //! one timer follows from what was seen.
 
 use std::collections::BTreeMap;
@@ -14,11 +14,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::debug;
 
 use super::ServeOptions;
-use super::crowd::Member;
+use super::idle_connections::ConnectionSlot;
 
 /// What one connection does; its clones watch the same one.
 #[derive(Clone)]
-pub(super) struct Activity(Arc<Mutex<Seen>>);
+pub(super) struct ConnectionState(Arc<Mutex<Seen>>);
 
 struct Seen {
     phase: Phase,
@@ -28,7 +28,7 @@ struct Seen {
     blocked: Option<Instant>,
     /// Since when the client has been taking nothing of a single answer, by its request.
     offered: BTreeMap<u64, Instant>,
-    member: Member,
+    slot: ConnectionSlot,
     /// Who is to look again when something changes; several tasks make answers of HTTP/2.
     watcher: Option<Waker>,
 }
@@ -42,9 +42,9 @@ enum Phase {
     Idle { since: Instant },
 }
 
-impl Activity {
+impl ConnectionState {
     /// A connection that begins now, and owes a head.
-    pub(super) fn new(member: Member) -> Self {
+    pub(super) fn new(slot: ConnectionSlot) -> Self {
         let phase = Phase::Head {
             since: Instant::now(),
         };
@@ -53,7 +53,7 @@ impl Activity {
             begun: 0,
             blocked: None,
             offered: BTreeMap::new(),
-            member,
+            slot,
             watcher: None,
         })))
     }
@@ -96,13 +96,13 @@ impl Activity {
                     requests: 1,
                     ahead: false,
                 };
-                seen.member.works();
+                seen.slot.busy();
             }
         }
         seen.begun += 1;
         InFlight {
             number: seen.begun,
-            activity: self.clone(),
+            state: self.clone(),
         }
     }
 
@@ -144,26 +144,26 @@ impl Seen {
 /// A request that is being answered.
 pub(super) struct InFlight {
     number: u64,
-    activity: Activity,
+    state: ConnectionState,
 }
 
 impl InFlight {
     /// The client is offered some of its answer.
     pub(super) fn offered(&self) {
-        let mut seen = self.activity.lock();
+        let mut seen = self.state.lock();
         seen.offered.insert(self.number, Instant::now());
         seen.changed();
     }
 
     /// The client has room for more of it.
     pub(super) fn taken(&self) {
-        self.activity.lock().offered.remove(&self.number);
+        self.state.lock().offered.remove(&self.number);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut seen = self.activity.lock();
+        let mut seen = self.state.lock();
         seen.offered.remove(&self.number);
         let since = Instant::now();
         seen.phase = match seen.phase {
@@ -175,7 +175,7 @@ impl Drop for InFlight {
             _ => Phase::Idle { since },
         };
         if !matches!(seen.phase, Phase::Busy { .. }) {
-            seen.member.waits();
+            seen.slot.idle();
         }
         seen.changed();
     }
@@ -200,28 +200,28 @@ impl Overdue {
 
 /// Ends when the client of a connection has taken too long. To be polled after each poll of the
 /// connection: what happened there moves the deadline.
-pub(super) struct Patience {
-    activity: Activity,
+pub(super) struct ConnectionTimeouts {
+    state: ConnectionState,
     options: ServeOptions,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Patience {
-    pub(super) fn new(activity: Activity, options: ServeOptions) -> Self {
+impl ConnectionTimeouts {
+    pub(super) fn new(state: ConnectionState, options: ServeOptions) -> Self {
         let timer = Box::pin(sleep_until(Instant::now() + options.header_timeout));
         Self {
-            activity,
+            state,
             options,
             timer,
         }
     }
 }
 
-impl Future for Patience {
+impl Future for ConnectionTimeouts {
     type Output = Overdue;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Overdue> {
-        let Some((deadline, overdue)) = self.activity.deadline(&self.options, cx.waker()) else {
+        let Some((deadline, overdue)) = self.state.deadline(&self.options, cx.waker()) else {
             return Poll::Pending;
         };
         if self.timer.deadline() != deadline {
