@@ -1,18 +1,20 @@
 //! Queries a fleet: plan, permit, call, classify, publish.
 //!
-//! A sweep is a task of its own, which no HTTP handler owns; a scrape joins it. What calls may
-//! leave, and when, is decided in `limiter`; what follows from a failed one in `retry`; the
-//! loop between the two is `executor`. What is known is published to [`crate::presence`], and nothing
-//! here knows how it is shown.
+//! - `sweeps` and `sweeper` start sweeps, each a task of its own. No HTTP handler owns a sweep; a
+//!   scrape joins it.
+//! - `run` plans a sweep: the next clients, in the order of `order`, and the confirmations of
+//!   `confirm`. `probe` does the same for queries outside sweeps.
+//! - `limiter` grants the permits.
+//! - `executor` is the only loop that makes calls, and `retry` its decisions about failed calls.
+//! - `caller` classifies results for one instance: `breaker`, publishing to [`crate::presence`],
+//!   metrics and logs.
 
 mod breaker;
 mod caller;
 mod confirm;
-mod cursor;
 mod executor;
 mod limiter;
-mod pacer;
-mod poll;
+mod order;
 mod probe;
 mod retry;
 mod run;

@@ -16,7 +16,7 @@ use super::runtime::{Environment, PreparedConfig, Runtime};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Quotas, duration};
 use crate::presence::{ClientId, Status};
-use crate::sweep::{ProbeError, Prober, QueryResult};
+use crate::sweep::{Prober, QueryResult};
 use report::Report;
 
 pub use report::Output;
@@ -151,11 +151,8 @@ async fn query_all(prober: &Prober, report: &mut Report<'_>, clock: Clock) -> io
             Err(_) => ControlFlow::Break(()),
         }
     };
-    let queried = prober.ask_each(clients, &mut record).await;
-    if let Err(ProbeError::Failed(error)) = &queried {
-        report.record_error(error);
-    }
-    written.map(|()| matches!(queried, Ok(()) | Err(ProbeError::Failed(_))))
+    let queried = prober.query_each(clients, &mut record).await;
+    written.map(|()| queried.is_ok())
 }
 
 /// Removes all instances from `config` except the one with this `id`, or the only one.

@@ -12,7 +12,7 @@ use super::client_sources::ClientSources;
 use crate::aliyun::{self, credentials::ProviderDeps};
 use crate::clock::Clock;
 use crate::config::{Config, Env, Loaded, Problem, Problems};
-use crate::discovery::{self, Discovered, Texts};
+use crate::discovery::{self, Discovered, SourceCache};
 use crate::planner::Plan;
 use crate::presence::{Fleet, InstanceState, Operation, Shard};
 use crate::random::Random;
@@ -64,7 +64,7 @@ impl PreparedConfig {
     pub(super) fn first(loaded: Loaded, environment: &Environment) -> Result<Self, CommandError> {
         Self::new(
             loaded,
-            &Texts::default(),
+            &SourceCache::default(),
             &Transports::default(),
             environment,
         )
@@ -74,7 +74,7 @@ impl PreparedConfig {
     /// is as in `texts`; transports of the previous configuration are reused where they fit.
     pub(super) fn new(
         loaded: Loaded,
-        texts: &Texts,
+        texts: &SourceCache,
         before: &Transports,
         environment: &Environment,
     ) -> Result<Self, CommandError> {

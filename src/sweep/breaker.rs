@@ -1,4 +1,4 @@
-//! When executor an instance is given up, and when it is attempts again.
+//! The breaker of an instance: when calls stop, and when a trial call decides whether they continue.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use tokio::time::Instant;
 
 use crate::presence::{CallError, ErrorClass};
 
-/// How long the breaker stays open at first; each probe that fails doubles it.
+/// The first time for which the breaker stays open; each failed trial call doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 
-/// How long it stays open at most.
+/// The longest time for which it stays open.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Connections in a row that could not be made.
+/// Connections in a row that could not be established, which open it.
 const REFUSALS: u32 = 5;
 
-/// First answers of a sweep that all complain of the client in the same way: then it is not the client.
+/// Equal client errors at the start of a sweep, which open it: then the clients are not the cause.
 const SAME_COMPLAINTS: u32 = 10;
 
-/// How a sweep may begin.
+/// How calls start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// With everything.
+pub(super) enum StartMode {
+    /// With as many calls in flight as the limits allow.
     Full,
-    /// With one call that decides about the rest.
-    Probe,
-    /// Not at all, before this time.
-    Refused(Instant),
+    /// With one call at a time until an answer shows that the credentials are accepted.
+    Careful,
+    /// With one trial call, which is not repeated and decides whether others follow.
+    Trial,
 }
 
 /// The breaker of one instance.
@@ -35,8 +35,8 @@ pub(super) enum Admission {
 pub(super) struct Breaker {
     open: Option<Open>,
     refusals: u32,
-    complaints: Complaints,
-    /// How often the credentials had been replaced.
+    client_errors: ClientErrors,
+    /// The number of times the credentials were replaced.
     replaced: u64,
 }
 
@@ -46,56 +46,55 @@ struct Open {
     wait: Duration,
 }
 
-/// The complaints about clients at the beginning of a sweep.
+/// The client errors at the start of a sweep.
 #[derive(Debug, Default)]
-struct Complaints {
+struct ClientErrors {
     code: Option<&'static str>,
     count: u32,
     others: bool,
 }
 
 impl Breaker {
-    /// How a sweep that wants to begin at `now` may begin.
-    pub(super) fn enter(&mut self, now: Instant) -> Admission {
-        self.complaints = Complaints::default();
+    /// How a sweep may start at `now`; `Err` is the time until which no call is allowed.
+    pub(super) fn admit_sweep(&mut self, now: Instant) -> Result<StartMode, Instant> {
+        self.client_errors = ClientErrors::default();
         self.admit(now)
     }
 
-    /// How a question that belongs to no sweep may begin at `now`. While one call decides, others
-    /// are refused.
-    pub(super) fn admit(&mut self, now: Instant) -> Admission {
+    /// How calls outside sweeps may start at `now`. While a trial call is in flight, others are
+    /// refused.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<StartMode, Instant> {
         match &mut self.open {
-            None => Admission::Full,
-            Some(Open { until, .. }) if now < *until => Admission::Refused(*until),
+            None => Ok(StartMode::Full),
+            Some(Open { until, .. }) if now < *until => Err(*until),
             Some(Open { until, wait }) => {
                 *until = now + *wait;
-                Admission::Probe
+                Ok(StartMode::Trial)
             }
         }
     }
 
-    /// The credentials have been replaced so many times in all; if that is new, what was refused
-    /// before may be accepted now.
+    /// The credentials were replaced this many times in all. New credentials close the breaker.
     pub(super) fn credentials_replaced(&mut self, times: u64) {
         if std::mem::replace(&mut self.replaced, times) != times {
             self.open = None;
         }
     }
 
-    /// When it may be probed, if it is open.
+    /// The time of the next trial call, if the breaker is open.
     pub(super) fn open_until(&self) -> Option<Instant> {
         self.open.map(|open| open.until)
     }
 
-    /// A call succeeded; whether that closed the breaker.
-    pub(super) fn passed(&mut self) -> bool {
+    /// A call succeeded; returns whether that closed the breaker.
+    pub(super) fn succeeded(&mut self) -> bool {
         self.refusals = 0;
-        self.complaints.others = true;
+        self.client_errors.others = true;
         self.open.take().is_some()
     }
 
-    /// An attempt failed, which may be made again. `Break` with the time of the next probe where
-    /// that has no prospect: nobody takes connections.
+    /// An attempt failed and may be repeated. `Break` with the time to the next trial call if no
+    /// connections can be established.
     pub(super) fn attempt_failed(
         &mut self,
         error: &CallError,
@@ -113,9 +112,9 @@ impl Breaker {
         }
     }
 
-    /// A call failed for good. `Break` with the time of the next probe: the sweep ends here.
+    /// A call failed finally. `Break` with the time to the next trial call if calls stop.
     pub(super) fn failed(&mut self, error: &CallError, now: Instant) -> ControlFlow<Duration> {
-        let same = self.complaints.note(error);
+        let same = self.client_errors.note(error);
         if error.class == ErrorClass::Terminal || same || self.open.is_some() {
             self.open(now)
         } else {
@@ -135,8 +134,8 @@ impl Breaker {
     }
 }
 
-impl Complaints {
-    /// Whether the first answers of the sweep were all this complaint.
+impl ClientErrors {
+    /// Whether the first results of the sweep were all this error.
     fn note(&mut self, error: &CallError) -> bool {
         if error.class != ErrorClass::Client || self.code.is_some_and(|code| code != error.label) {
             self.others = true;
@@ -165,19 +164,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_terminal_error_opens_it_and_probes_double_up_to_five_minutes() {
+    async fn a_terminal_error_opens_it_and_failed_trial_calls_double_the_wait_up_to_five_minutes() {
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
         let refused = error(ErrorClass::Terminal, "NoPermission");
-        assert_eq!(breaker.enter(now), Admission::Full);
+        assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Full));
         for wait in [10, 20, 40, 80, 160, 300, 300].map(Duration::from_secs) {
             assert_eq!(breaker.failed(&refused, now), ControlFlow::Break(wait));
-            assert_eq!(breaker.enter(now), Admission::Refused(now + wait));
+            assert_eq!(breaker.admit_sweep(now), Err(now + wait));
             now += wait;
-            assert_eq!(breaker.enter(now), Admission::Probe);
+            assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Trial));
         }
-        assert!(breaker.passed());
-        assert!(!breaker.passed());
-        assert_eq!(breaker.enter(now), Admission::Full);
+        assert!(breaker.succeeded());
+        assert!(!breaker.succeeded());
+        assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Full));
         assert_eq!(
             breaker.failed(&refused, now),
             ControlFlow::Break(Duration::from_secs(10))
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_many_that_wait_for_it_to_close_one_may_try() {
+    async fn one_trial_call_is_made_at_a_time() {
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
         assert!(
             breaker
@@ -193,24 +192,18 @@ mod tests {
                 .is_break()
         );
         now += Duration::from_secs(10);
-        assert_eq!(breaker.admit(now), Admission::Probe);
-        assert_eq!(
-            breaker.admit(now),
-            Admission::Refused(now + Duration::from_secs(10))
-        );
-        assert_eq!(
-            breaker.enter(now),
-            Admission::Refused(now + Duration::from_secs(10))
-        );
-        // Nothing came of it, neither good nor bad.
+        assert_eq!(breaker.admit(now), Ok(StartMode::Trial));
+        assert_eq!(breaker.admit(now), Err(now + Duration::from_secs(10)));
+        assert_eq!(breaker.admit_sweep(now), Err(now + Duration::from_secs(10)));
+        // The trial call had no result.
         now += Duration::from_secs(10);
-        assert_eq!(breaker.enter(now), Admission::Probe);
-        assert!(breaker.passed());
-        assert_eq!(breaker.admit(now), Admission::Full);
+        assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Trial));
+        assert!(breaker.succeeded());
+        assert_eq!(breaker.admit(now), Ok(StartMode::Full));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn any_failure_of_a_probe_keeps_it_open() {
+    async fn any_failure_of_a_trial_call_keeps_it_open() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         assert!(
             breaker
@@ -222,16 +215,16 @@ mod tests {
                 .failed(&error(ErrorClass::Transient, "timeout"), now)
                 .is_break()
         );
-        assert!(matches!(breaker.enter(now), Admission::Refused(_)));
+        assert!(breaker.admit_sweep(now).is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refusals_in_a_row_open_it_and_scattered_ones_do_not() {
+    async fn refused_connections_in_a_row_open_it_and_scattered_ones_do_not() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         let refused = error(ErrorClass::Connect, "connect");
         for _ in 0..20 {
             assert!(breaker.attempt_failed(&refused, now).is_continue());
-            breaker.passed();
+            breaker.succeeded();
         }
         let opened = (0..5)
             .map(|_| breaker.attempt_failed(&refused, now).is_break())
@@ -240,13 +233,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_equal_complaints_open_it_only_at_the_beginning_of_a_sweep() {
+    async fn ten_equal_client_errors_open_it_only_at_the_start_of_a_sweep() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         let bad = error(ErrorClass::Client, "ParameterCheckFailed");
-        breaker.enter(now);
-        breaker.passed();
+        assert!(breaker.admit_sweep(now).is_ok());
+        breaker.succeeded();
         assert!((0..30).all(|_| breaker.failed(&bad, now).is_continue()));
-        breaker.enter(now);
+        assert!(breaker.admit_sweep(now).is_ok());
         assert_eq!(
             (0..10)
                 .filter(|_| breaker.failed(&bad, now).is_break())

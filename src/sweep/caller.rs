@@ -1,18 +1,25 @@
-//! One instance as something that can be asked: its source, its lane, its state, its records.
+//! Everything that a call to one instance needs: source, limits, breaker, publishing, error log.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::confirm::Confirmation;
+use super::breaker::{Breaker, StartMode};
 use super::limiter::{InstanceQueue, Limiter};
 use crate::clock::Clock;
-use crate::presence::{CallError, ErrorClass, InstanceState, LastError, Operation, PresenceSource};
+use crate::limits::Time;
+use crate::presence::{
+    CallError, ErrorClass, InstanceState, LastError, Observation, Operation, PresenceSource,
+    Published,
+};
 use crate::random::Random;
 use crate::telemetry::{LogThrottle, Metrics};
 
-/// Everything that a call about one instance needs.
+/// The caller of one instance.
 #[derive(Debug)]
 pub(super) struct InstanceCaller {
     pub(super) state: Arc<InstanceState>,
@@ -20,97 +27,117 @@ pub(super) struct InstanceCaller {
     pub(super) limiter: Arc<Limiter>,
     pub(super) queue: InstanceQueue,
     pub(super) metrics: Arc<Metrics>,
-    /// Errors that were spoken of, by operation and label.
-    pub(super) errors: Mutex<LogThrottle<(&'static str, &'static str)>>,
     pub(super) clock: Clock,
     pub(super) random: Random,
-    /// How often a failed call is made again, at most.
+    /// The maximum number of retries of a failed call.
     pub(super) retries: u32,
+    /// The tasks of all instances, and their end.
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+    pub(super) breaker: Mutex<Breaker>,
+    /// The errors that were logged, by operation and label.
+    pub(super) errors: Mutex<LogThrottle<(&'static str, &'static str)>>,
+}
+
+/// What calls are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Sweep,
+    Probe,
+    /// The command `query`, which reports errors itself.
+    Query,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl InstanceCaller {
-    /// Counts a call that leaves now.
-    pub(super) fn sent(&self, operation: Operation) {
-        let labels = [self.state.id().as_str(), operation.name()];
-        self.metrics
-            .api_requests_total
-            .with_label_values(&labels)
-            .inc();
+    /// How calls may start now, or the time until which the breaker allows none.
+    pub(super) fn admit(&self, purpose: Purpose) -> Result<StartMode, Instant> {
+        let now = Instant::now();
+        let mut breaker = lock(&self.breaker);
+        breaker.credentials_replaced(self.source.credentials_replaced());
+        let start = match purpose {
+            Purpose::Probe => breaker.admit(now)?,
+            Purpose::Sweep | Purpose::Query => breaker.admit_sweep(now)?,
+        };
+        let accepted = purpose == Purpose::Probe || self.state.stats().api_up == Some(true);
+        Ok(match start {
+            StartMode::Full if !accepted => StartMode::Careful,
+            start => start,
+        })
     }
 
-    /// Counts a call that is made again.
-    pub(super) fn retried(&self, operation: Operation) {
-        let labels = [self.state.id().as_str(), operation.name()];
-        self.metrics
-            .api_retries_total
-            .with_label_values(&labels)
-            .inc();
+    /// Makes calls possible as if none had failed before.
+    pub(super) fn reset_breaker(&self) {
+        *lock(&self.breaker) = Breaker::default();
     }
 
-    /// Records a call that has ended, whatever it came to.
-    pub(super) fn ended<T>(
-        &self,
-        operation: Operation,
-        sent: Instant,
-        result: &Result<T, CallError>,
-    ) {
-        let name = operation.name();
-        self.metrics
-            .api_request_duration_seconds
-            .with_label_values(&[name])
-            .observe(sent.elapsed().as_secs_f64());
-        if let Err(error) = result {
-            self.metrics
-                .api_errors_total
-                .with_label_values(&[self.state.id().as_str(), name, error.label])
-                .inc();
+    /// The time of the next trial call, if the breaker is open.
+    pub(super) fn open_until(&self) -> Option<Instant> {
+        lock(&self.breaker).open_until()
+    }
+
+    /// Publishes the status of a client.
+    pub(super) fn publish(&self, client: &str, observation: Observation) -> Published {
+        let published = self.state.publish(client, observation);
+        if matches!(published, Published::Connected | Published::Disconnected) {
+            tracing::debug!(instance_id = %self.state.id(), client_id = client, online = observation.online, "client changed");
         }
-        let up = result.as_ref().map_or_else(CallError::authorised, |_| true);
-        self.state.record(|stats| {
-            stats.api_up = Some(up);
-            stats.clock_offset_millis = self.source.clock_offset_millis();
-        });
+        published
     }
 
-    /// Counts clients that were asked for in a batch and are not in its answer.
-    pub(super) fn missing(&self, clients: usize) {
-        let missing = self
-            .metrics
-            .clients_missing_total
-            .with_label_values(&[self.state.id().as_str()]);
-        missing.inc_by(u64::try_from(clients).unwrap_or(u64::MAX));
+    /// A call succeeded.
+    pub(super) fn succeeded(&self) {
+        self.queue.budget.refund();
+        if lock(&self.breaker).succeeded() {
+            tracing::info!(instance_id = %self.state.id(), "the API answers again; sweeps continue");
+        }
     }
 
-    /// Counts the confirmation of what a batch said of a client.
-    pub(super) fn confirmed(&self, confirmation: Confirmation) {
-        let labels = [self.state.id().as_str(), confirmation.as_str()];
-        self.metrics
-            .confirmations_total
-            .with_label_values(&labels)
-            .inc();
+    /// An attempt failed and may be repeated. `Break` if further calls are useless.
+    pub(super) fn attempt_failed(&self, purpose: Purpose, error: &CallError) -> ControlFlow<()> {
+        let verdict = lock(&self.breaker).attempt_failed(error, Instant::now());
+        verdict.map_break(|wait| self.stopped(purpose, error, wait))
     }
 
-    /// Lets the limits know of an error that speaks of them.
-    pub(super) fn slow_down(
+    /// A call failed finally. `Break` if further calls are useless.
+    pub(super) fn failed(
         &self,
+        purpose: Purpose,
+        start: StartMode,
         operation: Operation,
-        sent: crate::limits::Time,
         error: &CallError,
-    ) {
-        if let ErrorClass::Throttled { layer, retry_after } = error.class {
-            self.limiter
-                .throttled(&self.queue, operation, layer, sent, retry_after);
+    ) -> ControlFlow<()> {
+        let of_client = error.class == ErrorClass::Client;
+        // A probe of a refused client proves nothing about other clients, unless it is the trial call.
+        if !(of_client && purpose == Purpose::Probe && start == StartMode::Full) {
+            let verdict = lock(&self.breaker).failed(error, Instant::now());
+            verdict.map_break(|wait| self.stopped(purpose, error, wait))?;
+        }
+        // A batch with a refused client is split; the error is logged for that client alone.
+        if purpose != Purpose::Query && !(of_client && operation == Operation::Batch) {
+            self.log_error(error);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn stopped(&self, purpose: Purpose, error: &CallError, wait: Duration) {
+        if purpose != Purpose::Query {
+            self.log_error(error);
+            tracing::debug!(instance_id = %self.state.id(), wait_seconds = wait.as_secs(), "calls stopped; a trial call after the wait decides whether they continue");
         }
     }
 
-    /// Logs an error that stands: once, and now and then how often it came again.
-    pub(super) fn log_error(&self, error: &CallError) {
+    /// Logs an error once, and its repetitions from time to time.
+    fn log_error(&self, error: &CallError) {
         self.state.record_error(LastError {
             at: self.clock.now(),
             text: error.to_string(),
         });
         let key = (error.operation, error.label);
-        let Some(suppressed) = self.complaints().record(key, Instant::now()) else {
+        let Some(suppressed) = lock(&self.errors).record(key, Instant::now()) else {
             return;
         };
         let (instance_id, code) = (self.state.id(), &error.code);
@@ -121,19 +148,71 @@ impl InstanceCaller {
         }
     }
 
-    /// A whole sweep had no error: whatever there was has ended.
+    /// A complete sweep had no error: logs that all errors have ended.
     pub(super) fn clear_errors(&self) {
-        for ((operation, code), suppressed) in self.complaints().clear(Instant::now(), |_| true) {
+        let cleared = lock(&self.errors).clear(Instant::now(), |_| true);
+        for ((operation, code), suppressed) in cleared {
             tracing::info!(instance_id = %self.state.id(), operation, code, "error cleared{suppressed}");
         }
     }
 
-    fn complaints(&self) -> MutexGuard<'_, LogThrottle<(&'static str, &'static str)>> {
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Passes a throttled answer to the limits.
+    pub(super) fn slow_down(&self, operation: Operation, sent: Time, error: &CallError) {
+        if let ErrorClass::Throttled { layer, retry_after } = error.class {
+            self.limiter
+                .throttled(&self.queue, operation, layer, sent, retry_after);
+        }
     }
 
-    /// A random part of `longest`.
-    pub(super) fn jitter(&self, longest: Duration) -> Duration {
-        self.random.part_of(longest)
+    /// Counts a call that leaves now.
+    pub(super) fn count_sent(&self, operation: Operation) {
+        let labels = [self.state.id().as_str(), operation.name()];
+        self.metrics
+            .api_requests_total
+            .with_label_values(&labels)
+            .inc();
+    }
+
+    /// Counts a call that is repeated.
+    pub(super) fn count_retry(&self, operation: Operation) {
+        let labels = [self.state.id().as_str(), operation.name()];
+        self.metrics
+            .api_retries_total
+            .with_label_values(&labels)
+            .inc();
+    }
+
+    /// Counts a call that has ended.
+    pub(super) fn count_ended<T>(
+        &self,
+        operation: Operation,
+        took: Duration,
+        result: &Result<T, CallError>,
+    ) {
+        let (id, name) = (self.state.id().as_str(), operation.name());
+        let duration = &self.metrics.api_request_duration_seconds;
+        duration
+            .with_label_values(&[name])
+            .observe(took.as_secs_f64());
+        if let Err(error) = result {
+            let labels = [id, name, error.label];
+            self.metrics
+                .api_errors_total
+                .with_label_values(&labels)
+                .inc();
+        }
+        let up = result.as_ref().map_or_else(CallError::authorised, |_| true);
+        self.state.record(|stats| {
+            stats.api_up = Some(up);
+            stats.clock_offset_millis = self.source.clock_offset_millis();
+        });
+    }
+
+    /// Counts clients of a batch that its answer lacks.
+    pub(super) fn count_missing(&self, clients: usize) {
+        let counter = &self.metrics.clients_missing_total;
+        counter
+            .with_label_values(&[self.state.id().as_str()])
+            .inc_by(u64::try_from(clients).unwrap_or(u64::MAX));
     }
 }

@@ -1,44 +1,41 @@
-//! Clients that a sweep by batches asks for by themselves: those of which a batch says something
-//! new, and those that spoil a batch.
+//! The clients that a batch sweep queries with single calls: those for which a batch returned
+//! something new, and those that make a batch fail.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::executor::QueryResult;
-use crate::presence::{ErrorClass, Fleet};
+use crate::presence::{CallError, ErrorClass, Fleet};
 use crate::telemetry::CONFIRMATION_RESULTS;
 
-/// So many clients at most wait to be asked for by themselves before more batches are asked: what
-/// a cache said is to be confirmed soon, and a fleet may change as a whole.
+/// No further batch is sent while this many clients wait for a single call: the result of a cache
+/// is to be confirmed soon, and a whole fleet may change at once.
 const MOST: usize = 500;
 
-/// Clients whose IDs the API refused, until one of them is answered for. A batch with one of them
-/// fails as a whole.
+/// Client IDs that the API refused, until a call for them succeeds. A batch with one of them fails.
 #[derive(Debug, Default)]
 pub(super) struct RejectedIds(HashSet<Box<str>>);
 
-/// What outcome of the confirmation of a client that a batch says something new of; in the order of
-/// [`CONFIRMATION_RESULTS`].
+/// The result of a confirmation, in the order of [`CONFIRMATION_RESULTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
-    /// It is as the batch said.
+    /// The status is the one of the batch.
     Confirmed,
     /// It is not: the cache was stale.
     Rejected,
-    /// The call failed, so that nothing is known.
+    /// The call failed, so the status is not known.
     Failed,
 }
 
-/// The clients of one sweep that are asked for by themselves.
+/// The clients of one sweep that wait for a single call.
 #[derive(Debug)]
 pub(super) struct ConfirmationQueue<'a> {
     rejected: &'a mut RejectedIds,
     queue: VecDeque<Box<str>>,
-    /// What batches said of those that wait for a confirmation.
+    /// The results of batches that wait for their confirmation.
     unconfirmed: HashMap<Box<str>, bool>,
 }
 
 impl RejectedIds {
-    /// Forgets those that have left the fleet.
+    /// Removes clients that have left the fleet.
     pub(super) fn retain(&mut self, fleet: &Fleet) {
         self.0.retain(|client| fleet.position(client).is_some());
     }
@@ -60,7 +57,7 @@ impl<'a> ConfirmationQueue<'a> {
         }
     }
 
-    /// Whether batches have to wait until some of those here were asked for.
+    /// Whether single calls have to be made before further batches.
     pub(super) fn is_full(&self) -> bool {
         self.queue.len() >= MOST
     }
@@ -70,39 +67,47 @@ impl<'a> ConfirmationQueue<'a> {
         self.rejected.0.contains(client)
     }
 
-    /// `client` is to be asked for by itself.
+    /// Adds a client.
     pub(super) fn push(&mut self, client: Box<str>) {
         self.queue.push_back(client);
     }
 
-    /// A batch says of `client` what only a single call can say.
+    /// Adds a client for which a batch returned a status that only a single call can confirm.
     pub(super) fn needs_confirmation(&mut self, client: Box<str>, online: bool) {
         self.unconfirmed.insert(client.clone(), online);
         self.queue.push_back(client);
     }
 
-    /// The client to ask for.
+    /// The next client.
     pub(super) fn next(&mut self) -> Option<Box<str>> {
         self.queue.pop_front()
     }
 
-    /// Learns from the reply about a client. What its confirmation came to, if it was one.
-    pub(super) fn replied(&mut self, reply: &QueryResult) -> Option<Confirmation> {
-        match &reply.result {
+    /// Records the result of a single call, and returns the result of a confirmation if it was one.
+    pub(super) fn completed(
+        &mut self,
+        client: &str,
+        result: Result<bool, &CallError>,
+    ) -> Option<Confirmation> {
+        match result {
             Ok(_) => {
-                self.rejected.0.remove(&reply.client);
+                self.rejected.0.remove(client);
             }
             Err(error)
-                if error.class == ErrorClass::Client
-                    && self.rejected.0.insert(reply.client.clone()) =>
+                if error.class == ErrorClass::Client && self.rejected.0.insert(client.into()) =>
             {
-                tracing::warn!(instance_id = error.instance, client_id = %reply.client, code = error.code, "the API refuses this client ID; it is asked for by itself from now on, so that it spoils no batch");
+                tracing::warn!(
+                    instance_id = error.instance,
+                    client_id = client,
+                    code = error.code,
+                    "the API refuses this client ID; it is queried with single calls from now on, so that it makes no batch fail"
+                );
             }
             Err(_) => {}
         }
-        let said = self.unconfirmed.remove(&reply.client)?;
-        Some(match reply.result {
-            Ok(seen) if seen.online == said => Confirmation::Confirmed,
+        let expected = self.unconfirmed.remove(client)?;
+        Some(match result {
+            Ok(online) if online == expected => Confirmation::Confirmed,
             Ok(_) => Confirmation::Rejected,
             Err(_) => Confirmation::Failed,
         })

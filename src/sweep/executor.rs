@@ -1,76 +1,63 @@
-//! The one loop in which questions become calls, and calls become replies.
+//! The loop that turns requests into calls: permit, call, classify.
 //!
-//! Nothing below it asks twice, and nothing above it calls: sweeps, confirms, probes and `query`
-//! all come through here. Each attempt has a permit of its own; what follows from a failed one is
-//! decided in [`super::decide`].
+//! It is the only retry loop of the process: sweeps, confirmations, probes and `query` use it, and
+//! nothing below it retries. Each attempt has its own permit. [`super::retry`] decides about failed
+//! attempts, [`super::caller`] about the breaker.
 
 mod request;
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use request::QueryResult;
-pub(super) use request::{BatchAnswer, BatchResult, WorkSource};
-use request::{Request, Response};
+pub(super) use request::{Request, Response, WorkSource};
 
-use super::caller::InstanceCaller;
+use super::breaker::StartMode;
+use super::caller::{InstanceCaller, Purpose};
 use super::limiter::CallPermit;
 use super::retry::{Attempts, RetryDecision};
-use crate::clock::Timestamp;
 use crate::limits::{Priority, Time};
-use crate::presence::{ApiResponse, BoxFuture, CallError, ErrorClass, Observation, Operation};
+use crate::presence::{BoxFuture, CallError, ErrorClass, Operation};
 
-/// How carefully an work begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StartMode {
-    /// With as many calls in flight as the limits allow.
-    None,
-    /// With one call, until an answer shows that the credentials are accepted.
-    Credentials,
-    /// With one call, which is not repeated; the work decides about the rest.
-    Probe,
-}
-
-/// Which clients to query, and how.
+/// How calls are made.
 #[derive(Debug)]
 pub(super) struct CallPolicy {
-    /// How carefully to begin.
+    pub(super) purpose: Purpose,
     pub(super) start: StartMode,
-    /// Whether single calls go before those of sweeps. Batches never do.
+    /// The priority of single calls. Batch calls are always ordinary.
     pub(super) priority: Priority,
-    /// No call is repeated after this.
+    /// No call is repeated after this time.
     pub(super) until: Option<Instant>,
-    /// Once it is cancelled no call begins any more; those in flight are still heard.
-    pub(super) enough: CancellationToken,
+    /// When it is cancelled, no further call starts; calls in flight are completed.
+    pub(super) cancelled: CancellationToken,
 }
 
-/// A question on its way.
+/// A request and its attempts so far.
 struct Attempt {
-    question: Request,
+    request: Request,
     attempts: Attempts,
 }
 
-/// An attempt that has ended.
-struct Ended {
-    replied: Response,
+/// A finished attempt.
+struct Finished {
+    response: Response,
     attempts: Attempts,
-    /// When it left, by the clock of the limits and by ours.
+    /// The time at which the call left, for the limits and for the executor.
     sent: Time,
-    start: Instant,
+    started: Instant,
 }
 
-/// Where the questions of one kind wait for their permits, one at a time.
-struct PendingSlot<'t> {
+/// The next request of an operation, which waits for its permit.
+struct PendingSlot<'c> {
     operation: Operation,
     next: Option<Attempt>,
-    permit: Option<BoxFuture<'t, CallPermit>>,
+    permit: Option<BoxFuture<'c, CallPermit>>,
 }
 
-/// Asks everything that `work` wants to know of `caller`; whether it was heard out.
+/// Makes all calls of `work`. `Break` if the breaker or `work` has stopped it.
 pub(super) async fn execute(
     caller: &InstanceCaller,
     policy: CallPolicy,
@@ -83,39 +70,42 @@ pub(super) async fn execute(
         refreshed: None,
     };
     let mut calls = FuturesUnordered::new();
-    // Batches first: gathering one may find clients that are to be asked for by themselves.
-    let mut slots = [Operation::Batch, Operation::Single].map(PendingSlot::new);
+    // Batches first: the next batch may add requests for single calls.
+    let mut slots = [Operation::Batch, Operation::Single].map(|operation| PendingSlot {
+        operation,
+        next: None,
+        permit: None,
+    });
     loop {
         let now = Instant::now();
-        let enough = executor.policy.enough.is_cancelled();
-        if enough {
+        let cancelled = executor.policy.cancelled.is_cancelled();
+        if cancelled {
             executor.waiting.clear();
             slots.iter_mut().for_each(PendingSlot::clear);
         }
         let mut wake = None;
         for n in 0..slots.len() {
-            let quiet = calls.is_empty()
+            let idle = calls.is_empty()
                 && executor.waiting.is_empty()
                 && slots.iter().all(PendingSlot::is_empty);
-            let open = !enough && (quiet || executor.policy.start == StartMode::None);
+            let open = !cancelled && (idle || executor.policy.start == StartMode::Full);
             let slot = &mut slots[n];
+            let operation = slot.operation;
             if slot.is_empty() {
-                slot.next = executor
-                    .due(slot.operation, now)
-                    .or_else(|| if open { slot.question(work) } else { None });
+                slot.next = executor.due(operation, now);
+            }
+            if slot.is_empty() && open {
+                slot.next = work.next(operation).map(|clients| Attempt {
+                    request: Request { operation, clients },
+                    attempts: Attempts::default(),
+                });
             }
             if slot.is_empty() {
-                let resumes = if open {
-                    work.resumes_at(slot.operation)
-                } else {
-                    None
-                };
-                wake = [wake, resumes, executor.due_at(slot.operation)]
-                    .into_iter()
-                    .flatten()
-                    .min();
+                let resumes = open.then(|| work.resumes_at(operation)).flatten();
+                let times = [wake, resumes, executor.due_at(operation)];
+                wake = times.into_iter().flatten().min();
             } else if slot.permit.is_none() {
-                slot.permit = Some(executor.permit(slot.operation));
+                slot.permit = Some(executor.permit(operation));
             }
         }
         if wake.is_none() && calls.is_empty() && slots.iter().all(PendingSlot::is_empty) {
@@ -124,23 +114,13 @@ pub(super) async fn execute(
         let [batches, singles] = &mut slots;
         let (attempt, permit) = tokio::select! {
             biased;
-            Some(ended) = calls.next() => {
-                let ended: Ended = ended;
-                if let Some(error) = ended.replied.error() {
-                    work.attempt_failed(error)?;
-                }
-                if let Some(replied) = executor.settle(ended).await {
-                    match replied {
-                        Response::One(reply) => work.replied(reply)?,
-                        Response::Batch(reply) => work.replied_batch(reply)?,
-                    }
-                    executor.policy.start = StartMode::None;
-                }
+            Some(finished) = calls.next() => {
+                executor.finish(finished, work).await?;
                 continue;
             }
-            () = executor.policy.enough.cancelled(), if !enough => continue,
-            opened = batches.opens() => opened,
-            opened = singles.opens() => opened,
+            () = executor.policy.cancelled.cancelled(), if !cancelled => continue,
+            granted = batches.granted() => granted,
+            granted = singles.granted() => granted,
             () = async { tokio::time::sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
         };
         calls.push(call(caller, attempt, permit));
@@ -148,238 +128,166 @@ pub(super) async fn execute(
 }
 
 impl PendingSlot<'_> {
-    fn new(operation: Operation) -> Self {
-        Self {
-            operation,
-            next: None,
-            permit: None,
-        }
-    }
-
     fn is_empty(&self) -> bool {
         self.next.is_none()
     }
 
-    /// Nobody wants to go out any more.
     fn clear(&mut self) {
         (self.next, self.permit) = (None, None);
     }
 
-    /// A question that was not asked before.
-    fn question(&self, work: &mut dyn WorkSource) -> Option<Attempt> {
-        let question = match self.operation {
-            Operation::Single => Request::One(work.next()?),
-            Operation::Batch => Request::Batch(work.next_batch()?),
-        };
-        Some(Attempt {
-            question,
-            attempts: Attempts::default(),
-        })
-    }
-
-    /// What goes out, once it may.
-    async fn opens(&mut self) -> (Attempt, CallPermit) {
+    /// The attempt, when it has its permit.
+    async fn granted(&mut self) -> (Attempt, CallPermit) {
         let Some(permit) = &mut self.permit else {
             return std::future::pending().await;
         };
         let permit = permit.await;
         self.permit = None;
-        (
-            self.next
-                .take()
-                .expect("a permit is asked for with an attempt at hand"),
-            permit,
-        )
+        let attempt = self.next.take();
+        (attempt.expect("a permit belongs to an attempt"), permit)
     }
 }
 
-/// One attempt: one call, one permit.
-async fn call(caller: &InstanceCaller, attempt: Attempt, permit: CallPermit) -> Ended {
-    let Attempt { question, attempts } = attempt;
-    let start = Instant::now();
-    let sent = permit.sent;
-    let replied = match question {
-        Request::One(client) => {
-            let CallOutcome { result, at, took } = record(
-                caller,
-                Operation::Single,
-                permit,
-                caller.source.query(&client),
-            )
-            .await;
-            let request_id = result
-                .as_ref()
-                .map_or_else(|error| &error.request_id, |answer| &answer.request_id)
-                .clone();
-            let result = result.map(|answer| Observation {
-                online: answer.value,
-                at,
-                operation: Operation::Single,
-            });
-            Response::One(QueryResult {
-                client,
-                result,
-                took,
-                request_id,
-            })
+/// Makes one call, with one permit, and counts it.
+async fn call(caller: &InstanceCaller, attempt: Attempt, permit: CallPermit) -> Finished {
+    let Attempt { request, attempts } = attempt;
+    let (started, sent) = (Instant::now(), permit.sent);
+    caller.count_sent(request.operation);
+    let ids: Vec<&str> = request.clients.iter().map(|client| &**client).collect();
+    let result = match request.operation {
+        Operation::Single => {
+            let answer = caller.source.query(ids[0]).await;
+            answer.map(|answer| (vec![Some(answer.value)], answer.request_id))
         }
-        Request::Batch(clients) => {
-            let ids: Vec<&str> = clients.iter().map(|client| &**client).collect();
-            let CallOutcome { result, at, .. } = record(
-                caller,
-                Operation::Batch,
-                permit,
-                caller.source.query_batch(&ids),
-            )
-            .await;
-            let result = result.map(|answer| BatchAnswer {
-                entries: answer.value,
-                at,
-            });
-            Response::Batch(BatchResult { clients, result })
+        Operation::Batch => {
+            let answer = caller.source.query_batch(&ids).await;
+            answer.map(|answer| {
+                let entries = answer.value;
+                let status = |id: &&str| entries.iter().find(|entry| entry.client == *id);
+                let statuses = ids.iter().map(|id| status(id).map(|entry| entry.online));
+                (statuses.collect(), answer.request_id)
+            })
         }
     };
-    Ended {
-        replied,
-        attempts,
-        sent,
-        start,
-    }
-}
-
-/// A call that was made: what it said, or why it said nothing.
-struct CallOutcome<T> {
-    result: Result<ApiResponse<T>, CallError>,
-    at: Timestamp,
-    took: Duration,
-}
-
-/// Makes a call and counts it.
-async fn record<T>(
-    caller: &InstanceCaller,
-    operation: Operation,
-    permit: CallPermit,
-    call: BoxFuture<'_, Result<ApiResponse<T>, CallError>>,
-) -> CallOutcome<T> {
-    caller.sent(operation);
-    let start = Instant::now();
-    let result = call.await;
-    let took = start.elapsed();
-    if matches!(
-        &result,
-        Ok(_)
-            | Err(CallError {
-                class: ErrorClass::Client,
-                ..
-            })
-    ) {
+    let took = started.elapsed();
+    let refused = |error: &CallError| error.class != ErrorClass::Client;
+    if !result.as_ref().is_err_and(refused) {
         permit.granted();
     }
     drop(permit);
-    caller.ended(operation, start, &result);
-    if result.is_ok() {
-        caller.queue.budget.refund();
-    }
-    CallOutcome {
-        result,
-        at: caller.clock.now(),
-        took,
+    caller.count_ended(request.operation, took, &result);
+    let (result, request_id) = match result {
+        Ok((statuses, request_id)) => (Ok(statuses), request_id),
+        Err(error) => {
+            let request_id = error.request_id.clone();
+            (Err(error), request_id)
+        }
+    };
+    let at = caller.clock.now();
+    Finished {
+        response: Response {
+            request,
+            result,
+            request_id,
+            at,
+            took,
+        },
+        attempts,
+        sent,
+        started,
     }
 }
 
-struct Executor<'t> {
-    caller: &'t InstanceCaller,
+struct Executor<'c> {
+    caller: &'c InstanceCaller,
     policy: CallPolicy,
-    /// Attempts that are made again later, each with its time; there are never many.
+    /// Attempts that are repeated later, each with its time; there are never many.
     waiting: Vec<(Instant, Attempt)>,
-    /// When the credentials were replaced, if they were.
+    /// The time at which the credentials were replaced.
     refreshed: Option<Instant>,
 }
 
-impl<'t> Executor<'t> {
+impl<'c> Executor<'c> {
     /// The right to make a call.
-    fn permit(&self, operation: Operation) -> BoxFuture<'t, CallPermit> {
+    fn permit(&self, operation: Operation) -> BoxFuture<'c, CallPermit> {
         let priority = match operation {
             Operation::Single => self.policy.priority,
             Operation::Batch => Priority::Ordinary,
         };
-        Box::pin(
-            self.caller
-                .limiter
-                .permit(&self.caller.queue, operation, priority),
-        )
+        let InstanceCaller { limiter, queue, .. } = self.caller;
+        Box::pin(limiter.permit(queue, operation, priority))
     }
 
-    /// The attempt whose time has come, if one's has.
+    /// An attempt that is to be repeated now.
     fn due(&mut self, operation: Operation, now: Instant) -> Option<Attempt> {
-        let at = self
-            .waiting
-            .iter()
-            .position(|(at, attempt)| *at <= now && attempt.question.operation() == operation)?;
-        Some(self.waiting.swap_remove(at).1)
+        let due = |(at, attempt): &(Instant, Attempt)| {
+            *at <= now && attempt.request.operation == operation
+        };
+        let index = self.waiting.iter().position(due)?;
+        Some(self.waiting.swap_remove(index).1)
     }
 
-    /// When the next attempt's time will come.
+    /// The time of the next repetition.
     fn due_at(&self, operation: Operation) -> Option<Instant> {
-        self.waiting
-            .iter()
-            .filter(|(_, attempt)| attempt.question.operation() == operation)
-            .map(|(at, _)| *at)
-            .min()
+        let same = |(_, attempt): &&(Instant, Attempt)| attempt.request.operation == operation;
+        self.waiting.iter().filter(same).map(|(at, _)| *at).min()
     }
 
-    /// The reply that `ended` is, unless it is attempts again.
-    async fn settle(&mut self, ended: Ended) -> Option<Response> {
-        let Ended {
-            mut replied,
+    /// Classifies a finished attempt: it is repeated later, or its response goes to `work`.
+    async fn finish(&mut self, finished: Finished, work: &mut dyn WorkSource) -> ControlFlow<()> {
+        let Finished {
+            mut response,
             mut attempts,
             sent,
-            start,
-        } = ended;
-        let operation = replied.operation();
-        if let Some(error) = replied.error_mut() {
+            started,
+        } = finished;
+        let operation = response.request.operation;
+        let mut verdict = ControlFlow::Continue(());
+        if let Err(error) = &mut response.result {
             self.caller.slow_down(operation, sent, error);
-            if let Some(at) = self.again(&mut attempts, error, start).await {
-                self.caller.retried(operation);
-                if self.policy.start == StartMode::Credentials && error.authorised() {
-                    self.policy.start = StartMode::None;
+            verdict = self.caller.attempt_failed(self.policy.purpose, error);
+            if verdict.is_continue() {
+                if let Some(at) = self.retry_at(&mut attempts, error, started).await {
+                    self.caller.count_retry(operation);
+                    if self.policy.start == StartMode::Careful && error.authorised() {
+                        self.policy.start = StartMode::Full;
+                    }
+                    let request = response.request;
+                    self.waiting.push((at, Attempt { request, attempts }));
+                    return ControlFlow::Continue(());
                 }
-                self.waiting.push((
-                    at,
-                    Attempt {
-                        question: replied.question(),
-                        attempts,
-                    },
-                ));
-                return None;
+                let CallPolicy { purpose, start, .. } = self.policy;
+                verdict = self.caller.failed(purpose, start, operation, error);
             }
+        } else {
+            self.caller.succeeded();
         }
-        Some(replied)
+        work.completed(response)?;
+        self.policy.start = StartMode::Full;
+        verdict
     }
 
-    /// When to try again, if at all. Refused credentials that cannot be replaced are terminal.
-    async fn again(
+    /// The time to repeat a failed call, if it is repeated. Refused credentials that cannot be
+    /// replaced are a terminal error.
+    async fn retry_at(
         &mut self,
         attempts: &mut Attempts,
         error: &mut CallError,
-        start: Instant,
+        started: Instant,
     ) -> Option<Instant> {
-        let retries = if self.policy.start == StartMode::Probe {
-            0
-        } else {
-            self.caller.retries
+        let retries = match self.policy.start {
+            StartMode::Trial => 0,
+            StartMode::Full | StartMode::Careful => self.caller.retries,
         };
         let now = Instant::now();
         let at = match attempts.decide(error, retries) {
             RetryDecision::Final => None,
             RetryDecision::Repeat => Some(now),
-            RetryDecision::Retry(longest) => self
-                .caller
-                .queue
-                .budget
-                .spend()
-                .then(|| now + self.caller.jitter(longest)),
-            RetryDecision::Refresh => self.refresh(start).await.then(Instant::now),
+            RetryDecision::Retry(longest) => {
+                let wait = || now + self.caller.random.part_of(longest);
+                self.caller.queue.budget.spend().then(wait)
+            }
+            RetryDecision::Refresh => self.refresh(started).await.then(Instant::now),
         };
         let at = at.filter(|at| self.policy.until.is_none_or(|until| *at <= until));
         if at.is_none() && error.class == ErrorClass::Credentials {
@@ -388,9 +296,9 @@ impl<'t> Executor<'t> {
         at
     }
 
-    /// Whether there are other credentials than those of a call that began at `start`.
-    async fn refresh(&mut self, start: Instant) -> bool {
-        if self.refreshed.is_some_and(|refreshed| refreshed >= start) {
+    /// Whether the credentials differ from those of a call that started at `started`.
+    async fn refresh(&mut self, started: Instant) -> bool {
+        if self.refreshed.is_some_and(|refreshed| refreshed >= started) {
             return true;
         }
         let changed = self.caller.source.refresh_credentials().await;

@@ -1,9 +1,7 @@
-//! Executor for one client, now, for somebody who waits for the answer.
-
-mod bulk;
-mod single;
+//! Queries of single clients outside sweeps, for a caller that waits for the answer.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -12,243 +10,312 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use single::{ProbeOutcome, SingleProbe};
-
-use super::breaker::Admission;
-use super::executor::{CallPolicy, StartMode, execute};
-use super::sweeper::{Sweeper, lock};
+use super::breaker::StartMode;
+use super::caller::{InstanceCaller, Purpose, lock};
+use super::executor::{CallPolicy, QueryResult, Response, WorkSource, execute};
 use crate::limits::Priority;
 use crate::presence::{CallError, InstanceState, Observation, Operation};
 
-/// Why a question about a client has no answer.
+/// Why a probe has no result.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The call failed.
     #[error(transparent)]
     Failed(Box<CallError>),
-    /// No call was made, because those before it had no prospect.
+    /// No call was made, because earlier calls failed in a way that further calls cannot resolve.
     #[error(
-        "not asked: calls on {instance} failed in a way that executor again does not mend, as the log says; \
-         the next one is made in {wait:.0?} at the earliest"
+        "not queried: calls to {instance} failed with an error that a retry does not resolve (see the log); \
+         the next call is in {wait:.0?} at the earliest"
     )]
     Refused {
         /// The instance.
         instance: String,
-        /// How long calls are not worth while.
+        /// The time until the next call.
         wait: Duration,
     },
-    /// The limits on calls, or the API, took longer than the asker could wait.
+    /// The limits or the API took longer than the deadline.
     #[error(
-        "not answered in time; raise the timeout, or probe fewer clients or less often if the limits hold calls back"
+        "not answered in time; raise the timeout, or probe fewer clients or less often if the limits delay calls"
     )]
     Late,
-    /// The process is about to end, or the instance has left the configuration.
-    #[error("not answered: the exporter is stopping, or the instance has left its configuration")]
+    /// The process is stopping, or the instance was removed from the configuration.
+    #[error(
+        "not answered: the exporter is stopping, or the instance was removed from the configuration"
+    )]
     Stopping,
 }
 
-/// Asks about single clients of one instance.
+/// Queries single clients of one instance.
 ///
-/// Questions about the same client that meet are one call, and an answer that is younger than
-/// `max_age` is not asked for again, whoever got it.
+/// Concurrent probes of the same client share one call. A real-time status that is younger than
+/// `max_age` is used again, whatever queried it.
 #[derive(Clone, Debug)]
 pub struct Prober {
-    sweeper: Arc<Sweeper>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    caller: Arc<InstanceCaller>,
+    probes: Arc<Probes>,
+    max_age: Duration,
 }
 
-/// What is asked about single clients of one instance, whoever sweeps it.
+/// The probes of one instance.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
-    questions: Mutex<PendingProbes>,
-    enough: Mutex<CancellationToken>,
+    /// Cancelled when the instance has left.
+    pub(super) gone: CancellationToken,
+    pending: Mutex<PendingProbes>,
+    /// Cancels the probes whose calls have not left.
+    cancel: Mutex<CancellationToken>,
     tasks: TaskTracker,
 }
 
 #[derive(Debug, Default)]
 struct PendingProbes {
-    /// Those under way; who asks owns them.
+    /// The probes in progress; their tasks own them.
     open: HashMap<Box<str>, Weak<PendingProbe>>,
-    /// Answers about clients outside of the fleet, which no state keeps, while they are young.
+    /// Recent observations of clients outside the fleet, which no state keeps.
     outsiders: HashMap<Box<str>, Observation>,
 }
 
-/// A question, and once it is settled, what outcome of it.
-type PendingProbe = watch::Sender<Option<ProbeOutcome>>;
+type PendingProbe = watch::Sender<ProbeOutcome>;
 
-/// What there is for somebody who wants to know.
+#[derive(Clone, Debug)]
+enum ProbeOutcome {
+    Pending,
+    /// The probe was cancelled before its call was made.
+    NotSent,
+    Done(Result<Observation, ProbeError>),
+}
+
+/// What a probe starts with.
 enum Joined {
     Known(Observation),
-    Open(watch::Receiver<Option<ProbeOutcome>>),
+    Pending(watch::Receiver<ProbeOutcome>),
 }
 
 impl Probes {
-    /// Calls on the instance have no prospect: those that have not left stay here.
+    /// Cancels all probes whose calls have not left.
     pub(super) fn cancel(&self) {
-        std::mem::take(&mut *lock(&self.enough)).cancel();
+        std::mem::take(&mut *lock(&self.cancel)).cancel();
     }
 
-    /// Returns when nothing is under way any more. The instance has left before that is called.
+    /// Returns when no probe is in progress. `gone` is cancelled before.
     pub(super) async fn ended(&self) {
-        // Who was about to begin something has done so, or has seen that the instance has left.
-        drop(lock(&self.questions));
+        // A probe that is about to start has started, or sees that the instance has left.
+        drop(lock(&self.pending));
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    /// Is cancelled when what begins now is given up.
-    fn enough(&self) -> CancellationToken {
-        lock(&self.enough).child_token()
     }
 }
 
 impl Prober {
-    pub(super) fn new(sweeper: Arc<Sweeper>, tasks: TaskTracker, stop: CancellationToken) -> Self {
+    pub(super) fn new(caller: Arc<InstanceCaller>, probes: Arc<Probes>, max_age: Duration) -> Self {
         Self {
-            sweeper,
-            tasks,
-            stop,
+            caller,
+            probes,
+            max_age,
         }
     }
 
-    /// The instance, its fleet and what is known of it.
+    /// The instance, its fleet and its observations.
     #[must_use]
     pub fn state(&self) -> &InstanceState {
-        self.sweeper.state()
+        &self.caller.state
     }
 
-    /// What the API says about `client`, which need not be in the fleet; what it says about one
-    /// that is enters the state.
+    /// Queries `client`, which need not be in the fleet, and publishes the status if it is.
     ///
-    /// Who drops the future, or waits in vain until `deadline`, cancels the call only if it has
-    /// not left and nobody else waits for it.
+    /// If the future is dropped or `deadline` passes, the call is cancelled only if it has not left
+    /// and no other probe waits for it.
     pub async fn probe(&self, client: &str, deadline: Instant) -> Result<Observation, ProbeError> {
         loop {
-            let mut question = match self.join(client, deadline)? {
+            let mut pending = match self.join(client, deadline)? {
                 Joined::Known(observation) => return Ok(observation),
-                Joined::Open(question) => question,
+                Joined::Pending(pending) => pending,
             };
-            let outcome = match timeout_at(deadline, question.wait_for(Option::is_some)).await {
+            let ended = |outcome: &ProbeOutcome| !matches!(outcome, ProbeOutcome::Pending);
+            let outcome = match timeout_at(deadline, pending.wait_for(ended)).await {
                 Ok(Ok(outcome)) => outcome.clone(),
                 Ok(Err(_)) => return Err(ProbeError::Stopping),
                 Err(_) => return Err(ProbeError::Late),
             };
-            match outcome {
-                Some(ProbeOutcome::Answered(observation)) => return Ok(observation),
-                Some(ProbeOutcome::Unanswered(why)) => return Err(why),
-                // It was joined in the moment in which it was given up.
-                Some(ProbeOutcome::Unasked) | None => {}
+            if let ProbeOutcome::Done(result) = outcome {
+                return result;
             }
+            // It was joined at the moment at which it was cancelled.
         }
     }
 
-    /// What is known about `client` that is as good as executor now, or the question about it that is
-    /// under way, which is begun where there is none.
+    /// Queries each of `clients`, as a sweep does: with one call until the credentials are
+    /// accepted, and no further ones once calls are useless. `completed` gets the results as they
+    /// arrive, and may end it. A client without a result was not queried.
+    pub async fn query_each(
+        &self,
+        clients: impl IntoIterator<Item = Box<str>, IntoIter: Send>,
+        completed: &mut (dyn FnMut(QueryResult) -> ControlFlow<()> + Send),
+    ) -> Result<(), ProbeError> {
+        let policy = CallPolicy {
+            purpose: Purpose::Query,
+            start: self.admit(Purpose::Query)?,
+            priority: Priority::Ordinary,
+            until: None,
+            cancelled: CancellationToken::new(),
+        };
+        let mut work = BulkProbe {
+            caller: &self.caller,
+            clients: clients.into_iter(),
+            completed,
+        };
+        // The error that stopped it is in a result.
+        let _ = execute(&self.caller, policy, &mut work).await;
+        Ok(())
+    }
+
+    fn admit(&self, purpose: Purpose) -> Result<StartMode, ProbeError> {
+        let refused = |until: Instant| ProbeError::Refused {
+            instance: self.state().id().to_string(),
+            wait: until - Instant::now(),
+        };
+        self.caller.admit(purpose).map_err(refused)
+    }
+
+    /// A known status of `client` that is as good as a new one, or the probe of it in progress,
+    /// which is started if there is none.
     fn join(&self, client: &str, deadline: Instant) -> Result<Joined, ProbeError> {
-        let mut questions = lock(&self.sweeper.probes.questions);
-        let known = self
-            .state()
-            .observation(client, self.sweeper.caller.clock.now());
-        let known = known.or_else(|| questions.outsiders.get(client).copied());
-        if let Some(observation) = known.filter(|seen| self.is_as_good_as_asking(seen)) {
+        let mut pending = lock(&self.probes.pending);
+        let known = self.state().observation(client, self.caller.clock.now());
+        let known = known.or_else(|| pending.outsiders.get(client).copied());
+        if let Some(observation) = known.filter(|seen| self.is_recent(seen)) {
             return Ok(Joined::Known(observation));
         }
-        if let Some(question) = questions.open.get(client).and_then(Weak::upgrade) {
-            return Ok(Joined::Open(question.subscribe()));
+        if let Some(open) = pending.open.get(client).and_then(Weak::upgrade) {
+            return Ok(Joined::Pending(open.subscribe()));
         }
-        if self.sweeper.gone.is_cancelled() {
+        if self.probes.gone.is_cancelled() {
             return Err(ProbeError::Stopping);
         }
-        let now = Instant::now();
-        let start = match self.sweeper.breaker().admit(now) {
-            Admission::Full => StartMode::None,
-            Admission::Probe => StartMode::Probe,
-            Admission::Refused(until) => {
-                return Err(self.refused(until - now));
-            }
-        };
-        let (question, open) = watch::channel(None);
-        let question = Arc::new(question);
-        questions
-            .open
-            .insert(client.into(), Arc::downgrade(&question));
-        let asked = self
-            .clone()
-            .execute(client.into(), question, start, deadline);
-        self.tasks
-            .spawn(self.sweeper.probes.tasks.track_future(asked));
-        Ok(Joined::Open(open))
+        let start = self.admit(Purpose::Probe)?;
+        let (sender, receiver) = watch::channel(ProbeOutcome::Pending);
+        let sender = Arc::new(sender);
+        let client: Box<str> = client.into();
+        pending.open.insert(client.clone(), Arc::downgrade(&sender));
+        let task = self.clone().run(client, sender, start, deadline);
+        let tasks = &self.probes.tasks;
+        self.caller.tasks.spawn(tasks.track_future(task));
+        Ok(Joined::Pending(receiver))
     }
 
-    fn refused(&self, wait: Duration) -> ProbeError {
-        ProbeError::Refused {
-            instance: self.state().id().to_string(),
-            wait,
-        }
-    }
-
-    /// Whether it was heard in real time, and just now.
-    fn is_as_good_as_asking(&self, seen: &Observation) -> bool {
-        let now = self.sweeper.caller.clock.now();
-        // A clock that was set back makes nothing young again.
-        let young = seen.at <= now && now.since(seen.at) < self.sweeper.collect.max_age;
+    /// Whether it is a real-time status, and younger than `max_age`.
+    fn is_recent(&self, seen: &Observation) -> bool {
+        let now = self.caller.clock.now();
+        // A clock that was set back makes no observation young again.
+        let young = seen.at <= now && now.since(seen.at) < self.max_age;
         young && seen.operation == Operation::Single
     }
 
-    /// Asks, and tells those who wait.
-    async fn execute(
+    /// Makes the call and passes its outcome to the probes that wait.
+    async fn run(
         self,
         client: Box<str>,
-        question: Arc<PendingProbe>,
+        sender: Arc<PendingProbe>,
         start: StartMode,
         deadline: Instant,
     ) {
-        let enough = self.sweeper.probes.enough();
+        let cancelled = lock(&self.probes.cancel).child_token();
         let policy = CallPolicy {
+            purpose: Purpose::Probe,
             start,
             priority: Priority::Urgent,
             until: Some(deadline),
-            enough: enough.clone(),
+            cancelled: cancelled.clone(),
         };
-        let mut work = SingleProbe::new(&self.sweeper, start, client.clone());
-        let asked = async {
-            let mut asked = std::pin::pin!(execute(&self.sweeper.caller, policy, &mut work));
+        let mut work = SingleProbe {
+            caller: &self.caller,
+            client: Some(client.clone()),
+            outcome: ProbeOutcome::NotSent,
+        };
+        let calls = async {
+            let mut calls = std::pin::pin!(execute(&self.caller, policy, &mut work));
             tokio::select! {
                 biased;
-                _ = &mut asked => {}
-                () = question.closed() => {
-                    enough.cancel();
-                    let _ = asked.await;
+                verdict = &mut calls => verdict,
+                () = sender.closed() => {
+                    cancelled.cancel();
+                    calls.await
                 }
             }
         };
-        let asked = self.sweeper.gone.run_until_cancelled(asked);
-        let stopped = self
-            .stop
-            .run_until_cancelled(asked)
-            .await
-            .flatten()
-            .is_none();
-        let outcome = if stopped {
-            ProbeOutcome::Unanswered(ProbeError::Stopping)
-        } else {
-            work.outcome
+        let calls = self.probes.gone.run_until_cancelled(calls);
+        let calls = self.caller.stop.run_until_cancelled(calls).await.flatten();
+        let outcome = match calls {
+            Some(verdict) => {
+                if verdict.is_break() {
+                    self.probes.cancel();
+                }
+                work.outcome
+            }
+            None => ProbeOutcome::Done(Err(ProbeError::Stopping)),
         };
-        self.settle(client, &question, outcome);
+        self.finish(client, &sender, outcome);
     }
 
-    fn settle(&self, client: Box<str>, question: &PendingProbe, outcome: ProbeOutcome) {
-        let mut questions = lock(&self.sweeper.probes.questions);
-        questions.open.remove(&client);
-        if let ProbeOutcome::Answered(observation) = outcome
+    fn finish(&self, client: Box<str>, sender: &PendingProbe, outcome: ProbeOutcome) {
+        let mut pending = lock(&self.probes.pending);
+        pending.open.remove(&client);
+        if let ProbeOutcome::Done(Ok(observation)) = outcome
             && self.state().fleet().position(&client).is_none()
         {
-            questions
-                .outsiders
-                .retain(|_, seen| self.is_as_good_as_asking(seen));
-            questions.outsiders.insert(client, observation);
+            pending.outsiders.retain(|_, seen| self.is_recent(seen));
+            pending.outsiders.insert(client, observation);
         }
-        question.send_replace(Some(outcome));
+        sender.send_replace(outcome);
+    }
+}
+
+/// The request of one probe.
+struct SingleProbe<'a> {
+    caller: &'a InstanceCaller,
+    client: Option<Box<str>>,
+    outcome: ProbeOutcome,
+}
+
+impl WorkSource for SingleProbe<'_> {
+    fn next(&mut self, operation: Operation) -> Option<Vec<Box<str>>> {
+        if operation == Operation::Batch {
+            return None;
+        }
+        Some(vec![self.client.take()?])
+    }
+
+    fn completed(&mut self, response: Response) -> ControlFlow<()> {
+        let QueryResult { client, result, .. } = response.into_single();
+        if let Ok(observation) = result {
+            self.caller.publish(&client, observation);
+        }
+        let result = result.map_err(|error| ProbeError::Failed(Box::new(error)));
+        self.outcome = ProbeOutcome::Done(result);
+        ControlFlow::Continue(())
+    }
+}
+
+/// The requests of [`Prober::query_each`].
+struct BulkProbe<'a, I> {
+    caller: &'a InstanceCaller,
+    clients: I,
+    completed: &'a mut (dyn FnMut(QueryResult) -> ControlFlow<()> + Send),
+}
+
+impl<I: Iterator<Item = Box<str>> + Send> WorkSource for BulkProbe<'_, I> {
+    fn next(&mut self, operation: Operation) -> Option<Vec<Box<str>>> {
+        if operation == Operation::Batch {
+            return None;
+        }
+        Some(vec![self.clients.next()?])
+    }
+
+    fn completed(&mut self, response: Response) -> ControlFlow<()> {
+        let result = response.into_single();
+        if let Ok(observation) = result.result {
+            self.caller.publish(&result.client, observation);
+        }
+        (self.completed)(result)
     }
 }

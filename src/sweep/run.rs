@@ -1,43 +1,71 @@
-//! A sweep as a source of questions: every client of the fleet once, each answer published.
+//! One sweep as a source of requests: every client of the fleet once, each status published.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::caller::InstanceCaller;
 use super::confirm::ConfirmationQueue;
-use super::executor::{BatchAnswer, BatchResult, QueryResult, WorkSource};
-use super::pacer::Pacer;
-use super::sweeper::{Progress, Sweeper, lock};
+use super::executor::{Request, Response, WorkSource};
+use super::order::SweepOrder;
+use crate::clock::Timestamp;
 use crate::config::Query;
 use crate::presence::{CallError, ErrorClass, Fleet, MAX_BATCH, Observation, Operation, Published};
 
-/// One pass over a fleet.
+/// The progress of a sweep.
+#[derive(Debug)]
+pub(super) struct SweepProgress {
+    left: AtomicUsize,
+    /// Whether it can help to wait for the sweep: not while the breaker is open.
+    pub(super) worth_waiting: bool,
+    pub(super) ended: CancellationToken,
+}
+
+impl SweepProgress {
+    pub(super) fn new(clients: usize, worth_waiting: bool) -> Self {
+        Self {
+            left: AtomicUsize::new(clients),
+            worth_waiting,
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// The number of clients whose query has not ended.
+    pub(super) fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the sweep has ended, with any result.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+}
+
+/// A sweep over a fleet.
 ///
-/// By single calls, each client is asked for at its turn. By batches, ten are asked for together,
-/// and by itself only who is in [`ConfirmationQueue`].
+/// With single calls, each client is queried in order. With batches, ten clients are queried
+/// together, and single calls are for the clients in [`ConfirmationQueue`].
 pub(super) struct SweepRun<'a> {
-    pub(super) sweeper: &'a Sweeper,
+    pub(super) caller: &'a InstanceCaller,
+    pub(super) query: Query,
     pub(super) fleet: &'a Fleet,
-    pub(super) turns: Pacer<'a>,
+    pub(super) order: SweepOrder<'a>,
     pub(super) confirmations: ConfirmationQueue<'a>,
     /// Halves of batches that were refused because of one of their clients.
     pub(super) halves: Vec<Vec<Box<str>>>,
-    pub(super) progress: &'a Progress,
-    /// How many clients were answered for.
+    pub(super) progress: &'a SweepProgress,
+    /// The number of clients whose status was published.
     pub(super) answered: usize,
 }
 
 impl SweepRun<'_> {
-    /// The next clients whose turn it is, without those that would spoil the batch.
+    /// The next clients that are due, without those that would make the batch fail.
     fn batch(&mut self) -> Option<Vec<Box<str>>> {
-        if self.confirmations.is_full() || !self.turns.is_due(Instant::now()) {
-            return None;
-        }
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while batch.len() < MAX_BATCH && !self.confirmations.is_full() {
-            let Some(index) = self.turns.take() else {
+            let Some(index) = self.order.next() else {
                 break;
             };
             let client = self.fleet.client(index);
@@ -50,33 +78,9 @@ impl SweepRun<'_> {
         Some(batch).filter(|batch| !batch.is_empty())
     }
 
-    /// Publishes what was said of a client; whether that has settled it.
-    fn publish(&mut self, client: &str, observation: Observation) -> bool {
-        let settled = self.sweeper.publish(client, observation) != Published::Unconfirmed;
-        if settled {
-            self.answered += 1;
-            self.settle(1);
-        }
-        settled
-    }
-
-    /// So many clients have had their turn, whatever came of it.
-    fn settle(&self, clients: usize) {
+    /// The queries of this many clients have ended.
+    fn count_done(&self, clients: usize) {
         self.progress.left.fetch_sub(clients, Ordering::Relaxed);
-    }
-
-    /// A call failed for good; `Break` where going on makes no sense.
-    fn failed(&self, error: &CallError) -> ControlFlow<()> {
-        let stopped = lock(&self.sweeper.breaker).failed(error, Instant::now());
-        stopped.map_break(|wait| self.stopped(error, wait))
-    }
-
-    /// Says why the sweep ends here.
-    fn stopped(&self, error: &CallError, wait: Duration) {
-        let caller = &self.sweeper.caller;
-        caller.log_error(error);
-        self.sweeper.probes.cancel();
-        tracing::debug!(instance_id = %caller.state.id(), wait_seconds = wait.as_secs(), "sweep stopped; after the wait one call decides whether to go on");
     }
 
     /// Halves a batch that was refused because of one of its clients, until that one is alone.
@@ -91,98 +95,86 @@ impl SweepRun<'_> {
         }
     }
 
-    /// Publishes what a batch says; who is not in it keeps what was known.
-    fn publish_batch(&mut self, clients: Vec<Box<str>>, answer: &BatchAnswer) {
+    /// Publishes the result of a call. Clients that a batch lacks keep their observation.
+    fn publish(&mut self, request: Request, statuses: Vec<Option<bool>>, at: Timestamp) {
+        let Request { operation, clients } = request;
         let mut missing = 0;
-        for client in clients {
-            let Some(entry) = answer.entries.iter().find(|entry| *entry.client == *client) else {
+        for (client, status) in clients.into_iter().zip(statuses) {
+            let Some(online) = status else {
                 missing += 1;
                 continue;
             };
             let observation = Observation {
-                online: entry.online,
-                at: answer.at,
-                operation: Operation::Batch,
+                online,
+                at,
+                operation,
             };
-            if !self.publish(&client, observation) {
-                self.confirmations.needs_confirmation(client, entry.online);
+            if self.caller.publish(&client, observation) == Published::Unconfirmed {
+                self.confirmations.needs_confirmation(client, online);
+            } else {
+                self.answered += 1;
+                self.count_done(1);
             }
         }
-        self.settle(missing);
-        self.sweeper.caller.missing(missing);
+        if operation == Operation::Batch {
+            self.count_done(missing);
+            self.caller.count_missing(missing);
+        }
+    }
+
+    /// Counts the result of a single call if it was a confirmation.
+    fn confirm(&mut self, client: &str, result: Result<&Vec<Option<bool>>, &CallError>) {
+        let result = result.map(|statuses| statuses[0] == Some(true));
+        if let Some(confirmation) = self.confirmations.completed(client, result) {
+            let labels = [self.caller.state.id().as_str(), confirmation.as_str()];
+            let counter = &self.caller.metrics.confirmations_total;
+            counter.with_label_values(&labels).inc();
+        }
     }
 }
 
 impl WorkSource for SweepRun<'_> {
-    fn next(&mut self) -> Option<Box<str>> {
-        match self.sweeper.query() {
-            Query::Single if !self.turns.is_due(Instant::now()) => None,
-            Query::Single => self
-                .turns
-                .take()
-                .map(|index| self.fleet.client(index).into()),
-            Query::Batch => self.confirmations.next(),
+    fn next(&mut self, operation: Operation) -> Option<Vec<Box<str>>> {
+        if self.query == Query::Batch && operation == Operation::Single {
+            return Some(vec![self.confirmations.next()?]);
         }
-    }
-
-    fn next_batch(&mut self) -> Option<Vec<Box<str>>> {
-        match self.sweeper.query() {
-            Query::Single => None,
-            Query::Batch => self.halves.pop().or_else(|| self.batch()),
+        if operation != self.query.operation() {
+            return None;
+        }
+        if let Some(half) = self.halves.pop() {
+            return Some(half);
+        }
+        if self.confirmations.is_full() || !self.order.is_due(Instant::now()) {
+            return None;
+        }
+        match operation {
+            Operation::Single => Some(vec![self.fleet.client(self.order.next()?).into()]),
+            Operation::Batch => self.batch(),
         }
     }
 
     fn resumes_at(&self, operation: Operation) -> Option<Instant> {
-        let by_turns =
-            operation == self.sweeper.query().operation() && !self.confirmations.is_full();
-        if by_turns {
-            self.turns.resumes_at(Instant::now())
-        } else {
-            None
-        }
+        let in_order = operation == self.query.operation() && !self.confirmations.is_full();
+        in_order.then(|| self.order.resumes_at(Instant::now()))?
     }
 
-    fn attempt_failed(&mut self, error: &CallError) -> ControlFlow<()> {
-        let stopped = lock(&self.sweeper.breaker).attempt_failed(error, Instant::now());
-        stopped.map_break(|wait| self.stopped(error, wait))
-    }
-
-    fn replied(&mut self, reply: QueryResult) -> ControlFlow<()> {
-        if self.sweeper.query() == Query::Batch
-            && let Some(confirmation) = self.confirmations.replied(&reply)
-        {
-            self.sweeper.caller.confirmed(confirmation);
+    fn completed(&mut self, response: Response) -> ControlFlow<()> {
+        let Response {
+            request,
+            result,
+            at,
+            ..
+        } = response;
+        let operation = request.operation;
+        if self.query == Query::Batch && operation == Operation::Single {
+            self.confirm(&request.clients[0], result.as_ref());
         }
-        match reply.result {
-            Ok(observation) => {
-                self.publish(&reply.client, observation);
-                self.sweeper.passed();
-            }
-            Err(error) => {
-                self.settle(1);
-                self.failed(&error)?;
-                self.sweeper.caller.log_error(&error);
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn replied_batch(&mut self, reply: BatchResult) -> ControlFlow<()> {
-        let BatchResult { clients, result } = reply;
         match result {
-            Ok(answer) => {
-                self.publish_batch(clients, &answer);
-                self.sweeper.passed();
+            Ok(statuses) => self.publish(request, statuses, at),
+            Err(error) if operation == Operation::Batch && error.class == ErrorClass::Client => {
+                self.split(request.clients);
             }
-            Err(error) => {
-                self.failed(&error)?;
-                if error.class == ErrorClass::Client {
-                    self.split(clients);
-                } else {
-                    self.settle(clients.len());
-                    self.sweeper.caller.log_error(&error);
-                }
-            }
+            Err(_) => self.count_done(request.clients.len()),
         }
         ControlFlow::Continue(())
     }

@@ -1,386 +1,301 @@
-//! The sweeps of one instance: at most one in flight, each a supervised task of its own.
+//! The sweeps of one instance: at most one at a time, each in a supervised task of its own.
 
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 
-use super::breaker::{Admission, Breaker};
-use super::caller::InstanceCaller;
+use super::breaker::StartMode;
+use super::caller::{InstanceCaller, Purpose, lock};
 use super::confirm::{ConfirmationQueue, RejectedIds};
-use super::cursor::FleetCursor;
-use super::executor::{CallPolicy, StartMode, execute};
-use super::pacer::{Pacer, SweepWindow};
-use super::probe::Probes;
-use super::run::SweepRun;
+use super::executor::{CallPolicy, execute};
+use super::order::{FleetCursor, SweepWindow};
+use super::probe::{Prober, Probes};
+use super::run::{SweepProgress, SweepRun};
 use crate::config::{Collect, Query};
 use crate::limits::Priority;
-use crate::presence::{Fleet, InstanceState, Observation, Published, SweepResult, SweepSummary};
+use crate::presence::{Fleet, InstanceState, SweepResult, SweepSummary};
 
-/// How long a sweep may go on repeating calls: so many times its planned time, at least [`SHORTEST`].
+/// A sweep repeats calls for at most this many times its planned duration, or [`SHORTEST`].
 const PATIENCE: u32 = 2;
 
-/// A sweep that is planned to be shorter than this may still repeat calls for so long.
+/// The shortest time for which a sweep repeats calls.
 const SHORTEST: Duration = Duration::from_secs(10);
 
 /// Starts and joins the sweeps of one instance.
 #[derive(Debug)]
 pub(super) struct Sweeper {
-    pub(super) caller: InstanceCaller,
-    pub(super) collect: Collect,
-    order: Arc<tokio::sync::Mutex<Order>>,
-    pub(super) breaker: Mutex<Breaker>,
-    flight: Arc<Mutex<Flight>>,
-    pub(super) probes: Arc<Probes>,
-    /// Cancelled when the instance has left.
-    pub(super) gone: CancellationToken,
-    /// Cancelled when another sweeper takes over, or the instance has left; under the lock of
-    /// `flight`, so that no sweep starts behind it.
+    pub(super) caller: Arc<InstanceCaller>,
+    collect: Collect,
+    shared: Arc<Shared>,
+    /// Cancelled when a successor takes over or the instance has left; under the lock of
+    /// `Shared::current`, so that no sweep starts afterwards.
     retired: CancellationToken,
 }
 
-/// What a sweep has to know of those before it. Only the sweep in flight holds it.
+/// What the successive sweepers of an instance share.
 #[derive(Debug)]
-struct Order {
-    ring: FleetCursor,
+struct Shared {
+    history: Arc<tokio::sync::Mutex<History>>,
+    current: Mutex<CurrentSweep>,
+    probes: Arc<Probes>,
+}
+
+/// What a sweep needs to know of earlier sweeps. Only the current sweep holds it.
+#[derive(Debug)]
+struct History {
+    cursor: FleetCursor,
     rejected: RejectedIds,
 }
 
 /// The newest sweep.
 #[derive(Debug, Default)]
-struct Flight {
+struct CurrentSweep {
     started: Option<Instant>,
-    running: Option<Arc<Progress>>,
-}
-
-/// How far a sweep has come.
-#[derive(Debug)]
-pub(super) struct Progress {
-    pub(super) left: AtomicUsize,
-    /// Whether to wait for it can help: not while the breaker is open.
-    worth_waiting: bool,
-    ended: CancellationToken,
-}
-
-impl Progress {
-    /// How many clients were not answered for yet.
-    pub(super) fn left(&self) -> usize {
-        self.left.load(Ordering::Relaxed)
-    }
-
-    /// Whether to wait for it can help.
-    pub(super) fn worth_waiting(&self) -> bool {
-        self.worth_waiting
-    }
-
-    /// Returns when the sweep has ended, however it did.
-    pub(super) async fn ended(&self) {
-        self.ended.cancelled().await;
-    }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    running: Option<Arc<SweepProgress>>,
 }
 
 impl Sweeper {
     pub(super) fn new(caller: InstanceCaller, collect: &Collect) -> Self {
-        let order = Order {
-            ring: FleetCursor::new(caller.state.fleet()),
+        let history = History {
+            cursor: FleetCursor::new(caller.state.fleet()),
             rejected: RejectedIds::default(),
         };
-        let order = Arc::new(tokio::sync::Mutex::new(order));
-        Self::starting(
-            caller,
-            collect,
-            order,
-            Arc::default(),
-            Arc::default(),
-            CancellationToken::new(),
-        )
+        let shared = Shared {
+            history: Arc::new(tokio::sync::Mutex::new(history)),
+            current: Mutex::default(),
+            probes: Arc::default(),
+        };
+        Self::with_shared(caller, collect, Arc::new(shared))
     }
 
-    fn starting(
-        caller: InstanceCaller,
-        collect: &Collect,
-        order: Arc<tokio::sync::Mutex<Order>>,
-        flight: Arc<Mutex<Flight>>,
-        probes: Arc<Probes>,
-        gone: CancellationToken,
-    ) -> Self {
-        let (collect, retired) = (collect.clone(), gone.child_token());
+    fn with_shared(caller: InstanceCaller, collect: &Collect, shared: Arc<Shared>) -> Self {
         Self {
-            caller,
-            collect,
-            order,
-            breaker: Mutex::default(),
-            flight,
-            probes,
-            gone,
-            retired,
+            caller: Arc::new(caller),
+            collect: collect.clone(),
+            retired: shared.probes.gone.child_token(),
+            shared,
         }
     }
 
-    /// A sweeper that goes on in place of this one, in another way. A sweep in flight asks for no
-    /// further client; what it has asked for is waited for and published.
+    /// A sweeper that replaces this one. A sweep in flight queries no further client; its calls in
+    /// flight are completed and published.
     pub(super) fn succeeded_by(&self, caller: InstanceCaller, collect: &Collect) -> Self {
-        let flight = lock(&self.flight);
+        let current = lock(&self.shared.current);
         self.retired.cancel();
-        drop(flight);
-        let (order, flight, probes) = (
-            Arc::clone(&self.order),
-            Arc::clone(&self.flight),
-            Arc::clone(&self.probes),
-        );
-        Self::starting(caller, collect, order, flight, probes, self.gone.clone())
+        drop(current);
+        Self::with_shared(caller, collect, Arc::clone(&self.shared))
     }
 
-    /// Whether a sweeper of `caller` would do the same as this one.
+    /// Whether a sweeper with `caller` would do the same as this one.
     pub(super) fn is_like(&self, caller: &InstanceCaller, collect: &Collect) -> bool {
-        let mine = &self.caller;
-        Arc::ptr_eq(&mine.source, &caller.source)
-            && mine.queue.is(&caller.queue)
+        Arc::ptr_eq(&self.caller.source, &caller.source)
+            && self.caller.queue.is(&caller.queue)
             && self.collect == *collect
     }
 
-    /// The breaker, which has heard of the newest credentials.
-    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        let mut breaker = lock(&self.breaker);
-        breaker.credentials_replaced(self.caller.source.credentials_replaced());
-        breaker
-    }
-
-    /// Lets calls be made as if none had failed before.
-    pub(super) fn reset_breaker(&self) {
-        *lock(&self.breaker) = Breaker::default();
-    }
-
-    /// Stops for good, calls in flight included, and returns when nothing of it is left.
+    /// Stops for good, calls in flight included, and returns when nothing is left.
     pub(super) async fn leave(&self) {
         let running = {
-            let flight = lock(&self.flight);
-            self.gone.cancel();
-            flight.running.clone()
+            let current = lock(&self.shared.current);
+            self.shared.probes.gone.cancel();
+            current.running.clone()
         };
         if let Some(running) = running {
             running.ended().await;
         }
-        self.probes.ended().await;
-    }
-
-    /// Returns when another sweeper takes over, or the instance has left.
-    pub(super) async fn retired(&self) {
-        self.retired.cancelled().await;
-    }
-
-    /// The sweep in flight.
-    pub(super) fn running(&self) -> Option<Arc<Progress>> {
-        lock(&self.flight).running.clone()
+        self.shared.probes.ended().await;
     }
 
     pub(super) fn state(&self) -> &InstanceState {
         &self.caller.state
     }
 
-    /// How clients are asked for.
-    pub(super) fn query(&self) -> Query {
-        self.collect.query
+    pub(super) fn prober(&self) -> Prober {
+        Prober::new(
+            Arc::clone(&self.caller),
+            Arc::clone(&self.shared.probes),
+            self.collect.max_age,
+        )
     }
 
-    /// How long it takes to ask for `clients` of this instance at the rates in force.
+    /// The time that it takes to query `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
-        let query = self.query();
-        self.caller
-            .limiter
-            .time_for(&self.caller.queue, query.operation(), query.calls(clients))
+        let query = self.collect.query;
+        let InstanceCaller { limiter, queue, .. } = &*self.caller;
+        limiter.time_for(queue, query.operation(), query.calls(clients))
     }
 
-    /// Publishes what the API said about a client.
-    pub(super) fn publish(&self, client: &str, observation: Observation) -> Published {
-        let published = self.caller.state.publish(client, observation);
-        if matches!(published, Published::Connected | Published::Disconnected) {
-            tracing::debug!(instance_id = %self.caller.state.id(), client_id = client, online = observation.online, "client changed");
-        }
-        published
-    }
-
-    /// A call was answered.
-    pub(super) fn passed(&self) {
-        if lock(&self.breaker).passed() {
-            tracing::info!(instance_id = %self.caller.state.id(), "the API answers again; sweeps go on");
-        }
-    }
-
-    /// Joins the sweep in flight, or starts one when the last started longer than `max_age` ago
-    /// and the breaker lets it. `None` when there is nothing to wait for.
-    pub(super) fn join(
-        self: &Arc<Self>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Option<Arc<Progress>> {
-        let now = Instant::now();
-        let mut flight = lock(&self.flight);
-        if let Some(running) = &flight.running {
+    /// Joins the current sweep, or starts one if the last one started longer than `max_age` ago
+    /// and the breaker allows it. `None` if there is nothing to wait for.
+    pub(super) fn join(self: &Arc<Self>) -> Option<Arc<SweepProgress>> {
+        let mut current = lock(&self.shared.current);
+        if let Some(running) = &current.running {
             return Some(Arc::clone(running));
         }
-        let apart = flight.started.map(|started| now - started);
-        if apart.is_some_and(|apart| apart <= self.collect.max_age) {
+        let interval = current.started.map(|started| started.elapsed());
+        if interval.is_some_and(|interval| interval <= self.collect.max_age) {
             return None;
         }
-        let started = self.start(&mut flight, None, tasks, stop)?;
-        self.project(apart);
+        let started = self.start(&mut current, None)?;
+        if let Some(interval) = interval {
+            self.project(interval);
+        }
         Some(started)
     }
 
-    /// Starts a sweep that takes `window`, unless one is in flight or the breaker does not let it.
-    pub(super) fn poll(
-        self: &Arc<Self>,
-        window: SweepWindow,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Option<Arc<Progress>> {
-        let mut flight = lock(&self.flight);
-        if flight.running.is_some() {
-            return None;
+    /// Sweeps again and again, each time over the interval, until the process stops or another
+    /// sweeper takes over.
+    ///
+    /// A sweep that cannot query all clients within its interval ends with it, and the next one
+    /// continues where it ended. While the breaker is open, the next sweep starts at the time of
+    /// the trial call, or at the next interval if the credentials were replaced by then.
+    pub(super) async fn poll(self: Arc<Self>) {
+        let interval = self.collect.interval;
+        // A sweep of the previous sweeper.
+        let running = lock(&self.shared.current).running.clone();
+        if let Some(running) = running {
+            running.ended().await;
         }
-        self.project(Some(window.end - window.start));
-        self.start(&mut flight, Some(window), tasks, stop)
+        // Clients that are due earlier would be queried all at once then.
+        let mut due = self.caller.limiter.opens_at();
+        loop {
+            tokio::select! {
+                () = self.caller.stop.cancelled() => return,
+                () = self.retired.cancelled() => return,
+                () = sleep_until(due) => {}
+            }
+            let start = Instant::now();
+            // A short delay, after a slow last call, is made up for by the end of the interval.
+            if start - due > interval / 2 {
+                due = start;
+            }
+            let end = due + interval;
+            if let Some(sweep) = self.start_poll(SweepWindow { start, end }) {
+                sweep.ended().await;
+            }
+            due = self.caller.open_until().map_or(end, |until| until.min(end));
+        }
     }
 
-    /// When the next sweep may try whether calls are worth while again, if they were not.
-    pub(super) fn open_until(&self) -> Option<Instant> {
-        lock(&self.breaker).open_until()
+    /// Starts a sweep over `window`, unless one is running or the breaker does not allow it.
+    fn start_poll(self: &Arc<Self>, window: SweepWindow) -> Option<Arc<SweepProgress>> {
+        let mut current = lock(&self.shared.current);
+        if current.running.is_some() {
+            return None;
+        }
+        self.project(window.end - window.start);
+        self.start(&mut current, Some(window))
     }
 
     fn start(
         self: &Arc<Self>,
-        flight: &mut Flight,
+        current: &mut CurrentSweep,
         window: Option<SweepWindow>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Option<Arc<Progress>> {
+    ) -> Option<Arc<SweepProgress>> {
         if self.retired.is_cancelled() {
             return None;
         }
-        let now = Instant::now();
-        let entry = self.breaker().enter(now);
-        if matches!(entry, Admission::Refused(_)) {
-            return None;
-        }
+        let start = self.caller.admit(Purpose::Sweep).ok()?;
         let fleet = self.caller.state.fleet();
-        let progress = Arc::new(Progress {
-            left: AtomicUsize::new(fleet.len()),
-            worth_waiting: entry == Admission::Full,
-            ended: CancellationToken::new(),
-        });
-        flight.started = Some(now);
-        flight.running = Some(Arc::clone(&progress));
-        let sweep = Arc::clone(self).sweep(fleet, Arc::clone(&progress), entry, window);
-        tasks.spawn(Arc::clone(self).supervise(sweep, Arc::clone(&progress), stop.clone()));
+        let progress = SweepProgress::new(fleet.len(), start != StartMode::Trial);
+        let progress = Arc::new(progress);
+        current.started = Some(Instant::now());
+        current.running = Some(Arc::clone(&progress));
+        let sweep = Arc::clone(self).sweep(fleet, Arc::clone(&progress), start, window);
+        let supervised = Arc::clone(self).supervise(sweep, Arc::clone(&progress));
+        self.caller.tasks.spawn(supervised);
         Some(progress)
     }
 
-    /// What sweeps this far apart spend.
-    fn project(&self, apart: Option<Duration>) {
-        let Some(apart) = apart else { return };
-        let labels = [
-            self.caller.state.id().as_str(),
-            self.query().operation().name(),
-        ];
-        let calls = self.query().calls(self.caller.state.fleet().len());
-        let projected = calls as f64 / apart.as_secs_f64();
-        self.caller
-            .metrics
-            .projected_calls_per_second
+    /// Exports what sweeps at this interval spend.
+    fn project(&self, interval: Duration) {
+        let query = self.collect.query;
+        let labels = [self.state().id().as_str(), query.operation().name()];
+        let calls = query.calls(self.state().fleet().len());
+        let gauge = &self.caller.metrics.projected_calls_per_second;
+        gauge
             .with_label_values(&labels)
-            .set(projected);
+            .set(calls as f64 / interval.as_secs_f64());
     }
 
-    /// Runs a sweep to its end, which its joins see even if it panics.
+    /// Runs a sweep to its end, which ends its joins even if it panics.
     async fn supervise(
         self: Arc<Self>,
         sweep: impl Future<Output = ()> + Send + 'static,
-        progress: Arc<Progress>,
-        stop: CancellationToken,
+        progress: Arc<SweepProgress>,
     ) {
-        let _ended = EndOfFlight {
+        let _ended = EndOfSweep {
             sweeper: &self,
             _joins: progress.ended.clone().drop_guard(),
         };
         let mut sweep = tokio::spawn(sweep);
-        let stopped = tokio::select! {
+        tokio::select! {
             ended = &mut sweep => {
                 if let Err(failure) = ended {
-                    tracing::error!(instance_id = %self.caller.state.id(), %failure, "a sweep failed by itself; the next one starts as usual, please report this");
-                    self.caller.state.record(|stats| stats.count_sweep(SweepResult::Stopped));
+                    tracing::error!(instance_id = %self.state().id(), %failure, "sweep task panicked; the next sweep starts as usual; please report this");
+                    self.state().record(|stats| stats.count_sweep(SweepResult::Stopped));
                 }
-                false
+                return;
             }
-            () = stop.cancelled() => true,
-            () = self.gone.cancelled() => true,
-        };
-        if stopped {
-            sweep.abort();
-            // It may be in the middle of a step, and that step may count a call.
-            let _ = sweep.await;
+            () = self.caller.stop.cancelled() => {}
+            () = self.shared.probes.gone.cancelled() => {}
         }
+        sweep.abort();
+        // The task may be in the middle of a step, which may count a call.
+        let _ = sweep.await;
     }
 
-    /// One sweep: every client of `fleet` is asked for, the oldest attempt first.
+    /// One sweep: every client of `fleet` is queried, the oldest attempt first.
     async fn sweep(
         self: Arc<Self>,
         fleet: Arc<Fleet>,
-        progress: Arc<Progress>,
-        entry: Admission,
+        progress: Arc<SweepProgress>,
+        start: StartMode,
         window: Option<SweepWindow>,
     ) {
         let started = Instant::now();
         let planned = self.time_for(fleet.len());
-        let start = match (entry, self.caller.state.stats().api_up) {
-            (Admission::Full, Some(true)) => StartMode::None,
-            (Admission::Full, _) => StartMode::Credentials,
-            _ => StartMode::Probe,
-        };
-        let until = window
-            .map_or(started, |window| window.end)
-            .max(started + (planned * PATIENCE).max(SHORTEST));
-        // In a sweep by batches, single calls are confirmations.
-        let priority = if self.query() == Query::Batch {
-            Priority::Urgent
-        } else {
-            Priority::Ordinary
-        };
+        let latest = window.map_or(started, |window| window.end);
+        let query = self.collect.query;
         let policy = CallPolicy {
+            purpose: Purpose::Sweep,
             start,
-            priority,
-            until: Some(until),
-            enough: self.retired.clone(),
+            // In a batch sweep, single calls are confirmations.
+            priority: match query {
+                Query::Batch => Priority::Urgent,
+                Query::Single => Priority::Ordinary,
+            },
+            until: Some(latest.max(started + (planned * PATIENCE).max(SHORTEST))),
+            cancelled: self.retired.clone(),
         };
-        let mut order = Arc::clone(&self.order).lock_owned().await;
-        if !order.ring.is_of(&fleet) {
-            order = order_of(order, Arc::clone(&fleet)).await;
+        let mut history = Arc::clone(&self.shared.history).lock_owned().await;
+        if !history.cursor.is_of(&fleet) {
+            history = history_of(history, Arc::clone(&fleet)).await;
         }
-        let Order { ring, rejected } = &mut *order;
-        let mut pass = SweepRun {
-            sweeper: &self,
+        let History { cursor, rejected } = &mut *history;
+        let mut run = SweepRun {
+            caller: &self.caller,
+            query,
             fleet: &fleet,
-            turns: Pacer::new(ring.round(), fleet.len(), window),
+            order: cursor.sweep(window),
             confirmations: ConfirmationQueue::new(rejected),
             halves: Vec::new(),
             progress: &progress,
             answered: 0,
         };
-        let heard_out = execute(&self.caller, policy, &mut pass).await;
-        let answered = pass.answered;
-        let result = match heard_out {
-            ControlFlow::Break(()) => SweepResult::Stopped,
-            ControlFlow::Continue(()) if answered == fleet.len() => SweepResult::Complete,
-            ControlFlow::Continue(()) => SweepResult::Incomplete,
+        let stopped = execute(&self.caller, policy, &mut run).await.is_break();
+        let answered = run.answered;
+        let result = if stopped {
+            self.shared.probes.cancel();
+            SweepResult::Stopped
+        } else if answered == fleet.len() {
+            self.caller.clear_errors();
+            SweepResult::Complete
+        } else {
+            SweepResult::Incomplete
         };
         let coverage = if fleet.is_empty() {
             1.0
@@ -392,38 +307,38 @@ impl Sweeper {
             end: self.caller.clock.now(),
             coverage,
         };
-        tracing::debug!(instance_id = %self.caller.state.id(), result = result.as_str(), clients = fleet.len(), answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
-        if result == SweepResult::Complete {
-            self.caller.clear_errors();
-        }
-        self.caller.state.record(|stats| {
+        tracing::debug!(instance_id = %self.state().id(), result = result.as_str(), clients = fleet.len(), answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
+        self.state().record(|stats| {
             stats.count_sweep(result);
             stats.last_sweep = Some(summary);
         });
     }
 }
 
-/// What is known of the sweeps before, as far as it is about clients of `fleet`. For a large fleet
-/// that takes a while, in which nobody else is held up.
-async fn order_of(mut order: OwnedMutexGuard<Order>, fleet: Arc<Fleet>) -> OwnedMutexGuard<Order> {
-    let turn = move || {
-        order.ring.turn_to(&fleet);
-        order.rejected.retain(&fleet);
-        order
+/// The history as far as it is about clients of `fleet`. This takes a while for a large fleet, so
+/// it runs on a blocking thread.
+async fn history_of(
+    mut history: OwnedMutexGuard<History>,
+    fleet: Arc<Fleet>,
+) -> OwnedMutexGuard<History> {
+    let update = move || {
+        history.cursor.move_to(&fleet);
+        history.rejected.retain(&fleet);
+        history
     };
-    tokio::task::spawn_blocking(turn)
+    tokio::task::spawn_blocking(update)
         .await
-        .expect("turning to another fleet does not panic")
+        .expect("moving to another fleet does not panic")
 }
 
-/// Makes place for the next sweep, then ends the joins of this one.
-struct EndOfFlight<'a> {
+/// Makes room for the next sweep, then ends the joins of this one.
+struct EndOfSweep<'a> {
     sweeper: &'a Sweeper,
     _joins: DropGuard,
 }
 
-impl Drop for EndOfFlight<'_> {
+impl Drop for EndOfSweep<'_> {
     fn drop(&mut self) {
-        lock(&self.sweeper.flight).running = None;
+        lock(&self.sweeper.shared.current).running = None;
     }
 }

@@ -1,7 +1,7 @@
 //! The sweeps of all instances, and the scrapes that join them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -9,43 +9,43 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::caller::InstanceCaller;
+use super::caller::{InstanceCaller, lock};
 use super::limiter::Limiter;
-use super::poll::poll;
 use super::probe::Prober;
-use super::sweeper::{Progress, Sweeper};
+use super::run::SweepProgress;
+use super::sweeper::Sweeper;
 use crate::clock::Clock;
 use crate::config::{Collect, Mode, Query};
 use crate::presence::{InstanceSnapshot, InstanceState, PresenceSource, Snapshot};
 use crate::random::Random;
 use crate::telemetry::Metrics;
 
-/// How young a frozen copy has to be to serve another scrape.
+/// The age up to which a snapshot serves further scrapes.
 const SHARED_FOR: Duration = Duration::from_secs(1);
 
-/// One instance that is to be swept.
+/// An instance to sweep.
 #[derive(Debug)]
 pub struct SweepConfig {
-    /// Its fleet and what is known of it.
+    /// Its fleet and observations.
     pub state: Arc<InstanceState>,
-    /// Who is asked.
+    /// The API.
     pub source: Arc<dyn PresenceSource>,
-    /// The account whose quota its calls spend.
+    /// The account whose quota its calls use.
     pub account: Option<String>,
-    /// How many single calls a second it is to bear.
+    /// The limit on its single calls per second.
     pub calls_per_second: u32,
 }
 
-/// What all sweeps use.
+/// The dependencies of all sweeps.
 #[derive(Clone, Debug)]
 pub struct SweepDeps {
-    /// The way out.
+    /// The permits for calls.
     pub limiter: Arc<Limiter>,
-    /// Where calls are counted.
+    /// The metrics of calls.
     pub metrics: Arc<Metrics>,
     /// Wall time.
     pub clock: Clock,
-    /// Where jitter comes from.
+    /// The source of jitter.
     pub random: Random,
 }
 
@@ -58,45 +58,46 @@ pub struct Sweeps {
     started: AtomicBool,
     tasks: TaskTracker,
     stop: CancellationToken,
-    frozen: Mutex<SharedSnapshot>,
+    shared: Mutex<SharedSnapshot>,
 }
 
-/// Who sweeps, and how.
+/// The sweepers of a configuration.
 #[derive(Debug)]
 struct SweeperSet {
     sweepers: Vec<Arc<Sweeper>>,
     collect: Collect,
 }
 
-/// The frozen copy that overlapping scrapes share.
+/// The snapshot that overlapping scrapes share.
 #[derive(Debug, Default)]
 struct SharedSnapshot {
-    frozen: Weak<Snapshot>,
+    snapshot: Weak<Snapshot>,
     at: Option<Instant>,
-    /// How many sweeps had ended by then.
+    /// The number of sweeps that had ended by then.
     sweeps: u64,
 }
 
 impl Sweeps {
-    /// Nothing is asked before the first [`Sweeps::start`] or [`Sweeps::scrape`].
+    /// No call is made before the first [`Sweeps::start`] or [`Sweeps::scrape`].
     #[must_use]
     pub fn new(configs: Vec<SweepConfig>, collect: &Collect, deps: SweepDeps) -> Self {
-        let sweeper = |config| Arc::new(Sweeper::new(deps.caller(config, collect), collect));
         let set = SweeperSet {
-            sweepers: configs.into_iter().map(sweeper).collect(),
+            sweepers: Vec::new(),
             collect: collect.clone(),
         };
-        Self {
+        let sweeps = Self {
             set: ArcSwap::from_pointee(set),
             started: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-            frozen: Mutex::default(),
+            shared: Mutex::default(),
             deps,
-        }
+        };
+        sweeps.set.store(sweeps.next_set(configs, collect));
+        sweeps
     }
 
-    /// Asks about single clients of the instance with this ID; of the only one, where none is named.
+    /// A prober of the instance with this ID, or of the only instance.
     #[must_use]
     pub fn prober(&self, instance: Option<&str>) -> Option<Prober> {
         let set = self.set.load();
@@ -107,11 +108,7 @@ impl Sweeps {
             (None, [only]) => only,
             (None, _) => return None,
         };
-        Some(Prober::new(
-            Arc::clone(sweeper),
-            self.tasks.clone(),
-            self.stop.clone(),
-        ))
+        Some(sweeper.prober())
     }
 
     /// Starts the first sweeps, or the timers that do.
@@ -119,61 +116,55 @@ impl Sweeps {
         self.started.store(true, Ordering::Release);
         let set = self.set.load();
         match set.collect.mode {
-            Mode::Scrape => drop(self.join(&set)),
-            Mode::Poll => set
-                .sweepers
-                .iter()
-                .for_each(|sweeper| self.poll(sweeper, &set.collect)),
+            Mode::Scrape => drop(set.join()),
+            Mode::Poll => set.sweepers.iter().for_each(|sweeper| self.poll(sweeper)),
         }
     }
 
-    /// Puts `configs` in the place of the current ones, and returns when nothing is left of those
-    /// that are gone. Not to be called at the same time as [`Sweeps::start`].
+    /// Replaces the instances, and returns when nothing is left of those that are gone. Not to be
+    /// called at the same time as [`Sweeps::start`].
     ///
-    /// Whoever has the [state](SweepConfig::state) of a current one goes on where that is, with the
-    /// sweep in flight if there is one, and its breaker is closed. Where anything else about it is
-    /// new, that sweep asks for no further client.
+    /// A config with the [state](SweepConfig::state) of a current instance continues it, together
+    /// with its sweep in flight, and closes its breaker. If anything else about it has changed,
+    /// that sweep queries no further client.
     pub async fn replace(&self, configs: Vec<SweepConfig>, collect: &Collect) {
-        let before = self.set.load_full();
-        let sweepers = configs
-            .into_iter()
-            .map(|config| self.succeed(&before, config, collect))
-            .collect();
-        let set = Arc::new(SweeperSet {
-            sweepers,
-            collect: collect.clone(),
-        });
-        self.set.store(Arc::clone(&set));
+        let set = self.next_set(configs, collect);
+        let before = self.set.swap(Arc::clone(&set));
         if collect.mode == Mode::Poll && self.started.load(Ordering::Acquire) {
             let is_new = |sweeper: &&Arc<Sweeper>| {
                 !before.sweepers.iter().any(|old| Arc::ptr_eq(old, sweeper))
             };
-            set.sweepers
-                .iter()
-                .filter(is_new)
-                .for_each(|sweeper| self.poll(sweeper, collect));
+            let new = set.sweepers.iter().filter(is_new);
+            new.for_each(|sweeper| self.poll(sweeper));
         }
-        for gone in before
-            .sweepers
-            .iter()
-            .filter(|old| set.of(&old.caller.state).is_none())
-        {
+        let is_gone = |old: &&Arc<Sweeper>| set.of(&old.caller.state).is_none();
+        for gone in before.sweepers.iter().filter(is_gone) {
             gone.leave().await;
             self.forget_queue(gone);
-            self.deps
-                .metrics
-                .forget_instance(gone.state().id().as_str());
+            let id = gone.state().id();
+            self.deps.metrics.forget_instance(id.as_str());
         }
     }
 
-    /// The sweeper of `config`, in the place of the one that it had `before`.
-    fn succeed(&self, before: &SweeperSet, config: SweepConfig, collect: &Collect) -> Arc<Sweeper> {
-        let caller = self.deps.caller(config, collect);
+    fn next_set(&self, configs: Vec<SweepConfig>, collect: &Collect) -> Arc<SweeperSet> {
+        let before = self.set.load();
+        let sweepers = configs
+            .into_iter()
+            .map(|config| self.sweeper(&before, config, collect));
+        Arc::new(SweeperSet {
+            sweepers: sweepers.collect(),
+            collect: collect.clone(),
+        })
+    }
+
+    /// The sweeper of `config`, which continues the one that it had `before`.
+    fn sweeper(&self, before: &SweeperSet, config: SweepConfig, collect: &Collect) -> Arc<Sweeper> {
+        let caller = self.caller(config, collect);
         let Some(before) = before.of(&caller.state) else {
             return Arc::new(Sweeper::new(caller, collect));
         };
         if before.is_like(&caller, collect) {
-            before.reset_breaker();
+            before.caller.reset_breaker();
             return Arc::clone(before);
         }
         if !before.caller.queue.is(&caller.queue) {
@@ -182,32 +173,51 @@ impl Sweeps {
         Arc::new(before.succeeded_by(caller, collect))
     }
 
+    fn caller(&self, config: SweepConfig, collect: &Collect) -> InstanceCaller {
+        let SweepDeps {
+            limiter,
+            metrics,
+            clock,
+            random,
+        } = self.deps.clone();
+        let account = config.account.as_deref();
+        InstanceCaller {
+            queue: limiter.queue(config.state.id(), account, config.calls_per_second),
+            state: config.state,
+            source: config.source,
+            limiter,
+            metrics,
+            clock,
+            random,
+            retries: collect.retries,
+            tasks: self.tasks.clone(),
+            stop: self.stop.clone(),
+            breaker: Mutex::default(),
+            errors: Mutex::default(),
+        }
+    }
+
     fn forget_queue(&self, sweeper: &Sweeper) {
         self.deps.limiter.forget(&sweeper.caller.queue);
     }
 
-    fn poll(&self, sweeper: &Arc<Sweeper>, collect: &Collect) {
-        self.tasks.spawn(poll(
-            Arc::clone(sweeper),
-            collect.interval,
-            self.tasks.clone(),
-            self.stop.clone(),
-        ));
+    fn poll(&self, sweeper: &Arc<Sweeper>) {
+        self.tasks.spawn(Arc::clone(sweeper).poll());
     }
 
-    /// Everything that is known, after the sweeps in flight have ended, where they can before
-    /// `deadline`; sweeps that are due are started first. Dropping the future stops no sweep.
+    /// A snapshot after the sweeps in flight have ended, if they can end before `deadline`. Sweeps
+    /// that are due are started first. Dropping the future stops no sweep.
     ///
-    /// Where timers start the sweeps, it is everything that is known now.
+    /// If timers start the sweeps, it is a snapshot of the current state.
     pub async fn scrape(&self, deadline: Instant) -> Arc<Snapshot> {
         let set = self.set.load_full();
         if set.collect.mode == Mode::Poll {
             return self.snapshot();
         }
-        let joined = self.join(&set);
+        let joined = set.join();
         let ended = self.can_end_by(deadline, set.collect.query, &joined) && {
-            let all =
-                futures_util::future::join_all(joined.iter().map(|(_, progress)| progress.ended()));
+            let all = joined.iter().map(|(_, progress)| progress.ended());
+            let all = futures_util::future::join_all(all);
             tokio::time::timeout_at(deadline, all).await.is_ok()
         };
         if !ended {
@@ -216,35 +226,33 @@ impl Sweeps {
         self.snapshot()
     }
 
-    /// Everything that is known. Overlapping scrapes share one copy, unless a sweep has ended or a
-    /// fleet has changed since it was made.
+    /// A snapshot of the current state. Overlapping scrapes share one, unless a sweep has ended or
+    /// a fleet has changed since it was made.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.deps.limiter.export(&self.deps.metrics);
-        let mut shared = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock(&self.shared);
         let sweepers = &self.set.load().sweepers;
-        let sweeps = sweepers
-            .iter()
-            .map(|sweeper| sweeper.state().stats().sweeps.iter().sum::<u64>())
-            .sum();
+        let ended = |sweeper: &Arc<Sweeper>| sweeper.state().stats().sweeps.iter().sum::<u64>();
+        let sweeps = sweepers.iter().map(ended).sum();
         let young = shared.at.is_some_and(|at| at.elapsed() < SHARED_FOR);
-        let fits = |frozen: &Arc<Snapshot>| {
-            young && shared.sweeps == sweeps && are_of(&frozen.instances, sweepers)
+        let fits = |snapshot: &Arc<Snapshot>| {
+            young && shared.sweeps == sweeps && are_of(&snapshot.instances, sweepers)
         };
-        if let Some(frozen) = shared.frozen.upgrade().filter(fits) {
-            return frozen;
+        if let Some(snapshot) = shared.snapshot.upgrade().filter(fits) {
+            return snapshot;
         }
-        let now = self.deps.clock.now();
-        let instances = sweepers
-            .iter()
-            .map(|sweeper| sweeper.state().snapshot(now))
-            .collect();
-        let frozen = Arc::new(Snapshot { at: now, instances });
+        let at = self.deps.clock.now();
+        let instances = sweepers.iter().map(|sweeper| sweeper.state().snapshot(at));
+        let snapshot = Arc::new(Snapshot {
+            at,
+            instances: instances.collect(),
+        });
         *shared = SharedSnapshot {
-            frozen: Arc::downgrade(&frozen),
+            snapshot: Arc::downgrade(&snapshot),
             at: Some(Instant::now()),
             sweeps,
         };
-        frozen
+        snapshot
     }
 
     /// Stops all sweeps, and returns when they have ended.
@@ -254,38 +262,28 @@ impl Sweeps {
         self.tasks.wait().await;
     }
 
-    fn join<'c>(&self, set: &'c SweeperSet) -> Vec<(&'c Sweeper, Arc<Progress>)> {
-        let joined = |sweeper: &'_ Arc<Sweeper>| sweeper.join(&self.tasks, &self.stop);
-        set.sweepers
-            .iter()
-            .filter_map(|sweeper| Some((&**sweeper, joined(sweeper)?)))
-            .collect()
-    }
-
     /// Whether waiting helps: every sweep can end by then at the rates in force, and none of them
-    /// only tries whether calls are worth while again.
+    /// is only a trial call.
     fn can_end_by(
         &self,
         deadline: Instant,
         query: Query,
-        joined: &[(&Sweeper, Arc<Progress>)],
+        joined: &[(&Sweeper, Arc<SweepProgress>)],
     ) -> bool {
-        let all = joined
-            .iter()
-            .map(|(_, progress)| query.calls(progress.left()))
-            .sum();
+        let calls = |(_, progress): &(_, Arc<SweepProgress>)| query.calls(progress.left());
+        let all = joined.iter().map(calls).sum();
         let egress = self.deps.limiter.egress_time_for(query.operation(), all);
         let alone = joined
             .iter()
             .map(|(sweeper, progress)| sweeper.time_for(progress.left()));
         let longest = alone.fold(egress, Duration::max);
-        joined.iter().all(|(_, progress)| progress.worth_waiting())
+        joined.iter().all(|(_, progress)| progress.worth_waiting)
             && Instant::now() + longest <= deadline
     }
 }
 
 impl Drop for Sweeps {
-    /// Without the sweeps' owner nobody would see what they find out.
+    /// Nothing could read the results of the sweeps afterwards.
     fn drop(&mut self) {
         self.stop.cancel();
     }
@@ -298,32 +296,20 @@ impl SweeperSet {
             .iter()
             .find(|sweeper| Arc::ptr_eq(&sweeper.caller.state, state))
     }
-}
 
-impl SweepDeps {
-    fn caller(&self, config: SweepConfig, collect: &Collect) -> InstanceCaller {
-        InstanceCaller {
-            queue: self.limiter.queue(
-                config.state.id(),
-                config.account.as_deref(),
-                config.calls_per_second,
-            ),
-            state: config.state,
-            source: config.source,
-            limiter: Arc::clone(&self.limiter),
-            metrics: Arc::clone(&self.metrics),
-            errors: Mutex::default(),
-            clock: self.clock,
-            random: self.random.clone(),
-            retries: collect.retries,
-        }
+    /// Joins or starts the sweeps that are due.
+    fn join(&self) -> Vec<(&Sweeper, Arc<SweepProgress>)> {
+        self.sweepers
+            .iter()
+            .filter_map(|sweeper| Some((&**sweeper, sweeper.join()?)))
+            .collect()
     }
 }
 
-/// Whether the copies are of the fleets that are current.
-fn are_of(frozen: &[InstanceSnapshot], sweepers: &[Arc<Sweeper>]) -> bool {
-    let same = |(frozen, sweeper): (&InstanceSnapshot, &Arc<Sweeper>)| {
-        std::ptr::eq(frozen.fleet(), Arc::as_ptr(&sweeper.state().fleet()))
+/// Whether the snapshots are of the current fleets.
+fn are_of(snapshots: &[InstanceSnapshot], sweepers: &[Arc<Sweeper>]) -> bool {
+    let same = |(snapshot, sweeper): (&InstanceSnapshot, &Arc<Sweeper>)| {
+        std::ptr::eq(snapshot.fleet(), Arc::as_ptr(&sweeper.state().fleet()))
     };
-    frozen.len() == sweepers.len() && frozen.iter().zip(sweepers).all(same)
+    snapshots.len() == sweepers.len() && snapshots.iter().zip(sweepers).all(same)
 }

@@ -1,4 +1,4 @@
-//! What can be asked, by whom, and what can become of it.
+//! Requests, responses, and the trait of what makes requests.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -6,118 +6,70 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::presence::{BatchEntry, CallError, Observation, Operation};
+use crate::presence::{CallError, Observation, Operation};
 
-/// Somebody who has questions about the clients of an instance.
+/// A source of requests about the clients of an instance.
 ///
-/// A question that is not there yet may come up with any reply, so that each kind of them is asked
-/// for again and again, until nothing is under way and nothing will be.
+/// Each response may lead to a new request, so the executor asks for the next request of each
+/// operation again after every response, until no call is in flight.
 pub(in crate::sweep) trait WorkSource: Send {
-    /// The next client to ask for by itself.
-    fn next(&mut self) -> Option<Box<str>>;
+    /// The clients of the next call of an operation: one, or for batches up to ten.
+    fn next(&mut self, operation: Operation) -> Option<Vec<Box<str>>>;
 
-    /// The next clients to ask for together, ten at most.
-    fn next_batch(&mut self) -> Option<Vec<Box<str>>> {
-        None
-    }
-
-    /// When there will be a question of this kind, where there is none now.
+    /// The time of the next request of this operation, if there is none now.
     fn resumes_at(&self, _operation: Operation) -> Option<Instant> {
         None
     }
 
-    /// An attempt failed, and may be made again. `Break` gives up everything.
-    fn attempt_failed(&mut self, _error: &CallError) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    /// The reply to one of its questions. `Break` gives up the rest, calls in flight included.
-    fn replied(&mut self, reply: QueryResult) -> ControlFlow<()>;
-
-    /// The reply to a question about several clients.
-    fn replied_batch(&mut self, _reply: BatchResult) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
+    /// The response to a request. `Break` drops all other requests, calls in flight included.
+    fn completed(&mut self, response: Response) -> ControlFlow<()>;
 }
 
-/// What outcome of a question.
+/// The clients of one call.
+#[derive(Debug)]
+pub(in crate::sweep) struct Request {
+    pub(in crate::sweep) operation: Operation,
+    pub(in crate::sweep) clients: Vec<Box<str>>,
+}
+
+/// The result of the last attempt of a request.
+#[derive(Debug)]
+pub(in crate::sweep) struct Response {
+    pub(in crate::sweep) request: Request,
+    /// For each client of the request whether it is online; `None` if the answer lacks it.
+    pub(in crate::sweep) result: Result<Vec<Option<bool>>, CallError>,
+    pub(in crate::sweep) request_id: Option<String>,
+    /// The time at which the call ended.
+    pub(in crate::sweep) at: Timestamp,
+    pub(in crate::sweep) took: Duration,
+}
+
+/// The result of a query of one client.
 #[derive(Debug)]
 pub struct QueryResult {
-    /// The client that was asked for.
+    /// The client.
     pub client: Box<str>,
-    /// What is known now, or why nothing is.
+    /// Its status, or the error of the last attempt.
     pub result: Result<Observation, CallError>,
-    /// How long the last call took, its wait for a permit not counted.
+    /// The duration of the last call, without the wait for a permit.
     pub took: Duration,
-    /// By which ID the service's operators can find it, if it answered.
+    /// The ID of the call at Alibaba Cloud, if it was answered.
     pub request_id: Option<String>,
 }
 
-/// What outcome of a question about several clients.
-#[derive(Debug)]
-pub(in crate::sweep) struct BatchResult {
-    /// The clients that were asked for.
-    pub(in crate::sweep) clients: Vec<Box<str>>,
-    /// What is known now, or why nothing is.
-    pub(in crate::sweep) result: Result<BatchAnswer, CallError>,
-}
-
-/// What the API said about several clients, perhaps not about all that were asked for.
-#[derive(Debug)]
-pub(in crate::sweep) struct BatchAnswer {
-    pub(in crate::sweep) entries: Vec<BatchEntry>,
-    /// When the answer came.
-    pub(in crate::sweep) at: Timestamp,
-}
-
-/// What is asked.
-pub(super) enum Request {
-    One(Box<str>),
-    Batch(Vec<Box<str>>),
-}
-
-/// What outcome of a question.
-pub(super) enum Response {
-    One(QueryResult),
-    Batch(BatchResult),
-}
-
-impl Request {
-    pub(super) fn operation(&self) -> Operation {
-        match self {
-            Self::One(_) => Operation::Single,
-            Self::Batch(_) => Operation::Batch,
-        }
-    }
-}
-
 impl Response {
-    pub(super) fn operation(&self) -> Operation {
-        match self {
-            Self::One(_) => Operation::Single,
-            Self::Batch(_) => Operation::Batch,
-        }
-    }
-
-    pub(super) fn error(&self) -> Option<&CallError> {
-        match self {
-            Self::One(reply) => reply.result.as_ref().err(),
-            Self::Batch(reply) => reply.result.as_ref().err(),
-        }
-    }
-
-    pub(super) fn error_mut(&mut self) -> Option<&mut CallError> {
-        match self {
-            Self::One(reply) => reply.result.as_mut().err(),
-            Self::Batch(reply) => reply.result.as_mut().err(),
-        }
-    }
-
-    /// The question that it replies to.
-    pub(super) fn question(self) -> Request {
-        match self {
-            Self::One(reply) => Request::One(reply.client),
-            Self::Batch(reply) => Request::Batch(reply.clients),
+    /// The response to a single call as a result for its client.
+    pub(in crate::sweep) fn into_single(mut self) -> QueryResult {
+        let (at, operation) = (self.at, self.request.operation);
+        QueryResult {
+            client: self.request.clients.remove(0),
+            result: self.result.map(|statuses| Observation {
+                online: statuses[0] == Some(true),
+                at,
+                operation,
+            }),
+            took: self.took,
+            request_id: self.request_id,
         }
     }
 }

@@ -225,7 +225,7 @@ async fn nobody_is_asked_once_calls_have_no_prospect() {
     assert!(
         answer
             .text()
-            .starts_with("# failed: not asked: calls on post-cn-1 failed "),
+            .starts_with("# failed: not queried: calls to post-cn-1 failed "),
         "{}",
         answer.text()
     );
@@ -388,11 +388,9 @@ async fn an_instance_that_leaves_takes_its_probes_with_it() {
     soon(sweeps.replace(Vec::new(), &config.collect)).await;
     let answer = scraper.answer("GET").await.expect("an answer");
     assert_eq!(read(&answer), FAILED);
-    assert!(
-        answer.text().starts_with(
-            "# failed: not answered: the exporter is stopping, or the instance has left"
-        )
-    );
+    assert!(answer.text().starts_with(
+        "# failed: not answered: the exporter is stopping, or the instance was removed"
+    ));
     assert_eq!(probe(&server, "new").await.status, 404);
 }
 
