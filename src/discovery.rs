@@ -19,15 +19,13 @@ mod target_reader;
 mod urls;
 mod yaml;
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
 pub use snapshot::{Refreshed, SourceFailure};
 pub use source::{Source, SourceLocation};
 pub use source_cache::SourceCache;
 pub use urls::{UrlPoller, UrlUpdate};
 
 use crate::config::{Config, Problem, Problems, UNUSUAL_ID_HINT};
+use crate::net::WatchedFiles;
 use crate::presence::{Fleet, Shard};
 use snapshot::SourceTexts;
 
@@ -42,8 +40,8 @@ pub struct Discovered {
     pub warnings: Vec<Problem>,
     /// What all files and URLs said.
     pub texts: SourceCache,
-    /// The directories in which client files are, or may come to be.
-    pub directories: BTreeSet<PathBuf>,
+    /// The client files as they were before they were read; empty after a [`refresh`].
+    pub files: WatchedFiles,
 }
 
 /// Reads all client files and builds the fleets, as they are when nothing was asked over HTTP yet:
@@ -59,13 +57,24 @@ pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
 ///
 /// Every file that cannot be used is reported, whatever it said before.
 pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Discovered, Problems> {
+    let patterns = config
+        .instances
+        .iter()
+        .flat_map(|instance| &instance.client_files);
+    let files = WatchedFiles::matching(patterns.cloned());
     let look = SourceTexts::at_files(config, before);
     let mut problems = Problems::default();
     look.failures
         .iter()
         .for_each(|failure| problems.append(failure.problems.clone()));
     match build_fleets::assemble(config, shard, &look) {
-        Ok(discovered) if problems.is_empty() => within_bounds(config, discovered),
+        Ok(discovered) if problems.is_empty() => within_bounds(
+            config,
+            Discovered {
+                files,
+                ..discovered
+            },
+        ),
         Ok(_) => Err(problems),
         Err(wrong) => {
             for (_, failure) in wrong {

@@ -4,12 +4,12 @@
 //! No route and no vendor's name belongs here.
 
 pub mod client;
+mod file_watch;
 mod listen;
 mod serve;
 mod tls;
-mod watch;
 
+pub use file_watch::{FileWatch, WatchedFiles};
 pub use listen::{ListenError, handed_over, listen};
 pub use serve::{ServeOptions, serve, serve_secured};
 pub use tls::{ClientAuth, Tls, TlsError, TlsSettings, Trust};
-pub use watch::Watch;

@@ -13,7 +13,6 @@ mod schedule;
 mod source;
 mod sts;
 pub mod sts_response;
-mod watch;
 
 pub use fetch::{FetchError, ProviderDeps};
 pub use provider::CredentialProvider;

@@ -1,7 +1,6 @@
 //! What is known about the sources of clients: their content, their failures and their metrics.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -9,6 +8,7 @@ use tokio::time::Instant;
 use crate::clock::Timestamp;
 use crate::config::{ClientUrl, Config, Problem};
 use crate::discovery::{Discovered, SourceCache, SourceFailure, SourceLocation};
+use crate::net::{FileWatch, WatchedFiles};
 use crate::telemetry::{LogThrottle, Metrics};
 
 /// The sources of all clients.
@@ -19,8 +19,8 @@ pub(super) struct ClientSources {
     names: BTreeSet<Arc<str>>,
     /// The content in use.
     pub(super) texts: SourceCache,
-    /// The directories to watch.
-    pub(super) directories: BTreeSet<PathBuf>,
+    /// The watch on client files.
+    pub(super) watch: FileWatch,
     /// Logged failures, by source and message.
     failures: LogThrottle<(Arc<str>, String)>,
     /// The names of the sources whose last read failed.
@@ -35,13 +35,19 @@ pub(super) fn urls(config: &Config) -> impl Iterator<Item = &ClientUrl> {
     instances.flat_map(|instance| &instance.client_urls)
 }
 
+/// The names of the sources that are files: the patterns of `config`.
+fn patterns(config: &Config) -> impl Iterator<Item = Arc<str>> {
+    let patterns = config.instances.iter().flat_map(|it| &it.client_files);
+    patterns.map(|pattern| pattern.as_str().into())
+}
+
 impl ClientSources {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             metrics,
             names: BTreeSet::new(),
             texts: SourceCache::default(),
-            directories: BTreeSet::new(),
+            watch: FileWatch::new(WatchedFiles::default()),
             failures: LogThrottle::default(),
             failed: BTreeSet::new(),
             warned: HashSet::new(),
@@ -54,10 +60,9 @@ impl ClientSources {
         let urls: BTreeSet<Arc<str>> = urls(config).map(|url| url.url.to_string().into()).collect();
         let inline = discovered.sources.iter();
         let inline = inline.filter(|source| source.place == SourceLocation::Config);
-        let files = config.instances.iter().flat_map(|it| &it.client_files);
         let read: BTreeSet<Arc<str>> = inline
             .map(|source| Arc::clone(&source.name))
-            .chain(files.map(|pattern| pattern.as_str().into()))
+            .chain(patterns(config))
             .collect();
         let names = read.union(&urls).cloned().collect();
         for left in self.names.difference(&names) {
@@ -67,7 +72,7 @@ impl ClientSources {
             self.metrics.touch_source(name);
         }
         self.names = names;
-        self.directories.clone_from(&discovered.directories);
+        self.watch = FileWatch::new(discovered.files.clone());
         self.set_content(discovered);
         self.mark_read(&read, now);
         self.mark_healthy(|name| !urls.contains(name));
@@ -92,6 +97,16 @@ impl ClientSources {
     pub(super) fn succeeded(&mut self, names: &BTreeSet<Arc<str>>, now: Timestamp) {
         self.mark_read(names, now);
         self.mark_healthy(|name| names.contains(name));
+    }
+
+    /// Records that the client files are valid at `now`, unless one of them could not be used.
+    pub(super) fn files_unchanged(&self, config: &Config, now: Timestamp) -> bool {
+        let patterns: BTreeSet<_> = patterns(config).collect();
+        let unchanged = patterns.is_disjoint(&self.failed);
+        if unchanged {
+            self.mark_read(&patterns, now);
+        }
+        unchanged
     }
 
     /// Counts failures of sources, and logs new ones.

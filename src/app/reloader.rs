@@ -17,12 +17,11 @@ use super::client_sources::urls;
 use super::runtime::{PreparedConfig, Runtime, plan};
 use crate::config::{Config, Problem};
 use crate::discovery::{self, Refreshed, SourceFailure, SourceLocation, UrlPoller, UrlUpdate};
-use crate::net::Watch;
 use crate::presence::Fleet;
 use crate::web::{ReloadOutcome, ReloadRequest};
 
-/// The interval at which client files are read even if no change was reported.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The interval at which client files that could not be used are read again.
+const RETRY_FILES: Duration = Duration::from_secs(60);
 
 /// The owner of the runtime while the exporter runs.
 #[derive(Debug)]
@@ -38,13 +37,10 @@ impl Reloader {
     /// Runs until it is dropped.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
         let (mut poller, mut answers) = UrlPoller::new();
-        let mut watch = Watch::new();
-        let mut again = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
-        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut retry = interval_at(Instant::now() + RETRY_FILES, RETRY_FILES);
+        retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let directories = &self.runtime.sources.directories;
             poller.poll(urls(&self.runtime.config.load()));
-            watch.set(directories);
             tokio::select! {
                 () = self.hangup.notified() => drop(self.reload().await),
                 Some(request) = requests.recv() => {
@@ -54,8 +50,8 @@ impl Reloader {
                     waiting.into_iter().chain([request]).for_each(|request| drop(request.send(outcome.clone())));
                 }
                 Some(update) = answers.recv() => self.answered(update).await,
-                () = watch.changed() => self.refresh(None).await,
-                _ = again.tick(), if !directories.is_empty() => self.refresh(None).await,
+                () = self.runtime.sources.watch.changed() => self.refresh(None).await,
+                _ = retry.tick() => self.retry_files().await,
             }
         }
     }
@@ -132,6 +128,15 @@ impl Reloader {
         }
     }
 
+    /// Reads the client files again if one of them could not be used; otherwise they are unchanged.
+    async fn retry_files(&mut self) {
+        let config = self.runtime.config.load_full();
+        let now = self.runtime.environment.clock.now();
+        if !self.runtime.sources.files_unchanged(&config, now) {
+            self.refresh(None).await;
+        }
+    }
+
     /// Reads all client files, takes the answer of a client URL if there is one, and swaps the
     /// fleets that have changed.
     async fn refresh(&mut self, answer: Option<(SourceLocation, Vec<u8>)>) {
@@ -149,7 +154,6 @@ impl Reloader {
             mut failures,
             mut good,
             changed,
-            directories,
         } = match spawn_blocking(refresh).await {
             Ok(refreshed) => refreshed,
             Err(failure) => {
@@ -157,9 +161,6 @@ impl Reloader {
                 return;
             }
         };
-        if let Some(directories) = directories {
-            self.runtime.sources.directories = directories;
-        }
         if let Some(mut discovered) = discovered {
             match plan(&config, shard, &discovered) {
                 Ok(plan) => {

@@ -8,6 +8,7 @@ use super::source::CONFIG;
 use super::target_reader::{FleetBuilders, TargetReader};
 use super::{Discovered, Source, SourceLocation, json, yaml};
 use crate::config::{self, Config, Document, NodeCursor, Problem, Problems};
+use crate::net::WatchedFiles;
 use crate::presence::{FleetError, MAX_GROUPS, Shard};
 
 /// The fleets of everything of `shard` that was seen at a `look`, or the places whose texts make no sense.
@@ -83,13 +84,12 @@ pub(super) fn assemble(
         );
         warnings.push(Problem::of_key(format!("instances[{n}]"), message));
     }
-    let (texts, directories) = (look.texts.clone(), look.directories.clone());
     Ok(Discovered {
         fleets,
         sources,
         warnings,
-        texts,
-        directories,
+        texts: look.texts.clone(),
+        files: WatchedFiles::default(),
     })
 }
 

@@ -1,7 +1,6 @@
-//! Which files a pattern leads to, and which directories tell of new ones.
+//! The files that a pattern matches.
 
-use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use glob::Pattern;
@@ -52,45 +51,6 @@ pub(super) fn leads_to(pattern: &str, path: &Path) -> bool {
     Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_path(path))
 }
 
-/// The directories in which something new may be matched by `pattern`: those of the `files` that
-/// are, and the last one that the pattern names outright.
-pub(super) fn directories(pattern: &str, files: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let mut named = PathBuf::new();
-    for component in Path::new(pattern).components() {
-        let text = component.as_os_str().to_string_lossy();
-        if !is_literal(&text) {
-            break;
-        }
-        match component {
-            Component::Normal(_) => named.push(unescaped(&text)),
-            other => named.push(other),
-        }
-    }
-    if is_literal(pattern) {
-        named.pop();
-    }
-    let of_files = files
-        .iter()
-        .filter_map(|file| file.parent())
-        .map(Path::to_owned);
-    let here = |path: PathBuf| {
-        if path.as_os_str().is_empty() {
-            PathBuf::from(".")
-        } else {
-            path
-        }
-    };
-    of_files.chain([named]).map(here).collect()
-}
-
-fn unescaped(literal: &str) -> String {
-    [("[*]", "*"), ("[?]", "?"), ("[]]", "]"), ("[[]", "[")]
-        .iter()
-        .fold(literal.to_owned(), |text, (escaped, plain)| {
-            text.replace(escaped, plain)
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,23 +67,5 @@ mod tests {
         for pattern in ["*.yaml", "a?.yaml", "[ab].yaml", "**/a.yaml", "[!c]*.yaml"] {
             assert!(!is_literal(pattern), "{pattern}");
         }
-    }
-
-    #[test]
-    fn directories_are_those_of_the_files_and_the_last_one_that_is_named() {
-        let told = |pattern: &str, files: &[&str]| {
-            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-            directories(pattern, &files).into_iter().collect::<Vec<_>>()
-        };
-        assert_eq!(told("/etc/x/a.yaml", &[]), [Path::new("/etc/x")]);
-        assert_eq!(told("a.yaml", &[]), [Path::new(".")]);
-        assert_eq!(
-            told("/etc/*/a.yaml", &["/etc/b/a.yaml"]),
-            [Path::new("/etc"), Path::new("/etc/b")]
-        );
-        assert_eq!(
-            told(&format!("{}/*.json", Pattern::escape("/srv/[a]*")), &[]),
-            [Path::new("/srv/[a]*")]
-        );
     }
 }

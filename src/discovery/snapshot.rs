@@ -35,7 +35,6 @@ pub(super) struct SourceTexts {
     pub(super) texts: SourceCache,
     pub(super) failures: Vec<SourceFailure>,
     pub(super) warnings: Vec<Problem>,
-    pub(super) directories: BTreeSet<PathBuf>,
 }
 
 impl SourceTexts {
@@ -81,7 +80,6 @@ impl SourceTexts {
             mut files,
             problems,
         } = files::matched(pattern);
-        self.directories.extend(files::directories(pattern, &files));
         let known = before.places().filter_map(|place| match place {
             SourceLocation::File(path)
                 if files::leads_to(pattern, path) && !files.contains(path) =>
@@ -164,8 +162,6 @@ pub struct Refreshed {
     pub good: BTreeSet<Arc<str>>,
     /// The names of those that say something new.
     pub changed: BTreeSet<Arc<str>>,
-    /// The directories in which client files are, or may come to be; `None` where none was looked at.
-    pub directories: Option<BTreeSet<PathBuf>>,
 }
 
 pub(super) fn refresh(
@@ -185,7 +181,6 @@ pub(super) fn refresh(
             failures: Vec::new(),
             good,
             changed: BTreeSet::new(),
-            directories: None,
         };
     }
     let mut look = SourceTexts::at_files(config, before);
@@ -204,7 +199,6 @@ pub(super) fn refresh(
     good.extend(answered.map(|item| Arc::clone(&item.name)));
     let changed = look.changed(before);
     let mut failures = std::mem::take(&mut look.failures);
-    let directories = Some(look.directories.clone());
     let discovered = assemble_what_is_good(config, shard, before, look, &mut failures);
     good.retain(|name| failures.iter().all(|failure| failure.name != *name));
     Refreshed {
@@ -212,7 +206,6 @@ pub(super) fn refresh(
         failures,
         good,
         changed,
-        directories,
     }
 }
 

@@ -1,27 +1,19 @@
 //! The web configuration in force: read at the start, and again when a file of it changes.
 
-mod files;
-
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::auth::AccessControl;
 use super::toolkit::WebConfig;
 use crate::clock::Clock;
-use crate::config::{Problem, Problems};
-use crate::net::Tls;
+use crate::config::{self, Problem, Problems};
+use crate::net::{FileWatch, Tls, WatchedFiles};
 use crate::telemetry::Metrics;
-use files::Files;
-
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What stands between the network and the endpoints; clones are the same one.
 #[derive(Clone)]
@@ -32,8 +24,8 @@ struct Shared {
     clock: Clock,
     tls: Option<Tls>,
     guard: AccessControl,
-    /// As they were when they were last read, with success or without.
-    files: Mutex<Files>,
+    /// The files and their states before the last reload, successful or not.
+    files: Mutex<WatchedFiles>,
 }
 
 impl fmt::Debug for ActiveWebConfig {
@@ -78,7 +70,7 @@ impl ActiveWebConfig {
     /// them; connections and requests that are there stay in any case.
     fn reload(&self) -> Result<Vec<Problem>, Problems> {
         let (outcome, files) = read(&self.0.path, self.0.clock);
-        *self.0.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        *self.lock_files() = files;
         let (config, warnings) = outcome?;
         match (&self.0.tls, config.tls) {
             (Some(tls), Some(config)) => tls.replace(config),
@@ -101,50 +93,25 @@ impl ActiveWebConfig {
         Ok(warnings)
     }
 
-    /// Reads the files again whenever they have changed. Ends when it is dropped.
-    ///
-    /// A change is taken over when it has lasted for two looks: a certificate and its key are two
-    /// files, and neither is written at once.
+    /// Reloads the files whenever they have changed. Ends when it is dropped.
     pub async fn follow(self, metrics: Arc<Metrics>) {
         metrics
             .web_config_last_reload_success_timestamp_seconds
             .set(self.0.clock.now().as_seconds());
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut changed = None;
         loop {
-            looks.tick().await;
+            let files = std::mem::take(&mut *self.lock_files());
+            FileWatch::new(files).changed().await;
             let edge = self.clone();
-            let look = spawn_blocking(move || edge.look(changed.as_ref())).await;
-            changed = match look {
-                Ok(Look::Same) => None,
-                Ok(Look::Changed(files)) => Some(files),
-                Ok(Look::Reloaded(outcome)) => {
-                    self.tell(outcome, &metrics);
-                    None
-                }
+            match spawn_blocking(move || edge.reload()).await {
+                Ok(outcome) => self.tell(outcome, &metrics),
                 // The runtime ends.
                 Err(_) => return,
-            };
+            }
         }
     }
 
-    /// Looks at the files, which the look before found `changed`, or not.
-    fn look(&self, changed: Option<&Files>) -> Look {
-        let known = self
-            .0
-            .files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let now = known.again();
-        if now == known {
-            Look::Same
-        } else if changed == Some(&now) {
-            Look::Reloaded(self.reload())
-        } else {
-            Look::Changed(now)
-        }
+    fn lock_files(&self) -> MutexGuard<'_, WatchedFiles> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, outcome: Result<Vec<Problem>, Problems>, metrics: &Metrics) {
@@ -172,23 +139,17 @@ impl ActiveWebConfig {
     }
 }
 
-/// What a look at the files came to.
-enum Look {
-    /// They are as they were when they were read.
-    Same,
-    /// They are not, and may be changing right now.
-    Changed(Files),
-    /// They had changed, and were read again.
-    Reloaded(Result<Vec<Problem>, Problems>),
-}
-
 type Outcome = Result<(WebConfig, Vec<Problem>), Problems>;
 
 /// What the configuration at `path` comes to, and the files that were read for it.
-fn read(path: &Path, clock: Clock) -> (Outcome, Files) {
-    let mut files = Files::default();
-    let outcome = match files.read(path) {
-        Ok(text) => WebConfig::parse(&text, path, clock, &mut |path| files.read(path)),
+fn read(path: &Path, clock: Clock) -> (Outcome, WatchedFiles) {
+    let mut files = WatchedFiles::default();
+    let mut read = |path: &Path| {
+        files.add(path);
+        config::read(path)
+    };
+    let outcome = match read(path) {
+        Ok(text) => WebConfig::parse(&text, path, clock, &mut read),
         Err(message) => Err(Problem::of_file(&path.into(), message).into()),
     };
     (outcome, files)

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,11 +14,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::fetch::{FetchError, Fetched, ProviderDeps};
 use super::schedule;
 use super::source::Source;
-use super::watch::{self, Watch};
 use crate::aliyun::access_key::AccessKey;
 use crate::aliyun::sign::format_date;
 use crate::clock::Timestamp;
 use crate::config;
+use crate::net::{FileWatch, WatchedFiles};
 use crate::telemetry::LogThrottle;
 
 /// The time limit of a fetch.
@@ -89,14 +88,18 @@ impl CredentialProvider {
         let name = name.into();
         deps.metrics.touch_credentials(&name);
         let source = Source::new(config, deps);
-        let files = source.files();
+        let paths = source.files();
+        let mut files = WatchedFiles::default();
+        for path in &paths {
+            files.add(path);
+        }
         let shared = Arc::new(Shared {
             name,
             source,
             state: Mutex::default(),
             reread: Notify::new(),
         });
-        let watcher = (!files.is_empty()).then(|| {
+        let watcher = (!paths.is_empty()).then(|| {
             let watch = Arc::clone(&shared).watch(files);
             AbortOnDropHandle::new(tokio::spawn(watch))
         });
@@ -199,26 +202,22 @@ impl Shared {
         self.source.deps.clock.now()
     }
 
-    async fn watch(self: Arc<Self>, files: Vec<PathBuf>) {
-        let mut watch = Watch::new(files);
-        watch.look().await;
+    async fn watch(self: Arc<Self>, files: WatchedFiles) {
+        let watch = FileWatch::new(files);
         loop {
-            let requested = tokio::select! {
-                () = sleep(watch::EVERY) => false,
-                () = self.reread.notified() => true,
-            };
-            if watch.look().await || requested {
-                {
-                    let mut state = self.lock();
-                    // Without an earlier fetch, the first use reads the files.
-                    if state.current.is_some() || state.failure.is_some() || state.running.is_some()
-                    {
-                        state.outdated = true;
-                        self.start(&mut state);
-                    }
-                }
-                sleep(REREAD_PAUSE).await;
+            tokio::select! {
+                () = watch.changed() => {}
+                () = self.reread.notified() => {}
             }
+            {
+                let mut state = self.lock();
+                // Without an earlier fetch, the first use reads the files.
+                if state.current.is_some() || state.failure.is_some() || state.running.is_some() {
+                    state.outdated = true;
+                    self.start(&mut state);
+                }
+            }
+            sleep(REREAD_PAUSE).await;
         }
     }
 
