@@ -31,7 +31,7 @@ pub(crate) use load::read;
 pub use problem::{Position, Problem, Problems};
 pub use quotas::Quotas;
 pub use render::render;
-pub(crate) use report::{Report, WarningGroup, quote, unknown_key};
+pub(crate) use report::{Report, WarningGroup, quote, truncate, unknown_key};
 pub(crate) use tree::{Node, ScalarKind, Value};
 pub use values::{
     Address, Api, Client, Collect, Config, Credentials, Endpoints, Exposition, Instance, Limits,

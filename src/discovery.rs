@@ -1,111 +1,168 @@
 //! Where client IDs come from: configuration, client files and client URLs to fleets.
 //!
-//! A client file is what Prometheus calls a file of `file_sd_configs` (page "Configuration"): a
-//! list of groups `{targets: [CLIENT_ID…], labels: {…}}`, in YAML or JSON; a client URL answers
-//! with the same, as for `http_sd_configs`.
+//! A client file has the format of `file_sd_configs` (Prometheus documentation, page
+//! "Configuration"): a list of groups `{targets: [CLIENT_ID…], labels: {…}}`, in YAML or JSON. A
+//! client URL returns the same in JSON, as for `http_sd_configs`.
 //!
-//! Fleets are always made whole, of everything that all sources said: [`read`] takes files as they
-//! are or not at all, [`refresh`] keeps what a file that became bad said before. What the sources
-//! said is in [`SourceCache`], which the caller keeps from one time to the next. When to look again
-//! does not belong here, but for the tasks that ask the URLs.
+//! Fleets are always built from the content of all sources: [`read`] accepts all files or none,
+//! [`refresh`] keeps the previous content of a file that became invalid. The content is in
+//! [`SourceCache`], which the caller keeps. When to read again is decided by the caller, except for
+//! the tasks that request the URLs.
 
 mod build_fleets;
-mod files;
-mod json;
 mod snapshot;
 mod source;
 mod source_cache;
+mod target_group;
 mod target_reader;
 mod urls;
-mod yaml;
 
-pub use snapshot::{Refreshed, SourceFailure};
-pub use source::{Source, SourceLocation};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use build_fleets::Discovered;
+pub use source::{Source, SourceFailure, SourceLocation};
 pub use source_cache::SourceCache;
 pub use urls::{UrlPoller, UrlUpdate};
 
-use crate::config::{Config, Problem, Problems, UNUSUAL_ID_HINT};
+use crate::config::{Config, Problem, Problems};
 use crate::net::WatchedFiles;
 use crate::presence::{Fleet, Shard};
+use build_fleets::build_fleets;
 use snapshot::SourceTexts;
 
-/// All clients that a configuration leads to.
-#[derive(Debug)]
-pub struct Discovered {
-    /// The clients of each instance, in the order of the configuration.
-    pub fleets: Vec<Fleet>,
-    /// Where they come from.
-    pub sources: Vec<Source>,
-    /// What is odd, but possible.
-    pub warnings: Vec<Problem>,
-    /// What all files and URLs said.
-    pub texts: SourceCache,
-    /// The client files as they were before they were read; empty after a [`refresh`].
-    pub files: WatchedFiles,
-}
-
-/// Reads all client files and builds the fleets, as they are when nothing was asked over HTTP yet:
-/// of the clients that are listed, those of `shard`.
+/// Reads all client files and builds the fleets of `shard`, without the clients of URLs.
 ///
-/// A client that is listed more than once is one client; the labels listed first count, those in
-/// the configuration being the first of all. Every file that cannot be used is reported.
+/// A client that is listed more than once is one client; the labels listed first count, those of
+/// the configuration before all others. Every invalid file is reported.
 pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
     read(config, shard, &SourceCache::default())
 }
 
-/// Reads all client files and builds the fleets; what URLs list is as `before`.
+/// Reads all client files and builds the fleets; URLs have the content that they had `before`.
 ///
-/// Every file that cannot be used is reported, whatever it said before.
+/// Every invalid file is reported, also if its previous content is valid.
 pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Discovered, Problems> {
-    let patterns = config
-        .instances
-        .iter()
-        .flat_map(|instance| &instance.client_files);
-    let files = WatchedFiles::matching(patterns.cloned());
-    let look = SourceTexts::at_files(config, before);
+    let files = WatchedFiles::matching(patterns(config).cloned());
+    let snapshot = SourceTexts::read(config, before);
     let mut problems = Problems::default();
-    look.failures
-        .iter()
-        .for_each(|failure| problems.append(failure.problems.clone()));
-    match build_fleets::assemble(config, shard, &look) {
-        Ok(discovered) if problems.is_empty() => within_bounds(
-            config,
-            Discovered {
+    for failure in &snapshot.failures {
+        problems.append(failure.problems.clone());
+    }
+    match build_fleets(config, shard, &snapshot) {
+        Ok(discovered) if problems.is_empty() => {
+            check_size(config, &discovered)?;
+            return Ok(Discovered {
                 files,
                 ..discovered
-            },
-        ),
-        Ok(_) => Err(problems),
-        Err(wrong) => {
-            for (_, failure) in wrong {
+            });
+        }
+        Ok(_) => {}
+        Err(invalid) => {
+            for (_, failure) in invalid {
                 problems.append(failure.problems);
             }
-            Err(problems)
         }
     }
+    Err(problems)
 }
 
-/// Reads all client files, takes note of the `answer` of a URL if there is one, and builds the
-/// fleets if anything is other than `before`. Where something cannot be used, what it said before
-/// stays in use.
+/// The result of [`refresh`].
+#[derive(Debug, Default)]
+pub struct Refreshed {
+    /// All clients; `None` if no source has changed.
+    pub discovered: Option<Discovered>,
+    /// The sources that could not be used. Their previous content stays in use.
+    pub failures: Vec<SourceFailure>,
+    /// The names of the sources that were read and are valid.
+    pub good: BTreeSet<Arc<str>>,
+    /// The names of the sources that have changed.
+    pub changed: BTreeSet<Arc<str>>,
+}
+
+/// Reads all client files, takes the `response` of a URL if there is one, and builds the fleets if
+/// anything has changed since `before`. The previous content of invalid sources stays in use.
 #[must_use]
 pub fn refresh(
     config: &Config,
     shard: Shard,
     before: &SourceCache,
-    answer: Option<(&SourceLocation, &[u8])>,
+    response: Option<(&SourceLocation, &[u8])>,
 ) -> Refreshed {
-    snapshot::refresh(config, shard, before, answer)
+    let response = response.map(|(location, bytes)| (location, before.text(location, bytes)));
+    if let Some((location, text)) = &response
+        && before.get(location) == Some(text)
+    {
+        return Refreshed {
+            good: BTreeSet::from([location.to_string().into()]),
+            ..Refreshed::default()
+        };
+    }
+    let mut snapshot = SourceTexts::read(config, before);
+    let patterns = patterns(config).map(|pattern| pattern.as_str().into());
+    let mut good: BTreeSet<Arc<str>> = patterns.collect();
+    if let Some((location, text)) = response {
+        let items = snapshot.items.iter().filter(|it| it.location == *location);
+        good.extend(items.map(|item| Arc::clone(&item.name)));
+        snapshot.texts.put(location.clone(), text);
+    }
+    let changed = snapshot.changed(before);
+    let mut failures = std::mem::take(&mut snapshot.failures);
+    let discovered = build_valid(config, shard, before, snapshot, &mut failures);
+    good.retain(|name| failures.iter().all(|failure| failure.name != *name));
+    Refreshed {
+        discovered,
+        failures,
+        good,
+        changed,
+    }
 }
 
-/// Refuses more clients than Prometheus is to hold.
-fn within_bounds(config: &Config, discovered: Discovered) -> Result<Discovered, Problems> {
+/// Builds the fleets; invalid sources have their content of `before`.
+fn build_valid(
+    config: &Config,
+    shard: Shard,
+    before: &SourceCache,
+    mut snapshot: SourceTexts,
+    failures: &mut Vec<SourceFailure>,
+) -> Option<Discovered> {
+    while snapshot.texts != *before {
+        match build_fleets(config, shard, &snapshot) {
+            Ok(discovered) => {
+                let Err(problems) = check_size(config, &discovered) else {
+                    return Some(discovered);
+                };
+                // A source that was removed has no name, and is not the cause.
+                let changed = snapshot.changed(before).into_iter();
+                failures.extend(changed.map(|name| SourceFailure {
+                    name,
+                    problems: problems.clone(),
+                }));
+                return None;
+            }
+            Err(invalid) => {
+                for (location, failure) in invalid {
+                    snapshot.fall_back(&location, before);
+                    failures.push(failure);
+                }
+            }
+        }
+    }
+    None
+}
+
+fn patterns(config: &Config) -> impl Iterator<Item = &String> {
+    config.instances.iter().flat_map(|it| &it.client_files)
+}
+
+/// Rejects more clients than `max_clients`.
+fn check_size(config: &Config, discovered: &Discovered) -> Result<(), Problems> {
     let (clients, most) = (
         discovered.fleets.iter().map(Fleet::len).sum::<usize>(),
         config.max_clients,
     );
     if clients <= most {
-        return Ok(discovered);
+        return Ok(());
     }
     let message = format!(
         "there are {clients} clients, more than {most}; list fewer, or raise `max_clients` once Prometheus can hold their series"

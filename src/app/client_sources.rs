@@ -59,7 +59,7 @@ impl ClientSources {
     pub(super) fn configure(&mut self, config: &Config, discovered: &Discovered, now: Timestamp) {
         let urls: BTreeSet<Arc<str>> = urls(config).map(|url| url.url.to_string().into()).collect();
         let inline = discovered.sources.iter();
-        let inline = inline.filter(|source| source.place == SourceLocation::Config);
+        let inline = inline.filter(|source| source.location == SourceLocation::Config);
         let read: BTreeSet<Arc<str>> = inline
             .map(|source| Arc::clone(&source.name))
             .chain(patterns(config))

@@ -108,11 +108,11 @@ impl Reloader {
     }
 
     /// Takes the answer of a client URL.
-    async fn answered(&mut self, UrlUpdate { url, answer }: UrlUpdate) {
+    async fn answered(&mut self, UrlUpdate { url, body }: UrlUpdate) {
         if !urls(&self.runtime.config.load()).any(|configured| *configured == url) {
             return;
         }
-        match answer {
+        match body {
             Ok(text) => {
                 self.refresh(Some((SourceLocation::Url(url.url), text)))
                     .await;

@@ -1,244 +1,169 @@
-//! One look at all sources.
+//! The content of all sources at one time.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Discovered, SourceCache, SourceLocation, build_fleets, files, within_bounds};
-use crate::config::{self, Config, Problem, Problems};
-use crate::presence::Shard;
+use glob::Pattern;
 
-/// A place that lists clients of an instance, before it is known what it lists.
+use super::source::{SourceFailure, SourceLocation};
+use super::source_cache::SourceCache;
+use crate::config::{self, Config, Problem, Problems};
+
+/// A file or URL that lists clients of an instance.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    /// Which instance, in the order of the configuration.
+    /// The index of the instance in the configuration.
     pub(super) instance: usize,
     pub(super) name: Arc<str>,
-    pub(super) place: SourceLocation,
+    pub(super) location: SourceLocation,
 }
 
-/// A source that could not be read or not be understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceFailure {
-    /// What metrics call the source.
-    pub name: Arc<str>,
-    /// What is wrong with it.
-    pub problems: Problems,
-}
-
-/// What all sources say.
+/// The content of all files and URLs.
 #[derive(Debug, Default)]
 pub(super) struct SourceTexts {
-    /// All places, those whose labels count first in front.
+    /// All files and URLs; the labels of the first ones count.
     pub(super) items: Vec<Item>,
-    /// What is said there; a place that is not among them says nothing.
+    /// Their content, if they have any.
     pub(super) texts: SourceCache,
     pub(super) failures: Vec<SourceFailure>,
     pub(super) warnings: Vec<Problem>,
 }
 
 impl SourceTexts {
-    /// Reads the client files. For a file that cannot be read, and for URLs, what they said
-    /// `before` stands.
-    pub(super) fn at_files(config: &Config, before: &SourceCache) -> Self {
-        let mut look = Self::default();
-        for (n, instance) in config.instances.iter().enumerate() {
+    /// Reads the client files. Files that cannot be read, and URLs, have the content that they had
+    /// `before`.
+    pub(super) fn read(config: &Config, before: &SourceCache) -> Self {
+        let mut snapshot = Self::default();
+        for (instance, it) in config.instances.iter().enumerate() {
             let mut seen = BTreeSet::new();
-            for (at, pattern) in instance.client_files.iter().enumerate() {
+            for (at, pattern) in it.client_files.iter().enumerate() {
                 let name: Arc<str> = pattern.as_str().into();
-                for path in look.files(&name, &format!("instances[{n}].client_files[{at}]"), before)
-                {
+                let key = format!("instances[{instance}].client_files[{at}]");
+                for path in snapshot.matching(&name, &key, before) {
                     if seen.insert(path.clone()) {
-                        let place = SourceLocation::File(path);
-                        look.read(&name, &place, before);
-                        look.items.push(Item {
-                            instance: n,
-                            name: Arc::clone(&name),
-                            place,
+                        snapshot.read_file(&name, &path, before);
+                        let (name, location) = (Arc::clone(&name), SourceLocation::File(path));
+                        snapshot.items.push(Item {
+                            instance,
+                            name,
+                            location,
                         });
                     }
                 }
             }
-            for url in &instance.client_urls {
-                let place = SourceLocation::Url(url.url.clone());
-                if let Some(text) = before.get(&place) {
-                    look.texts.put(place.clone(), Arc::clone(text));
+            for url in &it.client_urls {
+                let location = SourceLocation::Url(url.url.clone());
+                if let Some(text) = before.get(&location) {
+                    snapshot.texts.put(location.clone(), Arc::clone(text));
                 }
-                look.items.push(Item {
-                    instance: n,
+                snapshot.items.push(Item {
+                    instance,
                     name: url.url.to_string().into(),
-                    place,
+                    location,
                 });
             }
         }
-        look
+        snapshot
     }
 
-    /// The files that a pattern leads to. Those that could not be looked for are as `before`.
-    fn files(&mut self, pattern: &Arc<str>, key: &str, before: &SourceCache) -> Vec<PathBuf> {
-        let files::Matched {
-            mut files,
-            problems,
-        } = files::matched(pattern);
-        let known = before.places().filter_map(|place| match place {
-            SourceLocation::File(path)
-                if files::leads_to(pattern, path) && !files.contains(path) =>
-            {
-                Some(path.clone())
+    /// The files that match a pattern, by name. If some cannot be found, those of `before`.
+    fn matching(&mut self, pattern: &Arc<str>, key: &str, before: &SourceCache) -> Vec<PathBuf> {
+        let (mut files, mut problems) = (Vec::new(), Problems::default());
+        // The configuration has checked that it is a pattern.
+        for found in glob::glob(pattern).into_iter().flatten() {
+            match found {
+                Ok(path) if path.is_dir() => {}
+                Ok(path) => files.push(path),
+                Err(error) => {
+                    let message = format!("cannot be searched: {}", error.error());
+                    problems.push(Problem::of_file(&error.path().into(), message));
+                }
             }
-            _ => None,
-        });
-        let known: Vec<_> = known.collect();
-        let gone = files.is_empty() && files::is_literal(pattern);
-        if !problems.is_empty() || gone {
-            // Reading what is not there says so.
+        }
+        if !problems.is_empty() || files.is_empty() && is_literal(pattern) {
+            let matches = |path: &Path| Pattern::new(pattern).is_ok_and(|it| it.matches_path(path));
+            // Reading a file that does not exist reports it.
+            let known = before.locations().filter_map(|location| match location {
+                SourceLocation::File(path) if matches(path) && !files.contains(path) => {
+                    Some(path.clone())
+                }
+                _ => None,
+            });
+            let known: Vec<_> = known.collect();
             files.extend(known);
         }
-        if files.is_empty() && problems.is_empty() {
-            self.warnings.push(Problem::of_key(
-                key,
-                format!("no file matches `{pattern}`; check the path"),
-            ));
-        }
         if !problems.is_empty() {
-            self.failures.push(SourceFailure {
-                name: Arc::clone(pattern),
-                problems,
-            });
+            let name = Arc::clone(pattern);
+            self.failures.push(SourceFailure { name, problems });
+        } else if files.is_empty() {
+            let message = format!("no file matches `{pattern}`; check the path");
+            self.warnings.push(Problem::of_key(key, message));
         }
         files
     }
 
-    /// Reads one file, unless another instance has had it read.
-    fn read(&mut self, name: &Arc<str>, place: &SourceLocation, before: &SourceCache) {
-        let SourceLocation::File(path) = place else {
-            return;
-        };
-        if self.texts.get(place).is_some() {
+    /// Reads a file, unless it was read for another instance.
+    fn read_file(&mut self, name: &Arc<str>, path: &Path, before: &SourceCache) {
+        let location = SourceLocation::File(path.to_owned());
+        if self.texts.get(&location).is_some() {
             return;
         }
         match config::read(path) {
-            Ok(bytes) => self.texts.put(place.clone(), before.text(place, &bytes)),
+            Ok(bytes) => {
+                let text = before.text(&location, &bytes);
+                self.texts.put(location, text);
+            }
             Err(message) => {
-                let problems = Problem::of_file(&place.as_file(), message).into();
-                self.failures.push(SourceFailure {
-                    name: Arc::clone(name),
-                    problems,
-                });
-                self.fall_back(place, before);
+                self.fall_back(&location, before);
+                let problems = Problem::of_file(&path.into(), message).into();
+                let name = Arc::clone(name);
+                self.failures.push(SourceFailure { name, problems });
             }
         }
     }
 
-    /// Lets `place` say what it said `before`; nothing, where that is no help.
-    fn fall_back(&mut self, place: &SourceLocation, before: &SourceCache) {
-        let other = before
-            .get(place)
-            .filter(|text| self.texts.get(place) != Some(*text));
-        match other.cloned() {
-            Some(text) => self.texts.put(place.clone(), text),
-            None => self.texts.remove(place),
+    /// Restores the content that `location` had `before`, or removes it if that is invalid as well.
+    pub(super) fn fall_back(&mut self, location: &SourceLocation, before: &SourceCache) {
+        let current = self.texts.get(location);
+        match before.get(location).filter(|text| current != Some(*text)) {
+            Some(text) => self.texts.put(location.clone(), Arc::clone(text)),
+            None => self.texts.remove(location),
         }
     }
 
-    /// The names of sources that say something else than `before`.
-    fn changed(&self, before: &SourceCache) -> BTreeSet<Arc<str>> {
-        let changed = self
-            .items
-            .iter()
-            .filter(|item| self.texts.get(&item.place) != before.get(&item.place));
+    /// The names of the sources whose content is not that of `before`.
+    pub(super) fn changed(&self, before: &SourceCache) -> BTreeSet<Arc<str>> {
+        let items = self.items.iter();
+        let changed =
+            items.filter(|item| self.texts.get(&item.location) != before.get(&item.location));
         changed.map(|item| Arc::clone(&item.name)).collect()
     }
 }
 
-/// What a look at all sources came to.
-#[derive(Debug)]
-pub struct Refreshed {
-    /// All clients there are now; `None` where no source says anything new.
-    pub discovered: Option<Discovered>,
-    /// What could not be used. Each of these still says what it said before.
-    pub failures: Vec<SourceFailure>,
-    /// The names of the sources that were looked at and are in order.
-    pub good: BTreeSet<Arc<str>>,
-    /// The names of those that say something new.
-    pub changed: BTreeSet<Arc<str>>,
+/// Whether `pattern` matches only the file that it names.
+fn is_literal(pattern: &str) -> bool {
+    // A special character in brackets is that character.
+    let escaped = ["[[]", "[]]", "[*]", "[?]"].iter();
+    let rest = escaped.fold(pattern.to_owned(), |rest, one| rest.replace(one, ""));
+    !rest.contains(['*', '?', '[', ']'])
 }
 
-pub(super) fn refresh(
-    config: &Config,
-    shard: Shard,
-    before: &SourceCache,
-    answer: Option<(&SourceLocation, &[u8])>,
-) -> Refreshed {
-    if let Some((place, bytes)) = answer
-        && before
-            .get(place)
-            .is_some_and(|text| *text == before.text(place, bytes))
-    {
-        let good = BTreeSet::from([place.to_string().into()]);
-        return Refreshed {
-            discovered: None,
-            failures: Vec::new(),
-            good,
-            changed: BTreeSet::new(),
-        };
-    }
-    let mut look = SourceTexts::at_files(config, before);
-    if let Some((place, bytes)) = answer {
-        look.texts.put(place.clone(), before.text(place, bytes));
-    }
-    let patterns = config
-        .instances
-        .iter()
-        .flat_map(|instance| &instance.client_files);
-    let mut good: BTreeSet<Arc<str>> = patterns.map(|pattern| pattern.as_str().into()).collect();
-    let answered = look
-        .items
-        .iter()
-        .filter(|item| answer.is_some_and(|(place, _)| item.place == *place));
-    good.extend(answered.map(|item| Arc::clone(&item.name)));
-    let changed = look.changed(before);
-    let mut failures = std::mem::take(&mut look.failures);
-    let discovered = assemble_what_is_good(config, shard, before, look, &mut failures);
-    good.retain(|name| failures.iter().all(|failure| failure.name != *name));
-    Refreshed {
-        discovered,
-        failures,
-        good,
-        changed,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Builds the fleets; of places that cannot be understood, with what they said before.
-fn assemble_what_is_good(
-    config: &Config,
-    shard: Shard,
-    before: &SourceCache,
-    mut look: SourceTexts,
-    failures: &mut Vec<SourceFailure>,
-) -> Option<Discovered> {
-    loop {
-        if look.texts == *before {
-            return None;
+    #[test]
+    fn a_pattern_that_names_one_file_is_literal() {
+        for literal in [
+            "a.yaml",
+            "/etc/x/a.yaml",
+            &format!("{}/a.json", Pattern::escape("/srv/[a]*?")),
+        ] {
+            assert!(is_literal(literal), "{literal}");
         }
-        match build_fleets::assemble(config, shard, &look) {
-            Ok(discovered) => {
-                let refused = |problems: Problems| {
-                    // A place that is gone has no name any more, and is not to blame.
-                    let blamed = look.changed(before).into_iter();
-                    failures.extend(blamed.map(|name| SourceFailure {
-                        name,
-                        problems: problems.clone(),
-                    }));
-                };
-                return within_bounds(config, discovered).map_err(refused).ok();
-            }
-            Err(wrong) => {
-                for (place, failure) in wrong {
-                    look.fall_back(&place, before);
-                    failures.push(failure);
-                }
-            }
+        for pattern in ["*.yaml", "a?.yaml", "[ab].yaml", "**/a.yaml", "[!c]*.yaml"] {
+            assert!(!is_literal(pattern), "{pattern}");
         }
     }
 }

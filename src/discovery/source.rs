@@ -1,10 +1,10 @@
-//! The places that list clients.
+//! The sources of clients.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::HiddenUrl;
+use crate::config::{HiddenUrl, Problems};
 use crate::presence::InstanceId;
 
 /// The name of the configuration among the sources.
@@ -13,16 +13,16 @@ pub(super) const CONFIG: &str = "config";
 /// Where a list of clients is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceLocation {
-    /// In the configuration itself.
+    /// The configuration.
     Config,
-    /// In a client file.
+    /// A client file.
     File(PathBuf),
-    /// At a client URL.
+    /// A client URL.
     Url(HiddenUrl),
 }
 
 impl SourceLocation {
-    /// What messages call the text that is there.
+    /// The name of the content in messages.
     pub(super) fn as_file(&self) -> Arc<Path> {
         match self {
             Self::Config => Path::new(CONFIG).into(),
@@ -36,34 +36,43 @@ impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config => f.write_str("the configuration"),
-            place => place.as_file().display().fmt(f),
+            location => location.as_file().display().fmt(f),
         }
     }
 }
 
-/// One place as a source of one instance.
+/// A source of clients of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The instance whose clients it lists, where it does not name another one itself.
+    /// The instance of the listed clients, unless their group names another one.
     pub instance: InstanceId,
-    /// What metrics call it: `config`, the pattern that led to the file, or the URL.
+    /// The value of the label `source`: `config`, the pattern that matched the file, or the URL.
     pub name: Arc<str>,
     /// Where it is.
-    pub place: SourceLocation,
-    /// How many clients it lists, those that are listed elsewhere too included; `None` for a URL
-    /// that has not answered yet.
+    pub location: SourceLocation,
+    /// How many clients it lists, including those that are listed elsewhere as well; `None` for a
+    /// URL without a response so far.
     pub clients: Option<usize>,
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.clients {
-            Some(clients) => write!(f, "{clients} from {}", self.place),
+            Some(clients) => write!(f, "{clients} from {}", self.location),
             None => write!(
                 f,
-                "those that {} lists, which is asked while the exporter serves",
-                self.place
+                "those that {} lists, which is requested while the exporter serves",
+                self.location
             ),
         }
     }
+}
+
+/// A source that could not be read or is invalid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFailure {
+    /// The name of the source, as in [`Source::name`].
+    pub name: Arc<str>,
+    /// What is wrong with it.
+    pub problems: Problems,
 }

@@ -1,4 +1,4 @@
-//! What sources said when they were last good.
+//! The last valid content of all sources.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,45 +10,42 @@ use flate2::bufread::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use sha2::{Digest as _, Sha256};
 
-use super::SourceLocation;
+use super::source::SourceLocation;
 
-/// The texts of files and URLs, by their places.
+/// The content of files and URLs, by location.
 ///
-/// They are kept as they came, but compressed: a list of client IDs shrinks to a few bytes a
-/// client, less than anything that could be made of it.
+/// It is kept unparsed and compressed: a list of client IDs shrinks to a few bytes per client, less
+/// than any parsed form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceCache(BTreeMap<SourceLocation, Arc<Text>>);
 
 impl SourceCache {
-    /// What is said at `place`.
-    pub(super) fn get(&self, place: &SourceLocation) -> Option<&Arc<Text>> {
-        self.0.get(place)
+    pub(super) fn get(&self, location: &SourceLocation) -> Option<&Arc<Text>> {
+        self.0.get(location)
     }
 
-    /// The text `bytes`: the one that is here already, if it is the same.
-    pub(super) fn text(&self, place: &SourceLocation, bytes: &[u8]) -> Arc<Text> {
+    /// The text `bytes`, shared with the current text of `location` if that is equal.
+    pub(super) fn text(&self, location: &SourceLocation, bytes: &[u8]) -> Arc<Text> {
         let digest = Sha256::digest(bytes).into();
-        match self.get(place) {
+        match self.get(location) {
             Some(text) if text.digest == digest => Arc::clone(text),
             _ => Arc::new(Text::new(digest, bytes)),
         }
     }
 
-    pub(super) fn put(&mut self, place: SourceLocation, text: Arc<Text>) {
-        self.0.insert(place, text);
+    pub(super) fn put(&mut self, location: SourceLocation, text: Arc<Text>) {
+        self.0.insert(location, text);
     }
 
-    pub(super) fn remove(&mut self, place: &SourceLocation) {
-        self.0.remove(place);
+    pub(super) fn remove(&mut self, location: &SourceLocation) {
+        self.0.remove(location);
     }
 
-    /// The places whose texts are here.
-    pub(super) fn places(&self) -> impl Iterator<Item = &SourceLocation> {
+    pub(super) fn locations(&self) -> impl Iterator<Item = &SourceLocation> {
         self.0.keys()
     }
 }
 
-/// One text.
 #[derive(PartialEq, Eq)]
 pub(super) struct Text {
     digest: [u8; 32],
@@ -68,7 +65,6 @@ impl Text {
         }
     }
 
-    /// The text as it came.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         DeflateDecoder::new(&*self.packed)
@@ -92,16 +88,16 @@ mod tests {
 
     #[test]
     fn a_text_comes_back_as_it_was_and_the_same_one_is_kept_once() {
-        let (mut texts, place) = (
+        let (mut texts, location) = (
             SourceCache::default(),
             SourceLocation::File("a.json".into()),
         );
         let bytes = br#"[{"targets": ["GID_test@@@1"]}]"#.repeat(1000);
-        let text = texts.text(&place, &bytes);
+        let text = texts.text(&location, &bytes);
         assert_eq!(text.bytes(), bytes);
         assert!(text.packed.len() * 20 < bytes.len());
-        texts.put(place.clone(), Arc::clone(&text));
-        assert!(Arc::ptr_eq(&texts.text(&place, &bytes), &text));
-        assert!(!Arc::ptr_eq(&texts.text(&place, b"[]"), &text));
+        texts.put(location.clone(), Arc::clone(&text));
+        assert!(Arc::ptr_eq(&texts.text(&location, &bytes), &text));
+        assert!(!Arc::ptr_eq(&texts.text(&location, b"[]"), &text));
     }
 }

@@ -1,74 +1,83 @@
-//! The clients of all instances while they are gathered, and what is read from one text meanwhile.
+//! The fleets while they are built, and the reader that adds the clients of one source.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::UNUSUAL_ID_HINT;
+use super::target_group::{TargetDocument, TargetGroup};
 use crate::config::{
-    Instance, Position, Problem, Problems, Report, WarningGroup, label_name_problem, quote,
+    Instance, Problem, Problems, Report, UNUSUAL_ID_HINT, WarningGroup, label_name_problem, quote,
 };
 use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName, Shard};
 
-/// Labels with their values.
-pub(super) type Labels = Vec<(LabelName, String)>;
+type Labels = Vec<(LabelName, String)>;
 
-/// The label by which a source names the instance that its clients belong to.
+/// The label that names the instance of a target group.
 const INSTANCE_ID: &str = "__instance_id__";
 
-/// The labels of a group of clients.
-#[derive(Default)]
-pub(super) struct GroupLabels {
-    labels: Labels,
-    /// The instance that they belong to, if it is not the one that lists the source.
-    instance: Option<String>,
-}
-
-/// The clients of all instances.
+/// The fleets of all instances.
 pub(super) struct FleetBuilders<'c> {
     all: Vec<InstanceBuilder<'c>>,
     by_id: HashMap<&'c str, usize>,
-    /// Groups that belong to an instance that is not configured.
-    foreign: WarningGroup<Problem>,
+    /// Groups of instances that are not configured.
+    unknown_instances: WarningGroup<Problem>,
 }
 
 impl<'c> FleetBuilders<'c> {
     pub(super) fn new(instances: &'c [Instance], shard: Shard) -> Self {
+        let builder = |instance: &'c Instance| InstanceBuilder {
+            fleet: FleetBuilder::new(instance.id.clone()),
+            shard,
+            instance_labels: &instance.labels,
+            unusual: WarningGroup::default(),
+            conflicts: WarningGroup::default(),
+        };
+        let ids = instances.iter().enumerate();
         Self {
-            all: instances
-                .iter()
-                .map(|instance| InstanceBuilder::new(instance, shard))
-                .collect(),
-            by_id: instances
-                .iter()
-                .enumerate()
-                .map(|(n, instance)| (instance.id.as_str(), n))
-                .collect(),
-            foreign: WarningGroup::default(),
+            all: instances.iter().map(builder).collect(),
+            by_id: ids.map(|(n, it)| (it.id.as_str(), n)).collect(),
+            unknown_instances: WarningGroup::default(),
         }
     }
 
-    /// The clients of the instance number `n`.
-    pub(super) fn of(&mut self, n: usize) -> &mut InstanceBuilder<'c> {
-        &mut self.all[n]
+    /// Adds the clients that the configuration lists for instance `n`.
+    pub(super) fn add_configured(&mut self, n: usize, instance: &Instance) -> Problems {
+        let mut problems = Problems::default();
+        let builder = &mut self.all[n];
+        for (at, client) in instance.clients.iter().enumerate() {
+            let labels = builder.with_instance_labels(&client.labels);
+            match builder.add(&client.id, &labels) {
+                // The configuration lists each client once.
+                Ok(()) | Err(FleetError::Duplicate { .. }) => {}
+                Err(error) => {
+                    let path = format!("instances[{n}].clients[{at}]");
+                    problems.push(Problem::of_key(path, error.to_string()));
+                }
+            }
+        }
+        problems
     }
 
-    /// The fleets, in the order of the configuration, and the warnings that are about all of them.
+    /// The fleets, in the order of the configuration; adds the warnings about all sources.
     pub(super) fn finish(self, warnings: &mut Vec<Problem>) -> Vec<Fleet> {
-        let fleets = self
-            .all
-            .into_iter()
-            .map(|builder| builder.finish(warnings))
-            .collect();
-        let foreign = self.foreign.warning("its clients are left out");
-        warnings.extend(foreign.map(|(place, message)| place.with_message(message)));
+        let mut warn = |group: WarningGroup<Problem>, remedy| {
+            let warning = group.warning(remedy);
+            warnings.extend(warning.map(|(location, message)| location.with_message(message)));
+        };
+        let mut fleets = Vec::with_capacity(self.all.len());
+        for builder in self.all {
+            warn(builder.unusual, UNUSUAL_ID_HINT);
+            warn(builder.conflicts, "the labels listed first count");
+            fleets.push(builder.fleet.build());
+        }
+        warn(self.unknown_instances, "its clients are left out");
         fleets
     }
 }
 
-/// The clients of one instance.
-pub(super) struct InstanceBuilder<'c> {
+/// The fleet of one instance.
+struct InstanceBuilder<'c> {
     fleet: FleetBuilder,
     shard: Shard,
     instance_labels: &'c Labels,
@@ -76,165 +85,135 @@ pub(super) struct InstanceBuilder<'c> {
     conflicts: WarningGroup<Problem>,
 }
 
-impl<'c> InstanceBuilder<'c> {
-    fn new(instance: &'c Instance, shard: Shard) -> Self {
-        Self {
-            fleet: FleetBuilder::new(instance.id.clone()),
-            shard,
-            instance_labels: &instance.labels,
-            unusual: WarningGroup::default(),
-            conflicts: WarningGroup::default(),
-        }
-    }
-
-    /// The labels `own` of a client and, where it has none of the name, those of the instance;
-    /// sorted, so that equal sets are equal.
-    pub(super) fn with_instance_labels(&self, own: &Labels) -> Labels {
-        let inherited = self
-            .instance_labels
-            .iter()
-            .filter(|(name, _)| own.iter().all(|(other, _)| other != name));
+impl InstanceBuilder<'_> {
+    /// The labels `own` of a client and the other labels of the instance, sorted, so that equal
+    /// sets are equal.
+    fn with_instance_labels(&self, own: &Labels) -> Labels {
+        let inherited = self.instance_labels.iter();
+        let inherited = inherited.filter(|(name, _)| own.iter().all(|(other, _)| other != name));
         let mut labels: Labels = own.iter().chain(inherited).cloned().collect();
         labels.sort();
         labels
     }
 
-    /// Adds a client, if it is of this shard and not there yet.
-    pub(super) fn add(&mut self, client: &ClientId, labels: &Labels) -> Result<(), FleetError> {
+    /// Adds a client, if it belongs to this shard.
+    fn add(&mut self, client: &ClientId, labels: &Labels) -> Result<(), FleetError> {
         if !self.shard.owns(client.as_str()) {
             return Ok(());
         }
-        self.fleet.push(
-            client.as_str(),
-            labels.iter().map(|(name, value)| (name, value.as_str())),
-        )
-    }
-
-    /// The fleet, and the warnings that are about all of it.
-    fn finish(self, warnings: &mut Vec<Problem>) -> Fleet {
-        let unusual = self.unusual.warning(UNUSUAL_ID_HINT);
-        let conflicts = self.conflicts.warning("the labels listed first count");
-        let about = |(place, message): (Problem, String)| place.with_message(message);
-        warnings.extend([unusual, conflicts].into_iter().flatten().map(about));
-        self.fleet.build()
+        let labels = labels.iter().map(|(name, value)| (name, value.as_str()));
+        self.fleet.push(client.as_str(), labels)
     }
 }
 
-/// What is read from one text, whatever its format.
-pub(super) struct TargetReader<'f, 'c> {
-    /// What is wrong with the text.
+/// Adds the target groups of one source to the fleets.
+pub(super) struct TargetReader<'r, 'c> {
+    pub(super) file: &'r Arc<Path>,
+    pub(super) document: &'r TargetDocument<'r>,
+    pub(super) builders: &'r mut FleetBuilders<'c>,
+    /// The instance that lists the source.
+    pub(super) instance: usize,
     pub(super) report: Report,
-    file: &'f Arc<Path>,
-    place: &'f dyn Fn(usize) -> Option<Position>,
-    builders: &'f mut FleetBuilders<'c>,
-    /// The instance that lists the text.
-    home: usize,
-    /// The instance of the group, if it is configured.
-    instance: Option<usize>,
-    labels: Labels,
-    clients: usize,
 }
 
-impl<'f, 'c> TargetReader<'f, 'c> {
-    /// Nothing yet of `file`, in which `place` finds marks, and which the instance number `home` lists.
-    pub(super) fn new(
-        file: &'f Arc<Path>,
-        place: &'f dyn Fn(usize) -> Option<Position>,
-        builders: &'f mut FleetBuilders<'c>,
-        home: usize,
-    ) -> Self {
-        let (report, labels) = (Report::default(), Labels::new());
-        Self {
-            report,
-            file,
-            place,
-            builders,
-            home,
-            instance: Some(home),
-            labels,
-            clients: 0,
-        }
-    }
-
-    /// Adds a label to those of a group. Names that begin with `__` are dropped, as Prometheus does
-    /// after relabelling, but for the one that names an instance.
-    pub(super) fn label(
-        &mut self,
-        group: &mut GroupLabels,
-        name: &str,
-        value: &str,
-        mark: usize,
-        path: impl fmt::Display,
-    ) {
-        if name == INSTANCE_ID {
-            group.instance = Some(value.to_owned());
-        } else if !name.starts_with("__") {
-            match LabelName::new(name) {
-                Ok(name) => group.labels.push((name, value.to_owned())),
-                Err(error) => self.report.problem(mark, path, label_name_problem(error)),
-            }
-        }
-    }
-
-    /// A group begins, whose clients have these labels.
-    pub(super) fn group(&mut self, group: &GroupLabels, mark: usize, path: impl fmt::Display) {
-        self.instance = match &group.instance {
-            None => Some(self.home),
-            Some(id) => self.builders.by_id.get(&**id).copied(),
-        };
-        if let Some(n) = self.instance {
-            self.labels = self.builders.all[n].with_instance_labels(&group.labels);
-        } else {
-            let id = quote(group.instance.as_deref().unwrap_or_default());
-            let here = Problem::of_file(self.file, "").at((self.place)(mark), path.to_string());
-            self.builders.foreign.add(|| {
-                (
-                    here,
-                    format!("belongs to the instance {id}, which is not configured"),
-                )
-            });
-        }
-    }
-
-    /// One client of the group.
-    pub(super) fn client(&mut self, id: &str, mark: usize, path: impl fmt::Display) {
-        let Ok(client) = ClientId::new(id) else {
-            self.report
-                .problem(mark, path, "is empty; write a client ID or remove it");
-            return;
-        };
-        self.clients += 1;
-        let Some(n) = self.instance else { return };
-        let builder = &mut self.builders.all[n];
-        let here = |text| {
-            (
-                Problem::of_file(self.file, "").at((self.place)(mark), path.to_string()),
-                text,
-            )
-        };
-        match builder.add(&client, &self.labels) {
-            Ok(()) => {
-                if let Some(why) = client.irregularity() {
-                    builder.unusual.add(|| here(format!("{} {why}", quote(id))));
-                }
-            }
-            Err(FleetError::Duplicate { same_labels: true }) => {}
-            Err(FleetError::Duplicate { same_labels: false }) => {
-                builder
-                    .conflicts
-                    .add(|| here(format!("{} is listed again with other labels", quote(id))));
-            }
-            Err(error @ FleetError::TooLong) => self.report.problem(mark, path, error.to_string()),
-        }
-    }
-
-    /// How many clients the text lists, or what is wrong with it.
-    pub(super) fn finish(self) -> Result<usize, Problems> {
-        let (problems, _) = self.report.locate(self.file, self.place);
+impl TargetReader<'_, '_> {
+    /// Adds all clients of the source and returns how many it lists, or what is wrong with it.
+    pub(super) fn read(mut self) -> Result<usize, Problems> {
+        let groups = self.document.groups(&mut self.report);
+        let clients = groups.iter().map(|group| self.add(group)).sum();
+        let position = |mark| self.document.position(mark);
+        let (problems, _) = self.report.locate(self.file, position);
         if problems.is_empty() {
-            Ok(self.clients)
+            Ok(clients)
         } else {
             Err(problems)
         }
     }
+
+    /// Adds a group and returns the number of its clients.
+    fn add(&mut self, group: &TargetGroup<'_>) -> usize {
+        let (mut labels, mut instance) = (Labels::new(), Some(self.instance));
+        for label in &group.labels {
+            let Some(value) = label.value.text(&mut self.report, &label.path) else {
+                continue;
+            };
+            // Other names that begin with `__` are dropped, as Prometheus does after relabelling.
+            if label.key == INSTANCE_ID {
+                instance = self.builders.by_id.get(&*value).copied();
+                if instance.is_none() {
+                    let message = || {
+                        let id = quote(&value);
+                        format!("belongs to the instance {id}, which is not configured")
+                    };
+                    let location = || location(self.file, self.document, group.mark, &group.path);
+                    let unknown = &mut self.builders.unknown_instances;
+                    unknown.add(|| (location(), message()));
+                }
+            } else if !label.key.starts_with("__") {
+                match LabelName::new(&label.key) {
+                    Ok(name) => labels.push((name, value.into_owned())),
+                    Err(error) => {
+                        let message = label_name_problem(error);
+                        self.report.problem(label.mark, &label.path, message);
+                    }
+                }
+            }
+        }
+        if let Some(n) = instance {
+            labels = self.builders.all[n].with_instance_labels(&labels);
+        }
+        let mut clients = 0;
+        for (n, target) in group.targets.iter().enumerate() {
+            let path = format_args!("{}.targets[{n}]", group.path);
+            let Some(id) = target.text(&mut self.report, path) else {
+                continue;
+            };
+            let Ok(client) = ClientId::new(&*id) else {
+                let message = "is empty; write a client ID or remove it";
+                self.report.problem(target.mark(), path, message);
+                continue;
+            };
+            clients += 1;
+            if let Some(n) = instance {
+                self.add_client(n, &client, &labels, target.mark(), path);
+            }
+        }
+        clients
+    }
+
+    fn add_client(
+        &mut self,
+        instance: usize,
+        client: &ClientId,
+        labels: &Labels,
+        mark: usize,
+        path: impl Display,
+    ) {
+        let builder = &mut self.builders.all[instance];
+        let location = || location(self.file, self.document, mark, &path);
+        let id = client.as_str();
+        match builder.add(client, labels) {
+            Ok(()) => {
+                if let Some(why) = client.irregularity() {
+                    let message = || format!("{} {why}", quote(id));
+                    builder.unusual.add(|| (location(), message()));
+                }
+            }
+            Err(FleetError::Duplicate { same_labels: true }) => {}
+            Err(FleetError::Duplicate { same_labels: false }) => {
+                let message = || format!("{} is listed again with other labels", quote(id));
+                builder.conflicts.add(|| (location(), message()));
+            }
+            Err(error @ FleetError::TooLong) => self.report.problem(mark, path, error.to_string()),
+        }
+    }
+}
+
+fn location(
+    file: &Arc<Path>,
+    document: &TargetDocument<'_>,
+    mark: usize,
+    path: impl Display,
+) -> Problem {
+    Problem::of_file(file, "").at(document.position(mark), path.to_string())
 }

@@ -1,210 +1,159 @@
-//! Asking client URLs: each in a task of its own, again and again.
+//! Requests client URLs: each in a task of its own, at its interval.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{self, Authorization, ClientUrl};
 use crate::net::client::{causes, client_with_identity};
 use crate::telemetry::VERSION;
 
-/// How long an inventory may take to answer, if it is not asked more often than that.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of a request, if the interval is not shorter.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long making a connection may take.
+/// The time limit for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How soon one is asked again that did not answer, if that is not sooner anyway.
-const AGAIN: Duration = Duration::from_secs(30);
+/// The interval after a failure, if the usual one is not shorter.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The longest answer that is read: some millions of clients.
-const LONGEST: usize = 256 << 20;
+/// The maximum size of a response: some millions of clients.
+const MAX_BYTES: usize = 256 << 20;
 
-/// What Prometheus sends to an `http_sd` endpoint (page "Writing HTTP service discovery").
+/// The header that Prometheus sends to an `http_sd` endpoint (page "Writing HTTP service
+/// discovery").
 const REFRESH_INTERVAL: &str = "x-prometheus-refresh-interval-seconds";
 
-/// What became of asking one URL.
+/// The result of one request.
 #[derive(Debug)]
 pub struct UrlUpdate {
     /// The URL.
     pub url: ClientUrl,
-    /// The text of its answer, not yet understood; or why there is none, as a sentence that is
-    /// fit for a log.
-    pub answer: Result<Vec<u8>, String>,
+    /// The body of the response, not yet parsed; or why there is none, as a predicate of the URL.
+    pub body: Result<Vec<u8>, String>,
 }
 
-/// The tasks that ask client URLs.
+/// The tasks that request client URLs.
 #[derive(Debug)]
 pub struct UrlPoller {
-    answers: mpsc::Sender<UrlUpdate>,
+    updates: mpsc::Sender<UrlUpdate>,
     tasks: Vec<(ClientUrl, AbortOnDropHandle<()>)>,
 }
 
 impl UrlPoller {
-    /// No tasks, and where their answers will come.
+    /// No tasks, and the receiver of their updates.
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<UrlUpdate>) {
-        // An answer may be large: the next one is not read before somebody took the last.
-        let (answers, receiver) = mpsc::channel(1);
-        (
-            Self {
-                answers,
-                tasks: Vec::new(),
-            },
-            receiver,
-        )
+        // A body may be large: the next one is not received before the last one was taken.
+        let (updates, receiver) = mpsc::channel(1);
+        let tasks = Vec::new();
+        (Self { updates, tasks }, receiver)
     }
 
-    /// Asks `urls` from now on, and no others. Those that are asked already keep their pace.
+    /// Requests these `urls` from now on. Those that were requested before keep their schedule.
     pub fn poll<'a>(&mut self, urls: impl IntoIterator<Item = &'a ClientUrl>) {
         let mut before = std::mem::take(&mut self.tasks);
         for url in urls {
             if self.tasks.iter().any(|(other, _)| other == url) {
                 continue;
             }
-            let asked = before.iter().position(|(other, _)| other == url);
-            let start = || {
-                let task = tokio::spawn(ask(url.clone(), self.answers.clone()));
-                (url.clone(), AbortOnDropHandle::new(task))
+            let task = match before.iter().position(|(other, _)| other == url) {
+                Some(at) => before.swap_remove(at).1,
+                None => {
+                    AbortOnDropHandle::new(tokio::spawn(poll(url.clone(), self.updates.clone())))
+                }
             };
-            let task = asked.map_or_else(start, |at| before.swap_remove(at));
-            self.tasks.push(task);
+            self.tasks.push((url.clone(), task));
         }
     }
 }
 
-async fn ask(url: ClientUrl, answers: mpsc::Sender<UrlUpdate>) {
+async fn poll(url: ClientUrl, updates: mpsc::Sender<UrlUpdate>) {
     loop {
         let started = Instant::now();
-        let answer = fetch(&url).await;
-        let wait = if answer.is_ok() {
-            url.refresh_interval
-        } else {
-            url.refresh_interval.min(AGAIN)
+        let limit = TIMEOUT.min(url.refresh_interval);
+        let body = timeout(limit, fetch(&url)).await.unwrap_or_else(|_| {
+            let limit = config::duration::display(limit);
+            Err(format!("has not responded within {limit}"))
+        });
+        let wait = match body {
+            Ok(_) => url.refresh_interval,
+            Err(_) => url.refresh_interval.min(RETRY_INTERVAL),
         };
-        if answers
-            .send(UrlUpdate {
-                url: url.clone(),
-                answer,
-            })
-            .await
-            .is_err()
-        {
+        let url = url.clone();
+        if updates.send(UrlUpdate { url, body }).await.is_err() {
             return;
         }
         sleep_until(started + wait).await;
     }
 }
 
-/// Asks once.
 async fn fetch(url: &ClientUrl) -> Result<Vec<u8>, String> {
-    let patience = PATIENCE.min(url.refresh_interval);
-    match tokio::time::timeout(patience, attempt(url)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!(
-            "has not answered within {}",
-            config::duration::display(patience)
-        )),
-    }
-}
-
-async fn attempt(url: &ClientUrl) -> Result<Vec<u8>, String> {
-    let credentials = credentials(url).await?;
-    let http = http(url).await?;
-    let mut request = http
-        .get(url.url.expose().clone())
-        .header(ACCEPT, "application/json")
-        .header(USER_AGENT, format!("mqtt-presence-exporter/{VERSION}"))
-        .header(
-            REFRESH_INTERVAL,
-            url.refresh_interval.as_secs_f64().to_string(),
-        );
-    if let Some(credentials) = credentials {
-        request = request.header(AUTHORIZATION, credentials);
-    }
+    let settings = url.clone();
+    let request = spawn_blocking(move || prepare(&settings)).await;
+    let request = request.map_err(|error| error.to_string())??;
     let response = request.send().await.map_err(|error| transport(&error))?;
     check(&response)?;
     read(response).await
 }
 
-/// The HTTP client, made anew each time: the files of its certificates may have been replaced, and
-/// no connection is worth keeping for a minute.
-async fn http(url: &ClientUrl) -> Result<reqwest::Client, String> {
-    let url = url.clone();
-    let made = move || {
-        let identity = url
-            .tls
-            .identity
-            .as_ref()
-            .map(|identity| (&*identity.cert_file, &*identity.key_file));
-        client_with_identity(
-            [url.url.expose()],
-            url.tls.ca_file.as_deref(),
-            identity,
-            CONNECT_TIMEOUT,
-        )
-    };
-    let made = tokio::task::spawn_blocking(made)
-        .await
-        .map_err(|error| error.to_string())?;
-    made.map_err(|error| {
-        causes(&error)
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ")
-    })
-}
-
-/// The header that says who asks.
-async fn credentials(url: &ClientUrl) -> Result<Option<HeaderValue>, String> {
-    let text = match &url.authorization {
-        None => return Ok(None),
+/// The request. Certificates, passwords and tokens are read each time, because their files may have
+/// been replaced, and no connection is worth keeping for a minute.
+fn prepare(url: &ClientUrl) -> Result<RequestBuilder, String> {
+    let identity = url.tls.identity.as_ref();
+    let identity = identity.map(|identity| (&*identity.cert_file, &*identity.key_file));
+    let (address, ca_file) = (url.url.expose(), url.tls.ca_file.as_deref());
+    let http = client_with_identity([address], ca_file, identity, CONNECT_TIMEOUT);
+    let http = http.map_err(|error| {
+        let causes: Vec<_> = causes(&error).map(ToString::to_string).collect();
+        causes.join(": ")
+    })?;
+    let interval = url.refresh_interval.as_secs_f64().to_string();
+    let request = http
+        .get(address.clone())
+        .header(ACCEPT, "application/json")
+        .header(USER_AGENT, format!("mqtt-presence-exporter/{VERSION}"))
+        .header(REFRESH_INTERVAL, interval);
+    match &url.authorization {
+        None => Ok(request),
         Some(Authorization::Basic {
             username,
             password_file,
-        }) => {
-            let password = secret(password_file.clone()).await?;
-            format!(
-                "Basic {}",
-                STANDARD.encode(format!("{username}:{password}"))
-            )
-        }
+        }) => Ok(request.basic_auth(username, Some(read_secret(password_file)?))),
         Some(Authorization::Token {
             scheme,
             credentials_file,
         }) => {
-            format!("{scheme} {}", secret(credentials_file.clone()).await?)
+            let token = format!("{scheme} {}", read_secret(credentials_file)?);
+            let mut header = HeaderValue::try_from(token)
+                .map_err(|_| "the token contains a character that is invalid in a header")?;
+            header.set_sensitive(true);
+            Ok(request.header(AUTHORIZATION, header))
         }
-    };
-    let mut header = HeaderValue::try_from(text)
-        .map_err(|_| "the token has a character that no header may have")?;
-    header.set_sensitive(true);
-    Ok(Some(header))
-}
-
-/// What is in a file, without the white space at its end that every editor adds.
-async fn secret(file: PathBuf) -> Result<String, String> {
-    let shown = file.display().to_string();
-    let read = tokio::task::spawn_blocking(move || config::read(&file))
-        .await
-        .map_err(|error| error.to_string())?;
-    let bytes = read.map_err(|message| format!("{shown}: {message}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{shown}: is not text"))?;
-    match text.trim_end() {
-        "" => Err(format!("{shown}: is empty")),
-        text => Ok(text.to_owned()),
     }
 }
 
-/// Whether the answer is one of an inventory.
+/// The content of a file without white space at its end, which editors add.
+fn read_secret(file: &Path) -> Result<String, String> {
+    let read = || {
+        let bytes = config::read(file)?;
+        let text = String::from_utf8(bytes).map_err(|_| "is not text")?;
+        match text.trim_end() {
+            "" => Err("is empty".to_owned()),
+            text => Ok(text.to_owned()),
+        }
+    };
+    read().map_err(|message| format!("{}: {message}", file.display()))
+}
+
+/// Whether the response is one of an inventory.
 fn check(response: &Response) -> Result<(), String> {
     let header = |name| {
         response
@@ -221,16 +170,16 @@ fn check(response: &Response) -> Result<(), String> {
         }
         let target = target.map(String::from).unwrap_or_default();
         return Err(format!(
-            "answered {status} and leads to {target}; write that as its `url` if it is right"
+            "responded with {status} to {target}; set `url` to this address if it is correct"
         ));
     }
     if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
         return Err(format!(
-            "answered {status}; check `basic_auth` or `authorization`, and the file named there"
+            "responded with {status}; check `basic_auth` or `authorization` and its file"
         ));
     }
     if status != StatusCode::OK {
-        return Err(format!("answered {status}, not 200 OK"));
+        return Err(format!("responded with {status}, not 200 OK"));
     }
     let kind = header(CONTENT_TYPE)
         .split(';')
@@ -241,7 +190,7 @@ fn check(response: &Response) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "answered with the Content-Type `{kind}`, not `application/json`; is it the right URL?"
+            "responded with the Content-Type `{kind}`, not `application/json`; check the URL"
         ))
     }
 }
@@ -249,16 +198,16 @@ fn check(response: &Response) -> Result<(), String> {
 async fn read(mut response: Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
-        if body.len() + chunk.len() > LONGEST {
-            return Err(format!("answered with more than {} MiB", LONGEST >> 20));
+        if body.len() + chunk.len() > MAX_BYTES {
+            return Err(format!("responded with more than {} MiB", MAX_BYTES >> 20));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-/// Why there is no whole answer. The innermost cause says what happened; the library's own text
-/// has the URL in it, and so perhaps a secret.
+/// Why there is no complete response. Only the innermost cause is shown: the text of the library
+/// contains the URL, which may contain a secret.
 fn transport(error: &reqwest::Error) -> String {
     let cause = causes(error)
         .last()
@@ -270,6 +219,6 @@ fn transport(error: &reqwest::Error) -> String {
     if refused || error.is_connect() {
         format!("cannot be reached: {cause}")
     } else {
-        format!("broke off: {cause}")
+        format!("closed the connection: {cause}")
     }
 }
