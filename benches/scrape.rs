@@ -122,6 +122,7 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
         let service = TowerToHyperService::new(web.router().expect("valid paths"));
         tokio::spawn(serve(
             vec![listener],
+            None,
             service,
             ServeOptions::default(),
             CancellationToken::new(),

@@ -1,7 +1,7 @@
-//! The network, whatever is said over it: addresses to listen at, the loop that serves HTTP
-//! there, TLS, the one HTTP client, and the watch on files.
+//! Network and files: listen addresses, the HTTP server, TLS, the HTTP client, and the detection of
+//! changed files.
 //!
-//! No route and no vendor's name belongs here.
+//! Routes and everything specific to Alibaba Cloud belong elsewhere.
 
 pub mod client;
 mod file_watch;
@@ -11,5 +11,5 @@ mod tls;
 
 pub use file_watch::{FileWatch, WatchedFiles};
 pub use listen::{ListenError, handed_over, listen};
-pub use serve::{ServeOptions, serve, serve_secured};
+pub use serve::{ServeOptions, serve};
 pub use tls::{ClientAuth, Tls, TlsError, TlsSettings, Trust};

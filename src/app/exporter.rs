@@ -100,7 +100,7 @@ impl Exporter {
         });
         let service = TowerToHyperService::new(router);
         let options = net::ServeOptions::default();
-        net::serve_secured(listeners, tls, service, options, shutdown).await;
+        net::serve(listeners, tls, service, options, shutdown).await;
         drop(follow);
         drain.await.context("the shutdown was not announced")?;
         drop(reloader);

@@ -1,5 +1,5 @@
-//! The one place that builds HTTP clients, so that all of them have the same manners: a request
-//! is sent once, redirects are not followed, connections are not kept for long.
+//! Builds HTTP clients, all with the same behaviour: a request is sent once, redirects are not
+//! followed, connections are not kept for long.
 
 use std::error::Error;
 use std::io;
@@ -13,76 +13,60 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// How long a connection may lie idle. The vendor's gateway closes it after 25 s (its
-/// `Keep-Alive` header says so), and a request sent into that close would be lost.
+/// How long an idle connection is kept. The gateway of Alibaba Cloud closes it after 25 s (its
+/// `Keep-Alive` header), and a request that is sent at that moment is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often a silent connection is probed, so that a dead peer is noticed.
+/// The interval of TCP keepalive probes, which detect a dead peer.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Why a client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The CA file could not be read, or what is in it is not PEM.
-    #[error("cannot read the CA certificates in {}", path.display())]
-    CaFile {
+    /// A file cannot be read, or is not PEM.
+    #[error("cannot read the PEM file {}", path.display())]
+    Pem {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: pem::Error,
     },
-    /// There is no certificate in the CA file.
-    #[error("{} has no CA certificate in it; it has to be PEM, `-----BEGIN CERTIFICATE-----`", .0.display())]
+    /// The CA file contains no certificate.
+    #[error("{} contains no CA certificate; it must be PEM, `-----BEGIN CERTIFICATE-----`", .0.display())]
     EmptyCaFile(PathBuf),
-    /// A certificate in the CA file is not one to trust.
-    #[error("{} has a certificate that cannot be trusted", path.display())]
+    /// A certificate in the CA file, or the client certificate with its key, is invalid.
+    #[error("the certificate in {} cannot be used", path.display())]
     BadCertificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with the certificate.
-        source: rustls::Error,
-    },
-    /// The client certificate or its key could not be read, or what is in the file is not PEM.
-    #[error("cannot read {}", path.display())]
-    Identity {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: pem::Error,
-    },
-    /// The client certificate and its key do not fit together, or are of no use.
-    #[error("the client certificate in {} cannot be used with its key", path.display())]
-    BadIdentity {
         /// The file of the certificate.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the certificate or its key.
         source: rustls::Error,
     },
-    /// `https` is wanted, and the system has no CA certificates.
+    /// An endpoint is `https`, and the system has no CA certificates.
     #[error(
-        "this system has no CA certificates to check https endpoints with{}; install its package `ca-certificates`, \
-         or name a file with them as `ca_file`",
+        "this system has no CA certificates to verify https endpoints{}; install the package `ca-certificates`, \
+         or set `ca_file`",
         .0.as_ref().map(|error| format!(" ({error})")).unwrap_or_default()
     )]
     NoSystemRoots(Option<rustls_native_certs::Error>),
-    /// The TLS library refused its own defaults.
+    /// The TLS library rejected its own defaults.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
-    /// The HTTP library refused.
+    /// The HTTP library rejected the settings.
     #[error("cannot build an HTTP client")]
     Http(#[from] reqwest::Error),
 }
 
 /// Builds the client for requests to all `endpoints`.
 ///
-/// Certificates are loaded from `ca_file`, or from the system, only if one of the endpoints is
-/// `https`: plain `http` has to work in an image that has none. The proxy is that of the
-/// environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, upper or lower case), but
-/// never for endpoints that are all on this host, as in Go's `net/http`.
+/// Certificates are loaded, from `ca_file` or from the system, only if one of the endpoints is
+/// `https`: plain `http` must work in an image without any. The proxy is that of the environment
+/// (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, upper or lower case), but, as in Go's
+/// `net/http`, never for endpoints that are all on this host.
 ///
-/// The client adds no timeout of its own but `connect_timeout`, and never sends a request twice.
-/// (The HTTP library gives a request that it had not begun to send, because the idle connection
-/// was found closed, to another connection: that is still one request on the wire.)
+/// The client has no timeout except `connect_timeout`, and never sends a request twice. (If the
+/// HTTP library finds an idle connection closed before it sent a byte of the request, it uses
+/// another connection: that is still one request.)
 pub fn client<'a>(
     endpoints: impl IntoIterator<Item = &'a Url>,
     ca_file: Option<&Path>,
@@ -91,8 +75,8 @@ pub fn client<'a>(
     client_with_identity(endpoints, ca_file, None, connect_timeout)
 }
 
-/// The same as [`client`], that shows a certificate where the server asks for one: the files of
-/// the certificate, with those that lead to its authority, and of its key.
+/// Builds a [`client`] that presents a certificate if the server requests one. `identity` is the
+/// file of the certificate and its intermediate certificates, and the file of its key.
 pub fn client_with_identity<'a>(
     endpoints: impl IntoIterator<Item = &'a Url>,
     ca_file: Option<&Path>,
@@ -118,12 +102,11 @@ pub fn client_with_identity<'a>(
     Ok(builder.build()?)
 }
 
-/// Builds the client for services on this host or on its link: plain `http`, and never through a
-/// proxy, which would ask a service of its own host's.
+/// Builds the client for services on this host or its link: plain `http`, and never through a
+/// proxy, which would reach the services of the host of the proxy.
 pub fn client_without_proxy(connect_timeout: Duration) -> Result<Client, ClientError> {
-    Ok(base_builder(RootCertStore::empty(), None, connect_timeout)?
-        .no_proxy()
-        .build()?)
+    let builder = base_builder(RootCertStore::empty(), None, connect_timeout)?;
+    Ok(builder.no_proxy().build()?)
 }
 
 fn base_builder(
@@ -133,7 +116,7 @@ fn base_builder(
 ) -> Result<ClientBuilder, ClientError> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that may build a client"
+        reason = "the one place that builds clients"
     )]
     let builder = Client::builder();
     Ok(builder
@@ -148,7 +131,7 @@ fn base_builder(
         .tcp_nodelay(true))
 }
 
-/// Whether `url` leads to this very host.
+/// Whether `url` is on this host.
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -158,7 +141,7 @@ fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// TLS as every client has it; the provider is named, because none is installed for the process.
+/// The TLS settings of all clients. The provider is named, because the process has no default.
 fn tls(
     roots: RootCertStore,
     identity: Option<(&Path, &Path)>,
@@ -170,47 +153,45 @@ fn tls(
     let Some((cert_file, key_file)) = identity else {
         return Ok(config.with_no_client_auth());
     };
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ClientError::Identity { path, source }
-    };
-    let chain = CertificateDer::pem_file_iter(cert_file).map_err(unreadable(cert_file))?;
-    let chain = chain
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(unreadable(cert_file))?;
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(unreadable(key_file))?;
-    let fit = |source| ClientError::BadIdentity {
-        path: cert_file.to_owned(),
-        source,
-    };
-    config.with_client_auth_cert(chain, key).map_err(fit)
+    let chain = certificates(cert_file)?;
+    let key =
+        PrivateKeyDer::from_pem_file(key_file).map_err(|source| pem_error(key_file, source))?;
+    config
+        .with_client_auth_cert(chain, key)
+        .map_err(|source| bad_certificate(cert_file, source))
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
-    let unreadable = |source| ClientError::CaFile {
-        path: path.to_owned(),
-        source,
-    };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        let certificate = certificate.map_err(unreadable)?;
+    for certificate in certificates(path)? {
         roots
             .add(certificate)
-            .map_err(|source| ClientError::BadCertificate {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|source| bad_certificate(path, source))?;
     }
     if roots.is_empty() {
-        Err(ClientError::EmptyCaFile(path.to_owned()))
-    } else {
-        Ok(roots)
+        return Err(ClientError::EmptyCaFile(path.to_owned()));
     }
+    Ok(roots)
 }
 
-/// The certificates that the system trusts. Those that the library does not take are left out: a
-/// store of a hundred has an odd one now and then. Where none is left, what went wrong, if that is
-/// known.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|source| pem_error(path, source))
+}
+
+fn pem_error(path: &Path, source: pem::Error) -> ClientError {
+    let path = path.to_owned();
+    ClientError::Pem { path, source }
+}
+
+fn bad_certificate(path: &Path, source: rustls::Error) -> ClientError {
+    let path = path.to_owned();
+    ClientError::BadCertificate { path, source }
+}
+
+/// The certificates that the system trusts, without those that the library rejects: stores of a
+/// hundred sometimes contain an invalid one. If none is left, the error, if it is known.
 pub(super) fn system_roots() -> Result<RootCertStore, Option<rustls_native_certs::Error>> {
     let mut found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -222,14 +203,13 @@ pub(super) fn system_roots() -> Result<RootCertStore, Option<rustls_native_certs
     }
 }
 
-/// What the TLS library said, if it is at the bottom of a transport error.
+/// The error of the TLS library that caused a transport error, if there is one.
 #[must_use]
 pub fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     causes(error).find_map(unwrapped)
 }
 
-/// An I/O error that wraps another one does not name it as its cause, so that one has to look
-/// inside, and inside again.
+/// An I/O error that wraps another error does not name it as its source.
 fn unwrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     match error.downcast_ref::<io::Error>() {
         Some(io) => unwrapped(io.get_ref()?),
@@ -237,7 +217,7 @@ fn unwrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     }
 }
 
-/// `error` and what caused it, outermost first.
+/// `error` and its causes, outermost first.
 pub fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -1,4 +1,4 @@
-//! From the text of an address to a listening socket.
+//! The text of an address to a listening socket.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,55 +7,66 @@ use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
-/// How many connections the kernel holds for us while the server is at its cap.
+/// How many connections the kernel queues while the server is at its limit.
 const BACKLOG: i32 = 1024;
 
-/// Why there is no listening at an address.
+/// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The text is not an address.
-    #[error(
-        "`{0}` is no address to listen at; write HOST:PORT, [IPV6]:PORT, or :PORT for every interface"
-    )]
-    Address(String),
-    /// The host's name has no address.
-    #[error("cannot listen at {address}: its host is not known: {source}")]
-    Host {
-        /// The address as it was written.
+    #[error("invalid listen address `{address}`; {}", correction(address))]
+    Address {
+        /// The address as configured.
         address: String,
-        /// What the resolver said.
+    },
+    /// The host name cannot be resolved.
+    #[error("cannot listen on {address}: cannot resolve the host: {source}")]
+    Host {
+        /// The address as configured.
+        address: String,
+        /// The error of the resolver.
         source: io::Error,
     },
-    /// The service manager handed over a socket that is none to accept connections from.
-    #[error("cannot listen at a socket that was handed over: {0}")]
+    /// The service manager passed a socket that does not accept connections.
+    #[error("cannot listen on a socket passed by the service manager: {0}")]
     HandedOver(io::Error),
-    /// The service manager handed over none.
+    /// The service manager passed no socket.
     #[error(
-        "no socket was handed over: LISTEN_FDS is not set for this process; start it by a systemd socket unit, \
-         or listen at addresses"
+        "no socket was passed: LISTEN_FDS is not set for this process; start it with a systemd socket unit, \
+         or use --web.listen-address"
     )]
     NoneHandedOver,
     /// The address cannot be bound.
-    #[error("cannot listen at {address}: {source}")]
+    #[error("cannot listen on {address}: {source}")]
     Bind {
-        /// The address as it was written.
+        /// The address as configured.
         address: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Listens at `address`: `HOST:PORT`, `[IPV6]:PORT`, or `:PORT` for every interface. Port 0 is a
-/// free one of the system's choice.
+fn correction(address: &str) -> String {
+    if address.parse::<u16>().is_ok() {
+        format!("did you mean `:{address}`?")
+    } else {
+        "write HOST:PORT, [IPV6]:PORT, or :PORT for every interface".to_owned()
+    }
+}
+
+/// Listens on `address`: `HOST:PORT`, `[IPV6]:PORT`, or `:PORT` for every interface. Port 0 is a
+/// free port that the system chooses.
 ///
-/// `:PORT` means IPv6 and IPv4 on one socket; on a host without IPv6, IPv4 alone. A host name is
-/// listened at by the first of its addresses that can be bound.
+/// `:PORT` means IPv6 and IPv4 on one socket; on a host without IPv6, only IPv4. Of the addresses
+/// of a host name, the first that can be bound is used.
 pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
     let bind_error = |source| ListenError::Bind {
         address: address.to_owned(),
         source,
     };
-    let (host, port) = split(address).ok_or_else(|| ListenError::Address(address.to_owned()))?;
+    let (host, port) = split(address).ok_or_else(|| ListenError::Address {
+        address: address.to_owned(),
+    })?;
     if host.is_empty() {
         return match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
             Err(error) if !is_about_the_port(&error) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
@@ -77,11 +88,9 @@ pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
     Err(refused)
 }
 
-/// Listens at the sockets that the process was started with, by systemd's protocol
-/// (`sd_listen_fds(3)`): file descriptors from 3 on, as many as `LISTEN_FDS` says, where `LISTEN_PID`
-/// is this process. To be called once, and early: it removes the variables.
-///
-/// Has to be called in a runtime.
+/// Listens on the sockets that the process was started with, by the protocol of systemd
+/// (`sd_listen_fds(3)`): file descriptors from 3 on, as many as `LISTEN_FDS` states, if `LISTEN_PID`
+/// is this process. Call it once, early and in a runtime: it removes the variables.
 pub fn handed_over() -> Result<Vec<TcpListener>, ListenError> {
     let mut sockets = ListenFd::from_env();
     let handed_over = sockets.len();
@@ -110,11 +119,11 @@ fn split(address: &str) -> Option<(&str, u16)> {
         Some(bracketed) => bracketed
             .strip_suffix(']')
             .filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
-        // A colon is left only in an IPv6 address, whose port nobody could tell.
+        // Another colon means an IPv6 address without brackets, whose port is ambiguous.
         None if host.contains([':', '/', '[', ']']) => return None,
         None => host,
     };
-    // `parse` would take a sign.
+    // `parse` accepts a sign.
     let port = Some(port)
         .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?
         .parse()
@@ -129,10 +138,10 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         Some(Protocol::TCP),
     )?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
-        // Not left to the system's default (`net.ipv6.bindv6only`).
+        // Independent of the default of the system (`net.ipv6.bindv6only`).
         socket.set_only_v6(false)?;
     }
-    // A restart must not wait for the connections of the process before it.
+    // A restart must not wait for the connections of the previous process.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -141,8 +150,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Whether the address itself is what was refused, so that IPv4 would be refused alike. Anything
-/// else is taken for a host without IPv6, which says so in a different way on each system.
+/// Whether IPv4 would be refused as well. Every other error means a host without IPv6, which
+/// systems report in different ways.
 fn is_about_the_port(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -168,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_ports_are_told_apart() {
+    fn addresses_are_split_into_host_and_port() {
         assert_eq!(split(":10120"), Some(("", 10120)));
         assert_eq!(split("[::1]:9"), Some(("::1", 9)));
         assert_eq!(split("exporter.example:80"), Some(("exporter.example", 80)));
@@ -199,10 +208,12 @@ mod tests {
             error.contains(&address) && error.contains("in use"),
             "{error}"
         );
-        let error = listen("10120").await.expect_err("no colon").to_string();
-        assert!(
-            error.contains("`10120`") && error.contains(":PORT"),
-            "{error}"
-        );
+        for (address, correction) in [("10120", "did you mean `:10120`?"), ("::1:9", ":PORT")] {
+            let error = listen(address).await.expect_err("invalid").to_string();
+            assert!(
+                error.contains(&format!("`{address}`")) && error.contains(correction),
+                "{error}"
+            );
+        }
     }
 }

@@ -1,12 +1,10 @@
-//! The accept loop: HTTP on listening sockets, within bounds that a client cannot pass.
+//! An HTTP server on listening sockets, with limits that no client can exceed.
 
 mod acceptor;
 mod connection;
 mod connection_state;
-mod handshake;
 mod idle_connections;
-mod instrumented_io;
-mod response_body;
+mod instrumented;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -19,27 +17,26 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::tls::Tls;
 use acceptor::Acceptor;
 use connection::Connection;
 use idle_connections::IdleConnections;
 
-use super::tls::Tls;
-
-/// What a server bears from its clients.
+/// The limits of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// How many connections may be open. A further one takes the place of the one that has waited
-    /// longest for a request, or waits itself while there is a request in flight on each.
+    /// The maximum number of connections. At the limit, a new connection replaces the one that has
+    /// been idle longest. If every connection has a request in flight, the new one waits.
     pub max_connections: usize,
-    /// How long the head of a request may take, from the connection's beginning (a handshake
-    /// included) or, on a connection that was used before, from the head's first byte.
+    /// How long the head of a request may take, from the start of the connection (including the TLS
+    /// handshake) or, on a connection that was used before, from the first byte of the head.
     pub header_timeout: Duration,
-    /// How long a connection may lie idle between requests. Longer than the usual scrape
-    /// intervals, so that a scraper keeps its connection.
+    /// How long a connection may be idle between requests. Longer than the usual scrape intervals,
+    /// so that Prometheus keeps its connection.
     pub idle_timeout: Duration,
-    /// How long a client may take nothing of an answer that waits for it.
+    /// How long a client may leave an available part of a response unread.
     pub write_timeout: Duration,
-    /// How long requests in flight may take to end once the server stops.
+    /// How long requests in flight may take after the shutdown.
     pub drain_timeout: Duration,
 }
 
@@ -55,30 +52,13 @@ impl Default for ServeOptions {
     }
 }
 
-/// Serves HTTP/1 at `listeners` until `shutdown`; then stops listening, lets requests in flight
-/// end within [`ServeOptions::drain_timeout`], and drops what is left.
+/// Serves HTTP at `listeners` until `shutdown`. Then it stops listening, waits for requests in
+/// flight up to [`ServeOptions::drain_timeout`], and closes all other connections.
 ///
-/// A head larger than 16 KiB or with more than 100 fields is answered with 431. The body of a
-/// request is the service's to bound; time spent in the service is not limited here.
+/// With `tls`, only TLS is served, and HTTP/2 to clients that negotiate it. Heads larger than
+/// 16 KiB or with more than 100 fields receive 431. The service limits the bodies of requests and
+/// its own time.
 pub async fn serve<S, B>(
-    listeners: Vec<TcpListener>,
-    service: S,
-    options: ServeOptions,
-    shutdown: CancellationToken,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
-{
-    serve_secured(listeners, None, service, options, shutdown).await;
-}
-
-/// Serves as [`serve`] does; where there is `tls`, by TLS alone, and HTTP/2 to clients that agree
-/// upon it in the handshake.
-pub async fn serve_secured<S, B>(
     listeners: Vec<TcpListener>,
     tls: Option<Tls>,
     service: S,
@@ -107,12 +87,8 @@ pub async fn serve_secured<S, B>(
             () = shutdown.cancelled() => break,
             () = make_room(&mut connections, &idle_connections, options.max_connections) => {}
         }
-        let connection = Connection::new(
-            service.clone(),
-            options,
-            idle_connections.join(),
-            shutdown.clone(),
-        );
+        let slot = idle_connections.join();
+        let connection = Connection::new(service.clone(), options, slot, shutdown.clone());
         connections.spawn(connection.accept(stream, tls.clone()));
     }
     drop(acceptor);
@@ -123,20 +99,20 @@ pub async fn serve_secured<S, B>(
     {
         warn!(
             connections = connections.len(),
-            "requests were still in flight at the end of the drain; dropping them"
+            "requests are still in flight after the drain timeout; closing their connections"
         );
         connections.shutdown().await;
     }
 }
 
-/// Waits until there are fewer than `most` connections, and makes one go that waits for its client.
-async fn make_room(connections: &mut JoinSet<()>, idle_connections: &IdleConnections, most: usize) {
-    let mut sent_away = false;
-    while connections.len() >= most {
-        sent_away = sent_away || idle_connections.evict_oldest();
+/// Waits until there are fewer than `max` connections, and evicts the oldest idle one if necessary.
+async fn make_room(connections: &mut JoinSet<()>, idle: &IdleConnections, max: usize) {
+    let mut evicted = false;
+    while connections.len() >= max {
+        evicted = evicted || idle.evict_oldest();
         tokio::select! {
             _ = connections.join_next() => {}
-            () = idle_connections.idle_added(), if !sent_away => {}
+            () = idle.idle_added(), if !evicted => {}
         }
     }
 }

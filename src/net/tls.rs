@@ -1,8 +1,7 @@
-//! TLS for the server: what it is told becomes what rustls needs, and can be exchanged while
-//! connections are served.
+//! TLS of the server: settings to a configuration of rustls, which can be replaced while connections
+//! are served.
 
 mod clients;
-mod names;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,33 +17,33 @@ pub use clients::{ClientAuth, Trust};
 
 use crate::clock::Clock;
 
-/// What a client is to understand that speaks HTTP/2, as it is named in the handshake (RFC 9113).
+/// The name of HTTP/2 in the handshake (RFC 9113).
 pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// What a server says and accepts in a handshake.
+/// What a server presents and accepts in a handshake.
 #[derive(Debug)]
 pub struct TlsSettings {
-    /// The certificate and those that lead from it to a trusted one.
+    /// The certificate and its intermediate certificates.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// The key of the first of them.
+    /// The key of the certificate.
     pub key: PrivateKeyDer<'static>,
-    /// Which certificates clients have to show; `None`: none is asked for.
+    /// The certificates required of clients; `None`: none is requested.
     pub client_auth: Option<ClientAuth>,
-    /// The versions that are spoken.
+    /// The supported versions.
     pub versions: Vec<&'static SupportedProtocolVersion>,
-    /// The suites of TLS 1.2 that are spoken, the best first; empty: all, and the client chooses.
-    /// Those of TLS 1.3 are not for choosing.
+    /// The supported cipher suites of TLS 1.2, in the order of preference; empty: all, in the order
+    /// of the client. Those of TLS 1.3 are fixed.
     pub cipher_suites: Vec<SupportedCipherSuite>,
-    /// Whether the order of [`TlsSettings::cipher_suites`] counts, and not that of the client.
+    /// Whether the order of [`TlsSettings::cipher_suites`] overrides the order of the client.
     pub prefer_server_order: bool,
-    /// The key exchanges that are spoken, the best first; empty: all.
+    /// The supported key exchanges, in the order of preference; empty: all.
     pub curves: Vec<&'static dyn SupportedKxGroup>,
     /// Whether HTTP/2 is offered.
     pub http2: bool,
 }
 
-/// What is wrong with [`TlsSettings`].
+/// Why [`TlsSettings`] are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The certificate or its key cannot be used.
@@ -53,13 +52,13 @@ pub enum TlsError {
     /// The certificates of authorities cannot be used.
     #[error("{0}")]
     Trust(String),
-    /// Nothing is left to agree upon with a client.
+    /// No version or cipher suite is left.
     #[error("{0}")]
     Choice(rustls::Error),
 }
 
 impl TlsSettings {
-    /// Makes of it what serves connections; `clock` says whether a client's certificate has expired.
+    /// Builds the configuration; `clock` determines whether the certificate of a client has expired.
     pub fn build(self, clock: Clock) -> Result<ServerConfig, TlsError> {
         let provider = Arc::new(self.provider());
         let verifier = self
@@ -77,7 +76,7 @@ impl TlsSettings {
         let mut config = builder
             .with_single_cert(self.certificates, self.key)
             .map_err(TlsError::Identity)?;
-        // Without a list there is no order of ours, and the client knows which suite it is quick at.
+        // Without a list, the client chooses the suite that is fast for it.
         config.ignore_client_order = self.prefer_server_order && !self.cipher_suites.is_empty();
         config.alpn_protocols = if self.http2 {
             vec![HTTP2.into(), HTTP1.into()]
@@ -106,23 +105,23 @@ impl TlsSettings {
     }
 }
 
-/// What secures the connections of a server, each as it is at its handshake. Clones share it.
+/// The TLS configuration of a server, which is read at each handshake. Clones share it.
 #[derive(Clone)]
 pub struct Tls(Arc<ArcSwap<ServerConfig>>);
 
 impl Tls {
-    /// Secures connections with `config`.
+    /// Starts with `config`.
     #[must_use]
     pub fn new(config: ServerConfig) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(config)))
     }
 
-    /// Secures connections with `config` from now on. Those that are there stay as they are.
+    /// Replaces the configuration. Existing connections continue.
     pub fn replace(&self, config: ServerConfig) {
         self.0.store(Arc::new(config));
     }
 
-    /// What secures the next connection.
+    /// The current configuration.
     pub(super) fn current(&self) -> Arc<ServerConfig> {
         self.0.load_full()
     }

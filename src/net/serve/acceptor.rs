@@ -1,4 +1,4 @@
-//! Connections, from as many listeners as there are.
+//! Accepts connections from several listeners.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,44 +9,38 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-/// The pause after the first failure to accept; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The delay after the first error; it doubles with each further one.
+const MIN_BACKOFF: Duration = Duration::from_millis(5);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Accepts from several listeners, and goes on whatever goes wrong.
+/// Accepts from several listeners, and continues after every error.
 pub(super) struct Acceptor {
     listeners: Vec<TcpListener>,
-    trouble: Option<Trouble>,
-}
-
-/// The system does not let us accept; most often it is out of file descriptors.
-struct Trouble {
-    pause: Duration,
-    until: Instant,
+    /// The current delay and its end, after an error such as a lack of file descriptors.
+    backoff: Option<(Duration, Instant)>,
 }
 
 impl Acceptor {
     pub(super) fn new(listeners: Vec<TcpListener>) -> Self {
         Self {
             listeners,
-            trouble: None,
+            backoff: None,
         }
     }
 
-    /// The next connection. Nothing is lost when the future is dropped.
+    /// The next connection. Cancellation loses nothing.
     pub(super) async fn accept(&mut self) -> TcpStream {
         loop {
-            if let Some(trouble) = &self.trouble {
-                sleep_until(trouble.until).await;
+            if let Some((_, end)) = self.backoff {
+                sleep_until(end).await;
             }
             match poll_fn(|cx| self.poll_accept(cx)).await {
                 Ok(stream) => {
-                    if self.trouble.take().is_some() {
+                    if self.backoff.take().is_some() {
                         info!("accepting connections again");
                     }
-                    // An answer is written in large pieces; its last one must not wait for an
-                    // acknowledgement. A socket that refuses works all the same.
+                    // Responses are written in large pieces; the last one must not wait for an
+                    // acknowledgement. The connection works without this option as well.
                     let _ = stream.set_nodelay(true);
                     return stream;
                 }
@@ -65,23 +59,20 @@ impl Acceptor {
         Poll::Pending
     }
 
-    /// Leaves the listeners alone for a while, and says so the first time.
+    /// Delays the next attempt, and logs the first error.
     fn back_off(&mut self, error: &io::Error) {
-        let pause = match &self.trouble {
+        let delay = match self.backoff {
             None => {
-                warn!(%error, "cannot accept connections; trying again until it works");
-                FIRST_PAUSE
+                warn!(%error, "cannot accept connections; retrying");
+                MIN_BACKOFF
             }
-            Some(trouble) => LONGEST_PAUSE.min(trouble.pause * 2),
+            Some((delay, _)) => MAX_BACKOFF.min(delay * 2),
         };
-        self.trouble = Some(Trouble {
-            pause,
-            until: Instant::now() + pause,
-        });
+        self.backoff = Some((delay, Instant::now() + delay));
     }
 }
 
-/// Whether only the connection that was to be accepted failed, and the next one may not.
+/// Whether the error concerns only one connection, so that the next one may succeed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
@@ -95,24 +86,19 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn trouble_pauses_longer_each_time_up_to_a_second() {
+    async fn the_delay_doubles_up_to_a_second() {
         let mut acceptor = Acceptor::new(Vec::new());
-        let mut pauses = Vec::new();
+        let mut delays = Vec::new();
         for _ in 0..12 {
             acceptor.back_off(&io::ErrorKind::OutOfMemory.into());
-            pauses.push(
-                acceptor
-                    .trouble
-                    .as_ref()
-                    .map(|trouble| trouble.pause.as_millis()),
-            );
+            delays.push(acceptor.backoff.map(|(delay, _)| delay.as_millis()));
         }
-        assert_eq!(pauses[..3], [Some(5), Some(10), Some(20)]);
-        assert_eq!(pauses[11], Some(1000));
+        assert_eq!(delays[..3], [Some(5), Some(10), Some(20)]);
+        assert_eq!(delays[11], Some(1000));
     }
 
     #[tokio::test]
-    async fn accepts_from_every_listener_and_recovers_from_trouble() {
+    async fn accepts_from_every_listener_and_recovers_from_errors() {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for _ in 0..2 {
@@ -132,6 +118,6 @@ mod tests {
                 client.local_addr().expect("connected")
             );
         }
-        assert!(acceptor.trouble.is_none());
+        assert!(acceptor.backoff.is_none());
     }
 }

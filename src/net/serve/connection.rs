@@ -4,6 +4,7 @@
 mod tests;
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -12,47 +13,51 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::ServeOptions;
-use super::connection_state::{ConnectionState, ConnectionTimeouts, Overdue};
-use super::handshake::secure;
+use super::connection_state::{ConnectionState, Timeout};
 use super::idle_connections::ConnectionSlot;
-use super::instrumented_io::InstrumentedIo;
-use super::response_body::ResponseBody;
+use super::instrumented::{InstrumentedBody, InstrumentedIo};
 use crate::net::tls::{HTTP2, Tls};
 
-/// How much is read ahead of a request, hence how large its head may be; and how much of an
-/// answer is collected before it is written, so that a client that stops reading holds no more
+/// How much is read ahead of a request, which limits the size of its head; and how much of a
+/// response is buffered before it is written, so that a client that stops reading holds no more
 /// than that and one chunk.
 const BUFFER_BYTES: usize = 16 * 1024;
-/// How large a head of HTTP/2 may be, decoded.
+/// The maximum size of a decoded head of HTTP/2.
 const HEAD_BYTES: u32 = 16 * 1024;
-/// How much of the bodies of requests of HTTP/2 is taken before somebody reads them: the least that
-/// there is. No endpoint reads any.
+/// How much of the bodies of HTTP/2 requests is buffered: the minimum of the protocol. No endpoint
+/// reads any.
 const WINDOW_BYTES: u32 = 65_535;
-/// How many requests may be in flight on one connection of HTTP/2: the least that RFC 9113 advises
-/// (section 6.5.2), and what clients begin with before they receive the setting.
+/// How many requests may be in flight on one connection of HTTP/2: the minimum that RFC 9113
+/// recommends (section 6.5.2), and what clients assume before they receive the setting.
 const STREAMS: u32 = 100;
 
-/// What is spoken on a connection.
+/// The response to a client that speaks HTTP to a TLS server.
+const TLS_REQUIRED: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 50\r\nConnection: close\r\n\r\nthis server speaks HTTPS; use https:// in the URL\n";
+
+/// The protocol of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Http1,
     Http2,
 }
 
-/// A connection that is about to be served.
+/// A connection before it is served.
 pub(super) struct Connection<S> {
     service: S,
     options: ServeOptions,
     state: ConnectionState,
-    /// Told when the connection has to make room for another.
+    /// Notified when the connection is evicted.
     evict: Arc<Notify>,
     shutdown: CancellationToken,
 }
@@ -79,16 +84,16 @@ where
         }
     }
 
-    /// Serves requests on `stream`, secured where there is `tls`, until either side ends it, the
-    /// client takes too long, or `shutdown` comes and no request is in flight.
+    /// Serves requests on `stream`, with TLS if there is `tls`, until either side closes it, the
+    /// client exceeds a timeout, or `shutdown` is requested and no request is in flight.
     pub(super) async fn accept(self, stream: TcpStream, tls: Option<Tls>) {
         let Some(tls) = tls else {
             return self.serve_connection(stream, Protocol::Http1).await;
         };
         let secured = tokio::select! {
             biased;
-            secured = secure(stream, &tls) => secured,
-            overdue = ConnectionTimeouts::new(self.state.clone(), self.options) => return overdue.log(),
+            secured = handshake(stream, &tls) => secured,
+            timeout = self.state.timeout(self.options) => return log(timeout),
             () = self.evict.notified() => return,
             () = self.shutdown.cancelled() => return,
         };
@@ -101,7 +106,7 @@ where
                 };
                 self.serve_connection(stream, protocol).await;
             }
-            Err(error) => debug!(%error, "a connection was not secured"),
+            Err(error) => debug!(%error, "the TLS handshake failed"),
         }
     }
 
@@ -110,27 +115,21 @@ where
         io: I,
         protocol: Protocol,
     ) {
-        let Self {
-            service,
-            options,
-            state,
-            evict,
-            shutdown,
-        } = self;
-        let mut timeouts = pin!(ConnectionTimeouts::new(state.clone(), options));
-        let several = protocol == Protocol::Http2;
+        let (service, state) = (self.service, self.state);
+        let mut timeout = pin!(state.timeout(self.options));
+        let multiplexed = protocol == Protocol::Http2;
         let io = TokioIo::new(InstrumentedIo {
             io,
             state: state.clone(),
-            requests: !several,
+            requests: !multiplexed,
         });
         let service = service_fn(move |request| {
-            let (request, answer) = (state.begin(), service.call(request));
+            let (request, response) = (state.begin(), service.call(request));
             async move {
-                Ok::<_, Infallible>(answer.await?.map(|body| ResponseBody {
+                Ok::<_, Infallible>(response.await?.map(|body| InstrumentedBody {
                     body,
                     request,
-                    one_of_several: several,
+                    multiplexed,
                 }))
             }
         });
@@ -142,21 +141,21 @@ where
                 biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
-                        debug!(%error, "a connection ended early");
+                        debug!(%error, "a connection ended with an error");
                     }
                     return;
                 }
-                overdue = timeouts.as_mut() => {
-                    overdue.log();
-                    if several && overdue == Overdue::Request {
-                        // The client may be sending one right now; HTTP/2 can report that it was not read.
+                timeout = timeout.as_mut() => {
+                    log(timeout);
+                    if multiplexed && timeout == Timeout::Idle {
+                        // HTTP/2 can report that a request sent at this moment was not read.
                         connection.as_mut().graceful_shutdown();
-                        let _ = timeout(options.header_timeout, connection).await;
+                        let _ = tokio::time::timeout(self.options.header_timeout, connection).await;
                     }
                     return;
                 }
-                () = evict.notified() => return,
-                () = shutdown.cancelled(), if !draining => {
+                () = self.evict.notified() => return,
+                () = self.shutdown.cancelled(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -165,7 +164,24 @@ where
     }
 }
 
-/// How `protocol` is spoken, with bounds on what a client makes us hold.
+fn log(timeout: Timeout) {
+    debug!(?timeout, "closing the connection of a slow client");
+}
+
+async fn handshake(mut stream: TcpStream, tls: &Tls) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    // A TLS client begins with a byte of 22, an HTTP client with a method.
+    if first[0].is_ascii_uppercase() {
+        stream.write_all(TLS_REQUIRED).await?;
+        let message = "the client speaks HTTP without TLS";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    // The settings at this time, not when the connection was made: browsers make some in advance.
+    TlsAcceptor::from(tls.current()).accept(stream).await
+}
+
+/// The server of `protocol`, with limits on what a client can make it hold.
 fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     match protocol {

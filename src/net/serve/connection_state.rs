@@ -1,232 +1,175 @@
-//! What a connection waits for its client to do, and how long it may.
+//! The state of a connection, and the timeouts of its client.
 //!
-//! hyper knows one timeout, for the head of a request, and counts the idle time before it as
-//! well. So the connection's reads, writes, requests and answers are observed from outside, and
-//! one timer follows from what was seen.
+//! hyper has one timeout, for the head of a request, which includes the idle time before the head.
+//! Therefore reads, writes, requests and responses of a connection are recorded here, and one timer
+//! follows the record.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
-use tokio::time::{Instant, Sleep, sleep_until};
-use tracing::debug;
+use tokio::time::{Instant, sleep};
 
 use super::ServeOptions;
 use super::idle_connections::ConnectionSlot;
 
-/// What one connection does; its clones watch the same one.
+/// The key of the stream in [`Record::unread`]; requests are numbered from 1.
+const STREAM: u64 = 0;
+
+/// The state of one connection. Clones share it.
 #[derive(Clone)]
-pub(super) struct ConnectionState(Arc<Mutex<Seen>>);
+pub(super) struct ConnectionState(Arc<Mutex<Record>>);
 
-struct Seen {
-    phase: Phase,
-    /// How many requests have been begun in all; each is named by its number.
+struct Record {
+    /// How many requests are in flight.
+    requests: usize,
+    /// Whether the head of a request is being read, or is due because the connection is new.
+    head: bool,
+    /// When the head began or the connection became idle; of no meaning with requests in flight.
+    since: Instant,
+    /// How many requests have begun.
     begun: u64,
-    /// Since when the client has been taking nothing of what is to be written.
-    blocked: Option<Instant>,
-    /// Since when the client has been taking nothing of a single answer, by its request.
-    offered: BTreeMap<u64, Instant>,
+    /// Since when the client has left available data unread, by request.
+    unread: BTreeMap<u64, Instant>,
     slot: ConnectionSlot,
-    /// Who is to look again when something changes; several tasks make answers of HTTP/2.
-    watcher: Option<Waker>,
-}
-
-enum Phase {
-    /// A head is being read.
-    Head { since: Instant },
-    /// Requests are in flight. `ahead`: the client has sent some of its next one.
-    Busy { requests: usize, ahead: bool },
-    /// Nothing is.
-    Idle { since: Instant },
+    /// The task that waits for the timeout. The responses of HTTP/2 have tasks of their own.
+    waker: Option<Waker>,
 }
 
 impl ConnectionState {
-    /// A connection that begins now, and owes a head.
+    /// A new connection, on which a head is due.
     pub(super) fn new(slot: ConnectionSlot) -> Self {
-        let phase = Phase::Head {
+        Self(Arc::new(Mutex::new(Record {
+            requests: 0,
+            head: true,
             since: Instant::now(),
-        };
-        Self(Arc::new(Mutex::new(Seen {
-            phase,
             begun: 0,
-            blocked: None,
-            offered: BTreeMap::new(),
+            unread: BTreeMap::new(),
             slot,
-            watcher: None,
+            waker: None,
         })))
     }
 
-    /// Some bytes of a request were read.
+    /// Records that bytes of a request were read.
     pub(super) fn read(&self) {
-        let mut seen = self.lock();
-        match &mut seen.phase {
-            Phase::Head { .. } => {}
-            Phase::Busy { ahead, .. } => *ahead = true,
-            Phase::Idle { .. } => {
-                seen.phase = Phase::Head {
-                    since: Instant::now(),
-                }
-            }
+        let mut record = self.lock();
+        if !record.head {
+            record.head = true;
+            record.since = Instant::now();
         }
     }
 
-    /// A write came to `progress`.
-    pub(super) fn write<T>(&self, progress: &Poll<T>) {
-        let mut seen = self.lock();
-        match progress {
-            Poll::Ready(_) => seen.blocked = None,
-            Poll::Pending => {
-                seen.blocked.get_or_insert_with(Instant::now);
-            }
-        }
+    /// Records whether a write to the stream made progress.
+    pub(super) fn written(&self, progress: bool) {
+        self.lock().set_unread(STREAM, !progress, false);
     }
 
-    /// A request has been read; it is in flight until what is given back is dropped.
+    /// Records that a request was read. It is in flight until the returned value is dropped.
     pub(super) fn begin(&self) -> InFlight {
-        let mut seen = self.lock();
-        match &mut seen.phase {
-            Phase::Busy { requests, ahead } => {
-                *requests += 1;
-                *ahead = false;
-            }
-            phase => {
-                *phase = Phase::Busy {
-                    requests: 1,
-                    ahead: false,
-                };
-                seen.slot.busy();
-            }
+        let mut record = self.lock();
+        if record.requests == 0 {
+            record.slot.busy();
         }
-        seen.begun += 1;
+        record.requests += 1;
+        record.head = false;
+        record.begun += 1;
         InFlight {
-            number: seen.begun,
+            number: record.begun,
             state: self.clone(),
         }
     }
 
-    /// When the client will have taken too long with what is waited for, if anything is.
-    /// Where nothing is, `watcher` is woken once something may be.
-    fn deadline(&self, options: &ServeOptions, watcher: &Waker) -> Option<(Instant, Overdue)> {
-        let mut seen = self.lock();
-        let unread = seen
-            .blocked
-            .into_iter()
-            .chain(seen.offered.values().copied())
-            .min();
-        if let Some(since) = unread {
-            return Some((since + options.write_timeout, Overdue::Reading));
-        }
-        match seen.phase {
-            Phase::Head { since } => Some((since + options.header_timeout, Overdue::Head)),
-            Phase::Idle { since } => Some((since + options.idle_timeout, Overdue::Request)),
-            Phase::Busy { .. } => {
-                seen.watcher = Some(watcher.clone());
-                None
+    /// Completes when the client has exceeded a timeout. Poll it after each poll of the connection,
+    /// which moves the deadline.
+    pub(super) fn timeout(&self, options: ServeOptions) -> impl Future<Output = Timeout> + use<> {
+        let (state, mut timer) = (self.clone(), Box::pin(sleep(options.header_timeout)));
+        poll_fn(move |cx| {
+            let Some((deadline, timeout)) = state.deadline(&options, cx.waker()) else {
+                return Poll::Pending;
+            };
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
             }
-        }
+            timer.as_mut().poll(cx).map(|()| timeout)
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    /// The next deadline of the client; without one, `waker` is woken when there may be one.
+    fn deadline(&self, options: &ServeOptions, waker: &Waker) -> Option<(Instant, Timeout)> {
+        let mut record = self.lock();
+        if let Some(since) = record.unread.values().min() {
+            return Some((*since + options.write_timeout, Timeout::Read));
+        }
+        if record.requests > 0 {
+            record.waker = Some(waker.clone());
+            return None;
+        }
+        Some(if record.head {
+            (record.since + options.header_timeout, Timeout::Head)
+        } else {
+            (record.since + options.idle_timeout, Timeout::Idle)
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seen {
-    fn changed(&mut self) {
-        if let Some(watcher) = self.watcher.take() {
-            watcher.wake();
+impl Record {
+    /// Records whether data are unread; `again` restarts the time.
+    fn set_unread(&mut self, key: u64, unread: bool, again: bool) {
+        if !unread {
+            self.unread.remove(&key);
+        } else if again || !self.unread.contains_key(&key) {
+            self.unread.insert(key, Instant::now());
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 }
 
-/// A request that is being answered.
+/// A request without a complete response.
 pub(super) struct InFlight {
     number: u64,
     state: ConnectionState,
 }
 
 impl InFlight {
-    /// The client is offered some of its answer.
-    pub(super) fn offered(&self) {
-        let mut seen = self.state.lock();
-        seen.offered.insert(self.number, Instant::now());
-        seen.changed();
-    }
-
-    /// The client has room for more of it.
-    pub(super) fn taken(&self) {
-        self.state.lock().offered.remove(&self.number);
+    /// Records whether a part of the response is available to the client, which has taken all
+    /// earlier parts.
+    pub(super) fn offered(&self, available: bool) {
+        let mut record = self.state.lock();
+        record.set_unread(self.number, available, true);
+        record.wake();
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut seen = self.state.lock();
-        seen.offered.remove(&self.number);
-        let since = Instant::now();
-        seen.phase = match seen.phase {
-            Phase::Busy { requests, ahead } if requests > 1 => Phase::Busy {
-                requests: requests - 1,
-                ahead,
-            },
-            Phase::Busy { ahead: true, .. } => Phase::Head { since },
-            _ => Phase::Idle { since },
-        };
-        if !matches!(seen.phase, Phase::Busy { .. }) {
-            seen.slot.idle();
+        let mut record = self.state.lock();
+        record.unread.remove(&self.number);
+        record.requests -= 1;
+        if record.requests == 0 {
+            record.since = Instant::now();
+            record.slot.idle();
         }
-        seen.changed();
+        record.wake();
     }
 }
 
-/// What a client has taken too long with.
+/// What a client took too long for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Overdue {
-    /// With the beginning of the connection, or of a request.
+pub(super) enum Timeout {
+    /// The TLS handshake, or the head of a request.
     Head,
-    /// With a further request.
-    Request,
-    /// With reading an answer.
-    Reading,
-}
-
-impl Overdue {
-    pub(super) fn log(self) {
-        debug!(waited_for = ?self, "a client took too long; its connection is ended");
-    }
-}
-
-/// Ends when the client of a connection has taken too long. To be polled after each poll of the
-/// connection: what happened there moves the deadline.
-pub(super) struct ConnectionTimeouts {
-    state: ConnectionState,
-    options: ServeOptions,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl ConnectionTimeouts {
-    pub(super) fn new(state: ConnectionState, options: ServeOptions) -> Self {
-        let timer = Box::pin(sleep_until(Instant::now() + options.header_timeout));
-        Self {
-            state,
-            options,
-            timer,
-        }
-    }
-}
-
-impl Future for ConnectionTimeouts {
-    type Output = Overdue;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Overdue> {
-        let Some((deadline, overdue)) = self.state.deadline(&self.options, cx.waker()) else {
-            return Poll::Pending;
-        };
-        if self.timer.deadline() != deadline {
-            self.timer.as_mut().reset(deadline);
-        }
-        self.timer.as_mut().poll(cx).map(|()| overdue)
-    }
+    /// The next request.
+    Idle,
+    /// Reading a response.
+    Read,
 }

@@ -1,90 +1,88 @@
-//! The connections on which nothing is in flight: at the cap, the one that has waited longest for
-//! its client makes room. So any number of idle or half-open connections leaves room for a scrape.
+//! The connections without a request in flight. At the limit of connections, the one that has been
+//! idle longest is evicted, so that idle and half-open connections cannot block a scrape.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The connections of a server that wait. Clones are the same one.
+/// The idle connections of a server. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct IdleConnections(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
-    /// Notified when one more connection is idle.
-    more: Notify,
+    idle: Mutex<Idle>,
+    /// Notified when a connection becomes idle.
+    added: Notify,
 }
 
 #[derive(Default)]
-struct Waiting {
-    /// By the order in which they began to wait.
-    slots: BTreeMap<u64, Arc<Notify>>,
+struct Idle {
+    /// The connections in the order in which they became idle.
+    evict: BTreeMap<u64, Arc<Notify>>,
     next: u64,
 }
 
 impl IdleConnections {
-    /// A new connection, which waits for its first request.
+    /// Adds a connection, which is idle until its first request.
     pub(super) fn join(&self) -> ConnectionSlot {
         let mut slot = ConnectionSlot {
             idle_connections: self.clone(),
-            evict: Arc::new(Notify::new()),
-            place: None,
+            evict: Arc::default(),
+            order: None,
         };
         slot.idle();
         slot
     }
 
-    /// Tells the connection that has waited longest to end. `false` if no connection is idle.
+    /// Requests that the connection that has been idle longest ends. `false` if none is idle.
     pub(super) fn evict_oldest(&self) -> bool {
-        let oldest = self.lock().slots.pop_first();
+        let oldest = self.lock().evict.pop_first();
         oldest.is_some_and(|(_, evict)| {
             evict.notify_one();
             true
         })
     }
 
-    /// Returns when a connection has begun to wait; perhaps it does no more.
+    /// Returns when a connection has become idle. It may be busy again.
     pub(super) async fn idle_added(&self) {
-        self.0.more.notified().await;
+        self.0.added.notified().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Idle> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection's part in it.
+/// One connection of a server.
 pub(super) struct ConnectionSlot {
     idle_connections: IdleConnections,
     evict: Arc<Notify>,
-    place: Option<u64>,
+    /// The key among the idle connections, if it is one.
+    order: Option<u64>,
 }
 
 impl ConnectionSlot {
-    /// Nothing is in flight.
+    /// Records that no request is in flight.
     pub(super) fn idle(&mut self) {
-        let mut waiting = self.idle_connections.lock();
-        let place = waiting.next;
-        waiting.next += 1;
-        waiting.slots.insert(place, Arc::clone(&self.evict));
-        drop(waiting);
-        self.place = Some(place);
-        self.idle_connections.0.more.notify_one();
+        let mut idle = self.idle_connections.lock();
+        let order = idle.next;
+        idle.next += 1;
+        idle.evict.insert(order, Arc::clone(&self.evict));
+        self.order = Some(order);
+        drop(idle);
+        self.idle_connections.0.added.notify_one();
     }
 
-    /// A request is in flight.
+    /// Records that a request is in flight.
     pub(super) fn busy(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.idle_connections.lock().slots.remove(&place);
+        if let Some(order) = self.order.take() {
+            self.idle_connections.lock().evict.remove(&order);
         }
     }
 
-    /// Notified when the connection must end.
+    /// Notified when the connection has to end.
     pub(super) fn evict(&self) -> Arc<Notify> {
         Arc::clone(&self.evict)
     }
@@ -107,32 +105,28 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_has_waited_longest_goes_and_those_that_work_stay() {
-        let idle_connections = IdleConnections::default();
-        let [mut first, second, mut third] = [
-            idle_connections.join(),
-            idle_connections.join(),
-            idle_connections.join(),
-        ];
+    fn the_connection_that_has_been_idle_longest_is_evicted_and_busy_ones_stay() {
+        let connections = IdleConnections::default();
+        let [mut first, second, mut third] = [(); 3].map(|()| connections.join());
         first.busy();
         third.busy();
         third.idle();
         first.idle();
         let order = [&second, &third, &first];
         for (n, slot) in order.into_iter().enumerate() {
-            assert!(idle_connections.evict_oldest());
+            assert!(connections.evict_oldest());
             assert!(evicted(slot) && order[n + 1..].iter().all(|later| !evicted(later)));
         }
-        assert!(!idle_connections.evict_oldest());
+        assert!(!connections.evict_oldest());
     }
 
     #[test]
-    fn those_that_left_are_not_counted_on() {
-        let idle_connections = IdleConnections::default();
-        drop(idle_connections.join());
-        assert!(!idle_connections.evict_oldest());
-        let mut busy = idle_connections.join();
+    fn connections_that_ended_or_are_busy_cannot_be_evicted() {
+        let connections = IdleConnections::default();
+        drop(connections.join());
+        assert!(!connections.evict_oldest());
+        let mut busy = connections.join();
         busy.busy();
-        assert!(!idle_connections.evict_oldest());
+        assert!(!connections.evict_oldest());
     }
 }

@@ -1,5 +1,6 @@
-//! Whether a client's certificate is good enough.
+//! Verification of client certificates.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,28 +18,28 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_CLIENT_AUTH};
-use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 
-use super::names::alternative_names;
 use crate::net::client::system_roots;
 
-/// Which certificates a client has to show.
+/// The certificates that are required of clients.
 #[derive(Debug)]
 pub struct ClientAuth {
-    /// Whether a client without a certificate is sent away.
+    /// Whether a client without a certificate is rejected.
     pub required: bool,
-    /// Who has to have issued it; `None`: anybody, the client only proves that it has the key.
+    /// The trusted issuers; `None`: every issuer, the client only proves that it has the key.
     pub issued_by: Option<Trust>,
-    /// Names of which it has to have one; `None`: its names do not matter.
+    /// The names of which the certificate must have one; `None`: every name.
     pub allowed_names: Option<Vec<String>>,
 }
 
-/// Certificates that are trusted.
+/// Trusted certificates.
 #[derive(Debug)]
 pub enum Trust {
-    /// Those of the system.
+    /// The certificates of the system.
     System,
-    /// These.
+    /// These certificates.
     These(Vec<CertificateDer<'static>>),
 }
 
@@ -75,8 +76,8 @@ pub(super) fn verifier(
 fn roots(trust: Trust) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
     let trusted = match trust {
         Trust::System => {
-            let roots =
-                system_roots().map_err(|_| "this system trusts no certificates; name some")?;
+            let roots = system_roots()
+                .map_err(|_| "this system has no trusted certificates; set `client_ca_file`")?;
             return Ok((roots, Vec::new()));
         }
         Trust::These(trusted) => trusted,
@@ -93,7 +94,7 @@ fn roots(trust: Trust) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), 
 #[derive(Debug)]
 struct Verifier {
     required: bool,
-    /// Follows a certificate to a trusted one; `None` where anybody may have issued it.
+    /// Verifies the issuer; `None` for every issuer.
     chain: Option<Arc<dyn ClientCertVerifier>>,
     trusted: Vec<CertificateDer<'static>>,
     allowed_names: Option<Vec<String>>,
@@ -118,8 +119,8 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         match &self.chain {
-            // A client's own certificate may be among those that are trusted, as Go has it. webpki
-            // does not take it where it is one of an authority, as OpenSSL makes it unasked.
+            // As in Go, the certificate of the client itself may be trusted. webpki rejects it if it
+            // is one of an authority, which OpenSSL creates by default.
             Some(_) if self.trusted.iter().any(|trusted| trusted == end_entity) => {
                 valid_by_itself(end_entity, now)?;
             }
@@ -165,7 +166,7 @@ fn parse(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
     Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding.into())
 }
 
-/// What is left to check of a certificate that is trusted as it is: when it may be used, and what for.
+/// Checks the validity period and the purpose of a certificate that is trusted itself.
 fn valid_by_itself(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let certificate = parse(certificate)?;
     let certificate = certificate.tbs_certificate();
@@ -188,4 +189,33 @@ fn valid_by_itself(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<()
         }
         Ok(_) => Ok(()),
     }
+}
+
+/// The subject alternative names: host names, e-mail addresses, URIs and IP addresses. `None` if they
+/// cannot be parsed.
+fn alternative_names(certificate: &Certificate) -> Option<Vec<String>> {
+    let Some((_, SubjectAltName(names))) = certificate.tbs_certificate().get_extension().ok()?
+    else {
+        return Some(Vec::new());
+    };
+    Some(names.iter().filter_map(name_text).collect())
+}
+
+fn name_text(name: &GeneralName) -> Option<String> {
+    match name {
+        GeneralName::DnsName(text)
+        | GeneralName::Rfc822Name(text)
+        | GeneralName::UniformResourceIdentifier(text) => Some(text.as_str().to_owned()),
+        GeneralName::IpAddress(bytes) => {
+            address(bytes.as_bytes()).map(|address| address.to_canonical().to_string())
+        }
+        _ => None,
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }

@@ -85,7 +85,7 @@ fn certificates_are_looked_for_only_where_https_is_used() {
     assert!(client([&plain], Some(&absent), TIMEOUT).is_ok());
     let error = client([&plain, &secured], Some(&absent), TIMEOUT).expect_err("no file");
     assert!(
-        matches!(&error, ClientError::CaFile { path, .. } if *path == absent),
+        matches!(&error, ClientError::Pem { path, .. } if *path == absent),
         "{error}"
     );
     assert!(error.to_string().contains("absent.pem"));

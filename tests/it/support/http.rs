@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use flate2::read::GzDecoder;
 use hyper_util::service::TowerToHyperService;
-use mqtt_presence_exporter::net::{ServeOptions, Tls, listen, serve_secured};
+use mqtt_presence_exporter::net::{ServeOptions, Tls, listen, serve};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
@@ -47,7 +47,7 @@ impl Server {
         let listener = listen("127.0.0.1:0").await.expect("loopback can be bound");
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve_secured(
+        let task = tokio::spawn(serve(
             vec![listener],
             tls,
             TowerToHyperService::new(router),

@@ -356,7 +356,13 @@ async fn several_listeners_are_one_server() {
         [&listeners[0], &listeners[1]].map(|listener| listener.local_addr().expect("bound"));
     let shutdown = CancellationToken::new();
     let service = TowerToHyperService::new(hello());
-    let server = tokio::spawn(serve(listeners.into(), service, PATIENT, shutdown.clone()));
+    let server = tokio::spawn(serve(
+        listeners.into(),
+        None,
+        service,
+        PATIENT,
+        shutdown.clone(),
+    ));
     for address in addresses {
         let mut client = Client::connect(address).await;
         client.send(&request("GET", "/a", &[])).await;
