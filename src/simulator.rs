@@ -60,9 +60,9 @@ use state::State;
 
 /// A running simulator. It serves until its shutdown token is cancelled, even after this is
 /// dropped.
+#[derive(Debug)]
 pub struct Simulator {
     state: Arc<State>,
-    address: SocketAddr,
     tasks: TaskTracker,
 }
 
@@ -76,18 +76,13 @@ impl Simulator {
         clock: Clock,
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let endpoint = format!("http://{}", reachable(address));
+        let endpoint = format!("http://{}", reachable(listener.local_addr()?));
         let state = Arc::new(State::new(options, endpoint, clock));
         let tasks = TaskTracker::new();
         let accept = server::accept(listener, Arc::clone(&state), shutdown, tasks.clone());
         tasks.spawn(accept);
         tasks.close();
-        Ok(Self {
-            state,
-            address,
-            tasks,
-        })
+        Ok(Self { state, tasks })
     }
 
     /// What a client must know.
@@ -119,12 +114,6 @@ impl Simulator {
     #[must_use]
     pub fn truth(&self, instance: &str, client: &str, at: Timestamp) -> bool {
         self.state.devices.online_at(instance, client, at)
-    }
-
-    /// The faults in force.
-    #[must_use]
-    pub fn faults(&self) -> Arc<Faults> {
-        self.state.faults.load_full()
     }
 
     /// Sets the faults of calls that arrive from now on.
@@ -176,14 +165,6 @@ impl Simulator {
     /// Waits until the last connection has ended, at most a second after the shutdown.
     pub async fn stopped(&self) {
         self.tasks.wait().await;
-    }
-}
-
-impl std::fmt::Debug for Simulator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulator")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
     }
 }
 

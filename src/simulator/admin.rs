@@ -15,7 +15,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hyper::{Method, Response};
+use hyper::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -37,46 +37,46 @@ struct StatusOverride {
 
 /// Answers a request for `resource`.
 pub(super) fn respond(state: &State, resource: &str, request: &ApiRequest) -> Response<Body> {
-    let method = request.method();
-    match resource {
-        "faults" => faults(&state.faults, request),
-        "credential-faults" => faults(&state.credential_faults, request),
-        "identity" if method == Method::GET => ok(&state.identity()),
-        "stats" if method == Method::GET => ok(&state.stats()),
-        "clients" if method == Method::GET => ok(&clients(state)),
-        "clients" if method == Method::PUT => match serde_json::from_slice(request.body()) {
-            Ok(StatusOverride { client_id, online }) => {
-                let now = state.clock.now();
-                if state.devices.override_status(&client_id, online, now) {
-                    response(204, answer::JSON, "")
-                } else {
-                    failed(404, &format!("there is no client {client_id}"))
-                }
-            }
-            Err(error) => failed(400, &error.to_string()),
-        },
-        "requests" if method == Method::GET => ok(&state.records().0.captured()),
-        "identity" | "stats" | "clients" | "requests" => {
-            failed(405, &format!("{method} is not for {resource}"))
-        }
+    match (request.method(), resource) {
+        ("GET", "faults") => ok(&**state.faults.load()),
+        ("PUT", "faults") => set_faults(&state.faults, request),
+        ("GET", "credential-faults") => ok(&**state.credential_faults.load()),
+        ("PUT", "credential-faults") => set_faults(&state.credential_faults, request),
+        ("GET", "stats") => ok(&state.stats()),
+        ("GET", "clients") => ok(&clients(state)),
+        ("PUT", "clients") => set_status(state, request),
+        ("GET", "identity") => ok(&state.identity()),
+        ("GET", "requests") => ok(&state.records().0.captured()),
+        (
+            method,
+            "faults" | "credential-faults" | "stats" | "clients" | "identity" | "requests",
+        ) => failed(405, &format!("{method} is not for {resource}")),
         _ => failed(404, &format!("there is no {resource}")),
     }
 }
 
-fn faults(faults: &ArcSwap<Faults>, request: &ApiRequest) -> Response<Body> {
-    match request.method() {
-        "GET" => ok(&**faults.load()),
-        // Read as a map first: a derived `Deserialize` also takes a list.
-        "PUT" => match serde_json::from_slice::<Map<String, Value>>(request.body())
-            .and_then(Faults::deserialize)
-        {
-            Ok(set) => {
-                faults.store(Arc::new(set));
-                ok(&**faults.load())
-            }
-            Err(error) => failed(400, &error.to_string()),
-        },
-        method => failed(405, &format!("{method} is not for faults")),
+fn set_faults(faults: &ArcSwap<Faults>, request: &ApiRequest) -> Response<Body> {
+    // Read as a map first: a derived `Deserialize` also takes a list.
+    let map = serde_json::from_slice::<Map<String, Value>>(request.body());
+    match map.and_then(Faults::deserialize) {
+        Ok(set) => {
+            faults.store(Arc::new(set));
+            ok(&**faults.load())
+        }
+        Err(error) => failed(400, &error.to_string()),
+    }
+}
+
+fn set_status(state: &State, request: &ApiRequest) -> Response<Body> {
+    let (client, online) = match serde_json::from_slice(request.body()) {
+        Ok(StatusOverride { client_id, online }) => (client_id, online),
+        Err(error) => return failed(400, &error.to_string()),
+    };
+    let now = state.clock.now();
+    if state.devices.override_status(&client, online, now) {
+        response(204, answer::JSON, "")
+    } else {
+        failed(404, &format!("there is no client {client}"))
     }
 }
 

@@ -72,6 +72,7 @@ pub enum MetadataTokens {
 }
 
 /// What the services share.
+#[derive(Debug)]
 pub(super) struct State {
     pub(super) seed: u64,
     pub(super) clock: Clock,
