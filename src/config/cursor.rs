@@ -46,11 +46,6 @@ impl<'a> NodeCursor<'a> {
         &self.node.value
     }
 
-    /// The node's number, by which its place is found.
-    pub(crate) fn mark(&self) -> usize {
-        self.node.mark
-    }
-
     /// What is here makes the configuration unusable.
     pub(crate) fn problem(&self, report: &mut Report, message: impl Into<String>) {
         report.problem(self.node.mark, self, message);
