@@ -34,7 +34,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Check a configuration file, and say what it would cost.
     CheckConfig(CheckArgs),
-    /// Ask for the status of clients, now. Ends with 0 if all are online, 2 if some are offline, 3
+    /// Query the status of clients once. Exits with 0 if all are online, 2 if some are offline, 3
     /// if some are unknown.
     Query(QueryArgs),
     /// Run the exporter against a simulated fleet; needs no account and no file.
@@ -135,7 +135,7 @@ pub struct ServeArgs {
     /// Scrapes that are answered at the same time, more are refused with 503; 0 for any number.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
-    /// Reload the configuration on POST /-/reload, which is open to whoever reaches the port.
+    /// Reload the configuration on POST /-/reload, which is open to every client that reaches the port.
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
     /// Seconds by which a scrape is answered before Prometheus would give it up.
