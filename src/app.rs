@@ -2,7 +2,6 @@
 
 mod api_clients;
 mod check_config;
-mod check_web_config;
 mod client_sources;
 mod credentials;
 mod demo;
@@ -13,8 +12,7 @@ mod runtime;
 mod serve;
 mod simulate;
 
-pub use check_config::check_config;
-pub use check_web_config::check_web_config;
+pub use check_config::{check_config, check_web_config};
 pub use demo::{DemoArgs, demo};
 pub use exporter::Exporter;
 pub use query::{Output, QueryArgs, query, read_ids};

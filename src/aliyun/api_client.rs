@@ -22,7 +22,7 @@ use crate::presence::{
 };
 
 /// The parameters of an [`ApiClient`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ApiClientOptions {
     /// The instance whose clients are queried.
     pub instance: InstanceId,

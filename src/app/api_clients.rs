@@ -1,5 +1,5 @@
-//! Who is asked for each instance, and which of them outlive a change of the configuration: those
-//! about which nothing has changed, with their connections and their credentials.
+//! The API client of each instance. A client whose settings a new configuration keeps stays in use,
+//! with its connections and credentials.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use super::credentials::Providers;
 use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
 use crate::aliyun::{self, ApiClient, ApiClientOptions};
 use crate::clock::Clock;
-use crate::config::{Address, Config, Instance, Signature};
+use crate::config::{Address, Config, Instance};
 use crate::net;
-use crate::presence::{InstanceId, PresenceSource};
+use crate::presence::PresenceSource;
 
-/// How long making a connection may take, as a part of the time that a call may take.
+/// The connect timeout is this fraction of the call timeout.
 const CONNECT_PART: u32 = 2;
 
-/// What decides how requests travel.
+/// The settings of an HTTP client.
 #[derive(Clone, Debug, PartialEq)]
 struct Route {
     endpoint: Url,
-    /// The file of CA certificates, and what was in it.
+    /// The file of CA certificates, and its content.
     ca: Option<(PathBuf, Option<Vec<u8>>)>,
     connect_timeout: Duration,
 }
 
-/// The HTTP client of each instance, in the order of the configuration; those with the same route
+/// The HTTP client of each instance, in the order of the configuration. Instances with the same route
 /// share one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transports(Vec<(Route, reqwest::Client)>);
 
 impl Transports {
-    /// The HTTP clients for `config`: these, as far as their routes are the same.
+    /// The HTTP clients for `config`; those whose route is the same are reused.
     pub(super) fn next(&self, config: &Config) -> Result<Self, CommandError> {
         let mut next = Self::default();
         for instance in &config.instances {
@@ -60,7 +60,7 @@ fn route(config: &Config, instance: &Instance) -> Result<Route, CommandError> {
         Address::Region(region) => aliyun::endpoint(region, config.api.network)
             .map_err(|error| CommandError::Usage(format!("instance {}: {error}", instance.id)))?,
     };
-    // That it cannot be read is found when it is used.
+    // A file that cannot be read is reported when it is used.
     let ca = config
         .api
         .ca_file
@@ -86,89 +86,75 @@ fn connect(
         .map_err(|error| CommandError::Usage(format!("cannot set up HTTPS: {error}")))
 }
 
-/// What decides how an instance is asked.
-#[derive(Debug)]
+/// The settings of an API client, besides its credentials.
+#[derive(Debug, PartialEq)]
 struct ClientKey {
-    instance: InstanceId,
     route: Route,
-    credentials: Arc<CredentialProvider>,
-    signature: Signature,
-    call_timeout: Duration,
+    options: ApiClientOptions,
 }
 
-impl PartialEq for ClientKey {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.credentials, &other.credentials)
-            && (&self.instance, &self.route) == (&other.instance, &other.route)
-            && (self.signature, self.call_timeout) == (other.signature, other.call_timeout)
-    }
-}
-
-/// The sources of all instances, each with what it was made of.
+/// The API clients of all instances, in the order of the configuration.
 #[derive(Debug)]
 pub(super) struct ApiClients {
     clock: Clock,
     transports: Transports,
     providers: Providers,
-    clients: Vec<(ClientKey, Arc<ApiClient>)>,
+    clients: Vec<(ClientKey, Arc<CredentialProvider>, Arc<ApiClient>)>,
 }
 
 impl ApiClients {
-    /// No sources yet.
-    pub(super) fn new(tools: ProviderDeps) -> Self {
-        let clock = tools.clock;
+    /// No API clients.
+    pub(super) fn new(deps: ProviderDeps) -> Self {
         Self {
-            clock,
+            clock: deps.clock,
             transports: Transports::default(),
-            providers: Providers::new(tools),
+            providers: Providers::new(deps),
             clients: Vec::new(),
         }
     }
 
-    /// How requests travel now.
+    /// The HTTP clients in use.
     pub(super) fn transports(&self) -> &Transports {
         &self.transports
     }
 
-    /// Asks as `config` says from now on, by `transports` that were made for it. Clients that would
-    /// be made anew of the same stay.
+    /// Replaces the clients by those of `config`, for which `transports` were made.
     pub(super) fn set(&mut self, config: &Config, transports: Transports) {
         let before = std::mem::take(&mut self.clients);
-        let credentials = self.providers.of(config);
-        for ((instance, (route, http)), credentials) in
-            config.instances.iter().zip(&transports.0).zip(credentials)
-        {
+        let instances = config.instances.iter().zip(self.providers.set(config));
+        for ((instance, credentials), (route, http)) in instances.zip(&transports.0) {
             let key = ClientKey {
-                instance: instance.id.clone(),
                 route: route.clone(),
-                credentials,
-                signature: config.api.signature,
-                call_timeout: config.collect.call_timeout,
+                options: ApiClientOptions {
+                    instance: instance.id.clone(),
+                    endpoint: route.endpoint.clone(),
+                    signature: config.api.signature,
+                    call_timeout: config.collect.call_timeout,
+                },
             };
-            let made = before
-                .iter()
-                .find(|(other, _)| *other == key)
-                .map(|(_, client)| Arc::clone(client));
-            let client = made.unwrap_or_else(|| Arc::new(client(&key, http.clone(), self.clock)));
-            self.clients.push((key, client));
+            let mut before = before.iter();
+            let same = before
+                .find(|(other, provider, _)| *other == key && Arc::ptr_eq(provider, &credentials));
+            let client = same.map_or_else(
+                || {
+                    let (http, options) = (http.clone(), key.options.clone());
+                    Arc::new(ApiClient::new(
+                        http,
+                        Arc::clone(&credentials),
+                        self.clock,
+                        options,
+                    ))
+                },
+                |(_, _, client)| Arc::clone(client),
+            );
+            self.clients.push((key, credentials, client));
         }
         self.transports = transports;
     }
 
-    /// The source of each instance, in the order of the configuration.
+    /// The clients as sources of presence, in the order of the configuration.
     pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
-        self.clients
-            .iter()
-            .map(|(_, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
+        let clients = self.clients.iter();
+        clients.map(|(_, _, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
     }
-}
-
-fn client(key: &ClientKey, http: reqwest::Client, clock: Clock) -> ApiClient {
-    let options = ApiClientOptions {
-        instance: key.instance.clone(),
-        endpoint: key.route.endpoint.clone(),
-        signature: key.signature,
-        call_timeout: key.call_timeout,
-    };
-    ApiClient::new(http, Arc::clone(&key.credentials), clock, options)
 }

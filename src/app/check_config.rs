@@ -1,4 +1,4 @@
-//! `check-config`: what a configuration means and what it costs, or everything that is wrong with it.
+//! `check-config`: what configuration files mean and what they cost, or everything that is wrong.
 
 mod costs;
 
@@ -6,30 +6,51 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
-use costs::write_costs;
+use costs::{number, write_costs};
 
+use super::runtime::plan;
+use crate::clock::Clock;
 use crate::config::{
     Address, Config, Mode, Network, Problem, Problems, Provider, SecretSource, StaleAfter,
 };
-use crate::discovery::{self, Discovered, Source};
+use crate::discovery::{self, Discovered};
 use crate::planner::{InstancePlan, Plan, shown};
 use crate::presence::{Fleet, Shard};
+use crate::web::ActiveWebConfig;
 
-/// How many sources of an instance are listed one by one.
+/// The maximum number of sources of an instance that are listed individually.
 const SOURCES: usize = 10;
 
-/// Checks the configuration at `path` and the client files it names, and writes to `out` what was
-/// found, for the process that has `shard`. `Ok(false)` means that problems were; the command then exits with 64.
+/// Checks the configuration at `path` and its client files for the process with `shard`, and writes
+/// the result to `out`. `Ok(false)` means that the configuration is invalid.
 ///
 /// Makes no call and reads no credentials. Errors are those of `out`.
 pub fn check_config(path: &Path, shard: Shard, out: &mut dyn Write) -> io::Result<bool> {
-    match look(path, shard) {
-        Ok(found) => found.write(path, out).map(|()| true),
+    match CheckedConfig::load(path, shard) {
+        Ok(checked) => checked.write(path, out).map(|()| true),
         Err(problems) => writeln!(out, "{problems}").map(|()| false),
     }
 }
 
-struct Found {
+/// Checks the web configuration at `path` and its files, and writes the result to `out`. `Ok(false)`
+/// means that it is invalid.
+///
+/// Errors are those of `out`.
+pub fn check_web_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
+    let (edge, warnings) = match ActiveWebConfig::load(path, Clock::system()) {
+        Ok(loaded) => loaded,
+        Err(problems) => return writeln!(out, "{problems}").map(|()| false),
+    };
+    let protocol = if edge.tls().is_some() {
+        "HTTPS"
+    } else {
+        "HTTP"
+    };
+    writeln!(out, "{} is valid; it serves {protocol}.", path.display())?;
+    list(out, "Warnings", &warnings).map(|()| true)
+}
+
+struct CheckedConfig {
     config: Config,
     shard: Shard,
     discovered: Discovered,
@@ -37,89 +58,86 @@ struct Found {
     warnings: Vec<Problem>,
 }
 
-fn look(path: &Path, shard: Shard) -> Result<Found, Problems> {
-    let loaded = Config::load(path)?;
-    let mut discovered = discovery::fleets(&loaded.config, shard)?;
-    let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-    let plan = Plan::new(&loaded.config, shard, &clients)?;
-    let mut warnings = loaded.warnings;
-    warnings.append(&mut discovered.warnings);
-    Ok(Found {
-        config: loaded.config,
-        shard,
-        discovered,
-        plan,
-        warnings,
-    })
-}
+impl CheckedConfig {
+    fn load(path: &Path, shard: Shard) -> Result<Self, Problems> {
+        let loaded = Config::load(path)?;
+        let mut discovered = discovery::fleets(&loaded.config, shard)?;
+        let mut warnings = loaded.warnings;
+        warnings.append(&mut discovered.warnings);
+        Ok(Self {
+            plan: plan(&loaded.config, shard, &discovered)?,
+            config: loaded.config,
+            shard,
+            discovered,
+            warnings,
+        })
+    }
 
-impl Found {
     fn write(&self, path: &Path, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} is valid.", path.display())?;
         let (index, total) = (self.shard.index(), self.shard.total());
         if total > 1 {
             writeln!(
                 out,
-                "\nShard {index} of {total} has its part of the clients, and 1/{total} of every limit."
+                "\nShard {index} of {total}: 1/{total} of the clients and of every limit."
             )?;
         }
-        let instances = self
-            .config
-            .instances
-            .iter()
-            .zip(&self.discovered.fleets)
-            .zip(&self.plan.instances);
-        for ((instance, fleet), plan) in instances {
+        let collect = &self.config.collect;
+        let fleets = self.discovered.fleets.iter().zip(&self.plan.instances);
+        for (instance, (fleet, plan)) in self.config.instances.iter().zip(fleets) {
             writeln!(out, "\ninstance {}", instance.id)?;
+            let endpoint = match (&instance.address, self.config.api.network) {
+                (Address::Endpoint { url, .. }, _) => url.to_string(),
+                (Address::Region(region), Network::Public) => format!("region {region}, public"),
+                (Address::Region(region), Network::Vpc) => format!("region {region}, VPC"),
+            };
+            line(out, "endpoint", endpoint)?;
             line(
                 out,
-                "endpoint",
-                address(&instance.address, self.config.api.network),
+                "credentials",
+                credentials(&instance.credentials.provider),
             )?;
-            line(out, "credentials", provider(&instance.credentials.provider))?;
             if let Some(account) = &instance.credentials.account {
                 line(out, "account", account)?;
             }
             self.write_fleet(out, fleet)?;
-            line(out, "sweep", sweep(self.config.collect.mode, plan))?;
-            let auto = self.config.collect.stale_after == StaleAfter::Auto;
-            let auto = if auto { " (auto)" } else { "" };
-            line(
-                out,
-                "stale after",
-                format_args!("{}{auto}", shown(plan.stale_after)),
-            )?;
+            line(out, "sweep", sweep(collect.mode, plan))?;
+            let auto = if collect.stale_after == StaleAfter::Auto {
+                " (auto)"
+            } else {
+                ""
+            };
+            line(out, "stale after", shown(plan.stale_after) + auto)?;
         }
-        write_costs(out, &self.config.collect, &self.plan)?;
+        write_costs(out, collect, &self.plan)?;
         list(out, "Notes", &self.plan.notes())?;
         list(out, "Warnings", &self.warnings)
     }
 
     fn write_fleet(&self, out: &mut dyn Write, fleet: &Fleet) -> io::Result<()> {
-        let sources: Vec<&Source> = self
-            .discovered
-            .sources
-            .iter()
-            .filter(|source| source.instance == *fleet.instance())
-            .collect();
+        let sources = self.discovered.sources.iter();
+        let mut sources = sources.filter(|source| source.instance == *fleet.instance());
         line(out, "clients", fleet.len())?;
-        for source in sources.iter().take(SOURCES) {
+        for source in sources.by_ref().take(SOURCES) {
             line(out, "", source)?;
         }
-        if let Some(more) = sources.get(SOURCES..).filter(|more| !more.is_empty()) {
-            let clients: usize = more.iter().filter_map(|source| source.clients).sum();
+        let more: Vec<_> = sources
+            .map(|source| source.clients.unwrap_or_default())
+            .collect();
+        if !more.is_empty() {
+            let clients: usize = more.iter().sum();
             line(
                 out,
                 "",
-                format_args!("{clients} from {} more places", more.len()),
+                format_args!("{clients} from {} more sources", more.len()),
             )?;
         }
-        let groups = fleet
-            .groups()
-            .iter()
-            .filter(|group| !group.name.is_empty())
-            .count();
-        line(out, "groups", groups)
+        let groups = fleet.groups().iter();
+        line(
+            out,
+            "groups",
+            groups.filter(|group| !group.name.is_empty()).count(),
+        )
     }
 }
 
@@ -134,18 +152,8 @@ fn list(out: &mut dyn Write, title: &str, items: &[impl Display]) -> io::Result<
     items.iter().try_for_each(|item| writeln!(out, "  {item}"))
 }
 
-fn address(address: &Address, network: Network) -> String {
-    match (address, network) {
-        (Address::Endpoint { url, .. }, _) => url.to_string(),
-        (Address::Region(region), Network::Public) => {
-            format!("of region {region}, on the internet")
-        }
-        (Address::Region(region), Network::Vpc) => format!("of region {region}, inside the VPC"),
-    }
-}
-
-fn provider(provider_of: &Provider) -> String {
-    match provider_of {
+fn credentials(provider: &Provider) -> String {
+    match provider {
         Provider::AccessKey {
             secret: SecretSource::Inline(_),
             ..
@@ -182,55 +190,28 @@ fn provider(provider_of: &Provider) -> String {
         Provider::AssumeRole {
             source, role_arn, ..
         } => {
-            format!("role {role_arn}, assumed with: {}", provider(source))
+            format!("role {role_arn}, assumed with: {}", credentials(source))
         }
         Provider::Uri(Some(uri)) => format!("credentials URI {uri}"),
         Provider::Uri(None) => "credentials URI of the environment".into(),
         Provider::Chain(providers) => providers
             .iter()
-            .map(provider)
+            .map(credentials)
             .collect::<Vec<_>>()
             .join(", else "),
     }
 }
 
 fn sweep(mode: Mode, plan: &InstancePlan) -> String {
-    let InstancePlan {
-        calls,
-        calls_per_second,
-        fastest,
-        sweep,
-        ..
-    } = plan;
-    let rate = number(*calls_per_second);
+    let (calls, rate, takes) = (plan.calls, number(plan.calls_per_second), shown(plan.sweep));
     match mode {
-        _ if *calls == 0 => "none, there are no clients".into(),
-        Mode::Scrape => format!(
-            "takes {}, {calls} calls at no more than {rate}/s",
-            shown(*sweep)
-        ),
+        _ if calls == 0 => "none, there are no clients".into(),
+        Mode::Scrape => format!("takes {takes}: {calls} calls at up to {rate}/s"),
         Mode::Poll => {
-            let part = plan.load(*sweep) * 100.0;
+            let (part, fastest) = (plan.load(plan.sweep) * 100.0, shown(plan.fastest));
             format!(
-                "takes {}, {calls} calls at {part:.0}% of {rate}/s; {} at full rate",
-                shown(*sweep),
-                shown(*fastest)
+                "takes {takes}: {calls} calls at {part:.0}% of {rate}/s; {fastest} at full rate"
             )
         }
-    }
-}
-
-/// A rate with as many digits as say something.
-fn number(rate: f64) -> String {
-    let digits = match rate {
-        ..10.0 => 2,
-        ..100.0 => 1,
-        _ => 0,
-    };
-    let text = format!("{rate:.digits$}");
-    if digits == 0 {
-        text
-    } else {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 }

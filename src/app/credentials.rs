@@ -1,117 +1,88 @@
-//! The credentials of all instances: one provider for those that are configured alike.
+//! The credential providers: instances with the same credentials share one.
 
 use std::sync::Arc;
 
 use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
-use crate::config::{self, Api, Config, Credentials, Instance};
+use crate::config::{self, Config, Credentials, Instance};
 
 /// The providers in use.
 #[derive(Debug)]
 pub(super) struct Providers {
-    tools: ProviderDeps,
-    made: Vec<Made>,
-}
-
-#[derive(Debug)]
-struct Made {
-    config: config::Provider,
-    provider: Arc<CredentialProvider>,
+    deps: ProviderDeps,
+    providers: Vec<(config::Provider, Arc<CredentialProvider>)>,
 }
 
 impl Providers {
-    pub(super) fn new(tools: ProviderDeps) -> Self {
-        Self {
-            tools,
-            made: Vec::new(),
-        }
+    pub(super) fn new(deps: ProviderDeps) -> Self {
+        let providers = Vec::new();
+        Self { deps, providers }
     }
 
-    /// The provider of each instance, in the order of the configuration.
+    /// Sets the providers of `config`, and returns that of each instance, in the order of the
+    /// configuration.
     ///
-    /// Providers that were in use before and still are stay, with what they have fetched, and read
-    /// their files anew; the others leave with their series.
-    pub(super) fn of(&mut self, config: &Config) -> Vec<Arc<CredentialProvider>> {
-        let before = std::mem::take(&mut self.made);
-        let Config {
-            api: Api {
-                signature, ca_file, ..
-            },
-            instances,
-            ..
-        } = config;
-        let same_way = (self.tools.signature, &self.tools.ca_file) == (*signature, ca_file);
-        self.tools.signature = *signature;
-        self.tools.ca_file.clone_from(ca_file);
-        for (name, config) in named(instances) {
-            let same =
-                |made: &&Made| same_way && made.config == *config && made.provider.name() == name;
-            let stays = before.iter().find(same);
-            let provider = match stays {
-                Some(made) => {
-                    made.provider.reread();
-                    Arc::clone(&made.provider)
-                }
-                None => Arc::new(CredentialProvider::new(name, config, &self.tools)),
+    /// Providers that stay in use keep their credentials and read their files again; the series of
+    /// the others are removed.
+    pub(super) fn set(&mut self, config: &Config) -> Vec<Arc<CredentialProvider>> {
+        let (api, deps) = (&config.api, &mut self.deps);
+        let keep = (deps.signature, &deps.ca_file) == (api.signature, &api.ca_file);
+        deps.signature = api.signature;
+        deps.ca_file.clone_from(&api.ca_file);
+        let before = std::mem::take(&mut self.providers);
+        for (name, config) in named(&config.instances) {
+            let mut before = before.iter().filter(|_| keep);
+            let same = before.find(|(old, provider)| old == config && provider.name() == name);
+            let provider = if let Some((_, provider)) = same {
+                provider.reread();
+                Arc::clone(provider)
+            } else {
+                Arc::new(CredentialProvider::new(name, config, deps))
             };
-            self.made.push(Made {
-                config: config.clone(),
-                provider,
-            });
+            self.providers.push((config.clone(), provider));
         }
-        for Made { provider: old, .. } in before {
+        for (_, old) in before {
             if self
-                .made
+                .providers
                 .iter()
-                .all(|made| made.provider.name() != old.name())
+                .all(|(_, provider)| provider.name() != old.name())
             {
-                self.tools.metrics.forget_credentials(old.name());
+                self.deps.metrics.forget_credentials(old.name());
             }
         }
-        let of = |instance: &Instance| {
-            self.made
-                .iter()
-                .find(|made| made.config == instance.credentials.provider)
+        let provider_of = |instance: &Instance| {
+            let mut providers = self.providers.iter();
+            let found = providers.find(|(config, _)| *config == instance.credentials.provider);
+            found.map(|(_, provider)| Arc::clone(provider))
         };
-        instances
-            .iter()
-            .filter_map(of)
-            .map(|made| Arc::clone(&made.provider))
-            .collect()
+        config.instances.iter().filter_map(provider_of).collect()
     }
 }
 
-/// The different providers of `instances`, each with a name of its own: the account, where one is
-/// named, otherwise the type, and the first instance as well where that says too little.
+/// The distinct providers of `instances` with unique names: the account if it is configured, else
+/// the type; followed by the first instance if another provider has the same name.
 fn named(instances: &[Instance]) -> Vec<(String, &config::Provider)> {
-    let mut different: Vec<&Instance> = Vec::new();
+    let mut distinct: Vec<(String, &Instance)> = Vec::new();
     for instance in instances {
-        if different
+        let Credentials { account, provider } = &instance.credentials;
+        if distinct
             .iter()
-            .all(|known| known.credentials.provider != instance.credentials.provider)
+            .all(|(_, known)| known.credentials.provider != *provider)
         {
-            different.push(instance);
+            let name = account.as_deref().unwrap_or(provider.kind());
+            distinct.push((name.to_owned(), instance));
         }
     }
-    let short = |Credentials { account, provider }: &Credentials| {
-        account
-            .clone()
-            .unwrap_or_else(|| provider.kind().to_owned())
-    };
-    let name = |instance: &&Instance| {
-        let name = short(&instance.credentials);
-        let alike = different
-            .iter()
-            .filter(|other| short(&other.credentials) == name)
-            .count();
-        if alike == 1 {
-            name
+    let unique = |(name, instance): &(String, &Instance)| {
+        let alike = distinct.iter().filter(|(other, _)| other == name);
+        if alike.count() == 1 {
+            name.clone()
         } else {
             format!("{name}/{}", instance.id)
         }
     };
-    different
+    distinct
         .iter()
-        .map(|instance| (name(instance), &instance.credentials.provider))
+        .map(|entry| (unique(entry), &entry.1.credentials.provider))
         .collect()
 }
 
@@ -122,7 +93,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::config::{Config, Env, Signature};
+    use crate::config::{Api, Config, Env, Signature};
     use crate::random::Random;
     use crate::telemetry::Metrics;
 
@@ -146,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_says_no_more_than_it_has_to() {
+    fn names_are_as_short_as_they_can_be() {
         assert_eq!(names(&["{type: env}", "{type: env}"]), ["env"]);
         assert_eq!(
             names(&["{type: env}", "{type: ecs_ram_role, account: main}"]),
@@ -164,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn providers_stay_as_long_as_they_are_used_and_leave_with_their_series() {
+    async fn unused_providers_are_removed_with_their_series() {
         let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
         let mut providers = Providers::new(ProviderDeps {
             env: Env::default(),
@@ -174,14 +145,14 @@ mod tests {
             signature: Signature::V3,
             ca_file: None,
         });
-        let before = providers.of(&config(&["{type: env}", "{type: profile}", "{type: env}"]));
+        let before = providers.set(&config(&["{type: env}", "{type: profile}", "{type: env}"]));
         assert!(Arc::ptr_eq(&before[0], &before[2]) && !Arc::ptr_eq(&before[0], &before[1]));
         assert!(
             metrics.gather_text().contains(
                 r#"credential_refreshes_total{credentials="profile",result="success"} 0"#
             )
         );
-        let after = providers.of(&config(&["{type: ecs_ram_role}", "{type: env}"]));
+        let after = providers.set(&config(&["{type: ecs_ram_role}", "{type: env}"]));
         assert!(Arc::ptr_eq(&after[1], &before[0]));
         let text = metrics.gather_text();
         let resigned = Config {
@@ -192,8 +163,8 @@ mod tests {
             ..config(&["{type: env}"])
         };
         assert!(
-            !Arc::ptr_eq(&providers.of(&resigned)[0], &before[0]),
-            "whatever fetches is to sign in the new way"
+            !Arc::ptr_eq(&providers.set(&resigned)[0], &before[0]),
+            "a provider signs as configured"
         );
         assert!(
             !text.contains(r#"credentials="profile""#)

@@ -1,4 +1,4 @@
-//! `demo`: simulator and exporter in one process, with a fleet that is worth looking at.
+//! `demo`: simulator and exporter in one process.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,19 +16,19 @@ use crate::web;
 /// The flags of `demo`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
-    /// Address to listen at; port 0 is a free one.
+    /// Listen address; port 0 selects a free port.
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",
         default_value = "127.0.0.1:10120"
     )]
     pub listen_address: String,
-    /// Decides the life of the devices.
+    /// Seed of the simulated devices.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
 }
 
-/// Serves until `shutdown`, and says on `out` where to look.
+/// Serves until `shutdown`, and prints the addresses to `out`.
 pub async fn demo(
     args: DemoArgs,
     environment: Environment,
@@ -59,11 +59,11 @@ pub async fn demo(
     let instances = announcement.instance_ids.len();
     write!(
         out,
-        "A simulated fleet of {clients} devices on {instances} instances, and the exporter in front of it:\n\n\
+        "Exporter with a simulated fleet of {clients} devices on {instances} instances:\n\n\
          \x20   metrics   http://{address}/metrics\n\
          \x20   page      http://{address}/\n\n\
-         Devices come and go by themselves: some flap, and one group drops together now and then.\n\
-         Nothing leaves this machine. Stop it with Ctrl-C.\n"
+         Devices connect and disconnect: some flap, and sometimes all devices of a group disconnect.\n\
+         No data leaves this machine. Press Ctrl-C to stop.\n"
     )
     .and_then(|()| out.flush())
     .context("cannot write to the terminal")?;
@@ -75,7 +75,7 @@ pub async fn demo(
     Ok(())
 }
 
-/// A configuration file for the simulator that announced itself so. JSON is YAML.
+/// A configuration file for the announced simulator. JSON is YAML.
 fn configuration(announcement: &Announcement) -> String {
     let instances: Vec<_> = announcement
         .clients

@@ -1,4 +1,4 @@
-//! `serve`: the exporter, from a configuration file to the end of the process.
+//! `serve`: runs the exporter with a configuration file.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use crate::config::Config;
 use crate::net;
 use crate::web::{self, ActiveWebConfig};
 
-/// What the flags of `serve` say.
+/// The flags of `serve`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServeConfig {
     /// The configuration file.
     pub config_file: PathBuf,
-    /// Addresses to listen at.
+    /// Listen addresses.
     pub listen_addresses: Vec<String>,
-    /// Whether to listen at sockets that the service manager hands over instead.
+    /// Use sockets passed by the service manager instead of the listen addresses.
     pub systemd_socket: bool,
-    /// The file that says who may come in, and how connections are secured.
+    /// The web configuration file: TLS and authentication.
     pub web_config_file: Option<PathBuf>,
-    /// The HTTP edge; what the configuration file says about it is filled in.
+    /// The flags of the HTTP edge.
     pub web: web::WebOptions,
 }
 

@@ -1,4 +1,4 @@
-//! `simulate`: the stand-in of the vendor's API, as a server of its own.
+//! `simulate`: serves a simulation of the vendor's API.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -13,37 +13,37 @@ use crate::simulator::{DurationSetting, Faults, SimulatedFleet, Simulator, Simul
 /// The flags of `simulate`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimulateArgs {
-    /// Address to listen at; port 0 is a free one.
+    /// Listen address; port 0 selects a free port.
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",
         default_value = "127.0.0.1:0"
     )]
     pub listen_address: String,
-    /// How many devices there are.
+    /// Number of devices.
     #[arg(long, value_name = "N", default_value_t = 300)]
     pub clients: usize,
-    /// How many instances they belong to.
+    /// Number of instances.
     #[arg(long, value_name = "N", default_value = "2")]
     pub instances: NonZeroUsize,
-    /// Decides the life of the devices, the faults and the access key.
+    /// Seed of the devices, the faults and the access key.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Answer however many calls arrive: no throttling, no block.
+    /// Disable quotas: no throttling, no block.
     #[arg(long)]
     pub no_quotas: bool,
-    /// How long an address is blocked that makes more than 300 calls of an operation in a second.
+    /// Block duration of an address that makes more than 300 calls of an operation in a second.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub block_for: DurationSetting,
-    /// How long temporary credentials live, whatever is asked for.
+    /// Lifetime of temporary credentials, whatever lifetime is requested.
     #[arg(long, value_name = "DURATION")]
     pub credential_lifetime: Option<DurationSetting>,
-    /// What goes wrong.
+    /// Injected faults.
     #[command(flatten)]
     pub faults: Faults,
 }
 
-/// Serves the stand-in until `shutdown`. When it is ready, `out` gets one line of JSON: the
+/// Serves the simulation until `shutdown`. When it is ready, it writes one line of JSON to `out`: the
 /// [announcement](crate::simulator::Announcement).
 pub async fn simulate(
     args: SimulateArgs,

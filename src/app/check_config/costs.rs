@@ -1,76 +1,75 @@
-//! What a configuration costs and what comes of it, as a table.
+//! The cost of a configuration, as a table.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::number;
 use crate::aliyun::account_quota;
 use crate::config::{Collect, Mode, Query};
 use crate::planner::{Outlook, Plan, USUAL_INTERVALS, shown};
 use crate::presence::Operation;
 
-/// How many Prometheus servers scrape, as far as the cost is told.
+/// The numbers of Prometheus servers that the table shows.
 const REPLICAS: [u32; 2] = [1, 2];
 
-/// Writes the cost of every usual way to scrape, or of polling.
+/// Writes the cost of each usual way to scrape, or of polling.
 pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -> io::Result<()> {
     let operation = collect.query.operation();
     let (limit, quota) = (
         number(plan.quotas.rate(operation)),
         account_quota(operation),
     );
-    let rows = match collect.mode {
-        Mode::Scrape => {
-            writeln!(
-                out,
-                "\nWhat scraping costs, all instances together, in calls of {}:\n",
-                operation.name()
-            )?;
-            let rows = USUAL_INTERVALS
-                .into_iter()
-                .flat_map(|interval| REPLICAS.map(|replicas| (interval, replicas)));
-            rows.map(|(interval, replicas)| {
-                row(
-                    interval,
-                    replicas.to_string(),
-                    plan.scraped(interval, replicas),
-                )
-            })
-            .collect()
-        }
-        Mode::Poll => {
-            writeln!(
-                out,
-                "\nWhat polling costs, all instances together, in calls of {}:\n",
-                operation.name()
-            )?;
-            vec![row(collect.interval, "any".into(), plan.polled())]
-        }
+    let (what, end) = match collect.mode {
+        Mode::Scrape => ("scraping", "scrape that reports it"),
+        Mode::Poll => (
+            "polling",
+            "answer that reports it,\n  which the next scrape exports",
+        ),
     };
-    let head = ["every", "servers", "calls/s", "calls/day"].map(str::to_owned);
-    let head = head
-        .into_iter()
-        .chain([format!("of {limit}/s"), format!("of {quota}/s")]);
-    let head = head
-        .chain(["status at most", "disconnect seen"].map(str::to_owned))
-        .collect();
-    write_table(out, &[vec![head], rows].concat())?;
     writeln!(
         out,
-        "\n  {limit}/s is what `limits` lets this process do, {quota}/s the vendor's quota of an account. A status gets so\n  \
-         old before the next answer, and it takes at most so long from a disconnect to {}.",
-        match collect.mode {
-            Mode::Scrape => "the scrape that shows it",
-            Mode::Poll => "the answer that\n  shows it; the next scrape brings it to Prometheus",
+        "\nCost of {what}, all instances together, in calls of {}:\n",
+        operation.name()
+    )?;
+    let mut rows = vec![[
+        "interval".to_owned(),
+        "servers".to_owned(),
+        "calls/s".to_owned(),
+        "calls/day".to_owned(),
+        format!("of {limit}/s"),
+        format!("of {quota}/s"),
+        "max status age".to_owned(),
+        "max detection time".to_owned(),
+    ]];
+    match collect.mode {
+        Mode::Scrape => {
+            for interval in USUAL_INTERVALS {
+                rows.extend(REPLICAS.map(|replicas| {
+                    row(
+                        interval,
+                        replicas.to_string(),
+                        plan.scraped(interval, replicas),
+                    )
+                }));
+            }
         }
+        Mode::Poll => rows.push(row(collect.interval, "any".into(), plan.polled())),
+    }
+    write_table(out, &rows)?;
+    writeln!(
+        out,
+        "\n  {limit}/s is the limit of this process, {quota}/s the quota of an Alibaba Cloud account. Status age: until the\n  \
+         next answer about the same client. Detection time: from a disconnect to the {end}."
     )?;
     if collect.query == Query::Batch {
-        let single = Operation::Single.name();
+        let (single, rate) = (
+            Operation::Single,
+            number(plan.quotas.rate(Operation::Single)),
+        );
         writeln!(
             out,
-            "  Batches are answered from a cache of the vendor's, whose lag is not documented: add it to both. Each change\n  \
-             that a batch shows costs one call of {single} more, of which {}/s may be made.",
-            number(plan.quotas.rate(Operation::Single))
+            "  Batch results come from a cache of the API, whose lag is not documented: add it to both times. Each change in\n  \
+             a batch costs one call of {} more, limited to {rate}/s.",
+            single.name()
         )?;
     }
     writeln!(
@@ -79,35 +78,41 @@ pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -
     )
 }
 
-fn row(interval: Duration, servers: String, outlook: Outlook) -> Vec<String> {
-    vec![
+fn row(interval: Duration, servers: String, outlook: Outlook) -> [String; 8] {
+    [
         shown(interval),
         servers,
         number(outlook.per_second),
         grouped(outlook.per_day()),
         percent(outlook.of_limit),
         percent(outlook.of_account),
-        format!("{} old", about(outlook.oldest)),
-        format!("within {}", about(outlook.seen_within)),
+        about(outlook.oldest),
+        about(outlook.seen_within),
     ]
 }
 
-/// Columns of equal width, those of numbers to the right.
-fn write_table(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()> {
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or_default()
-    };
+/// Aligns the first column to the left, the others to the right.
+fn write_table(out: &mut dyn Write, rows: &[[String; 8]]) -> io::Result<()> {
+    let widths: [_; 8] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max());
     for row in rows {
-        let cells = row.iter().enumerate().map(|(column, cell)| match column {
-            0 => format!("{cell:<w$}", w = width(column)),
-            _ => format!("{cell:>w$}", w = width(column)),
-        });
-        writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  "))?;
+        let mut cells = row.iter().zip(widths.map(Option::unwrap_or_default));
+        if let Some((first, width)) = cells.next() {
+            write!(out, "  {first:<width$}")?;
+        }
+        cells.try_for_each(|(cell, width)| write!(out, "  {cell:>width$}"))?;
+        writeln!(out)?;
     }
     Ok(())
+}
+
+/// A rate with its significant digits.
+pub(super) fn number(rate: f64) -> String {
+    match rate {
+        100.0.. => format!("{rate:.0}"),
+        10.0.. => format!("{}", (rate * 10.0).round() / 10.0),
+        _ => format!("{}", (rate * 100.0).round() / 100.0),
+    }
 }
 
 fn percent(part: f64) -> String {
@@ -117,16 +122,15 @@ fn percent(part: f64) -> String {
     }
 }
 
-/// A duration to the nearest second, where that is exact enough.
+/// A duration, from 10 s on rounded to seconds.
 fn about(time: Duration) -> String {
-    shown(if time < Duration::from_secs(10) {
-        time
-    } else {
-        Duration::from_secs_f64(time.as_secs_f64().round())
-    })
+    match time.as_secs_f64() {
+        ..10.0 => shown(time),
+        seconds => shown(Duration::from_secs_f64(seconds.round())),
+    }
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with thousands separators.
 fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();

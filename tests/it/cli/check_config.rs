@@ -86,7 +86,7 @@ fn a_shard_is_told_its_part() {
     );
     assert!(valid, "{text}");
     assert!(
-        text.contains("Shard 1 of 4 has its part of the clients, and 1/4 of every limit."),
+        text.contains("Shard 1 of 4: 1/4 of the clients and of every limit."),
         "{text}"
     );
     assert!(
