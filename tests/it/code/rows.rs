@@ -36,11 +36,15 @@ fn may_use(user: &str, module: &str) -> bool {
 }
 
 /// What one file uses.
-struct Uses {
+pub(super) struct Uses {
     /// The module that is being read, from the root of the library; `main` for the binary.
     module: Vec<String>,
+    /// Modules that the file declares, whose names begin paths without `self`.
+    children: BTreeSet<String>,
     /// Every path that leads into this package: as it is written, and where it leads.
-    found: Vec<(String, Vec<String>)>,
+    pub(super) found: Vec<(String, Vec<String>)>,
+    /// Those of `found` that a `pub use` passes on, by their number in it.
+    pub(super) passed_on: BTreeSet<usize>,
     /// Modules whose file has another name, so that nobody could say what they use.
     elsewhere: Vec<String>,
 }
@@ -49,16 +53,29 @@ impl Uses {
     /// Reads `code`, which stands in `file` below `src`.
     fn of(file: &str, code: &str) -> Self {
         let parsed = syn::parse_file(code).unwrap_or_else(|error| panic!("{file}: {error}"));
+        Self::of_parsed(file, &parsed)
+    }
+
+    /// The same of code that was parsed.
+    pub(super) fn of_parsed(file: &str, parsed: &syn::File) -> Self {
         let names = file
             .trim_end_matches(".rs")
             .split('/')
             .filter(|name| *name != "lib");
+        let children = (parsed.items.iter())
+            .filter_map(|item| match item {
+                syn::Item::Mod(module) => Some(module.ident.to_string()),
+                _ => None,
+            })
+            .collect();
         let mut uses = Self {
             module: names.map(str::to_owned).collect(),
+            children,
             found: vec![],
+            passed_on: BTreeSet::new(),
             elsewhere: vec![],
         };
-        uses.visit_file(&parsed);
+        uses.visit_file(parsed);
         uses
     }
 
@@ -68,6 +85,7 @@ impl Uses {
             module,
             found,
             elsewhere,
+            ..
         } = Self::of(file, code);
         let user = module.first().map_or("lib", String::as_str);
         let mut offences: Vec<String> = elsewhere
@@ -107,7 +125,8 @@ impl Uses {
             }
             rest = tail;
         }
-        if rest.len() < path.len() {
+        let child = |name: &String| self.children.contains(name);
+        if rest.len() < path.len() || (path.len() > 1 && path.first().is_some_and(child)) {
             target.extend_from_slice(rest);
             self.found.push((path.join("::"), target));
         }
@@ -209,7 +228,11 @@ impl Visit<'_> for Uses {
     }
 
     fn visit_item_use(&mut self, item: &syn::ItemUse) {
+        let first = self.found.len();
         self.note_tree(Vec::new(), &item.tree);
+        if !matches!(item.vis, syn::Visibility::Inherited) {
+            self.passed_on.extend(first..self.found.len());
+        }
         item.attrs
             .iter()
             .for_each(|attribute| self.visit_attribute(attribute));
@@ -250,12 +273,12 @@ impl Visit<'_> for Uses {
     }
 }
 
-fn source(file: impl AsRef<Path>) -> PathBuf {
+pub(super) fn source(file: impl AsRef<Path>) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)
 }
 
 /// Every file below `folder`: its path from `src` on, and its code.
-fn files(folder: &Path) -> Vec<(String, String)> {
+pub(super) fn files(folder: &Path) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("the entry can be read").path();
