@@ -1,4 +1,5 @@
-//! The binary: hands the process's arguments and environment to [`mqtt_presence_exporter::cli`].
+//! The binary: passes the arguments and environment of the process to
+//! [`mqtt_presence_exporter::cli`].
 
 use std::process::ExitCode;
 
@@ -8,8 +9,8 @@ use mqtt_presence_exporter::config::Env;
 fn main() -> ExitCode {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
+        reason = "the only place that reads the environment"
     )]
-    let env = std::env::vars().collect::<Env>();
+    let env = Env::from_os(std::env::vars_os());
     cli::run(std::env::args_os(), &env)
 }

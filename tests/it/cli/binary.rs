@@ -1,6 +1,8 @@
 //! The binary as a person at a terminal sees it: words, exit codes, what is logged.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use assert_cmd::cargo::CommandCargoExt as _;
@@ -335,4 +337,15 @@ fn configure(folder: &std::path::Path, announced: &Value, secret: &str) -> Strin
     let file = folder.join("config.yaml");
     std::fs::write(&file, configuration.to_string()).expect("a file");
     file.to_str().expect("a path").to_owned()
+}
+
+#[test]
+fn an_environment_variable_that_is_not_utf8_is_ignored() {
+    let text = OsStr::from_bytes(b"\xFF");
+    let output = command(&["check-config", "--config.file=config.yaml"])
+        .env("LC_TEST", text)
+        .env(text, "1")
+        .output()
+        .expect("the binary starts");
+    assert!(output.status.success(), "{output:?}");
 }
