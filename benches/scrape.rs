@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper_util::service::TowerToHyperService;
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Config, Quotas};
 use mqtt_presence_exporter::net::{ServeOptions, listen, serve};
@@ -89,7 +90,7 @@ fn state(clients: usize) -> InstanceState {
 fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
     let text =
         "instances: [{id: post-cn-0pp12gl4x0b, region: cn-hangzhou, clients: [GID_pumps@@@a]}]";
-    let config = Config::parse(text, "bench.yaml".as_ref())
+    let config = Config::parse(text, "bench.yaml".as_ref(), &RULES)
         .expect("a valid configuration")
         .config;
     let metrics = Arc::new(Metrics::new(config.collect.call_timeout));

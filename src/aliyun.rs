@@ -13,6 +13,7 @@ pub mod credentials;
 mod endpoint;
 mod failure;
 mod request;
+mod rules;
 pub mod sign;
 mod transport;
 
@@ -20,6 +21,7 @@ pub use access_key::AccessKey;
 pub use api_client::{ApiClient, ApiClientOptions};
 pub use endpoint::{BadRegion, endpoint};
 pub use failure::{CallFailure, ERROR_LABELS};
+pub use rules::{RULES, client_id_irregularity};
 pub use transport::HttpResponse;
 
 use crate::presence::Operation;

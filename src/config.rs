@@ -1,39 +1,38 @@
-//! Configuration: what the program may rely on, made from what a file says.
+//! Configuration: from the content of a file to values that the program may rely on.
 //!
-//! [`Config`] and its parts are valid by construction and know nothing of YAML. How a file is
-//! read, checked and complained about is in `file`, `cursor` and `check`, and nothing below this
-//! module sees what the file looked like.
+//! [`Config`] and its parts are valid by construction and independent of YAML. `file`, `cursor` and
+//! `check` read and check a file; nothing outside this module sees the content of the file.
 
 mod check;
 mod client_url;
+mod credentials;
 mod cursor;
 pub mod duration;
 mod env;
 mod file;
-mod hidden_url;
 mod load;
 mod problem;
 mod quotas;
-mod render;
 mod report;
+mod serialize;
 mod tree;
 mod values;
 
-pub use check::KNOWN_REGIONS;
+pub use check::VendorRules;
 pub(crate) use check::{UNUSUAL_ID_HINT, label_name_problem};
-pub use client_url::{Authorization, ClientUrl, Identity, UrlTls};
+pub use client_url::{Authorization, ClientUrl, HiddenUrl, Identity, UrlTls};
+pub use credentials::{Credentials, Endpoints, Provider, SecretSource, Session};
 pub(crate) use cursor::{MapEntry, NodeCursor};
 pub use env::Env;
+pub use file::render;
 pub(crate) use file::{Document, DocumentError, decode};
-pub use hidden_url::HiddenUrl;
 pub use load::Loaded;
 pub(crate) use load::read;
 pub use problem::{Position, Problem, Problems};
 pub use quotas::Quotas;
-pub use render::render;
 pub(crate) use report::{Report, WarningGroup, quote, truncate, unknown_key};
 pub(crate) use tree::{Node, ScalarKind, Value};
 pub use values::{
-    Address, Api, Client, Collect, Config, Credentials, Endpoints, Exposition, Instance, Limits,
-    Mode, Network, Probe, Provider, Query, SecretSource, Session, Signature, StaleAfter,
+    Address, Api, Client, Collect, Config, Exposition, Instance, Limits, Mode, Network, Probe,
+    Query, Signature, StaleAfter,
 };

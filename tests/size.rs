@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Collect, Config, Query, Quotas};
 use mqtt_presence_exporter::exposition::ScrapeText;
@@ -101,7 +102,7 @@ fn render(frozen: Arc<Snapshot>) -> usize {
 fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
     let instance = "{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}";
     let config = format!("collect: {{query: batch}}\ninstances: [{instance}]");
-    let config = Config::parse(config, std::path::Path::new("size.yaml"))
+    let config = Config::parse(config, std::path::Path::new("size.yaml"), &RULES)
         .expect("valid")
         .config;
     let deps = SweepDeps {

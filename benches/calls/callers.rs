@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::rt::TokioIo;
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::aliyun::credentials::{CredentialProvider, ProviderDeps};
 use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions};
 use mqtt_presence_exporter::clock::Clock;
@@ -136,7 +137,7 @@ struct Ours(ApiClient);
 
 impl Ours {
     fn new(address: &str) -> Self {
-        let config = Config::parse(configuration(address), "bench.yaml".as_ref())
+        let config = Config::parse(configuration(address), "bench.yaml".as_ref(), &RULES)
             .expect("a valid configuration");
         let config = config.config;
         let instance = &config.instances[0];

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::discovery;
 use mqtt_presence_exporter::presence::Shard;
@@ -14,7 +15,7 @@ pub(crate) fn run(folder: &Path, bytes: &[u8]) {
         let config = format!(
             "instances: [{{id: post-cn-1, region: cn-hangzhou, client_files: [{name}]}}, {{id: post-cn-2, region: cn-hangzhou, clients: [a]}}]"
         );
-        let config = Config::parse(config, &folder.join("config.yaml"))
+        let config = Config::parse(config, &folder.join("config.yaml"), &RULES)
             .expect("valid")
             .config;
         match discovery::fleets(&config, Shard::WHOLE) {

@@ -3,18 +3,19 @@
 
 use std::path::Path;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::{self, Config};
 use mqtt_presence_exporter::secret::REDACTED;
 
 pub(crate) fn run(text: &[u8]) {
     let origin = Path::new("/etc/exporter/config.yaml");
-    match Config::parse(text, origin) {
+    match Config::parse(text, origin, &RULES) {
         Ok(loaded) => {
             let shown = config::render(&loaded.config);
             if shown.contains(REDACTED) {
                 return;
             }
-            let again = Config::parse(&shown, origin).expect("what is shown is valid");
+            let again = Config::parse(&shown, origin, &RULES).expect("what is shown is valid");
             assert_eq!(config::render(&again.config), shown);
         }
         Err(problems) => {

@@ -2,6 +2,7 @@
 
 use reqwest::Url;
 
+use super::rules::is_region;
 use crate::config::Network;
 
 /// The text is not a region.
@@ -23,12 +24,7 @@ pub fn endpoint(region: &str, network: Network) -> Result<Url, BadRegion> {
 
 /// The endpoint of a service of Alibaba Cloud in `region`.
 pub(super) fn endpoint_of(service: &str, region: &str) -> Result<Url, BadRegion> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if region.is_empty()
-        || region.starts_with('-')
-        || region.ends_with('-')
-        || !region.bytes().all(allowed)
-    {
+    if !is_region(region) {
         return Err(BadRegion);
     }
     Url::parse(&format!("https://{service}.{region}.aliyuncs.com/")).map_err(|_| BadRegion)

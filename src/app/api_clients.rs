@@ -57,7 +57,7 @@ impl Transports {
 fn route(config: &Config, instance: &Instance) -> Result<Route, CommandError> {
     let endpoint = match &instance.address {
         Address::Endpoint { url, .. } => url.clone(),
-        Address::Region(region) => aliyun::endpoint(region, config.api.network)
+        Address::Region { region } => aliyun::endpoint(region, config.api.network)
             .map_err(|error| CommandError::Usage(format!("instance {}: {error}", instance.id)))?,
     };
     // A file that cannot be read is reported when it is used.

@@ -9,6 +9,7 @@ use std::path::Path;
 use costs::{number, write_costs};
 
 use super::runtime::plan;
+use crate::aliyun::RULES;
 use crate::clock::Clock;
 use crate::config::{
     Address, Config, Mode, Network, Problem, Problems, Provider, SecretSource, StaleAfter,
@@ -60,7 +61,7 @@ struct CheckedConfig {
 
 impl CheckedConfig {
     fn load(path: &Path, shard: Shard) -> Result<Self, Problems> {
-        let loaded = Config::load(path)?;
+        let loaded = Config::load(path, &RULES)?;
         let mut discovered = discovery::fleets(&loaded.config, shard)?;
         let mut warnings = loaded.warnings;
         warnings.append(&mut discovered.warnings);
@@ -88,8 +89,8 @@ impl CheckedConfig {
             writeln!(out, "\ninstance {}", instance.id)?;
             let endpoint = match (&instance.address, self.config.api.network) {
                 (Address::Endpoint { url, .. }, _) => url.to_string(),
-                (Address::Region(region), Network::Public) => format!("region {region}, public"),
-                (Address::Region(region), Network::Vpc) => format!("region {region}, VPC"),
+                (Address::Region { region }, Network::Public) => format!("region {region}, public"),
+                (Address::Region { region }, Network::Vpc) => format!("region {region}, VPC"),
             };
             line(out, "endpoint", endpoint)?;
             line(
@@ -192,9 +193,9 @@ fn credentials(provider: &Provider) -> String {
         } => {
             format!("role {role_arn}, assumed with: {}", credentials(source))
         }
-        Provider::Uri(Some(uri)) => format!("credentials URI {uri}"),
-        Provider::Uri(None) => "credentials URI of the environment".into(),
-        Provider::Chain(providers) => providers
+        Provider::Uri { uri: Some(uri) } => format!("credentials URI {uri}"),
+        Provider::Uri { uri: None } => "credentials URI of the environment".into(),
+        Provider::Chain { providers } => providers
             .iter()
             .map(credentials)
             .collect::<Vec<_>>()

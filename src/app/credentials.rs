@@ -92,6 +92,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::aliyun::RULES;
     use crate::clock::Clock;
     use crate::config::{Api, Config, Env, Signature};
     use crate::random::Random;
@@ -104,7 +105,7 @@ mod tests {
             )
         };
         let list: String = credentials.iter().enumerate().map(instance).collect();
-        Config::parse(format!("instances:\n{list}"), Path::new("c.yaml"))
+        Config::parse(format!("instances:\n{list}"), Path::new("c.yaml"), &RULES)
             .expect("valid")
             .config
     }

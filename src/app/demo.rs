@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::exporter::Exporter;
 use super::runtime::Environment;
 use super::{CommandError, listen};
+use crate::aliyun::RULES;
 use crate::config::Config;
 use crate::simulator::{Announcement, Simulator, SimulatorOptions};
 use crate::web;
@@ -50,8 +51,8 @@ pub async fn demo(
     .context("cannot start the simulator")?;
     let announcement = simulator.announcement();
     let text = configuration(&announcement);
-    let loaded =
-        Config::parse(&text, Path::new("demo.yaml")).context("the demo's own configuration")?;
+    let loaded = Config::parse(&text, Path::new("demo.yaml"), &RULES)
+        .context("the demo's own configuration")?;
     let exporter = Exporter::new(loaded, environment).await?;
     let listeners = listen(&[args.listen_address]).await?;
     let address = listeners[0].local_addr().context("no address to show")?;

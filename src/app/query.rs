@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use super::runtime::{Environment, PreparedConfig, Runtime};
+use crate::aliyun::{RULES, client_id_irregularity};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Quotas, duration};
-use crate::presence::{ClientId, Status};
+use crate::presence::Status;
 use crate::sweep::{Prober, QueryResult};
 use report::Report;
 
@@ -100,7 +101,7 @@ pub async fn query(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<Status, CommandError> {
-    let loaded = Config::load(&args.config_file)?;
+    let loaded = Config::load(&args.config_file, &RULES)?;
     let config = select_instance(loaded.config, args.instance.as_deref())?;
     let (id, clock) = (config.instances[0].id.clone(), environment.clock);
     let loaded = Loaded {
@@ -191,8 +192,7 @@ fn print_notes(
         .statuses()
         .filter(|(_, status)| *status == Status::Offline);
     for (client, _) in offline {
-        let id = ClientId::new(client).ok();
-        if let Some(irregularity) = id.as_ref().and_then(ClientId::irregularity) {
+        if let Some(irregularity) = client_id_irregularity(client) {
             writeln!(
                 err,
                 "note: {client} {irregularity}; the API also reports clients offline that never existed, so check the spelling"

@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::CommandError;
 use super::client_sources::urls;
 use super::runtime::{PreparedConfig, Runtime, plan};
+use crate::aliyun::RULES;
 use crate::config::{Config, Problem};
 use crate::discovery::{self, Refreshed, SourceFailure, SourceLocation, UrlPoller, UrlUpdate};
 use crate::presence::Fleet;
@@ -98,7 +99,7 @@ impl Reloader {
         let transports = self.runtime.api_clients.transports().clone();
         let environment = self.runtime.environment.clone();
         let prepare = move || {
-            let loaded = Config::load(&file).map_err(CommandError::from)?;
+            let loaded = Config::load(&file, &RULES).map_err(CommandError::from)?;
             PreparedConfig::new(loaded, &texts, &transports, &environment)
         };
         match spawn_blocking(prepare).await {

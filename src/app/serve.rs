@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::exporter::Exporter;
 use super::runtime::Environment;
 use super::{CommandError, listen};
+use crate::aliyun::RULES;
 use crate::config::Config;
 use crate::net;
 use crate::web::{self, ActiveWebConfig};
@@ -48,7 +49,7 @@ pub async fn serve(
         }
         edge = Some(loaded);
     }
-    let loaded = Config::load(&options.config_file)?;
+    let loaded = Config::load(&options.config_file, &RULES)?;
     let exporter = Exporter::new(loaded, environment)
         .await?
         .reloading(options.config_file, hangup)

@@ -1,269 +1,215 @@
-//! The rules: a tree that holds any YAML to a [`Config`] that holds only what makes sense.
+//! Checks the tree of a configuration file and builds the [`Config`].
 //!
-//! Every rule that is broken is reported; what was given wrong counts as its default meanwhile,
-//! so that one mistake does not hide the next.
+//! All problems are reported. An invalid value counts as its default, so that it does not hide other
+//! problems.
 
 mod client;
 mod client_url;
+mod context;
 mod credentials;
 mod instance;
+mod url;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) use client::{UNUSUAL_ID_HINT, label_name_problem};
-pub use instance::KNOWN_REGIONS;
+pub use context::VendorRules;
 
-use super::cursor::NodeCursor;
-use super::duration;
+use self::context::Context;
+use super::credentials::{Credentials, Provider};
+use super::cursor::{NodeCursor, keys};
+use super::duration::{self, DAY};
 use super::report::Report;
-use super::{
+use super::values::{
     Api, Collect, Config, Exposition, Limits, Mode, Network, Probe, Query, Signature, StaleAfter,
 };
 
-const TOP: [&str; 8] = [
-    "collect",
-    "limits",
-    "exposition",
-    "api",
-    "max_clients",
-    "probe",
-    "credentials",
-    "instances",
-];
-const COLLECT: [&str; 9] = [
-    "mode",
-    "interval",
-    "query",
-    "max_age",
-    "stale_after",
-    "scrape_timeout",
-    "concurrency",
-    "call_timeout",
-    "retries",
-];
-const LIMITS: [&str; 3] = ["single_per_second", "batch_per_second", "share"];
-const EXPOSITION: [&str; 1] = ["per_client"];
-const API: [&str; 3] = ["signature", "network", "ca_file"];
-const PROBE: [&str; 1] = ["any_client"];
+keys!(ConfigKeys [collect, limits, exposition, api, max_clients, probe, credentials, instances]);
+keys!(CollectKeys [
+    mode, interval, query, max_age, stale_after, scrape_timeout, concurrency, call_timeout,
+    retries
+]);
+keys!(LimitsKeys [single_per_second, batch_per_second, share]);
+keys!(ExpositionKeys[per_client]);
+keys!(ApiKeys [signature, network, ca_file]);
+keys!(ProbeKeys[any_client]);
 
-/// How long a call and a scrape may take: Prometheus knows no longer usual scrape timeout.
+/// Maximum of timeouts: the usual maximum of scrape timeouts in Prometheus.
 const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
-/// Clients that one process is built for, ten times over.
+/// Ten times the number of clients that one process is designed for.
 const MOST_CLIENTS: usize = 10_000_000;
+/// The default of `max_clients`: each client is a time series, which Prometheus has to hold.
 const MAX_CLIENTS: usize = 100_000;
 
-/// The configuration that stands at `root`, relative paths taken from `folder`. `None` means
-/// that something was reported; something may be reported all the same.
-pub(super) fn config(root: NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Config> {
-    let [
-        collect_at,
-        limits_at,
-        exposition_at,
-        api_at,
-        max_clients,
-        probe_at,
-        credentials_at,
-        instances,
-    ] = root.fields(TOP, report)?;
-    let credentials = credentials_at
-        .and_then(|at| credentials::credentials(&at, folder, report))
-        .unwrap_or_else(credentials::default);
-    let limits = limits_at
-        .and_then(|at| limits(&at, report))
+/// Builds the configuration from the root of the tree; `None` if the root is not a map. The result
+/// is valid only if nothing was reported as a problem.
+pub(super) fn config(
+    root: NodeCursor<'_>,
+    folder: &Path,
+    rules: &VendorRules,
+    report: &mut Report,
+) -> Option<Config> {
+    let cx = &mut Context {
+        folder,
+        rules,
+        report,
+    };
+    let keys = ConfigKeys::read(&root, cx.report)?;
+    let credentials = keys
+        .credentials
+        .and_then(|at| credentials::credentials(&at, cx))
+        .unwrap_or_else(|| Credentials {
+            account: None,
+            provider: Provider::default_chain(),
+        });
+    let limits = keys
+        .limits
+        .and_then(|at| limits(&at, cx.report))
         .unwrap_or_default();
+    let missing = "`instances` is missing; list at least one instance with its `id` and `clients`";
     let instances = root
-        .required(
-            instances,
-            report,
-            "`instances` is missing; list at least one instance with its `id` and `clients`",
-        )
-        .map(|at| instance::instances(&at, &credentials, limits.single_per_second, folder, report))
-        .unwrap_or_default();
+        .required(keys.instances, cx.report, missing)
+        .map(|at| instance::instances(&at, &credentials, limits.single_per_second, cx));
+    let collect = keys.collect.and_then(|at| collect(&at, cx.report));
+    let exposition = keys.exposition.and_then(|at| exposition(&at, cx.report));
+    let api = keys.api.and_then(|at| api(&at, cx));
+    let max_clients = keys
+        .max_clients
+        .and_then(|at| at.integer(cx.report, 1, MOST_CLIENTS));
+    let probe = keys.probe.and_then(|at| probe(&at, cx.report));
     Some(Config {
-        collect: collect_at
-            .and_then(|at| collect(&at, report))
-            .unwrap_or_default(),
+        collect: collect.unwrap_or_default(),
         limits,
-        exposition: exposition_at
-            .and_then(|at| exposition(&at, report))
-            .unwrap_or_default(),
-        api: api_at
-            .and_then(|at| api(&at, folder, report))
-            .unwrap_or_default(),
-        max_clients: max_clients
-            .and_then(|at| at.integer(report, 1, MOST_CLIENTS))
-            .unwrap_or(MAX_CLIENTS),
-        probe: probe_at
-            .and_then(|at| probe(&at, report))
-            .unwrap_or_default(),
-        instances,
+        exposition: exposition.unwrap_or_default(),
+        api: api.unwrap_or_default(),
+        max_clients: max_clients.unwrap_or(MAX_CLIENTS),
+        probe: probe.unwrap_or_default(),
+        instances: instances.unwrap_or_default(),
     })
 }
 
 fn collect(at: &NodeCursor<'_>, report: &mut Report) -> Option<Collect> {
-    let [
-        mode,
-        interval,
-        query,
-        max_age,
-        stale_after,
-        scrape_timeout,
-        concurrency,
-        call_timeout,
-        retries,
-    ] = at.fields(COLLECT, report)?;
+    let keys = CollectKeys::read(at, report)?;
     let default = Collect::default();
-    let mode = mode
+    let mode = keys
+        .mode
         .and_then(|at| at.choice(report, &[("scrape", Mode::Scrape), ("poll", Mode::Poll)]))
         .unwrap_or_default();
-    let every = interval
-        .and_then(|at| at.duration(report, DAY))
+    let interval = keys
+        .interval
+        .and_then(|at| at.duration(report, Duration::ZERO, DAY))
         .filter(|_| mode == Mode::Poll);
-    if let Some(at) = interval.filter(|_| mode == Mode::Scrape) {
+    if let Some(at) = keys.interval.filter(|_| mode == Mode::Scrape) {
         at.warning(
             report,
-            "is for `mode: poll`; without it scrapes start the sweeps, and this changes nothing",
+            "has no effect without `mode: poll`: scrapes start the sweeps",
         );
     }
-    let stale = stale_after
-        .and_then(|at| stale_after_of(&at, report))
+    let stale_after = keys
+        .stale_after
+        .and_then(|at| stale_after(&at, report))
         .unwrap_or_default();
-    let age = max_age
-        .and_then(|at| at.duration(report, DAY))
+    let max_age = keys
+        .max_age
+        .and_then(|at| at.duration(report, Duration::ZERO, DAY))
         .unwrap_or(default.max_age);
-    let (limit, name) = match stale {
+    let (limit, name) = match stale_after {
         StaleAfter::Auto => (
             StaleAfter::AUTO_AT_LEAST,
-            "the 5m that `stale_after: auto` may come to",
+            "5m, the minimum of `stale_after: auto`",
         ),
         StaleAfter::Fixed(fixed) => (fixed, "`stale_after`"),
     };
-    if mode == Mode::Scrape && age > limit / 2 {
-        let at = max_age.or(stale_after).unwrap_or(*at);
-        let age = duration::display(age);
+    if mode == Mode::Scrape && max_age > limit / 2 {
+        let at = keys.max_age.or(keys.stale_after).unwrap_or(*at);
+        let max_age = duration::display(max_age);
         at.problem(
             report,
-            format!("`max_age` ({age}) is more than half of {name}: clients would turn unknown between two sweeps; make `max_age` shorter or `stale_after` longer"),
+            format!("`max_age` ({max_age}) is more than half of {name}: clients would become unknown between two sweeps; make `max_age` shorter or `stale_after` longer"),
         );
     }
+    let queries = [("single", Query::Single), ("batch", Query::Batch)];
     Some(Collect {
         mode,
-        interval: every.unwrap_or(default.interval),
-        query: query
-            .and_then(|at| {
-                at.choice(
-                    report,
-                    &[("single", Query::Single), ("batch", Query::Batch)],
-                )
-            })
+        interval: interval.unwrap_or(default.interval),
+        query: keys
+            .query
+            .and_then(|at| at.choice(report, &queries))
             .unwrap_or_default(),
-        max_age: age,
-        stale_after: stale,
-        scrape_timeout: scrape_timeout
-            .and_then(|at| at.duration(report, MINUTE))
+        max_age,
+        stale_after,
+        scrape_timeout: keys
+            .scrape_timeout
+            .and_then(|at| at.duration(report, Duration::ZERO, MINUTE))
             .unwrap_or(default.scrape_timeout),
-        concurrency: concurrency
+        concurrency: keys
+            .concurrency
             .and_then(|at| at.integer(report, 1, 1000))
             .unwrap_or(default.concurrency),
-        call_timeout: call_timeout
-            .and_then(|at| at.duration(report, MINUTE))
+        call_timeout: keys
+            .call_timeout
+            .and_then(|at| at.duration(report, Duration::ZERO, MINUTE))
             .unwrap_or(default.call_timeout),
-        retries: retries
+        retries: keys
+            .retries
             .and_then(|at| at.integer(report, 0, 2))
             .unwrap_or(default.retries),
     })
 }
 
-fn stale_after_of(at: &NodeCursor<'_>, report: &mut Report) -> Option<StaleAfter> {
+fn stale_after(at: &NodeCursor<'_>, report: &mut Report) -> Option<StaleAfter> {
     if at.scalar(report)? == "auto" {
         return Some(StaleAfter::Auto);
     }
-    at.duration(report, 7 * DAY).map(StaleAfter::Fixed)
+    at.duration(report, Duration::ZERO, 7 * DAY)
+        .map(StaleAfter::Fixed)
 }
 
 fn limits(at: &NodeCursor<'_>, report: &mut Report) -> Option<Limits> {
-    let [single, batch, share] = at.fields(LIMITS, report)?;
+    let keys = LimitsKeys::read(at, report)?;
     let default = Limits::default();
     Some(Limits {
-        single_per_second: single
+        single_per_second: keys
+            .single_per_second
             .and_then(|at| at.integer(report, 1, 280))
             .unwrap_or(default.single_per_second),
-        batch_per_second: batch
+        batch_per_second: keys
+            .batch_per_second
             .and_then(|at| at.integer(report, 1, 90))
             .unwrap_or(default.batch_per_second),
-        share: share
+        share: keys
+            .share
             .and_then(|at| at.share(report))
             .unwrap_or(default.share),
     })
 }
 
 fn exposition(at: &NodeCursor<'_>, report: &mut Report) -> Option<Exposition> {
-    let [per_client] = at.fields(EXPOSITION, report)?;
-    let default = Exposition::default();
-    Some(Exposition {
-        per_client: per_client
-            .and_then(|at| at.boolean(report))
-            .unwrap_or(default.per_client),
-    })
+    let keys = ExpositionKeys::read(at, report)?;
+    let per_client = keys.per_client?.boolean(report)?;
+    Some(Exposition { per_client })
 }
 
-fn api(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Api> {
-    let [signature, network, ca_file] = at.fields(API, report)?;
+fn api(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Api> {
+    let keys = ApiKeys::read(at, cx.report)?;
+    let signatures = [("v3", Signature::V3), ("v2", Signature::V2)];
+    let networks = [("public", Network::Public), ("vpc", Network::Vpc)];
     Some(Api {
-        signature: signature
-            .and_then(|at| at.choice(report, &[("v3", Signature::V3), ("v2", Signature::V2)]))
+        signature: keys
+            .signature
+            .and_then(|at| at.choice(cx.report, &signatures))
             .unwrap_or_default(),
-        network: network
-            .and_then(|at| {
-                at.choice(
-                    report,
-                    &[("public", Network::Public), ("vpc", Network::Vpc)],
-                )
-            })
+        network: keys
+            .network
+            .and_then(|at| at.choice(cx.report, &networks))
             .unwrap_or_default(),
-        ca_file: ca_file.and_then(|at| path(&at, folder, report)),
+        ca_file: keys.ca_file.and_then(|at| cx.path(&at)),
     })
 }
 
 fn probe(at: &NodeCursor<'_>, report: &mut Report) -> Option<Probe> {
-    let [any_client] = at.fields(PROBE, report)?;
-    Some(Probe {
-        any_client: any_client
-            .and_then(|at| at.boolean(report))
-            .unwrap_or_default(),
-    })
-}
-
-/// A path, a relative one taken from `folder`.
-fn path(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<PathBuf> {
-    at.text(report).map(|path| folder.join(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every key that means something now.
-    fn keys() -> impl Iterator<Item = &'static str> {
-        let sections: [&[&str]; 6] = [&TOP, &COLLECT, &LIMITS, &EXPOSITION, &API, &PROBE];
-        sections
-            .into_iter()
-            .chain(instance::KEYS)
-            .chain(credentials::KEYS)
-            .flatten()
-            .copied()
-    }
-
-    #[test]
-    fn the_example_names_every_key() {
-        let example = include_str!("../../config.yaml");
-        for key in keys() {
-            let named = example.match_indices(&format!("{key}:")).any(|(at, _)| {
-                !example[..at].ends_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            });
-            assert!(named, "config.yaml does not name `{key}`");
-        }
-    }
+    let keys = ProbeKeys::read(at, report)?;
+    let any_client = keys.any_client?.boolean(report)?;
+    Some(Probe { any_client })
 }

@@ -1,61 +1,132 @@
-//! Inventories that are asked over HTTP for clients, as configured.
+//! URLs that list clients, as configured, and URLs whose query may contain a secret.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::HiddenUrl;
+use serde::{Serialize, Serializer};
+use url::Url;
+
+use super::serialize;
+use crate::secret::REDACTED;
 
 /// A URL that lists clients, in the format of Prometheus's `http_sd`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientUrl {
-    /// `http` or `https`, without a user name and a password.
+    /// `http` or `https`, without user name and password.
     pub url: HiddenUrl,
-    /// How often it is asked.
+    /// Time between two requests.
+    #[serde(serialize_with = "serialize::duration")]
     pub refresh_interval: Duration,
-    /// How the exporter says who it is.
+    /// How the exporter authenticates.
+    #[serde(flatten)]
     pub authorization: Option<Authorization>,
-    /// How `https` is spoken.
+    /// TLS options.
+    #[serde(rename = "tls_config", skip_serializing_if = "UrlTls::is_default")]
     pub tls: UrlTls,
 }
 
 impl ClientUrl {
-    /// How often a URL is asked that does not say it.
+    /// The default of `refresh_interval`.
     pub const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 }
 
-/// Who asks. Secrets are read from their files each time, so that a new one needs no reload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Authentication with a server. Secrets are read from their files for each request, so that a new
+/// one needs no reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Authorization {
-    /// By name and password.
+    /// User name and password.
+    #[serde(rename = "basic_auth")]
     Basic {
-        /// The name.
+        /// The user name.
         username: String,
-        /// Where the password is.
+        /// The file with the password.
+        #[serde(serialize_with = "serialize::path")]
         password_file: PathBuf,
     },
-    /// By a token.
+    /// A token.
+    #[serde(rename = "authorization")]
     Token {
-        /// What the token is, `Bearer` usually.
+        /// The authentication scheme, usually `Bearer`.
+        #[serde(rename = "type")]
         scheme: String,
-        /// Where it is.
+        /// The file with the token.
+        #[serde(serialize_with = "serialize::path")]
         credentials_file: PathBuf,
     },
 }
 
-/// How `https` is spoken with an inventory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// TLS options of a client URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UrlTls {
     /// Certificates (PEM) to trust instead of the system's.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "serialize::path"
+    )]
     pub ca_file: Option<PathBuf>,
-    /// The exporter's own certificate and its key (PEM), where the inventory asks for one.
+    /// The client certificate, if the server requires one.
+    #[serde(flatten)]
     pub identity: Option<Identity>,
 }
 
+impl UrlTls {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A client certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Identity {
-    /// The certificate, and those that lead to its authority.
+    /// The certificate chain (PEM).
+    #[serde(serialize_with = "serialize::path")]
     pub cert_file: PathBuf,
-    /// Its key.
+    /// The private key (PEM).
+    #[serde(serialize_with = "serialize::path")]
     pub key_file: PathBuf,
+}
+
+/// A URL that is displayed without its query, and in debug output also without its path.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HiddenUrl(Url);
+
+impl HiddenUrl {
+    /// Wraps `url`.
+    #[must_use]
+    pub const fn new(url: Url) -> Self {
+        Self(url)
+    }
+
+    /// The URL itself, for a request.
+    #[must_use]
+    pub const fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for HiddenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        url.fmt(f)?;
+        if self.0.query().is_some() {
+            write!(f, "?{REDACTED}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for HiddenUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Debug for HiddenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HiddenUrl")
+            .field(&self.0.origin().ascii_serialization())
+            .finish()
+    }
 }

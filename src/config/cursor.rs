@@ -1,5 +1,5 @@
-//! A node of the tree together with the way that led there: reads a value of the wanted type, or
-//! reports what is there instead.
+//! A node of the tree together with its path: reads a value of the expected type, or reports the
+//! value that is there instead.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -24,15 +24,43 @@ enum Step<'a> {
     Item(usize),
 }
 
-/// One key of a map and what it holds.
+/// A key of a map and its value.
 pub(crate) struct MapEntry<'a> {
     pub(crate) name: &'a str,
     pub(crate) key: NodeCursor<'a>,
     pub(crate) value: NodeCursor<'a>,
 }
 
+/// Declares a structure with a field for each key of a map, and `read`, which fills it from a node.
+/// Keys after `+` are valid but read elsewhere; `field = "key"` names a key that is not a valid
+/// name of a field.
+macro_rules! keys {
+    ($(#[$attribute:meta])* $name:ident [$($field:ident $(= $key:literal)?),+] $(+ [$($other:literal),+])?) => {
+        $(#[$attribute])*
+        struct $name<'a> {
+            $($field: Option<$crate::config::NodeCursor<'a>>),+
+        }
+
+        impl<'a> $name<'a> {
+            fn read(
+                at: &'a $crate::config::NodeCursor<'_>,
+                report: &mut $crate::config::Report,
+            ) -> Option<Self> {
+                let [$($field,)+ ..] = at.fields(
+                    [$($crate::config::cursor::keys!(@name $field $($key)?),)+ $($($other),+)?],
+                    report,
+                )?;
+                Some(Self { $($field),+ })
+            }
+        }
+    };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $key:literal) => { $key };
+}
+pub(crate) use keys;
+
 impl<'a> NodeCursor<'a> {
-    /// The outermost node of a tree.
+    /// The root of a tree.
     pub(crate) fn root(node: &'a Node) -> Self {
         Self {
             node,
@@ -41,33 +69,30 @@ impl<'a> NodeCursor<'a> {
         }
     }
 
-    /// What is there.
+    /// The value of the node.
     pub(crate) fn value(&self) -> &'a Value {
         &self.node.value
     }
 
-    /// What is here makes the configuration unusable.
+    /// Reports a problem at this node, which makes the text invalid.
     pub(crate) fn problem(&self, report: &mut Report, message: impl Into<String>) {
         report.problem(self.node.mark, self, message);
     }
 
-    /// What is here is odd, but possible.
+    /// Reports a warning at this node; the text stays valid.
     pub(crate) fn warning(&self, report: &mut Report, message: impl Into<String>) {
         report.warning(self.node.mark, self, message);
     }
 
-    /// Reports that something else was expected.
-    fn expected(&self, report: &mut Report, what: &str) {
-        self.problem(
-            report,
-            format!("expected {what}, found {}", self.node.value.name()),
-        );
+    /// Reports that the node has another type than `expected`.
+    fn wrong_type(&self, report: &mut Report, expected: impl fmt::Display) {
+        let found = self.node.value.name();
+        self.problem(report, format!("expected {expected}, found {found}"));
     }
 
-    /// The keys of a map that are there; one without a value is as if it were not.
+    /// The values of the `known` keys of a map; a key without a value counts as missing.
     ///
-    /// Reports what is not a map and, of a map, keys that are not `known` and keys given twice.
-    /// `None` when it is not a map.
+    /// Reports unknown keys and duplicate keys. `None`, and a report, if the node is not a map.
     pub(crate) fn fields<'b, const N: usize>(
         &'b self,
         known: [&'static str; N],
@@ -84,42 +109,45 @@ impl<'a> NodeCursor<'a> {
         Some(fields)
     }
 
-    /// All keys of a map; of those that were given twice, the first. `None` when it is not a map.
+    /// All entries of a map; of duplicate keys only the first. `None`, and a report, if the node is
+    /// not a map.
     pub(crate) fn entries<'b>(&'b self, report: &mut Report) -> Option<Vec<MapEntry<'b>>> {
         let Value::Map(map) = &self.node.value else {
-            self.expected(report, "a map (`key: value`)");
+            self.wrong_type(report, "a map (`key: value`)");
             return None;
         };
         let mut seen = HashSet::new();
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map {
             let Value::Scalar(_, name) = &key.value else {
+                let found = key.value.name();
                 let key = NodeCursor { node: key, ..*self };
                 key.problem(
                     report,
-                    format!(
-                        "a key is a word, not {}; check the indentation",
-                        key.node.value.name()
-                    ),
+                    format!("a key must be a word, not {found}; check the indentation"),
                 );
                 continue;
             };
             let step = Step::Key(name);
-            let [key, value] = [key, value].map(|node| NodeCursor {
-                node,
-                parent: Some(self),
-                step,
-            });
+            let [key, value] = [key, value].map(|node| self.child(node, step));
             if seen.insert(&**name) {
                 entries.push(MapEntry { name, key, value });
             } else {
-                key.problem(report, "the key is given twice; remove one of the two");
+                key.problem(report, "duplicate key; remove one of the two");
             }
         }
         Some(entries)
     }
 
-    /// The field of this map that must be there, or a report that it is not.
+    fn child<'b>(&'b self, node: &'b Node, step: Step<'b>) -> NodeCursor<'b> {
+        NodeCursor {
+            node,
+            parent: Some(self),
+            step,
+        }
+    }
+
+    /// Returns `field` of this map, and reports the message `missing` if it is `None`.
     pub(crate) fn required<'b>(
         &self,
         field: Option<NodeCursor<'b>>,
@@ -132,7 +160,7 @@ impl<'a> NodeCursor<'a> {
         field
     }
 
-    /// What `key` of a map holds, if this is a map with such a key and a value there. Reports nothing.
+    /// The value of `key`, if the node is a map with this key and a value. Reports nothing.
     pub(crate) fn get<'b>(&'b self, key: &'b str) -> Option<NodeCursor<'b>> {
         let Value::Map(map) = &self.node.value else {
             return None;
@@ -140,14 +168,10 @@ impl<'a> NodeCursor<'a> {
         map.iter()
             .find(|(name, _)| matches!(&name.value, Value::Scalar(_, name) if &**name == key))
             .filter(|(_, value)| !matches!(value.value, Value::Null))
-            .map(|(_, node)| NodeCursor {
-                node,
-                parent: Some(self),
-                step: Step::Key(key),
-            })
+            .map(|(_, node)| self.child(node, Step::Key(key)))
     }
 
-    /// The items of a list; none, and a report, when it is not a list.
+    /// The items of a list; none, and a report, if the node is not a list.
     pub(crate) fn items<'b>(
         &'b self,
         report: &mut Report,
@@ -155,33 +179,50 @@ impl<'a> NodeCursor<'a> {
         let list = if let Value::List(list) = &self.node.value {
             list.as_slice()
         } else {
-            self.expected(report, "a list (`- item`)");
+            self.wrong_type(report, "a list (`- item`)");
             &[]
         };
-        list.iter().enumerate().map(|(n, node)| NodeCursor {
-            node,
-            parent: Some(self),
-            step: Step::Item(n),
-        })
+        list.iter()
+            .enumerate()
+            .map(|(n, node)| self.child(node, Step::Item(n)))
     }
 
-    /// A text, which may be empty, as it was written.
+    /// A text as written, possibly empty.
     pub(crate) fn scalar(&self, report: &mut Report) -> Option<&'a str> {
         let Value::Scalar(_, text) = &self.node.value else {
-            self.expected(report, "a text");
+            self.wrong_type(report, "a text");
             return None;
         };
         Some(text)
     }
 
-    /// A text that is not empty, as it was written.
+    /// A text as written, not empty.
     pub(crate) fn text(&self, report: &mut Report) -> Option<&'a str> {
         let text = self.scalar(report)?;
         if text.is_empty() {
-            self.problem(report, "is empty; give it a value or remove it");
+            self.problem(report, "is empty; write a value or remove the key");
             return None;
         }
         Some(text)
+    }
+
+    /// A text as written, not empty.
+    pub(crate) fn string(&self, report: &mut Report) -> Option<String> {
+        self.text(report).map(str::to_owned)
+    }
+
+    /// A text for which `problem` returns no message.
+    pub(crate) fn checked(
+        &self,
+        report: &mut Report,
+        problem: impl FnOnce(&str) -> Option<String>,
+    ) -> Option<String> {
+        let text = self.text(report)?;
+        if let Some(message) = problem(text) {
+            self.problem(report, message);
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     /// `true` or `false`.
@@ -189,92 +230,90 @@ impl<'a> NodeCursor<'a> {
         if let Value::Scalar(ScalarKind::Bool, text) = &self.node.value {
             return Some(text.eq_ignore_ascii_case("true"));
         }
-        self.expected(report, "`true` or `false` without quotes");
+        self.wrong_type(report, "`true` or `false` without quotes");
         None
     }
 
-    /// A whole number from `least` to `most`.
+    /// An integer from `least` to `most`.
     pub(crate) fn integer<T>(&self, report: &mut Report, least: T, most: T) -> Option<T>
     where
         T: std::str::FromStr + PartialOrd + fmt::Display + Copy,
     {
-        let Value::Scalar(ScalarKind::Number, text) = &self.node.value else {
-            self.expected(
-                report,
-                &format!("a whole number from {least} to {most}, without quotes"),
-            );
-            return None;
-        };
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (&least..=&most).contains(&number));
-        if number.is_none() {
-            self.problem(
-                report,
-                format!("{text} is not a whole number from {least} to {most}"),
-            );
-        }
-        number
+        let expected = format!("a whole number from {least} to {most}");
+        self.number(report, &expected, |number| {
+            (&least..=&most).contains(&number)
+        })
     }
 
     /// A number from 0.001 to 1.
     pub(crate) fn share(&self, report: &mut Report) -> Option<f64> {
-        let Value::Scalar(ScalarKind::Number, text) = &self.node.value else {
-            self.expected(report, "a number from 0.001 to 1, without quotes");
-            return None;
-        };
-        let share = text
-            .parse()
-            .ok()
-            .filter(|share| (0.001..=1.0).contains(share));
-        if share.is_none() {
-            self.problem(
-                report,
-                format!("{text} is not from 0.001 to 1; 0.5 is half"),
-            );
-        }
-        share
+        self.number(report, "a number from 0.001 to 1", |share| {
+            (0.001..=1.0).contains(share)
+        })
     }
 
-    /// A duration longer than nothing, at most `most`.
-    pub(crate) fn duration(&self, report: &mut Report, most: Duration) -> Option<Duration> {
-        let Value::Scalar(_, text) = &self.node.value else {
-            self.expected(report, "a duration such as `30s`");
+    fn number<T: std::str::FromStr>(
+        &self,
+        report: &mut Report,
+        expected: &str,
+        valid: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
+        let Value::Scalar(ScalarKind::Number, text) = &self.node.value else {
+            self.wrong_type(report, format_args!("{expected}, without quotes"));
             return None;
         };
+        let number = text.parse().ok().filter(valid);
+        if number.is_none() {
+            self.problem(report, format!("{text} is not {expected}"));
+        }
+        number
+    }
+
+    /// A duration from `least` to `most`, longer than zero.
+    pub(crate) fn duration(
+        &self,
+        report: &mut Report,
+        least: Duration,
+        most: Duration,
+    ) -> Option<Duration> {
+        let Value::Scalar(_, text) = &self.node.value else {
+            self.wrong_type(report, "a duration such as `30s`");
+            return None;
+        };
+        let found = quote(text);
         let message = match duration::parse(text) {
             Ok(Duration::ZERO) => "must be longer than 0s".to_owned(),
-            Ok(duration) if duration <= most => return Some(duration),
-            Ok(_) => format!(
-                "{} is too long; at most {}",
-                quote(text),
-                duration::display(most)
-            ),
-            Err(DurationError::NoUnit) => {
-                format!("{} has no unit; write `{text}s` for seconds", quote(text))
+            Ok(duration) if duration > most => {
+                format!("{found} is too long; at most {}", duration::display(most))
             }
-            Err(error) => format!("{} is not a duration; {error}", quote(text)),
+            Ok(duration) if duration < least => {
+                format!(
+                    "{found} is too short; at least {}",
+                    duration::display(least)
+                )
+            }
+            Ok(duration) => return Some(duration),
+            Err(DurationError::NoUnit) => {
+                format!("{found} has no unit; write `{text}s` for seconds")
+            }
+            Err(error) => format!("{found} is not a duration; {error}"),
         };
         self.problem(report, message);
         None
     }
 
-    /// One of the words of `choices`.
+    /// The value of one of the words of `choices`.
     pub(crate) fn choice<T: Copy>(&self, report: &mut Report, choices: &[(&str, T)]) -> Option<T> {
         let text = self.scalar(report)?;
-        let choice = choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|&(_, choice)| choice);
-        if choice.is_none() {
-            let words = choices.iter().map(|(word, _)| *word).collect::<Vec<_>>();
-            self.problem(
-                report,
-                format!("{} is unknown; {}", quote(text), suggest(text, &words)),
-            );
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
+            return Some(*choice);
         }
-        choice
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        self.problem(
+            report,
+            format!("{} is not valid; {}", quote(text), suggest(text, &words)),
+        );
+        None
     }
 }
 
@@ -284,20 +323,11 @@ impl fmt::Display for NodeCursor<'_> {
         if let Some(parent) = self.parent {
             parent.fmt(f)?;
         }
-        match self.step {
-            Step::Root => Ok(()),
-            Step::Item(n) => write!(f, "[{n}]"),
-            Step::Key(name) => {
-                let dot = if self
-                    .parent
-                    .is_some_and(|parent| !matches!(parent.step, Step::Root))
-                {
-                    "."
-                } else {
-                    ""
-                };
-                write!(f, "{dot}{}", truncate(name))
-            }
+        match (self.step, self.parent.map(|parent| parent.step)) {
+            (Step::Root, _) => Ok(()),
+            (Step::Item(n), _) => write!(f, "[{n}]"),
+            (Step::Key(name), None | Some(Step::Root)) => f.write_str(&truncate(name)),
+            (Step::Key(name), _) => write!(f, ".{}", truncate(name)),
         }
     }
 }

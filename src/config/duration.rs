@@ -4,6 +4,9 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+/// One day.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
 /// The units and their milliseconds, the largest first.
 const UNITS: [(&str, u64); 7] = [
     ("y", 365 * 86_400_000),

@@ -1,10 +1,9 @@
-//! YAML text to a tree, and back from a node of the tree to its place in the text.
+//! YAML: text to tree, the position of a node in the text, and configuration to text.
 //!
-//! The only module that knows `serde_yaml`, which tells nothing of places but in an error, keeps
-//! the last of duplicate keys, and turns `1e3` into a number. So a text is read twice: the first
-//! reading numbers the nodes and finds the kind of each; the second knows the kinds and asks for
-//! every scalar as a text, which gives it as it was written. The place of a node is where a
-//! further reading fails that was told to fail there.
+//! The only module that uses `serde_yaml`, which reports positions only in errors, keeps the last of
+//! duplicate keys, and turns `1e3` into a number. Therefore a text is read twice: the first pass
+//! numbers the nodes and determines the kind of each; the second pass knows the kinds and reads every
+//! scalar as it was written. The position of a node is found by a further pass that fails at the node.
 
 mod build;
 mod scan;
@@ -15,58 +14,56 @@ use self::build::Build;
 use self::scan::Scan;
 use super::problem::Position;
 use super::tree::Node;
+use super::values::{Config, Mode};
 
-/// A text that could be read.
+/// A parsed text.
 #[derive(Debug)]
 pub(crate) struct Document<'t> {
     text: &'t str,
-    /// The outermost node.
+    /// The root node.
     pub(crate) root: Node,
 }
 
-/// Why a text could not be read.
+/// Why a text cannot be parsed.
 #[derive(Debug)]
 pub(crate) struct DocumentError {
-    /// Where, if that is known.
+    /// The position, if known.
     pub(crate) position: Option<Position>,
-    /// What is wrong and what to do.
+    /// The problem and its remedy.
     pub(crate) message: String,
 }
 
 impl<'t> Document<'t> {
-    /// Reads `text`, which has to be one YAML document.
+    /// Parses `text`, which must be a single YAML document.
     pub(crate) fn read(text: &'t str) -> Result<Self, DocumentError> {
         let mut scan = Scan::new(text, None);
         let mut documents = serde_yaml::Deserializer::from_str(text);
         if let Some(first) = documents.next() {
             let read = scan.root().deserialize(first);
-            read.map_err(|error| unreadable(text, scan.complaint, &error))?;
+            read.map_err(|error| document_error(text, scan.refusal, &error))?;
         }
         if let Some(second) = documents.next() {
             return Err(DocumentError {
-                position: place_where_told_to_fail(text, second, 0),
+                position: position_of(text, second, 0),
                 message: "a second YAML document begins here; keep one, without `---` between"
                     .into(),
             });
         }
-        let mut left = scan.shapes.into_iter().enumerate();
-        let root = Build(&mut left)
+        let mut shapes = scan.shapes.into_iter().enumerate();
+        let root = Build(&mut shapes)
             .deserialize(serde_yaml::Deserializer::from_str(text))
-            .map_err(|error| unreadable(text, None, &error))?;
+            .map_err(|error| document_error(text, None, &error))?;
         Ok(Self { text, root })
     }
 
-    /// Where the node numbered `mark` begins.
+    /// The position of the node with the number `mark`.
     pub(crate) fn position(&self, mark: usize) -> Option<Position> {
-        place_where_told_to_fail(
-            self.text,
-            serde_yaml::Deserializer::from_str(self.text),
-            mark,
-        )
+        let document = serde_yaml::Deserializer::from_str(self.text);
+        position_of(self.text, document, mark)
     }
 }
 
-/// The text of a file: UTF-8, a byte order mark left out.
+/// The text of a file: UTF-8, without a byte order mark.
 pub(crate) fn decode(bytes: &[u8]) -> Result<&str, DocumentError> {
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
         return Err(DocumentError {
@@ -78,53 +75,87 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, DocumentError> {
         Ok(text) => Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text)),
         Err(error) => Err(DocumentError {
             position: Some(Position::of_offset(bytes, error.valid_up_to())),
-            message: "the text is not UTF-8 from here on; save it as UTF-8".into(),
+            message: "the text is not valid UTF-8 from here; save it as UTF-8".into(),
         }),
     }
 }
 
-fn place_where_told_to_fail(
+/// Formats `config` as YAML with all defaults filled in. Secrets read `<secret>`; without secrets, the
+/// result is the same configuration.
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "every key is a string and every value has a YAML form"
+)]
+#[must_use]
+pub fn render(config: &Config) -> String {
+    let mut tree = serde_yaml::to_value(config).expect("a value has a YAML form");
+    if config.collect.mode == Mode::Scrape
+        && let Some(collect) = tree["collect"].as_mapping_mut()
+    {
+        // Without effect in this mode, and a warning when read.
+        collect.remove("interval");
+    }
+    serde_yaml::to_string(&tree).expect("a tree has a YAML form")
+}
+
+fn position_of(
     text: &str,
     document: serde_yaml::Deserializer<'_>,
     mark: usize,
 ) -> Option<Position> {
-    Scan::new(text, Some(mark))
-        .root()
-        .deserialize(document)
-        .err()
-        .and_then(|error| position(&error))
+    let read = Scan::new(text, Some(mark)).root().deserialize(document);
+    read.err().and_then(|error| error_position(&error))
 }
 
-fn position(error: &serde_yaml::Error) -> Option<Position> {
+fn error_position(error: &serde_yaml::Error) -> Option<Position> {
     error.location().map(|location| Position {
         line: location.line(),
         column: location.column(),
     })
 }
 
-fn unreadable(text: &str, complaint: Option<&str>, error: &serde_yaml::Error) -> DocumentError {
-    let position = position(error);
-    let message = complaint.map_or_else(|| explain(text, error, position), str::to_owned);
+fn document_error(text: &str, refusal: Option<&str>, error: &serde_yaml::Error) -> DocumentError {
+    let position = error_position(error);
+    let message = refusal.map_or_else(|| explain(text, error, position), str::to_owned);
     DocumentError { position, message }
 }
 
-/// The parser's own words without the position, which is shown before them, and what helps most often.
+/// The message of the parser without the position, and the most likely remedy.
 fn explain(text: &str, error: &serde_yaml::Error, position: Option<Position>) -> String {
-    let mut words = error.to_string();
+    let mut message = error.to_string();
     let mut line = "";
     if let Some(Position { line: row, column }) = position {
-        words = words.replacen(&format!(" at line {row} column {column}"), "", 1);
+        message = message.replacen(&format!(" at line {row} column {column}"), "", 1);
         line = text.lines().nth(row - 1).unwrap_or_default();
     }
     let indentation = &line[..line.len() - line.trim_start().len()];
     let hint = if indentation.contains('\t') {
-        "indent with spaces, not with tabs"
-    } else if words.contains("cannot start any token") {
-        "quote a text that begins with a special character"
-    } else if words.contains("anchor") {
-        "`*name` needs a `&name` before it; quote a text that begins with `*`"
+        "indent with spaces instead of tabs"
+    } else if message.contains("cannot start any token") {
+        "put quotes around a text that begins with a special character"
+    } else if message.contains("anchor") {
+        "`*name` requires a `&name` before it; put quotes around a text that begins with `*`"
     } else {
-        "check indentation and quotes, here and on the line before"
+        "check indentation and quotes on this line and the one before"
     };
-    format!("not valid YAML: {words}; {hint}")
+    format!("invalid YAML: {message}; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tree::{ScalarKind, Value};
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_text_is_unchanged_when_written_and_read(text in any::<String>()) {
+            let yaml = serde_yaml::to_string(&[&text]).expect("YAML");
+            let document = Document::read(&yaml).expect("valid YAML");
+            let Value::List(list) = &document.root.value else { panic!("a list") };
+            let Value::Scalar(ScalarKind::Text, read) = &list[0].value else { panic!("a text") };
+            prop_assert_eq!(&**read, &text);
+        }
+    }
 }

@@ -1,36 +1,43 @@
-//! A file to a [`Config`].
+//! From a file to a [`Config`].
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::check::{self, VendorRules};
 use super::cursor::NodeCursor;
 use super::file::{self, Document};
+use super::problem::{Problem, Problems};
+use super::report::Report;
 use super::tree::Value;
-use super::{Config, Problem, Problems, Report, check};
+use super::values::Config;
 
-/// A configuration, and what is odd about it.
+/// A configuration and its warnings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is odd, but possible.
+    /// Values that are valid but probably not intended.
     pub warnings: Vec<Problem>,
 }
 
 impl Config {
-    /// Reads the configuration file at `path`. Relative paths in it start at its own folder.
-    pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    /// Reads the configuration file at `path`. Relative paths in the file start at its folder.
+    pub fn load(path: &Path, rules: &VendorRules) -> Result<Loaded, Problems> {
         let name: Arc<Path> = path.into();
         let bytes = read(path).map_err(|message| Problem::of_file(&name, message))?;
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        parse(&bytes, &name, folder_of(&absolute))
+        parse(&bytes, &name, folder_of(&absolute), rules)
     }
 
-    /// Reads the configuration `text`, which is named `origin` in messages and whose relative
-    /// paths start at the folder of `origin`. Touches no file.
-    pub fn parse(text: impl AsRef<[u8]>, origin: &Path) -> Result<Loaded, Problems> {
-        parse(text.as_ref(), &origin.into(), folder_of(origin))
+    /// Reads the configuration `text` without access to files. `origin` is its file name in messages;
+    /// relative paths start at the folder of `origin`.
+    pub fn parse(
+        text: impl AsRef<[u8]>,
+        origin: &Path,
+        rules: &VendorRules,
+    ) -> Result<Loaded, Problems> {
+        parse(text.as_ref(), &origin.into(), folder_of(origin), rules)
     }
 }
 
@@ -38,31 +45,34 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
-/// The bytes of the file at `path`, or why there are none and what to do.
+/// The content of the file at `path`, or a message with the reason and the remedy.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "the file does not exist; check the path".to_owned(),
-        io::ErrorKind::IsADirectory => "this is a directory; name the file in it".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory; write the path of a file in it".to_owned(),
         io::ErrorKind::PermissionDenied => {
-            "no permission to read the file; let this user read it".to_owned()
+            "no permission to read the file; allow this user to read it".to_owned()
         }
-        _ => format!("the file cannot be read: {error}"),
+        _ => format!("cannot read the file: {error}"),
     })
 }
 
-fn parse(bytes: &[u8], name: &Arc<Path>, folder: &Path) -> Result<Loaded, Problems> {
+fn parse(
+    bytes: &[u8],
+    name: &Arc<Path>,
+    folder: &Path,
+    rules: &VendorRules,
+) -> Result<Loaded, Problems> {
     let document = file::decode(bytes)
         .and_then(Document::read)
-        .map_err(|unreadable| {
-            Problem::of_file(name, unreadable.message).at(unreadable.position, "")
-        })?;
+        .map_err(|error| Problem::of_file(name, error.message).at(error.position, ""))?;
     if matches!(document.root.value, Value::Null) {
         return Err(
-            Problem::of_file(name, "the file is empty; it needs `instances` at least").into(),
+            Problem::of_file(name, "the file is empty; it needs at least `instances`").into(),
         );
     }
     let mut report = Report::default();
-    let config = check::config(NodeCursor::root(&document.root), folder, &mut report);
+    let config = check::config(NodeCursor::root(&document.root), folder, rules, &mut report);
     let (problems, warnings) = report.locate(name, |mark| document.position(mark));
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),

@@ -1,13 +1,13 @@
-//! What is wrong with a file, where, and what to do about it.
+//! Problems of a file: the position, the problem and its remedy.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How many problems of one kind are listed; the rest is counted.
-pub(super) const LISTED: usize = 50;
+/// Maximum number of listed problems; further ones are only counted.
+const LISTED: usize = 50;
 
-/// A place in a text, both numbers from 1, columns in characters.
+/// A position in a text. Both numbers start at 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line.
@@ -17,32 +17,30 @@ pub struct Position {
 }
 
 impl Position {
-    /// The place of the byte `offset` of `text`.
+    /// The position of the byte `offset` of `text`.
     pub(crate) fn of_offset(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
-        let line_start = before
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |newline| newline + 1);
+        let newline = before.iter().rposition(|&byte| byte == b'\n');
+        let line_start = newline.map_or(0, |newline| newline + 1);
+        let line = String::from_utf8_lossy(&before[line_start..]);
         Self {
             line: before.split(|&byte| byte == b'\n').count(),
-            column: String::from_utf8_lossy(&before[line_start..])
-                .chars()
-                .count()
-                + 1,
+            column: line.chars().count() + 1,
         }
     }
 }
 
-/// One thing that is wrong with a configuration or a client file, or only worth a warning.
+/// A problem of a configuration or a client file, or a warning about it.
 ///
-/// Shown as `FILE:LINE:COLUMN: PATH: what is wrong; what to do`, as far as each is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Shown as `FILE:LINE:COLUMN: PATH: problem; remedy`, as far as each is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
     pub(super) file: Option<Arc<Path>>,
     pub(super) position: Option<Position>,
-    pub(super) path: String,
-    pub(super) message: String,
+    /// Identifies the node until its position is known.
+    pub(super) mark: usize,
+    path: String,
+    message: String,
 }
 
 impl Problem {
@@ -50,48 +48,58 @@ impl Problem {
     pub(crate) fn of_file(file: &Arc<Path>, message: impl Into<String>) -> Self {
         Self {
             file: Some(Arc::clone(file)),
-            position: None,
-            path: String::new(),
             message: message.into(),
+            ..Self::default()
         }
     }
 
-    /// A problem of what stands at `path` of the configuration, found when its text was gone.
+    /// A problem of the node with the number `mark`.
+    pub(super) fn of_node(
+        mark: usize,
+        path: impl fmt::Display,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            mark,
+            ..Self::of_key(path.to_string(), message)
+        }
+    }
+
+    /// A problem of the value at `path` of the configuration, found after the text was checked.
     pub(crate) fn of_key(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            file: None,
-            position: None,
             path: path.into(),
             message: message.into(),
+            ..Self::default()
         }
     }
 
-    /// The same problem, of what stands at `place` and `path` of the file.
+    /// The same problem, at this position and path of the file.
     pub(crate) fn at(mut self, position: Option<Position>, path: impl Into<String>) -> Self {
         self.position = position;
         self.path = path.into();
         self
     }
 
-    /// The same position, with another message.
+    /// The same location, with another message.
     pub(crate) fn with_message(mut self, message: String) -> Self {
         self.message = message;
         self
     }
 
-    /// Where in the file it is, if that is known.
+    /// The position in the file, if known.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.position
     }
 
-    /// The path of the value it is about, such as `instances[0].clients[3].id`; empty for a whole file.
+    /// The path of the value, such as `instances[0].clients[3].id`; empty for a whole file.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong and what to do.
+    /// The problem and its remedy.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -114,21 +122,21 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, one line each: at most fifty, and how many more there are.
+/// All problems of a text, one line each; at most 50 are listed, the others are counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems {
     pub(super) list: Vec<Problem>,
-    pub(super) unlisted: usize,
+    unlisted: usize,
 }
 
 impl Problems {
-    /// Whether nothing is wrong.
+    /// Whether there is no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// The problems that are listed.
+    /// The listed problems.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()
     }
@@ -142,7 +150,7 @@ impl Problems {
         }
     }
 
-    /// Adds those of `other`.
+    /// Adds the problems of `other`.
     pub(crate) fn append(&mut self, other: Self) {
         other
             .list
@@ -181,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_counts_characters_not_bytes() {
+    fn a_column_counts_characters_not_bytes() {
         let text = "a: é\nb: 日本 x".as_bytes();
         let x = text.len() - 1;
         assert_eq!(

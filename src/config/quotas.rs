@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Instance};
+use super::values::{Config, Instance};
 use crate::limits::{LayerSpec, Rate};
 use crate::presence::{Operation, Shard};
 

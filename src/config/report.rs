@@ -1,44 +1,28 @@
 //! Problems and warnings found while a text is checked, and the building blocks of their messages.
 
-use std::fmt;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::problem::{LISTED, Position, Problem, Problems};
+use super::problem::{Position, Problem, Problems};
 
 /// Collects problems and warnings. Each has the mark of a node; the position of a mark is looked up
 /// only for those that are listed.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    problems: Findings,
-    warnings: Findings,
-}
-
-#[derive(Debug, Default)]
-struct Findings {
-    listed: Vec<(usize, Problem)>,
-    unlisted: usize,
+    problems: Problems,
+    warnings: Problems,
 }
 
 impl Report {
     /// Adds a problem, which makes the text invalid.
-    pub(crate) fn problem(
-        &mut self,
-        mark: usize,
-        path: impl fmt::Display,
-        message: impl Into<String>,
-    ) {
-        self.problems.add(mark, path, message);
+    pub(crate) fn problem(&mut self, mark: usize, path: impl Display, message: impl Into<String>) {
+        self.problems.push(Problem::of_node(mark, path, message));
     }
 
     /// Adds a warning; the text stays valid.
-    pub(crate) fn warning(
-        &mut self,
-        mark: usize,
-        path: impl fmt::Display,
-        message: impl Into<String>,
-    ) {
-        self.warnings.add(mark, path, message);
+    pub(crate) fn warning(&mut self, mark: usize, path: impl Display, message: impl Into<String>) {
+        self.warnings.push(Problem::of_node(mark, path, message));
     }
 
     /// The problems and the warnings, sorted by their position, which `position` finds by mark.
@@ -47,34 +31,15 @@ impl Report {
         file: &Arc<Path>,
         position: impl Fn(usize) -> Option<Position>,
     ) -> (Problems, Vec<Problem>) {
-        let [problems, warnings] =
-            [self.problems, self.warnings].map(|findings| findings.locate(file, &position));
-        (problems, warnings.list)
-    }
-}
-
-impl Findings {
-    fn add(&mut self, mark: usize, path: impl fmt::Display, message: impl Into<String>) {
-        if self.listed.len() < LISTED {
-            let problem = Problem::of_key(path.to_string(), message);
-            self.listed.push((mark, problem));
-        } else {
-            self.unlisted += 1;
-        }
-    }
-
-    fn locate(self, file: &Arc<Path>, position: impl Fn(usize) -> Option<Position>) -> Problems {
-        let located = self.listed.into_iter().map(|(mark, problem)| Problem {
-            file: Some(Arc::clone(file)),
-            position: position(mark),
-            ..problem
+        let [problems, warnings] = [self.problems, self.warnings].map(|mut problems| {
+            for problem in &mut problems.list {
+                problem.file = Some(Arc::clone(file));
+                problem.position = position(problem.mark);
+            }
+            problems.list.sort_by_key(Problem::position);
+            problems
         });
-        let mut list: Vec<_> = located.collect();
-        list.sort_by_key(Problem::position);
-        Problems {
-            list,
-            unlisted: self.unlisted,
-        }
+        (problems, warnings.list)
     }
 }
 
@@ -150,7 +115,7 @@ pub(crate) fn suggest(word: &str, words: &[&str]) -> String {
         Some((distance, known)) if distance * 3 <= known.len() => {
             format!("did you mean `{known}`?")
         }
-        _ => format!("known here: `{}`", words.join("`, `")),
+        _ => format!("expected one of `{}`", words.join("`, `")),
     }
 }
 
@@ -178,7 +143,7 @@ mod tests {
             suggest("max_agee", &["max_age", "mode"]),
             "did you mean `max_age`?"
         );
-        assert_eq!(suggest("poll", &["v3", "v2"]), "known here: `v3`, `v2`");
-        assert!(suggest(&"x".repeat(100), &["v3"]).starts_with("known here"));
+        assert_eq!(suggest("poll", &["v3", "v2"]), "expected one of `v3`, `v2`");
+        assert!(suggest(&"x".repeat(100), &["v3"]).starts_with("expected one of"));
     }
 }

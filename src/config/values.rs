@@ -1,55 +1,60 @@
-//! The validated configuration.
+//! The validated configuration. The types serialise as the YAML that they are read from, so a field
+//! is named or renamed after its key.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Url;
+use serde::{Serialize, Serializer};
+use url::Url;
 
-use super::{ClientUrl, HiddenUrl};
+use super::client_url::ClientUrl;
+use super::credentials::Credentials;
+use super::serialize;
 use crate::presence::{ClientId, InstanceId, LabelName, MAX_BATCH, Operation};
-use crate::secret::Secret;
 
-/// Everything that a configuration file decides.
-#[derive(Clone, Debug, PartialEq)]
+/// The content of a configuration file, with all defaults filled in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
-    /// How clients are asked for.
+    /// How clients are queried.
     pub collect: Collect,
-    /// How many calls may be made.
+    /// Limits on API calls.
     pub limits: Limits,
-    /// What `/metrics` shows.
+    /// Content of `/metrics`.
     pub exposition: Exposition,
-    /// How the API is spoken to.
+    /// How the API is called.
     pub api: Api,
-    /// How many clients all instances may have together.
+    /// Maximum number of clients of all instances together.
     pub max_clients: usize,
-    /// What `/probe` may be asked for.
+    /// Options of `/probe`.
     pub probe: Probe,
-    /// The instances; at least one, each ID once.
+    /// The instances; at least one, with unique IDs.
     pub instances: Vec<Instance>,
 }
 
 /// What starts a sweep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// A scrape does.
+    /// A scrape.
     #[default]
     Scrape,
-    /// A timer does.
+    /// A timer.
     Poll,
 }
 
-/// Which operation a sweep uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The operation that a sweep uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Query {
-    /// One client a call.
+    /// One client per call.
     #[default]
     Single,
-    /// Ten clients a call, every change confirmed by a single call.
+    /// Ten clients per call; every change is confirmed by a single call.
     Batch,
 }
 
 impl Query {
-    /// The operation that asks for the clients.
+    /// The operation that queries the clients.
     #[must_use]
     pub const fn operation(self) -> Operation {
         match self {
@@ -58,7 +63,7 @@ impl Query {
         }
     }
 
-    /// All operations that a sweep uses, those that only confirm included.
+    /// All operations that a sweep uses, including confirmations.
     #[must_use]
     pub const fn operations(self) -> &'static [Operation] {
         match self {
@@ -67,7 +72,7 @@ impl Query {
         }
     }
 
-    /// How many calls it takes to ask for `clients`, confirmations not counted.
+    /// Number of calls that query `clients`, without confirmations.
     #[must_use]
     pub const fn calls(self, clients: usize) -> usize {
         match self {
@@ -77,41 +82,54 @@ impl Query {
     }
 }
 
-/// How old an observation may get.
+/// Maximum age of an observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StaleAfter {
     /// The larger of five minutes and three planned sweeps.
     #[default]
     Auto,
-    /// So old.
+    /// This long.
     Fixed(Duration),
 }
 
 impl StaleAfter {
-    /// What [`StaleAfter::Auto`] is at least.
+    /// Minimum of [`StaleAfter::Auto`].
     pub const AUTO_AT_LEAST: Duration = Duration::from_secs(300);
 }
 
-/// How clients are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Serialize for StaleAfter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Fixed(age) => serialize::duration(age, serializer),
+        }
+    }
+}
+
+/// How clients are queried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Collect {
     /// What starts a sweep.
     pub mode: Mode,
-    /// In [`Mode::Poll`], how long one sweep takes.
+    /// In [`Mode::Poll`], duration of one sweep.
+    #[serde(serialize_with = "serialize::duration")]
     pub interval: Duration,
-    /// Which operation a sweep uses.
+    /// The operation that a sweep uses.
     pub query: Query,
     /// A scrape joins a sweep that started less than this ago.
+    #[serde(serialize_with = "serialize::duration")]
     pub max_age: Duration,
-    /// How old an observation may get.
+    /// Maximum age of an observation.
     pub stale_after: StaleAfter,
-    /// The scrape timeout where the scraper does not say its own.
+    /// The scrape timeout if the scraper does not send one.
+    #[serde(serialize_with = "serialize::duration")]
     pub scrape_timeout: Duration,
     /// Calls in flight per operation, in the whole process; at least 1.
     pub concurrency: usize,
-    /// How long one call may take.
+    /// Timeout of one call.
+    #[serde(serialize_with = "serialize::duration")]
     pub call_timeout: Duration,
-    /// How often a failed call is made again, at most.
+    /// Maximum number of retries of a call.
     pub retries: u32,
 }
 
@@ -131,14 +149,14 @@ impl Default for Collect {
     }
 }
 
-/// How many calls this process may make.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Limits on the API calls of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Limits {
-    /// Single calls a second, 1 to 280.
+    /// Single calls per second, 1 to 280.
     pub single_per_second: u32,
-    /// Batch calls a second, 1 to 90.
+    /// Batch calls per second, 1 to 90.
     pub batch_per_second: u32,
-    /// This process's part of what its egress IP may do; above 0, at most 1.
+    /// This process's part of the limits of its egress IP; above 0, at most 1.
     pub share: f64,
 }
 
@@ -152,10 +170,10 @@ impl Default for Limits {
     }
 }
 
-/// What `/metrics` shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Content of `/metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Exposition {
-    /// Whether every client has series of its own.
+    /// Whether each client has its own series.
     pub per_client: bool,
 }
 
@@ -165,210 +183,111 @@ impl Default for Exposition {
     }
 }
 
-/// What `/probe` may be asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Options of `/probe`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Probe {
-    /// Whether also clients that are not in the fleet.
+    /// Whether clients outside the fleet may be probed.
     pub any_client: bool,
 }
 
-/// How requests are signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Signature version of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Signature {
     /// `ACS3-HMAC-SHA256`.
     #[default]
     V3,
-    /// RPC `HMAC-SHA1`, for gateways that know no other.
+    /// RPC `HMAC-SHA1`, for gateways that support no other.
     V2,
 }
 
-/// Which of the vendor's endpoints are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Network of the API endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Network {
-    /// Those on the internet.
+    /// The internet.
     #[default]
     Public,
-    /// Those inside a VPC.
+    /// A VPC.
     Vpc,
 }
 
-/// How the API is spoken to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// How the API is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Api {
-    /// How requests are signed.
+    /// Signature version of requests.
     pub signature: Signature,
-    /// Which endpoints are used.
+    /// Network of the endpoints.
     pub network: Network,
     /// Certificates (PEM) to trust instead of the system's.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "serialize::path"
+    )]
     pub ca_file: Option<PathBuf>,
 }
 
-/// Where a secret is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretSource {
-    /// In the configuration itself.
-    Inline(Secret),
-    /// In a file, whose trailing newline does not count.
-    File(PathBuf),
-}
-
-/// Where credentials come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Provider {
-    /// An access key in the configuration.
-    AccessKey {
-        /// The access key ID.
-        id: String,
-        /// The access key secret.
-        secret: SecretSource,
-    },
-    /// The vendor's environment variables.
-    Env,
-    /// A profile in one of the vendor's files.
-    Profile {
-        /// The profile; by default the one that the file or the environment names.
-        name: Option<String>,
-        /// The file; by default the vendor's own places.
-        file: Option<PathBuf>,
-        /// Where the services are that a profile may lead to.
-        endpoints: Endpoints,
-    },
-    /// The role of the ECS instance that this runs on.
-    EcsRamRole {
-        /// The role; by default the one that the environment or the instance names.
-        role: Option<String>,
-        /// The metadata service; by default where every instance has it.
-        endpoint: Option<Url>,
-    },
-    /// A role that is assumed with the token of an identity provider.
-    Oidc {
-        /// The role; by default the one of the environment, as are the next two.
-        role_arn: Option<String>,
-        /// The identity provider.
-        provider_arn: Option<String>,
-        /// The file that has the token.
-        token_file: Option<PathBuf>,
-        /// The session.
-        session: Session,
-        /// The security token service; by default the vendor's.
-        sts_endpoint: Option<Url>,
-    },
-    /// A role that is assumed with other credentials.
-    AssumeRole {
-        /// The other credentials.
-        source: Box<Provider>,
-        /// The role.
-        role_arn: String,
-        /// What the role's owner wants to hear.
-        external_id: Option<String>,
-        /// The session.
-        session: Session,
-        /// The security token service; by default the vendor's.
-        sts_endpoint: Option<Url>,
-    },
-    /// A URI that answers with credentials; by default the one of the environment.
-    Uri(Option<HiddenUrl>),
-    /// The first of these that is configured.
-    Chain(Vec<Provider>),
-}
-
-impl Provider {
-    /// The type, as the configuration names it.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::AccessKey { .. } => "access_key",
-            Self::Env => "env",
-            Self::Profile { .. } => "profile",
-            Self::EcsRamRole { .. } => "ecs_ram_role",
-            Self::Oidc { .. } => "oidc",
-            Self::AssumeRole { .. } => "assume_role",
-            Self::Uri(_) => "uri",
-            Self::Chain(_) => "chain",
-        }
-    }
-}
-
-/// Where the services are that give temporary credentials; by default the vendor's own places.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Endpoints {
-    /// The security token service.
-    pub sts: Option<Url>,
-    /// The metadata service of an ECS instance.
-    pub metadata: Option<Url>,
-}
-
-/// The session in which a role is assumed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// What it is called in the vendor's audit log.
-    pub name: Option<String>,
-    /// How long its credentials live, 15 minutes to 12 hours.
-    pub duration: Duration,
-    /// A policy (JSON) that narrows what the role may do.
-    pub policy: Option<String>,
-}
-
-impl Default for Session {
-    fn default() -> Self {
-        Self {
-            name: None,
-            duration: Duration::from_secs(3600),
-            policy: None,
-        }
-    }
-}
-
-/// Credentials, and whose quota they spend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// Where they come from.
-    pub provider: Provider,
-    /// The account whose quota is shared; one unnamed account where it is not said.
-    pub account: Option<String>,
-}
-
-/// Where the API of an instance is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Address of the API of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Address {
-    /// At the vendor's endpoint of this region.
-    Region(String),
-    /// At an endpoint that the configuration names, whatever the region.
+    /// The endpoint of a region.
+    Region {
+        /// The region.
+        region: String,
+    },
+    /// A configured endpoint.
     Endpoint {
-        /// `http` or `https`, a host, perhaps a port.
-        url: Url,
-        /// The region, where the configuration says it all the same.
+        /// The region, if configured.
+        #[serde(skip_serializing_if = "Option::is_none")]
         region: Option<String>,
+        /// `http` or `https`, a host, optionally a port.
+        #[serde(rename = "endpoint")]
+        url: Url,
     },
 }
 
-/// One client as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A configured client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Client {
-    /// Its ID.
+    /// The client ID.
+    #[serde(serialize_with = "serialize::display")]
     pub id: ClientId,
-    /// Its own labels; they win over those of the instance.
+    /// Labels of the client; they override those of the instance.
+    #[serde(
+        serialize_with = "serialize::labels",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub labels: Vec<(LabelName, String)>,
 }
 
-/// One MQTT instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An MQTT instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Instance {
-    /// Its ID.
+    /// The instance ID.
+    #[serde(serialize_with = "serialize::display")]
     pub id: InstanceId,
-    /// Where its API is.
+    /// Address of its API.
+    #[serde(flatten)]
     pub address: Address,
-    /// The credentials to use.
+    /// Credentials of its calls.
     pub credentials: Credentials,
-    /// How many single calls a second the instance is to bear, of all shards together; at most
+    /// Single calls per second on this instance, of all shards together; at most
     /// [`Limits::single_per_second`].
     pub calls_per_second: u32,
     /// Labels of all its clients.
+    #[serde(
+        serialize_with = "serialize::labels",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub labels: Vec<(LabelName, String)>,
-    /// Its clients that stand in the configuration.
+    /// The clients listed in the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
-    /// Globs of files with more clients, absolute or relative to the working directory.
+    /// Globs of files that list clients, absolute or relative to the working directory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub client_files: Vec<String>,
-    /// URLs that list more clients.
+    /// URLs that list clients.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub client_urls: Vec<ClientUrl>,
 }

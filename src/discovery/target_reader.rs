@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::target_group::{TargetDocument, TargetGroup};
+use crate::aliyun::client_id_irregularity;
 use crate::config::{
     Instance, Problem, Problems, Report, UNUSUAL_ID_HINT, WarningGroup, label_name_problem, quote,
 };
@@ -194,7 +195,7 @@ impl TargetReader<'_, '_> {
         let id = client.as_str();
         match builder.add(client, labels) {
             Ok(()) => {
-                if let Some(why) = client.irregularity() {
+                if let Some(why) = client_id_irregularity(id) {
                     let message = || format!("{} {why}", quote(id));
                     builder.unusual.add(|| (location(), message()));
                 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::timing::sweep_times;
 use super::*;
+use crate::aliyun::RULES;
 use crate::presence::Operation;
 
 const fn secs(seconds: u64) -> Duration {
@@ -17,7 +18,7 @@ fn config(collect: &str, instances: &[u32]) -> Config {
     let instances: String = instances.collect();
     let text =
         format!("collect: {collect}\nlimits: {{single_per_second: 200}}\ninstances:\n{instances}");
-    Config::parse(text, Path::new("test.yaml"))
+    Config::parse(text, Path::new("test.yaml"), &RULES)
         .expect("valid")
         .config
 }
@@ -231,9 +232,13 @@ fn the_quota_of_an_account_is_that_of_all_its_instances() {
             )
         };
         let instances: String = accounts.into_iter().enumerate().map(instance).collect();
-        let config = Config::parse(format!("instances:\n{instances}"), Path::new("test.yaml"))
-            .expect("valid")
-            .config;
+        let config = Config::parse(
+            format!("instances:\n{instances}"),
+            Path::new("test.yaml"),
+            &RULES,
+        )
+        .expect("valid")
+        .config;
         Plan::new(&config, Shard::WHOLE, &[600, 300])
             .expect("possible")
             .scraped(secs(60), 1)

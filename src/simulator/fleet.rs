@@ -112,6 +112,7 @@ fn client_id(group: usize, number: usize) -> ClientId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aliyun::client_id_irregularity;
 
     #[test]
     fn clients_are_distributed_over_groups_and_groups_over_instances() {
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(sizes, [200, 100]);
         assert_eq!(fleet.groups(), ["GID_pumps", "GID_gates", "GID_meters"]);
         let clients = || fleet.instances().iter().flat_map(|(_, clients)| clients);
-        assert!(clients().all(|client| client.irregularity().is_none()));
+        assert!(clients().all(|client| client_id_irregularity(client.as_str()).is_none()));
         assert_eq!(
             fleet.instance_of("GID_meters@@@meter-0100"),
             Some(&fleet.instances()[1].0)

@@ -111,8 +111,8 @@ impl Source {
                     };
                     sts(sts_endpoint.as_ref())?.assume(&role, &caller.key).await
                 }
-                config::Provider::Uri(uri) => from_uri(uri.as_ref(), deps).await,
-                config::Provider::Chain(links) => self.fetch_first(links).await,
+                config::Provider::Uri { uri } => from_uri(uri.as_ref(), deps).await,
+                config::Provider::Chain { providers: links } => self.fetch_first(links).await,
             }
         })
     }
@@ -201,7 +201,9 @@ fn files(config: &config::Provider, deps: &ProviderDeps) -> Vec<PathBuf> {
             files.into_iter().map(|file| file.path).collect()
         }
         config::Provider::AssumeRole { source, .. } => files(source, deps),
-        config::Provider::Chain(links) => links.iter().flat_map(|link| files(link, deps)).collect(),
+        config::Provider::Chain { providers: links } => {
+            links.iter().flat_map(|link| files(link, deps)).collect()
+        }
         _ => Vec::new(),
     }
 }

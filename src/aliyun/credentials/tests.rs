@@ -76,7 +76,9 @@ fn profile(name: Option<&str>, file: Option<PathBuf>) -> Config {
 }
 
 fn chain() -> Config {
-    Config::Chain(vec![Config::Env, profile(None, None)])
+    Config::Chain {
+        providers: vec![Config::Env, profile(None, None)],
+    }
 }
 
 /// ID, secret and token.

@@ -1,227 +1,177 @@
-//! Where credentials come from.
+//! Credentials. The access key ID and secret appear in no message.
 
-mod role;
+use std::time::Duration;
 
-use std::path::Path;
-
-use super::super::cursor::NodeCursor;
-use super::super::report::Report;
+use super::super::client_url::HiddenUrl;
+use super::super::credentials::{
+    Credentials, Endpoints, Provider, ProviderType, SecretSource, Session,
+};
+use super::super::cursor::{NodeCursor, keys};
+use super::super::report::{Report, quote};
 use super::super::tree::Value;
-use super::super::{Credentials, Endpoints, HiddenUrl, Provider, SecretSource, Session};
-use super::instance::{endpoint, is_loopback};
-use super::path;
+use super::context::Context;
+use super::url::{WITH_PATH, endpoint, http_url, metadata_endpoint, warn_unencrypted};
 use crate::secret::Secret;
 
-const ACCESS_KEY: [&str; 5] = [
-    "type",
-    "account",
-    "access_key_id",
-    "access_key_secret",
-    "access_key_secret_file",
-];
-const ENV: [&str; 2] = ["type", "account"];
-const PROFILE: [&str; 6] = [
-    "type",
-    "account",
-    "profile",
-    "file",
-    "sts_endpoint",
-    "metadata_endpoint",
-];
-const ECS_RAM_ROLE: [&str; 4] = ["type", "account", "role", "metadata_endpoint"];
-const URI: [&str; 3] = ["type", "account", "uri"];
-const CHAIN: [&str; 3] = ["type", "account", "providers"];
+keys!(
+    #[expect(clippy::struct_field_names, reason = "fields have the names of the keys")]
+    AccessKeyKeys [access_key_id, access_key_secret, access_key_secret_file] + ["type", "account"]
+);
+keys!(ProfileKeys [profile, file, sts_endpoint, metadata_endpoint] + ["type", "account"]);
+keys!(EcsRamRoleKeys [role, metadata_endpoint] + ["type", "account"]);
+keys!(OidcKeys [
+    role_arn, oidc_provider_arn, oidc_token_file, role_session_name, duration, policy,
+    sts_endpoint
+] + ["type", "account"]);
+keys!(AssumeRoleKeys [
+    role_arn, external_id, source, role_session_name, duration, policy, sts_endpoint
+] + ["type", "account"]);
+keys!(UriKeys[uri] + ["type", "account"]);
+keys!(ChainKeys[providers] + ["type", "account"]);
 
-/// The keys of every type.
-#[cfg(test)]
-pub(super) const KEYS: [&[&str]; 8] = [
-    &ACCESS_KEY,
-    &ENV,
-    &PROFILE,
-    &ECS_RAM_ROLE,
-    &role::OIDC,
-    &role::ASSUME_ROLE,
-    &URI,
-    &CHAIN,
-];
+/// The lifetime of an STS session (page "`AssumeRole`").
+const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
+const LONGEST_SESSION: Duration = Duration::from_secs(12 * 3600);
 
-#[derive(Clone, Copy)]
-enum Type {
-    AccessKey,
-    Env,
-    Profile,
-    EcsRamRole,
-    Oidc,
-    AssumeRole,
-    Uri,
-    Chain,
-}
-
-const TYPES: [(&str, Type); 8] = [
-    ("access_key", Type::AccessKey),
-    ("env", Type::Env),
-    ("profile", Type::Profile),
-    ("ecs_ram_role", Type::EcsRamRole),
-    ("oidc", Type::Oidc),
-    ("assume_role", Type::AssumeRole),
-    ("uri", Type::Uri),
-    ("chain", Type::Chain),
-];
-
-/// What a provider is a part of.
+/// What contains a provider.
 #[derive(Clone, Copy, PartialEq)]
-enum Within {
-    Nothing,
+enum Parent {
+    Credentials,
     Chain,
     AssumeRole,
 }
 
-/// What is used where the configuration names no credentials: the vendor's own order.
-pub(super) fn default() -> Credentials {
-    Credentials {
-        provider: vendor_chain(),
-        account: None,
-    }
-}
-
-fn vendor_chain() -> Provider {
-    Provider::Chain(vec![
-        Provider::Env,
-        Provider::Oidc {
-            role_arn: None,
-            provider_arn: None,
-            token_file: None,
-            session: Session::default(),
-            sts_endpoint: None,
-        },
-        Provider::Profile {
-            name: None,
-            file: None,
-            endpoints: Endpoints::default(),
-        },
-        Provider::EcsRamRole {
-            role: None,
-            endpoint: None,
-        },
-        Provider::Uri(None),
-    ])
-}
-
-/// The credentials that `at` names.
-pub(super) fn credentials(
-    at: &NodeCursor<'_>,
-    folder: &Path,
-    report: &mut Report,
-) -> Option<Credentials> {
+/// The credentials at `at`.
+pub(super) fn credentials(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Credentials> {
     let account = at
         .get("account")
-        .and_then(|account| account.text(report))
-        .map(str::to_owned);
-    let provider = provider(at, folder, Within::Nothing, report)?;
-    Some(Credentials { provider, account })
+        .and_then(|account| account.string(cx.report));
+    let provider = provider(at, Parent::Credentials, cx)?;
+    Some(Credentials { account, provider })
 }
 
-fn provider(
-    at: &NodeCursor<'_>,
-    folder: &Path,
-    within: Within,
-    report: &mut Report,
-) -> Option<Provider> {
+fn provider(at: &NodeCursor<'_>, parent: Parent, cx: &mut Context<'_>) -> Option<Provider> {
     let Some(type_at) = at.get("type") else {
-        // Says what is wrong with something that is not a map.
-        at.entries(report)?;
-        let types: Vec<_> = TYPES.iter().map(|(name, _)| format!("`{name}`")).collect();
+        // Reports a value that is not a map.
+        at.entries(cx.report)?;
+        let types = ProviderType::ALL.iter().map(|(name, _)| *name);
+        let types = types.collect::<Vec<_>>().join("`, `");
         at.problem(
-            report,
-            format!(
-                "`type` is missing; write `type:` and one of {}",
-                types.join(", ")
-            ),
+            cx.report,
+            format!("`type` is missing; write `type:` and one of `{types}`"),
         );
         return None;
     };
-    if let Some(account) = at.get("account").filter(|_| within != Within::Nothing) {
+    if parent != Parent::Credentials
+        && let Some(account) = at.get("account")
+    {
         account.problem(
-            report,
-            "belongs to `credentials` as a whole, which are those of one account; move it there",
+            cx.report,
+            "applies to `credentials` as a whole, which belong to one account; move it there",
         );
     }
-    match type_at.choice(report, &TYPES)? {
-        Type::AccessKey => access_key(at, folder, report),
-        Type::Env => at.fields(ENV, report).map(|_| Provider::Env),
-        Type::Profile => at
-            .fields(PROFILE, report)
-            .map(|[_, _, name, file, sts, metadata]| Provider::Profile {
-                name: name.and_then(|at| at.text(report)).map(str::to_owned),
-                file: file.and_then(|at| path(&at, folder, report)),
+    match type_at.choice(cx.report, ProviderType::ALL)? {
+        ProviderType::AccessKey => access_key(at, cx),
+        ProviderType::Env => at
+            .fields(["type", "account"], cx.report)
+            .map(|_| Provider::Env),
+        ProviderType::Profile => {
+            let keys = ProfileKeys::read(at, cx.report)?;
+            Some(Provider::Profile {
+                name: keys.profile.and_then(|at| at.string(cx.report)),
+                file: keys.file.and_then(|at| cx.path(&at)),
                 endpoints: Endpoints {
-                    sts: sts.and_then(|at| endpoint(&at, report)),
-                    metadata: metadata.and_then(|at| metadata_endpoint(&at, report)),
+                    sts: keys.sts_endpoint.and_then(|at| endpoint(&at, cx.report)),
+                    metadata: keys
+                        .metadata_endpoint
+                        .and_then(|at| metadata_endpoint(&at, cx.report)),
                 },
-            }),
-        Type::EcsRamRole => at
-            .fields(ECS_RAM_ROLE, report)
-            .map(|[_, _, role, metadata]| Provider::EcsRamRole {
-                role: role.and_then(|at| role::name(&at, 1, report)),
-                endpoint: metadata.and_then(|at| metadata_endpoint(&at, report)),
-            }),
-        Type::Oidc => role::oidc(at, folder, report),
-        Type::AssumeRole => role::assume_role(at, folder, report),
-        Type::Uri => {
-            let [_, _, uri_at] = at.fields(URI, report)?;
-            Some(Provider::Uri(uri_at.and_then(|at| uri(&at, report))))
+            })
         }
-        Type::Chain if within == Within::Chain => {
+        ProviderType::EcsRamRole => {
+            let keys = EcsRamRoleKeys::read(at, cx.report)?;
+            Some(Provider::EcsRamRole {
+                role: keys.role.and_then(|at| ram_name(&at, 1, cx.report)),
+                endpoint: keys
+                    .metadata_endpoint
+                    .and_then(|at| metadata_endpoint(&at, cx.report)),
+            })
+        }
+        ProviderType::Oidc => {
+            let keys = OidcKeys::read(at, cx.report)?;
+            Some(Provider::Oidc {
+                role_arn: keys.role_arn.and_then(|at| arn(&at, "role", cx)),
+                provider_arn: keys
+                    .oidc_provider_arn
+                    .and_then(|at| arn(&at, "oidc-provider", cx)),
+                token_file: keys.oidc_token_file.and_then(|at| cx.path(&at)),
+                session: session(
+                    keys.role_session_name,
+                    keys.duration,
+                    keys.policy,
+                    cx.report,
+                ),
+                sts_endpoint: keys.sts_endpoint.and_then(|at| endpoint(&at, cx.report)),
+            })
+        }
+        ProviderType::AssumeRole => assume_role(at, cx),
+        ProviderType::Uri => {
+            let keys = UriKeys::read(at, cx.report)?;
+            let uri = keys.uri.and_then(|at| uri(&at, cx.report));
+            Some(Provider::Uri { uri })
+        }
+        ProviderType::Chain if parent == Parent::Chain => {
             type_at.problem(
-                report,
+                cx.report,
                 "a chain within a chain; list its providers in the outer one",
             );
             None
         }
-        Type::Chain => {
-            let [_, _, providers] = at.fields(CHAIN, report)?;
-            providers.map_or_else(|| Some(vendor_chain()), |at| chain(&at, folder, report))
+        ProviderType::Chain => {
+            let keys = ChainKeys::read(at, cx.report)?;
+            match keys.providers {
+                None => Some(Provider::default_chain()),
+                Some(at) => chain(&at, cx),
+            }
         }
     }
 }
 
-fn chain(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
-    let items = at.items(report);
+fn chain(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Provider> {
+    let items = at.items(cx.report);
     if items.len() == 0 && matches!(at.value(), Value::List(_)) {
         at.problem(
-            report,
-            "names no provider; list at least one, or remove the key for the vendor's own order",
+            cx.report,
+            "is empty; list at least one provider, or remove the key to use the default chain",
         );
     }
     let providers: Vec<_> = items
-        .filter_map(|at| provider(&at, folder, Within::Chain, report))
+        .filter_map(|at| provider(&at, Parent::Chain, cx))
         .collect();
-    (!providers.is_empty()).then_some(Provider::Chain(providers))
+    (!providers.is_empty()).then_some(Provider::Chain { providers })
 }
 
-/// An access key; the texts of IDs and secrets stay out of every message.
-fn access_key(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option<Provider> {
-    let [_, _, id_at, secret_at, file_at] = at.fields(ACCESS_KEY, report)?;
+fn access_key(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Provider> {
+    let keys = AccessKeyKeys::read(at, cx.report)?;
+    let missing = "`access_key_id` is missing; write the ID of the access key";
     let id = at
-        .required(
-            id_at,
-            report,
-            "`access_key_id` is missing; write the ID of the access key",
-        )
-        .and_then(|at| real(&at, report).map(str::to_owned));
-    let secret = match (secret_at, file_at) {
-        (Some(at), None) => real(&at, report).map(|text| SecretSource::Inline(Secret::new(text))),
-        (None, Some(at)) => path(&at, folder, report).map(SecretSource::File),
+        .required(keys.access_key_id, cx.report, missing)
+        .and_then(|at| at.checked(cx.report, placeholder));
+    let secret = match (keys.access_key_secret, keys.access_key_secret_file) {
+        (Some(at), None) => at
+            .checked(cx.report, placeholder)
+            .map(|text| SecretSource::Inline(Secret::new(text))),
+        (None, Some(at)) => cx.path(&at).map(SecretSource::File),
         (Some(_), Some(at)) => {
             at.problem(
-                report,
-                "stands beside `access_key_secret`; keep one of the two",
+                cx.report,
+                "cannot be combined with `access_key_secret`; keep one of the two",
             );
             None
         }
         (None, None) => {
             at.problem(
-                report,
+                cx.report,
                 "`access_key_secret_file` or `access_key_secret` is missing; write one of them",
             );
             None
@@ -233,64 +183,97 @@ fn access_key(at: &NodeCursor<'_>, folder: &Path, report: &mut Report) -> Option
     })
 }
 
-/// A text that is not what a manual or a masked screen shows in place of a key.
-fn real<'a>(at: &NodeCursor<'a>, report: &mut Report) -> Option<&'a str> {
-    let text = at.text(report)?;
+/// The problem of a text that stands for a key in a manual or on a masked screen.
+fn placeholder(text: &str) -> Option<String> {
     let lower = text.to_lowercase();
     let masked = text.contains(['*', '…', '<', '>']) || text.contains("...");
     let sample = lower.starts_with("your") || lower.trim_matches('x').is_empty();
-    if masked || sample {
-        at.problem(
-            report,
-            "is a placeholder or masked, not a key; write the real one",
-        );
-        return None;
-    }
-    Some(text)
+    (masked || sample).then(|| "is a placeholder or masked; write the real key".to_owned())
 }
 
-/// The metadata service speaks no `https`: it is on the link.
-fn metadata_endpoint(at: &NodeCursor<'_>, report: &mut Report) -> Option<reqwest::Url> {
-    match reqwest::Url::parse(at.text(report)?) {
-        Ok(url)
-            if url.scheme() == "http"
-                && url.has_host()
-                && url.path() == "/"
-                && url.query().is_none() =>
-        {
-            Some(url)
-        }
-        _ => {
-            at.problem(report, "is not the address of a metadata service; write `http://HOST` or `http://HOST:PORT`");
-            None
-        }
-    }
-}
-
-/// A URI whose text may be a secret, and stays out of every message.
-fn uri(at: &NodeCursor<'_>, report: &mut Report) -> Option<HiddenUrl> {
-    let url = match reqwest::Url::parse(at.text(report)?) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
-        _ => {
-            at.problem(
-                report,
-                "is not a URL; write `https://HOST/PATH` or `http://HOST:PORT/PATH`",
-            );
-            return None;
-        }
+fn assume_role(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Provider> {
+    let keys = AssumeRoleKeys::read(at, cx.report)?;
+    let missing =
+        "`role_arn` is missing; write the ARN of the role, such as `acs:ram::123456789:role/NAME`";
+    let role_arn = at
+        .required(keys.role_arn, cx.report, missing)
+        .and_then(|at| arn(&at, "role", cx));
+    let source = match keys.source {
+        Some(at) => provider(&at, Parent::AssumeRole, cx),
+        None => Some(Provider::default_chain()),
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        at.problem(
-            report,
-            "has a user name or password in it, which nobody would send; remove them",
-        );
-        return None;
+    let external_id = keys.external_id.and_then(|at| at.string(cx.report));
+    let session = session(
+        keys.role_session_name,
+        keys.duration,
+        keys.policy,
+        cx.report,
+    );
+    let sts_endpoint = keys.sts_endpoint.and_then(|at| endpoint(&at, cx.report));
+    Some(Provider::AssumeRole {
+        role_arn: role_arn?,
+        external_id,
+        session,
+        sts_endpoint,
+        source: Box::new(source?),
+    })
+}
+
+fn session(
+    name: Option<NodeCursor<'_>>,
+    duration: Option<NodeCursor<'_>>,
+    policy: Option<NodeCursor<'_>>,
+    report: &mut Report,
+) -> Session {
+    Session {
+        name: name.and_then(|at| ram_name(&at, 2, report)),
+        duration: duration
+            .and_then(|at| at.duration(report, SHORTEST_SESSION, LONGEST_SESSION))
+            .unwrap_or(Session::default().duration),
+        policy: policy.and_then(|at| at.checked(report, policy_problem)),
     }
-    if url.scheme() == "http" && !is_loopback(&url) {
-        at.warning(
-            report,
-            "is not encrypted: anybody on the way can read the credentials; use `https://`",
-        );
-    }
+}
+
+fn policy_problem(text: &str) -> Option<String> {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
+        .is_err()
+        .then(|| "is not a RAM policy; write it as JSON, in quotes".to_owned())
+}
+
+/// The name of a RAM resource, `least` to 64 characters.
+fn ram_name(at: &NodeCursor<'_>, least: usize, report: &mut Report) -> Option<String> {
+    at.checked(report, |text| {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b".@_-".contains(&c);
+        let valid = text.bytes().all(allowed) && (least..=64).contains(&text.len());
+        (!valid).then(|| {
+            format!(
+                "{} is not {least} to 64 letters, digits, `.`, `@`, `_` and `-`",
+                quote(text)
+            )
+        })
+    })
+}
+
+fn arn(at: &NodeCursor<'_>, kind: &str, cx: &mut Context<'_>) -> Option<String> {
+    let is_ram_arn = cx.rules.is_ram_arn;
+    at.checked(cx.report, |text| {
+        (!is_ram_arn(text, kind)).then(|| {
+            format!(
+                "{} is not an ARN of the form `acs:ram::123456789:{kind}/NAME`; copy it from the RAM console",
+                quote(text)
+            )
+        })
+    })
+}
+
+/// A URI that may contain a secret, so that it appears in no message.
+fn uri(at: &NodeCursor<'_>, report: &mut Report) -> Option<HiddenUrl> {
+    let url = http_url(at, WITH_PATH, "they are never sent, remove them", report)?;
+    warn_unencrypted(
+        at,
+        &url,
+        "is not encrypted: the credentials can be read in transit; use `https://`",
+        report,
+    );
     Some(HiddenUrl::new(url))
 }

@@ -1,5 +1,5 @@
-//! The first reading: how many nodes there are and what each is; also every later one that is to
-//! fail at a node.
+//! The first pass, which counts the nodes and determines the kind of each, and every later pass that
+//! fails at a node.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 
 use super::super::tree::ScalarKind;
 
-/// How deep maps and lists may be nested; the schema needs six.
+/// Maximum depth of maps and lists; the schema needs six.
 const DEPTH: usize = 32;
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     Null,
@@ -19,12 +19,12 @@ pub(super) enum Shape {
     Map,
 }
 
-/// What a reading has found so far.
+/// The state of a pass.
 pub(super) struct Scan {
-    /// What each node is, in the order in which a reader meets keys and values.
+    /// The kind of each node, keys and values in the order of the text.
     pub(super) shapes: Vec<Shape>,
-    /// What was refused of a text that is valid YAML.
-    pub(super) complaint: Option<&'static str>,
+    /// The reason why a valid YAML text was refused.
+    pub(super) refusal: Option<&'static str>,
     stop: Option<usize>,
     /// How much more the tree may hold. A tree is hardly larger than its text, unless aliases
     /// multiply it.
@@ -32,17 +32,17 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// A reading of `text` that fails at the node numbered `stop`, if at any.
+    /// A pass over `text` that fails at the node numbered `stop`, if any.
     pub(super) fn new(text: &str, stop: Option<usize>) -> Self {
         Self {
             shapes: Vec::new(),
-            complaint: None,
+            refusal: None,
             stop,
             room: 2 * text.len() + (64 << 10),
         }
     }
 
-    /// What reads the outermost node.
+    /// Reads the root node.
     pub(super) fn root(&mut self) -> ScanNode<'_> {
         ScanNode {
             scan: self,
@@ -50,9 +50,9 @@ impl Scan {
         }
     }
 
-    fn refuse<E: de::Error>(&mut self, complaint: &'static str) -> E {
-        self.complaint = Some(complaint);
-        E::custom(complaint)
+    fn refuse<E: de::Error>(&mut self, refusal: &'static str) -> E {
+        self.refusal = Some(refusal);
+        E::custom(refusal)
     }
 
     fn add<E: de::Error>(&mut self, shape: Shape, text: &str) -> Result<(), E> {
@@ -60,9 +60,9 @@ impl Scan {
             return Err(E::custom("here"));
         }
         let Some(room) = self.room.checked_sub(1 + text.len()) else {
-            return Err(
-                self.refuse("aliases (`*name`) make far more of this file than it is; write out what they stand for")
-            );
+            return Err(self.refuse(
+                "aliases (`*name`) expand this file to many times its size; write out their content",
+            ));
         };
         self.room = room;
         self.shapes.push(shape);
@@ -70,7 +70,7 @@ impl Scan {
     }
 }
 
-/// One node and what is in it.
+/// A node and its content.
 pub(super) struct ScanNode<'s> {
     scan: &'s mut Scan,
     depth: usize,
@@ -81,7 +81,7 @@ impl ScanNode<'_> {
         if self.depth == DEPTH {
             return Err(self
                 .scan
-                .refuse("lists and maps are nested too deeply here; nothing in the schema is"));
+                .refuse("lists and maps are nested more deeply than any key allows"));
         }
         Ok(ScanNode {
             scan: self.scan,
@@ -98,8 +98,19 @@ impl<'de> DeserializeSeed<'de> for ScanNode<'_> {
     }
 }
 
+/// Visits of numbers, which differ only in their type.
+macro_rules! visit_numbers {
+    ($($visit:ident: $number:ty),+) => {
+        $(fn $visit<E: de::Error>(self, _: $number) -> Result<(), E> {
+            self.scan.add(Shape::Scalar(ScalarKind::Number), "")
+        })+
+    };
+}
+
 impl<'de> Visitor<'de> for ScanNode<'_> {
     type Value = ();
+
+    visit_numbers!(visit_u64: u64, visit_i64: i64, visit_u128: u128, visit_i128: i128, visit_f64: f64);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("YAML")
@@ -115,26 +126,6 @@ impl<'de> Visitor<'de> for ScanNode<'_> {
 
     fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
         self.scan.add(Shape::Scalar(ScalarKind::Bool), "")
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
-        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
-        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
-    }
-
-    fn visit_u128<E: de::Error>(self, _: u128) -> Result<(), E> {
-        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
-    }
-
-    fn visit_i128<E: de::Error>(self, _: i128) -> Result<(), E> {
-        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
-        self.scan.add(Shape::Scalar(ScalarKind::Number), "")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
@@ -156,8 +147,8 @@ impl<'de> Visitor<'de> for ScanNode<'_> {
     }
 
     fn visit_enum<A: de::EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(self
-            .scan
-            .refuse("YAML tags (`!name`) mean nothing here; remove it, or quote the text"))
+        Err(self.scan.refuse(
+            "YAML tags (`!name`) are not supported; remove it, or put quotes around the text",
+        ))
     }
 }

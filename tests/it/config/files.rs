@@ -1,9 +1,10 @@
-//! Configuration files: what is refused and in which words, and what is understood.
+//! Configuration files: errors, warnings and values.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::{
     Address, Config, Endpoints, Loaded, Mode, Provider, Query, SecretSource, StaleAfter, render,
 };
@@ -12,7 +13,7 @@ use proptest::prelude::*;
 const ONE: &str = "instances:\n  - {id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}\n";
 
 fn parse(text: &str) -> Loaded {
-    Config::parse(text, Path::new("etc/config.yaml"))
+    Config::parse(text, Path::new("etc/config.yaml"), &RULES)
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
@@ -24,9 +25,9 @@ fn warnings(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every file of `tests/data/config/bad` is named for its fault; the snapshot has the words.
+/// Every file of `tests/data/config/bad` is named after its error; the snapshot has the messages.
 #[test]
-fn every_fault_is_told_with_its_place_and_what_to_do() {
+fn every_error_has_a_position_and_a_remedy() {
     let mut files: Vec<PathBuf> = std::fs::read_dir("tests/data/config/bad")
         .expect("the fixtures are there")
         .map(|entry| entry.expect("a file").path())
@@ -34,7 +35,7 @@ fn every_fault_is_told_with_its_place_and_what_to_do() {
     files.sort();
     let mut told = String::new();
     for file in files {
-        let problems = Config::load(&file).expect_err("bad").to_string();
+        let problems = Config::load(&file, &RULES).expect_err("bad").to_string();
         assert!(!problems.contains("not-a-secret"), "a secret in {problems}");
         let problems = problems.replace("tests/data/config/bad/", "");
         writeln!(told, "{problems}\n").expect("a String");
@@ -43,9 +44,9 @@ fn every_fault_is_told_with_its_place_and_what_to_do() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told() {
+fn a_missing_file_is_reported() {
     let told = |path: &str| {
-        Config::load(Path::new(path))
+        Config::load(Path::new(path), &RULES)
             .expect_err("no file")
             .to_string()
     };
@@ -55,13 +56,14 @@ fn a_file_that_is_not_there_is_told() {
     );
     assert_eq!(
         told("tests"),
-        "tests: this is a directory; name the file in it"
+        "tests: is a directory; write the path of a file in it"
     );
 }
 
 #[test]
 fn the_example_is_the_default() {
-    let Loaded { config, warnings } = Config::load(Path::new("config.yaml")).expect("valid");
+    let Loaded { config, warnings } =
+        Config::load(Path::new("config.yaml"), &RULES).expect("valid");
     assert_eq!(warnings, []);
     let plain = parse(ONE).config;
     assert_eq!(
@@ -86,7 +88,7 @@ fn the_example_is_the_default() {
 }
 
 #[test]
-fn every_value_arrives() {
+fn every_value_is_read() {
     let config = parse(
         r#"
 collect:
@@ -159,7 +161,12 @@ instances:
     );
     assert_eq!(one.calls_per_second, 220);
     assert_eq!(one.client_files, ["etc/clients/*.json", "/srv/more.yml"]);
-    assert_eq!(two.address, Address::Region("cn-beijing".into()));
+    assert_eq!(
+        two.address,
+        Address::Region {
+            region: "cn-beijing".into()
+        }
+    );
     let profile = Provider::Profile {
         name: Some("ops".into()),
         file: Some("/etc/aliyun.json".into()),
@@ -167,13 +174,15 @@ instances:
     };
     assert_eq!(
         two.credentials.provider,
-        Provider::Chain(vec![profile, Provider::Env])
+        Provider::Chain {
+            providers: vec![profile, Provider::Env]
+        }
     );
     assert_eq!(two.clients[0].labels[0].1, "pump 2");
 }
 
 #[test]
-fn what_an_instance_is_to_bear_is_by_default_no_more_than_all_of_them_get() {
+fn the_default_of_calls_per_second_is_at_most_the_limit_of_all_instances() {
     let calls =
         |limits: &str| parse(&format!("{limits}\n{ONE}")).config.instances[0].calls_per_second;
     assert_eq!(
@@ -183,7 +192,7 @@ fn what_an_instance_is_to_bear_is_by_default_no_more_than_all_of_them_get() {
 }
 
 #[test]
-fn ids_and_labels_stay_as_they_were_written() {
+fn ids_and_labels_keep_their_spelling() {
     let config = parse(
         "instances:\n- id: 0123\n  region: cn-hangzhou\n  labels: {a: 1.50, b: true, c: \"\", d: 'null'}\n  clients: [1e3, 007, 0x1F, true, '~', +5]\n",
     )
@@ -205,16 +214,16 @@ fn ids_and_labels_stay_as_they_were_written() {
 }
 
 #[test]
-fn aliases_and_a_byte_order_mark_are_understood() {
+fn aliases_and_a_byte_order_mark_are_supported() {
     let config = parse("\u{FEFF}instances:\n- {id: a, region: cn-hangzhou, labels: &l {site: x}, clients: &c [GID_test@@@a]}\n- {id: b, region: cn-hangzhou, labels: *l, clients: *c}\n").config;
     assert_eq!(config.instances[0].clients, config.instances[1].clients);
     assert_eq!(config.instances[0].labels, config.instances[1].labels);
 }
 
 #[test]
-fn a_problem_within_an_alias_is_where_its_text_is() {
+fn a_problem_within_an_alias_has_the_position_of_its_text() {
     let text = "instances:\n- {id: a, region: cn-hangzhou, clients: [GID_test@@@a]}\n- &b {id: b, region: cn-hangzhou, calls_per_second: 0}\n- *b\n";
-    let problems = Config::parse(text, Path::new("c.yaml"))
+    let problems = Config::parse(text, Path::new("c.yaml"), &RULES)
         .expect_err("bad")
         .to_string();
     for path in ["instances[1]", "instances[2]"] {
@@ -226,12 +235,12 @@ fn a_problem_within_an_alias_is_where_its_text_is() {
 }
 
 #[test]
-fn what_is_odd_is_a_warning_with_its_place() {
+fn unusual_values_are_warnings_with_a_position() {
     assert_eq!(warnings(ONE), [""; 0]);
     assert_eq!(
         warnings("instances:\n- {id: a, region: cn-hangzo, clients: [GID_test@@@a]}"),
         [
-            "etc/config.yaml:2:19: instances[0].region: `cn-hangzo` is not among the regions known to have the service; check the spelling"
+            "etc/config.yaml:2:19: instances[0].region: `cn-hangzo` is not a known region of the service; check the spelling"
         ]
     );
     assert_eq!(
@@ -239,7 +248,7 @@ fn what_is_odd_is_a_warning_with_its_place() {
             "instances:\n- id: a\n  region: cn-hangzhou\n  clients: [GID_test@@@a, GID_test@1, pump, x]"
         ),
         [
-            "etc/config.yaml:4:27: instances[0].clients[1]: `GID_test@1` has no `@@@` between group and device, and 2 more like it; check the spelling, an ID that no device uses looks offline"
+            "etc/config.yaml:4:27: instances[0].clients[1]: `GID_test@1` has no `@@@` between group and device, and 2 more like it; check the spelling: an ID that no device uses is reported as offline"
         ]
     );
     assert_eq!(
@@ -247,7 +256,7 @@ fn what_is_odd_is_a_warning_with_its_place() {
             "instances:\n- {id: a, endpoint: \"http://api.example.com\", clients: [GID_test@@@a]}"
         ),
         [
-            "etc/config.yaml:2:21: instances[0].endpoint: is not encrypted: anybody on the way can read and change the answers; use `https://`"
+            "etc/config.yaml:2:21: instances[0].endpoint: is not encrypted: answers can be read and changed in transit; use `https://`"
         ]
     );
     for endpoint in [
@@ -266,7 +275,7 @@ fn what_is_odd_is_a_warning_with_its_place() {
     assert_eq!(
         warnings(&format!("collect: {{interval: 45s}}\n{ONE}")),
         [
-            "etc/config.yaml:1:21: collect.interval: is for `mode: poll`; without it scrapes start the sweeps, and this changes nothing"
+            "etc/config.yaml:1:21: collect.interval: has no effect without `mode: poll`: scrapes start the sweeps"
         ]
     );
     assert_eq!(
@@ -282,7 +291,7 @@ fn what_is_odd_is_a_warning_with_its_place() {
 }
 
 #[test]
-fn what_is_rendered_reads_as_the_same_configuration() {
+fn a_rendered_configuration_is_the_same_configuration() {
     let text = r#"
 collect: {mode: poll, interval: 45s, query: batch, stale_after: 1h, call_timeout: 1s500ms}
 limits: {share: 0.5, batch_per_second: 40}
@@ -338,21 +347,21 @@ fn a_rendered_secret_is_not_shown() {
 }
 
 #[test]
-fn what_a_credentials_uri_asks_for_is_not_shown() {
+fn the_query_of_a_credentials_uri_is_not_shown() {
     let text = format!(
         "credentials: {{type: uri, uri: \"https://h.example/c?token=not-a-secret\"}}\n{ONE}"
     );
     let Loaded { config, .. } = parse(&text);
     let rendered = render(&config);
     assert!(
-        rendered.contains("uri: \"https://h.example/c?<secret>\"\n"),
+        rendered.contains("uri: https://h.example/c?<secret>\n"),
         "{rendered}"
     );
     assert!(!rendered.contains("not-a-secret") && !format!("{config:?}").contains("not-a-secret"));
 }
 
-/// A problem at the end of a hundred thousand clients is found there; were reading or checking
-/// quadratic, nobody would wait for this test.
+/// A problem at the end of 100,000 clients has the right position. With quadratic reading or checking
+/// this test would not end.
 #[test]
 fn a_large_file_is_read() {
     let mut text = "instances:\n- id: a\n  region: cn-hangzhou\n  clients:\n".to_owned();
@@ -361,7 +370,7 @@ fn a_large_file_is_read() {
     }
     assert_eq!(parse(&text).config.instances[0].clients.len(), 100_000);
     text.push_str("  - GID_test@@@pump-0\n");
-    let problems = Config::parse(text, Path::new("c.yaml"))
+    let problems = Config::parse(text, Path::new("c.yaml"), &RULES)
         .expect_err("a client twice")
         .to_string();
     assert!(
@@ -370,7 +379,7 @@ fn a_large_file_is_read() {
     );
 }
 
-/// Pieces of which some texts are YAML, and a few of them a configuration.
+/// Texts of pieces; some are YAML, and a few of those are a configuration.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\n"),
@@ -418,15 +427,15 @@ fn pieces() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_fall_over(text in pieces()) {
-        match Config::parse(&text, Path::new("c.yaml")) {
+    fn no_text_causes_a_panic(text in pieces()) {
+        match Config::parse(&text, Path::new("c.yaml"), &RULES) {
             Ok(loaded) => prop_assert_eq!(parse(&render(&loaded.config)).config, loaded.config),
             Err(problems) => prop_assert!(!problems.is_empty() && !problems.to_string().is_empty()),
         }
     }
 
     #[test]
-    fn no_bytes_make_it_fall_over(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-        prop_assert!(Config::parse(&bytes, Path::new("c.yaml")).is_err());
+    fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        prop_assert!(Config::parse(&bytes, Path::new("c.yaml"), &RULES).is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
 use mqtt_presence_exporter::config::{Config, Env};
 use mqtt_presence_exporter::simulator::{
@@ -95,7 +96,7 @@ impl Place {
     pub(super) fn provider(&self, rig: &Rig, credentials: &str, env: &Env) -> CredentialProvider {
         let text =
             rig.configuration_with(&format!("credentials: {}", self.fill(credentials)), "", "");
-        let config = Config::parse(&text, Path::new("rig.yaml"))
+        let config = Config::parse(&text, Path::new("rig.yaml"), &RULES)
             .expect("a valid configuration")
             .config;
         CredentialProvider::new(

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::simulator::{MetadataTokens, SimulatedFleet, SimulatorOptions};
 use tokio::time::sleep;
@@ -367,7 +368,7 @@ fn the_examples_of_the_documentation_are_valid() {
         let text = format!(
             "{example}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}}]"
         );
-        let loaded = Config::parse(&text, Path::new("c.yaml"))
+        let loaded = Config::parse(&text, Path::new("c.yaml"), &RULES)
             .unwrap_or_else(|problems| panic!("{problems}: {text}"));
         assert_eq!(loaded.warnings, []);
     }

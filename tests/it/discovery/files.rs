@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::{Config, Problem};
 use mqtt_presence_exporter::discovery::{self, Discovered};
 use mqtt_presence_exporter::presence::Shard;
@@ -25,7 +26,7 @@ fn folder(instance: &str, files: &[(&str, &str)]) -> TempDir {
 }
 
 fn load(folder: &Path) -> Config {
-    Config::load(&folder.join("config.yaml"))
+    Config::load(&folder.join("config.yaml"), &RULES)
         .unwrap_or_else(|problems| panic!("{problems}"))
         .config
 }
@@ -145,7 +146,7 @@ fn unusual_ids_and_globs_that_match_nothing_are_warnings() {
         texts(&found.warnings, &folder),
         [
             "instances[0].client_files[0]: no file matches `none/*.json`; check the path",
-            "a.json:2:31: [0].targets[1]: `pump` has no `@@@` between group and device, and 1 more like it; check the spelling, an ID that no device uses looks offline",
+            "a.json:2:31: [0].targets[1]: `pump` has no `@@@` between group and device, and 1 more like it; check the spelling: an ID that no device uses is reported as offline",
         ]
     );
 }

@@ -143,7 +143,7 @@ async fn an_inventory_is_followed_and_its_last_good_answer_is_kept() {
     assert!(value(&scrape, READ_AT) > Some(1e9));
     let shown = exporter.ask("GET", "/config").await;
     assert!(
-        shown.text().contains(&format!("- url: \"{source}\"")),
+        shown.text().contains(&format!("- url: {source}\n")),
         "{}",
         shown.text()
     );

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::Config;
 
 const INSTANCE: &str = "id: post-cn-1, region: cn-hangzhou";
@@ -148,7 +149,7 @@ impl Section {
             .replace("ONE", ONE)
             .replace("INSTANCE", INSTANCE)
             .replace('%', &all.join(", "));
-        Config::parse(text, Path::new("config.yaml"))
+        Config::parse(text, Path::new("config.yaml"), &RULES)
             .map(|loaded| loaded.config)
             .map_err(|problems| {
                 problems
@@ -187,7 +188,7 @@ impl Section {
     fn known(&self, key: &str, value: &str) -> BTreeSet<String> {
         let said = self.said(key, value);
         let list = said
-            .split_once("known here: ")
+            .split_once("expected one of ")
             .unwrap_or_else(|| panic!("{}.{key}: {said}", self.heading))
             .1;
         list.split(", ")
@@ -278,6 +279,20 @@ fn the_reference_has_every_key_and_no_other() {
             "keys of {}",
             section.heading
         );
+    }
+}
+
+#[test]
+fn the_sample_configuration_contains_every_key() {
+    let sample = include_str!("../../../config.yaml");
+    for key in SECTIONS
+        .iter()
+        .flat_map(|section| section.known(NONSENSE, "1"))
+    {
+        let named = sample
+            .match_indices(&format!("{key}:"))
+            .any(|(at, _)| !sample[..at].ends_with(|c: char| c.is_ascii_alphabetic() || c == '_'));
+        assert!(named, "config.yaml does not contain `{key}`");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The examples of `docs/discovery.md` are what they say they are.
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::discovery::{self, Discovered, SourceCache, SourceLocation};
 use mqtt_presence_exporter::presence::{Fleet, Shard};
@@ -31,7 +32,7 @@ fn load(section: &str, more: &[(&str, &str)]) -> (Config, Discovered) {
         let here = folder.path().to_str().expect("UTF-8");
         std::fs::write(path, text.replace("/etc/mqtt-presence", here)).expect("a file");
     }
-    let loaded = Config::load(&folder.path().join("config.yaml"))
+    let loaded = Config::load(&folder.path().join("config.yaml"), &RULES)
         .unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.warnings, []);
     let discovered = discovery::fleets(&loaded.config, Shard::WHOLE)

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::planner::{Plan, shown};
 use mqtt_presence_exporter::presence::Shard;
@@ -32,7 +33,7 @@ fn planned(query: &str, devices: usize) -> (String, usize) {
     let text = format!(
         "{{collect: {{query: {query}}}, instances: [{{id: post-cn-1, region: cn-hangzhou, clients: [a]}}]}}"
     );
-    let config = Config::parse(text, Path::new("config.yaml"))
+    let config = Config::parse(text, Path::new("config.yaml"), &RULES)
         .expect("valid")
         .config;
     let plan = Plan::new(&config, Shard::default(), &[devices]).expect("possible");
@@ -79,6 +80,7 @@ fn the_defaults_are_the_defaults() {
     let config = Config::parse(
         "instances: [{id: post-cn-1, region: cn-hangzhou, clients: [a]}]",
         Path::new("config.yaml"),
+        &RULES,
     );
     let config = config.expect("valid").config;
     for row in table(&text, "| Key | Default | Bounds |") {

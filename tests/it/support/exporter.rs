@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::app::{CommandError, Environment, Exporter};
 use mqtt_presence_exporter::config::Config;
 use mqtt_presence_exporter::web;
@@ -33,7 +34,7 @@ impl TestExporter {
         file: &Path,
         environment: &Environment,
     ) -> Result<Self, CommandError> {
-        let loaded = Config::load(file)?;
+        let loaded = Config::load(file, &RULES)?;
         let hangup = Arc::new(Notify::new());
         let exporter = Exporter::new(loaded, environment.clone())
             .await?

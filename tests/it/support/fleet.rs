@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Config, Quotas};
 use mqtt_presence_exporter::presence::{
@@ -60,7 +61,7 @@ pub(crate) fn web(
 ) -> Web {
     let config =
         format!("{more}\ninstances: [{{id: post-cn-1, region: cn-hangzhou, clients: []}}]");
-    let config = Config::parse(config, Path::new("config.yaml"))
+    let config = Config::parse(config, Path::new("config.yaml"), &RULES)
         .expect("valid")
         .config;
     let subject = |state| SweepConfig {

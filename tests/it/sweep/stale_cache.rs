@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
 use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions};
 use mqtt_presence_exporter::clock::Timestamp;
@@ -136,7 +137,7 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
         calls_per_second: 100,
     };
     let config = rig.configuration("collect: {mode: poll, query: batch}", "");
-    let config = Config::parse(config, std::path::Path::new("rig.yaml"))
+    let config = Config::parse(config, std::path::Path::new("rig.yaml"), &RULES)
         .expect("valid")
         .config;
     let deps = SweepDeps {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Collect, Config, Quotas};
 use mqtt_presence_exporter::net::ServeOptions;
@@ -42,7 +43,7 @@ fn exporter(clients: usize, options: WebOptions) -> (Web, watch::Sender<bool>) {
         random: Random::new(|| 0),
     };
     let config = "instances: [{id: post-cn-1, region: cn-hangzhou, clients: [GID_pumps@@@pump-0]}]";
-    let config = Config::parse(config, Path::new("config.yaml"))
+    let config = Config::parse(config, Path::new("config.yaml"), &RULES)
         .expect("valid")
         .config;
     let web = Web {
@@ -249,7 +250,7 @@ async fn health_and_readiness() {
 async fn the_configuration_is_shown_as_text() {
     let answer = plain_exporter().await.get("/config").await;
     assert!(
-        answer.text().contains("\n  - id: post-cn-1\n"),
+        answer.text().contains("\n- id: post-cn-1\n"),
         "{}",
         answer.text()
     );
