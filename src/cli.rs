@@ -41,7 +41,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Where the terminal is gone, there is nobody left to tell.
+            // If the terminal is gone, the error cannot be reported.
             let _ = error.print();
             return match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
@@ -152,12 +152,12 @@ where
         signals.abort();
         result
     });
-    // A password that is still being checked is nobody's any more, and may take long.
+    // A password check that still runs has no client any more, and may take long.
     runtime.shutdown_background();
     result
 }
 
-/// Notified of each SIGHUP; of several while nobody listened, once.
+/// Notified of each SIGHUP; of several while no task listened, once.
 fn on_hangup() -> Result<Arc<Notify>, CommandError> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let notify = Arc::new(Notify::new());

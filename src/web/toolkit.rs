@@ -30,7 +30,7 @@ pub struct WebConfig {
     pub(super) tls: Option<ServerConfig>,
     /// What is added to every answer that does not say it itself.
     pub(super) headers: HeaderMap,
-    /// Who may come in; nobody named: everybody.
+    /// The permitted users; if empty, every request is permitted.
     pub(super) users: Users,
     /// How many requests are answered.
     pub(super) rate_limit: Option<RateLimit>,

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::net::serve::idle_connections::IdleConnections;
 
-/// How much hyper's client takes of an answer that nobody reads.
+/// How much hyper's client takes of an answer that is not read.
 const CLIENT_WINDOW: usize = 2 * 1024 * 1024;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 const OPTIONS: ServeOptions = ServeOptions {
