@@ -1,20 +1,23 @@
 //! The log: one line for each event, on standard error.
+//!
+//! A line has `ts`, `level`, `target` and `msg`, then the fields of the event. There are no spans:
+//! an event has all its fields itself.
 
-mod format;
-
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use clap::ValueEnum;
-use tracing::Subscriber;
+use serde_json::Value;
+use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-
-use format::LineFormat;
 
 /// The lowest level that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -40,33 +43,6 @@ pub enum LogFormat {
     Json,
 }
 
-impl fmt::Display for LogLevel {
-    /// As in the flag.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value().ok_or(fmt::Error)?;
-        f.write_str(value.get_name())
-    }
-}
-
-impl fmt::Display for LogFormat {
-    /// As in the flag.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value().ok_or(fmt::Error)?;
-        f.write_str(value.get_name())
-    }
-}
-
-impl From<LogLevel> for LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Error => Self::ERROR,
-        }
-    }
-}
-
 /// Logs the events of the process to standard error. Only the first call has an effect, so that a
 /// program may run `app` more than once.
 pub fn init_logging(level: LogLevel, format: LogFormat) {
@@ -78,16 +54,107 @@ fn subscriber<W>(level: LogLevel, format: LogFormat, writer: W) -> impl Subscrib
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let level = LevelFilter::from(level);
+    let level = match level {
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        .fmt_fields(LineFormat(format))
-        .event_format(LineFormat(format))
+        .event_format(format)
         .with_filter(targets);
     Registry::default().with(lines)
+}
+
+impl<S, N> FormatEvent<S, N> for LogFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields {
+            format: *self,
+            formatted: Vec::new(),
+        };
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        fields.put("ts", time);
+        let level = event.metadata().level().as_str();
+        fields.put("level", level.to_ascii_lowercase());
+        // Events of the `log` crate have their target in a field.
+        if event.metadata().target() != "log" {
+            fields.put("target", event.metadata().target());
+        }
+        event.record(&mut fields);
+        match self {
+            Self::Logfmt => writeln!(writer, "{}", fields.formatted.join(" ")),
+            Self::Json => writeln!(writer, "{{{}}}", fields.formatted.join(",")),
+        }
+    }
+}
+
+/// Formats the fields of an event one by one.
+struct Fields {
+    format: LogFormat,
+    formatted: Vec<String>,
+}
+
+impl Fields {
+    fn put(&mut self, key: &str, value: impl Into<Value>) {
+        // The message has the name that Prometheus gives it.
+        let key = match key {
+            "message" => "msg",
+            "log.target" => "target",
+            "log.module_path" | "log.file" | "log.line" => return,
+            _ => key,
+        };
+        let unquoted = |text: &str| {
+            let quoted = |c: char| c <= ' ' || matches!(c, '=' | '"' | '\\' | '\x7f');
+            !text.is_empty() && !text.contains(quoted)
+        };
+        self.formatted.push(match (self.format, value.into()) {
+            (LogFormat::Json, value) => format!("{}:{value}", Value::from(key)),
+            (LogFormat::Logfmt, Value::String(text)) if unquoted(&text) => format!("{key}={text}"),
+            // Readers of logfmt take a quoted value for a JSON string.
+            (LogFormat::Logfmt, value) => format!("{key}={value}"),
+        });
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field.name(), value);
+    }
+
+    /// Infinity and NaN, which JSON does not have, become null.
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field.name(), format!("{value:?}"));
+    }
 }
 
 #[cfg(test)]
@@ -105,8 +172,6 @@ mod tests {
 
     fn an_event() {
         let error = io::Error::other("line one\nline \"two\"");
-        let span = tracing::info_span!("sweep", instance = "post-cn-1");
-        let _inside = span.enter();
         tracing::warn!(calls = 3, up = false, share = 0.5, code = "Throttling.User", empty = "", %error, "a call failed: {}", 7);
     }
 
@@ -120,7 +185,7 @@ mod tests {
             rest,
             format!(
                 "level=warn target={target} msg=\"a call failed: 7\" calls=3 up=false share=0.5 code=Throttling.User \
-                 empty=\"\" error=\"line one\\nline \\\"two\\\"\" instance=post-cn-1\n"
+                 empty=\"\" error=\"line one\\nline \\\"two\\\"\"\n"
             )
         );
     }
@@ -128,39 +193,13 @@ mod tests {
     #[test]
     fn json_has_the_same_keys() {
         let text = logged(LogLevel::Info, LogFormat::Json, an_event);
-        let event: serde_json::Value =
-            serde_json::from_str(text.trim_end_matches('\n')).expect("one object");
+        let event: Value = serde_json::from_str(text.trim_end_matches('\n')).expect("one object");
         assert!(event["ts"].as_str().is_some_and(|ts| ts.ends_with('Z')));
         let expected = serde_json::json!({
             "ts": event["ts"], "level": "warn", "target": module_path!(), "msg": "a call failed: 7", "calls": 3,
             "up": false, "share": 0.5, "code": "Throttling.User", "empty": "", "error": "line one\nline \"two\"",
-            "instance": "post-cn-1",
         });
         assert_eq!(event, expected);
-    }
-
-    #[test]
-    fn a_field_recorded_later_in_a_span_is_logged() {
-        for format in [LogFormat::Logfmt, LogFormat::Json] {
-            let text = logged(LogLevel::Info, format, || {
-                let span =
-                    tracing::info_span!("sweep", instance = "a b", calls = tracing::field::Empty);
-                span.record("calls", 7);
-                span.in_scope(|| tracing::info!("ended"));
-            });
-            if format == LogFormat::Json {
-                let event: serde_json::Value = serde_json::from_str(&text).expect("one object");
-                assert_eq!(
-                    (&event["instance"], &event["calls"]),
-                    (&"a b".into(), &7.into())
-                );
-            } else {
-                assert!(
-                    text.ends_with("msg=ended instance=\"a b\" calls=7\n"),
-                    "{text}"
-                );
-            }
-        }
     }
 
     #[test]
@@ -179,21 +218,5 @@ mod tests {
         assert_eq!(messages(LogLevel::Debug), ["ours", "trouble"]);
         assert_eq!(messages(LogLevel::Info), ["trouble"]);
         assert!(messages(LogLevel::Error).is_empty());
-    }
-
-    #[test]
-    fn flags_accept_the_displayed_values() {
-        for level in LogLevel::value_variants() {
-            assert_eq!(
-                LogLevel::from_str(&level.to_string(), false).as_ref(),
-                Ok(level)
-            );
-        }
-        for format in LogFormat::value_variants() {
-            assert_eq!(
-                LogFormat::from_str(&format.to_string(), false).as_ref(),
-                Ok(format)
-            );
-        }
     }
 }
