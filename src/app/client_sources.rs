@@ -66,7 +66,7 @@ impl ClientSources {
             .collect();
         let names = read.union(&urls).cloned().collect();
         for left in self.names.difference(&names) {
-            self.metrics.forget_source(left);
+            self.metrics.remove_series("source", left);
         }
         for name in &names {
             self.metrics.touch_source(name);

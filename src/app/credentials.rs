@@ -46,7 +46,7 @@ impl Providers {
                 .iter()
                 .all(|(_, provider)| provider.name() != old.name())
             {
-                self.deps.metrics.forget_credentials(old.name());
+                self.deps.metrics.remove_series("credentials", old.name());
             }
         }
         let provider_of = |instance: &Instance| {

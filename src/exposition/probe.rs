@@ -1,6 +1,5 @@
 //! The text of one probe, without the exporter's own metrics.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::presence::{ClientId, Fleet, escape};
@@ -28,19 +27,14 @@ pub fn probe_text(probe: &ProbeResult<'_>) -> String {
         // On one line: a second one would count as samples.
         text.extend(["# failed: ", &why.replace(char::is_control, " "), "\n"]);
     }
-    for (metric, value) in [
-        (&PROBE.success, f64::from(u8::from(probe.online.is_ok()))),
-        (&PROBE.duration_seconds, probe.duration.as_secs_f64()),
-    ] {
-        writeln!(text, "{}{} {value}", metric.header(), metric.name)
-            .expect("writing to a String does not fail");
-    }
+    text += &PROBE.success.text(u8::from(probe.online.is_ok()));
+    text += &PROBE.duration_seconds.text(probe.duration.as_secs_f64());
     if let Ok(online) = probe.online {
-        let (metric, value) = (&STATE.client_online, u8::from(online));
-        let (header, name) = (metric.header(), metric.name);
+        let (name, value) = (STATE.client_online.name, u8::from(online));
         let labels = labels(probe.fleet, probe.client);
-        writeln!(text, "{header}{name}{{client_id=\"{labels}}} {value}")
-            .expect("writing to a String does not fail");
+        let sample = format!("{name}{{client_id=\"{labels}}} {value}\n");
+        text += &STATE.client_online.header();
+        text += &sample;
     }
     text
 }

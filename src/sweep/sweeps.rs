@@ -142,7 +142,7 @@ impl Sweeps {
             gone.leave().await;
             self.forget_queue(gone);
             let id = gone.state().id();
-            self.deps.metrics.forget_instance(id.as_str());
+            self.deps.metrics.remove_series("instance_id", id.as_str());
         }
     }
 

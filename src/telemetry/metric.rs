@@ -23,11 +23,7 @@ pub enum MetricKind {
 
 impl fmt::Display for MetricKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        })
+        f.write_str(&format!("{self:?}").to_ascii_lowercase())
     }
 }
 
@@ -36,7 +32,7 @@ impl fmt::Display for MetricKind {
 pub struct Metric {
     /// The full name, with prefix and unit.
     pub name: &'static str,
-    /// The help text. Its last sentence says when the metric is absent.
+    /// The help text. Its last sentence names the cases in which the metric is absent.
     pub help: &'static str,
     /// The type.
     pub kind: MetricKind,
@@ -47,21 +43,6 @@ pub struct Metric {
 }
 
 impl Metric {
-    pub(super) const fn new(
-        kind: MetricKind,
-        name: &'static str,
-        doc_comment: &'static str,
-        labels: &'static [&'static str],
-    ) -> Self {
-        Self {
-            name,
-            help: doc_comment.trim_ascii_start(),
-            kind,
-            labels,
-            configured_labels: false,
-        }
-    }
-
     pub(super) const fn with_configured_labels(self) -> Self {
         Self {
             configured_labels: true,
@@ -78,12 +59,23 @@ impl Metric {
         } = self;
         format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
     }
+
+    /// A family with one sample without labels in the text format.
+    pub(crate) fn text(&self, value: impl fmt::Display) -> String {
+        format!("{}{} {value}\n", self.header(), self.name)
+    }
 }
 
 /// Declares one metric: its name is the prefix and the identifier, its help the doc comment.
 macro_rules! metric {
     ($prefix:literal $name:ident $kind:expr, [$($label:ident),*] $($help:literal)+) => {
-        Metric::new($kind, concat!($prefix, stringify!($name)), concat!($($help),+), &[$(stringify!($label)),*])
+        Metric {
+            name: concat!($prefix, stringify!($name)),
+            help: concat!($($help),+).trim_ascii_start(),
+            kind: $kind,
+            labels: &[$(stringify!($label)),*],
+            configured_labels: false,
+        }
     };
 }
 
@@ -125,6 +117,7 @@ macro_rules! registered {
         }
     ) => {
         $(#[$doc])*
+        #[derive(Debug)]
         pub struct $Metrics {
             pub(super) registry: Registry,
             $($(#[doc = $help])+ pub $name: $Type,)*
@@ -147,8 +140,9 @@ macro_rules! registered {
                 }
             }
 
-            /// Removes all series whose label `name` is `value`.
-            pub(super) fn remove_series(&self, name: &str, value: &str) {
+            /// Removes all series whose label `name` is `value`. A call that is still in flight
+            /// would create some again: call this after the last one has ended.
+            pub fn remove_series(&self, name: &str, value: &str) {
                 $(self.$name.remove_series(name, value);)*
             }
         }
@@ -216,14 +210,11 @@ vector! {
 }
 
 fn remove_series<T: MetricVecBuilder>(family: &MetricVec<T>, name: &str, value: &str) {
-    for series in samples(family) {
-        if series.label(name) == value {
-            let labels = series
-                .labels
-                .iter()
-                .map(|(name, value)| (&**name, &**value));
+    for Sample { labels, .. } in samples(family) {
+        if labels.get(name).is_some_and(|of| of == value) {
+            let labels: HashMap<_, _> = labels.iter().map(|(name, of)| (&**name, of)).collect();
             // It fails only where the series is gone already.
-            let _ = family.remove(&labels.collect::<HashMap<_, _>>());
+            let _ = family.remove(&labels);
         }
     }
 }
@@ -248,15 +239,15 @@ impl Sample {
 pub fn samples(family: &impl Collector) -> Vec<Sample> {
     let families = family.collect();
     let series = families.iter().flat_map(MetricFamily::get_metric);
-    let sample = |series: &prometheus::proto::Metric| Sample {
-        labels: series
-            .get_label()
-            .iter()
-            .map(|label| (label.name().to_owned(), label.value().to_owned()))
-            .collect(),
-        value: series.get_gauge().get_value() + series.get_counter().get_value(),
-    };
-    let mut samples: Vec<_> = series.map(sample).collect();
+    let samples = series.map(|series| {
+        let labels = series.get_label().iter();
+        let labels = labels.map(|label| (label.name().to_owned(), label.value().to_owned()));
+        Sample {
+            labels: labels.collect(),
+            value: series.get_gauge().get_value() + series.get_counter().get_value(),
+        }
+    });
+    let mut samples: Vec<_> = samples.collect();
     samples.sort_by(|a, b| a.labels.cmp(&b.labels));
     samples
 }

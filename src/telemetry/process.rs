@@ -3,70 +3,66 @@
 //!
 //! The `prometheus` crate can do this too, but counts CPU time in whole seconds.
 
-use std::fmt::Write;
-
 use procfs::ProcResult;
 use procfs::process::{LimitValue, Process};
 
-use super::metric::Metric;
 use super::table::PROCESS;
 
-/// Appends the metrics of this process to `out`.
-pub(super) fn write(out: &mut String) {
-    let Ok(process) = Process::myself() else {
-        return;
-    };
-    // A file that cannot be read costs only the metrics that come from it.
-    let _ = write_stat(out, &process);
-    let _ = process
-        .fd_count()
-        .map(|count| sample(out, &PROCESS.open_fds, count as f64));
-    let _ = process.limits().map(|limits| {
-        let (files, memory) = (limits.max_open_files, limits.max_address_space);
-        sample(out, &PROCESS.max_fds, limit(files.soft_limit));
-        sample(
-            out,
-            &PROCESS.virtual_memory_max_bytes,
-            limit(memory.soft_limit),
-        );
-    });
+/// The metrics of this process in the text format.
+pub(super) fn text() -> String {
+    let mut text = String::new();
+    if let Ok(process) = Process::myself() {
+        // A file that cannot be read costs only the metrics that come from it.
+        let _ = write_stat(&mut text, &process);
+        let _ = write_limits(&mut text, &process);
+        if let Ok(count) = process.fd_count() {
+            text += &PROCESS.open_fds.text(count);
+        }
+    }
+    text
 }
 
-fn write_stat(out: &mut String, process: &Process) -> ProcResult<()> {
+fn write_stat(text: &mut String, process: &Process) -> ProcResult<()> {
     let stat = process.stat()?;
     let ticks = procfs::ticks_per_second() as f64;
-    let resident = stat.rss * procfs::page_size();
     let cpu = (stat.utime + stat.stime) as f64 / ticks;
-    sample(out, &PROCESS.cpu_seconds_total, cpu);
-    sample(out, &PROCESS.virtual_memory_bytes, stat.vsize as f64);
-    sample(out, &PROCESS.resident_memory_bytes, resident as f64);
-    sample(out, &PROCESS.threads, stat.num_threads as f64);
+    *text += &PROCESS.cpu_seconds_total.text(cpu);
+    *text += &PROCESS.virtual_memory_bytes.text(stat.vsize);
+    let resident = stat.rss * procfs::page_size();
+    *text += &PROCESS.resident_memory_bytes.text(resident);
+    *text += &PROCESS.threads.text(stat.num_threads);
     let since_boot = stat.starttime as f64 / ticks;
     let boot = procfs::boot_time_secs()? as f64;
-    sample(out, &PROCESS.start_time_seconds, boot + since_boot);
+    *text += &PROCESS.start_time_seconds.text(boot + since_boot);
+    Ok(())
+}
+
+fn write_limits(text: &mut String, process: &Process) -> ProcResult<()> {
+    let limits = process.limits()?;
+    *text += &PROCESS
+        .max_fds
+        .text(limit(limits.max_open_files.soft_limit));
+    let memory = limit(limits.max_address_space.soft_limit);
+    *text += &PROCESS.virtual_memory_max_bytes.text(memory);
     Ok(())
 }
 
 /// No limit is written as the kernel counts it: the largest number.
-fn limit(value: LimitValue) -> f64 {
+fn limit(value: LimitValue) -> u64 {
     match value {
-        LimitValue::Unlimited => u64::MAX as f64,
-        LimitValue::Value(value) => value as f64,
+        LimitValue::Unlimited => u64::MAX,
+        LimitValue::Value(value) => value,
     }
-}
-
-fn sample(out: &mut String, metric: &Metric, value: f64) {
-    writeln!(out, "{}{} {value}", metric.header(), metric.name).expect("a String takes any text");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Metric;
 
     #[test]
     fn this_process_has_used_some_time_and_memory_and_began_after_the_epoch() {
-        let mut text = String::new();
-        write(&mut text);
+        let text = text();
         let value = |metric: &Metric| -> f64 {
             let line = text
                 .lines()

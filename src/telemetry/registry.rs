@@ -1,6 +1,5 @@
 //! The registry of the metrics that the exporter counts about its own work.
 
-use std::fmt;
 use std::time::Duration;
 
 use prometheus::TextEncoder;
@@ -53,23 +52,12 @@ impl Metrics {
         }
     }
 
-    /// Removes every series of an instance. A call that is still in flight would create some
-    /// again: call this after the last one has ended.
-    pub fn forget_instance(&self, instance_id: &str) {
-        self.remove_series("instance_id", instance_id);
-    }
-
     /// Creates the counters of credentials, at zero.
     pub fn touch_credentials(&self, name: &str) {
+        let refreshes = &self.credential_refreshes_total;
         for result in ["success", "failure"] {
-            let refreshes = &self.credential_refreshes_total;
             let _ = refreshes.with_label_values(&[name, result]);
         }
-    }
-
-    /// Removes every series of credentials that are no longer in use.
-    pub fn forget_credentials(&self, name: &str) {
-        self.remove_series("credentials", name);
     }
 
     /// Creates the series of a source of clients, at zero.
@@ -80,34 +68,18 @@ impl Metrics {
         let _ = success.with_label_values(&[name]);
     }
 
-    /// Removes every series of a source of clients.
-    pub fn forget_source(&self, name: &str) {
-        self.remove_series("source", name);
-    }
-
     /// All of them, and those of the process, in the text format 0.0.4.
     #[must_use]
     pub fn gather_text(&self) -> String {
-        #[cfg_attr(
-            not(target_os = "linux"),
-            expect(unused_mut, reason = "only Linux has metrics of the process")
-        )]
-        let mut text = self.registered_text();
+        let text = self.registered_text();
         #[cfg(target_os = "linux")]
-        super::process::write(&mut text);
+        let text = text + &super::process::text();
         text
     }
 
     fn registered_text(&self) -> String {
-        TextEncoder
-            .encode_to_string(&self.registry.gather())
-            .expect("the registry gathers no empty family")
-    }
-}
-
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").finish_non_exhaustive()
+        let text = TextEncoder.encode_to_string(&self.registry.gather());
+        text.expect("the registry gathers no empty family")
     }
 }
 
@@ -150,7 +122,7 @@ mod tests {
                 "{series} is not in\n{text}"
             );
         }
-        metrics.forget_instance("post-cn-1");
+        metrics.remove_series("instance_id", "post-cn-1");
         let text = metrics.gather_text();
         assert!(!text.contains("post-cn-1"), "{text}");
         assert!(text.contains("post-cn-2"), "{text}");
@@ -186,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_build_says_its_version() {
+    fn build_info_has_the_version() {
         let series = format!(
             "mqtt_presence_build_info{{revision=\"{REVISION}\",version=\"{VERSION}\"}} 1\n"
         );
