@@ -1,7 +1,5 @@
-//! The command line: flags and subcommands in, one call into [`crate::app`], an exit code out.
-
-mod args;
-mod shard;
+//! The command line: one call into [`crate::app`], and an exit code. The flags of the commands are
+//! there, too.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -10,33 +8,83 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-pub use args::{CheckArgs, Cli, Command};
-pub use shard::ShardArgs;
-
-use crate::app::{self, CommandError, Environment};
+use crate::app::{self, CheckArgs, CommandError, DemoArgs, Environment, QueryArgs};
+use crate::app::{ServeArgs, SimulateArgs};
 use crate::clock::Clock;
 use crate::config::Env;
-use crate::presence::{Shard, Status};
-use crate::telemetry;
+use crate::presence::Status;
+use crate::telemetry::{self, LogFormat, LogLevel};
 
-/// The process failed while it ran.
+/// The command failed at run time.
 const FAILED: u8 = 1;
 
-/// `query` found clients that are offline, and none of which nothing is known.
+/// `query`: some clients are offline, and the status of all is known.
 const OFFLINE: u8 = 2;
 
-/// `query` could not find out about some clients.
+/// `query`: the status of some clients is unknown.
 const UNKNOWN: u8 = 3;
 
-/// The command line or the configuration is wrong (`EX_USAGE` of sysexits.h).
+/// The command line or the configuration is invalid (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
 
-/// Does what `args` say; returns when that is done, or a signal has ended it.
+/// Prometheus exporter for device presence on ApsaraMQ for MQTT (Alibaba Cloud).
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// The command; `serve` is the default.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Minimum severity of log messages.
+    #[arg(
+        long = "log.level",
+        value_name = "LEVEL",
+        default_value = "info",
+        global = true
+    )]
+    pub log_level: LogLevel,
+    /// Format of log messages.
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        global = true
+    )]
+    pub log_format: LogFormat,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the exporter (the default).
+    Serve(ServeArgs),
+    /// Validate configuration files, and calculate API calls and detection times.
+    CheckConfig(CheckArgs),
+    /// Query the status of clients once. Exits with 0 if all are online, 2 if some are offline, 3
+    /// if some are unknown.
+    Query(QueryArgs),
+    /// Run the exporter with simulated devices; requires no account and no configuration.
+    Demo(DemoArgs),
+    /// Run a simulator of the API, for tests and evaluation.
+    Simulate(SimulateArgs),
+    /// Print a shell completion script.
+    Completions {
+        /// Shell.
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+}
+
+/// Runs the command in `args`, until it ends or a signal stops it.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -49,35 +97,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
             };
         }
     };
-    telemetry::init_logging(cli.log.level, cli.log.format);
-    match dispatch(cli, env) {
-        Ok(code) => code,
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::from(match failure {
-                CommandError::Usage(_) => USAGE,
-                CommandError::Runtime(_) => FAILED,
-            })
-        }
-    }
+    telemetry::init_logging(cli.log_level, cli.log_format);
+    dispatch(cli, env).unwrap_or_else(|failure| {
+        let _ = writeln!(io::stderr(), "{failure}");
+        ExitCode::from(match failure {
+            CommandError::Usage(_) => USAGE,
+            CommandError::Runtime(_) => FAILED,
+        })
+    })
 }
 
 fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, CommandError> {
-    let out = &mut io::stdout();
-    let environment = || Environment::real(env.clone());
+    let (out, err) = (&mut io::stdout(), &mut io::stderr());
+    let environment = Environment::real(env.clone());
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::CheckConfig(args) => match check(&args, args.shard.shard(env)?, out) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(CommandError::Usage(
-                "the configuration has problems".to_owned(),
-            )),
-            Err(error) => Err(CommandError::Runtime(error.into())),
-        },
+        Command::CheckConfig(args) => app::check_files(&args, env, out)?,
         Command::Query(args) => {
-            // Before signals are caught, so that Ctrl-C still ends the typing.
+            // Before signals are caught, so that Ctrl-C ends the input.
             let args = app::read_ids(args, &mut io::stdin().lock())?;
-            let err = &mut io::stderr();
-            let status = run_until_signal(|stop| app::query(args, environment(), stop, out, err))?;
+            let status = run_until_signal(|stop| app::query(args, environment, stop, out, err))?;
             return Ok(ExitCode::from(match status {
                 Status::Online => 0,
                 Status::Offline => OFFLINE,
@@ -85,49 +123,24 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, CommandError> {
             }));
         }
         Command::Serve(args) => {
-            let environment = Environment {
-                shard: args.shard.shard(env)?,
-                ..environment()
-            };
-            let options = args.try_into()?;
-            run_until_signal(async |stop| {
-                app::serve(options, environment, on_hangup()?, stop).await
-            })
+            run_until_signal(async |stop| app::serve(args, environment, on_hangup()?, stop).await)?;
         }
-        Command::Demo(args) => run_until_signal(|stop| app::demo(args, environment(), stop, out)),
-        Command::Completions(args) => {
+        Command::Demo(args) => run_until_signal(|stop| app::demo(args, environment, stop, out))?,
+        Command::Simulate(args) => {
+            run_until_signal(|stop| app::simulate(args, Clock::system(), stop, out))?;
+        }
+        Command::Completions { shell } => {
             // In memory first: the generator panics when a pipe is closed.
             let mut script = Vec::new();
-            clap_complete::generate(
-                args.shell,
-                &mut Cli::command(),
-                env!("CARGO_PKG_NAME"),
-                &mut script,
-            );
-            out.write_all(&script)
-                .context("cannot write the script")
-                .map_err(CommandError::from)
-        }
-        Command::Simulate(args) => {
-            run_until_signal(
-                async |stop| Ok(app::simulate(args, Clock::system(), stop, out).await?),
-            )
+            let name = env!("CARGO_PKG_NAME");
+            clap_complete::generate(shell, &mut Cli::command(), name, &mut script);
+            out.write_all(&script).context("cannot write the script")?;
         }
     }
-    .map(|()| ExitCode::SUCCESS)
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Checks all files, whether or not something is wrong with one of them.
-fn check(args: &CheckArgs, shard: Shard, out: &mut dyn Write) -> io::Result<bool> {
-    let config = app::check_config(&args.config.config_file, shard, out)?;
-    let Some(web_config) = &args.web_config_file else {
-        return Ok(config);
-    };
-    writeln!(out)?;
-    Ok(app::check_web_config(web_config, out)? && config)
-}
-
-/// Runs `command`, which ends when SIGTERM or SIGINT cancels its token.
+/// Runs `command`; SIGTERM or SIGINT cancels its token.
 fn run_until_signal<F, T>(command: impl FnOnce(CancellationToken) -> F) -> Result<T, CommandError>
 where
     F: Future<Output = Result<T, CommandError>>,
@@ -137,34 +150,32 @@ where
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
-        let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let stop = CancellationToken::new();
         let on_signal = stop.clone();
-        let signals = tokio::spawn(async move {
+        let _signals = AbortOnDropHandle::new(tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             on_signal.cancel();
-        });
-        let result = command(stop).await;
-        signals.abort();
-        result
+        }));
+        command(stop).await
     });
-    // A password check that still runs has no client any more, and may take long.
+    // A password check in progress has no client any more, and can take long.
     runtime.shutdown_background();
     result
 }
 
-/// Notified of each SIGHUP; of several while no task listened, once.
+/// Notified of SIGHUP; signals that arrive while no task waits count as one.
 fn on_hangup() -> Result<Arc<Notify>, CommandError> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let notify = Arc::new(Notify::new());
-    let told = Arc::clone(&notify);
+    let notified = Arc::clone(&notify);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            told.notify_one();
+            notified.notify_one();
         }
     });
     Ok(notify)

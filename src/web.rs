@@ -42,22 +42,45 @@ use paths::Prefix;
 use query::SnapshotReader;
 
 /// The flags `--web.…` and `--timeout-offset`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, clap::Args)]
 pub struct WebOptions {
-    /// The path of the metrics; `--web.telemetry-path`.
+    /// Path of the metrics.
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = "/metrics"
+    )]
     pub telemetry_path: String,
-    /// The path before all endpoints; `--web.route-prefix`. The default is the path of
-    /// [`WebOptions::external_url`].
+    /// Prefix of all paths. Default: the path of --web.external-url.
+    #[arg(long = "web.route-prefix", value_name = "PREFIX")]
     pub route_prefix: Option<String>,
-    /// The URL, or only its path, under which browsers reach the exporter, for example through a
-    /// proxy; `--web.external-url`.
+    /// URL, or only its path, under which browsers reach the exporter, for example through a reverse
+    /// proxy.
+    #[arg(long = "web.external-url", value_name = "URL")]
     pub external_url: Option<String>,
-    /// Maximum number of concurrent scrapes, 0 for no limit; `--web.max-requests`.
+    /// Maximum number of concurrent scrapes, 0 for no limit; further scrapes receive status 503.
+    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
-    /// Subtracted from the timeout of a scrape; `--timeout-offset`.
-    pub timeout_offset: Duration,
-    /// Whether `/-/reload` reloads; `--web.enable-lifecycle`.
+    /// Enable POST /-/reload, for every client that can reach the port.
+    #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
+    /// Seconds subtracted from the scrape timeout of Prometheus, so that the response arrives in time.
+    #[arg(
+        long = "timeout-offset",
+        value_name = "SECONDS",
+        default_value = "0.5",
+        value_parser = timeout_offset
+    )]
+    pub timeout_offset: Duration,
+}
+
+/// Parses seconds; a day or more is an error.
+fn timeout_offset(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok();
+    seconds
+        .filter(|seconds| (0.0..86_400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or("must be a number of seconds, 0 or more")
 }
 
 impl Default for WebOptions {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::CommandError;
 use super::credentials::Providers;
+use super::error::CommandError;
 use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
 use crate::aliyun::{self, ApiClient, ApiClientOptions};
 use crate::clock::Clock;
@@ -28,78 +28,74 @@ struct Route {
     connect_timeout: Duration,
 }
 
-/// The HTTP client of each instance, in the order of the configuration. Instances with the same route
-/// share one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Transports(Vec<(Route, reqwest::Client)>);
+impl Route {
+    fn new(config: &Config, instance: &Instance) -> Result<Self, CommandError> {
+        let endpoint = match &instance.address {
+            Address::Endpoint { url, .. } => url.clone(),
+            Address::Region { region } => {
+                aliyun::endpoint(region, config.api.network).map_err(|error| {
+                    CommandError::Usage(format!("instance {}: {error}", instance.id))
+                })?
+            }
+        };
+        let ca_file = config.api.ca_file.as_ref();
+        let ca_file = ca_file.filter(|_| endpoint.scheme() == "https");
+        Ok(Self {
+            endpoint,
+            // A file that cannot be read is reported when it is used.
+            ca: ca_file.map(|file| (file.clone(), std::fs::read(file).ok())),
+            connect_timeout: config.collect.call_timeout / CONNECT_PART,
+        })
+    }
 
-impl Transports {
-    /// The HTTP clients for `config`; those whose route is the same are reused.
-    pub(super) fn next(&self, config: &Config) -> Result<Self, CommandError> {
-        let mut next = Self::default();
-        for instance in &config.instances {
-            let route = route(config, instance)?;
-            let made = next
-                .0
-                .iter()
-                .chain(&self.0)
-                .find(|(other, _)| *other == route);
-            let http = match made {
-                Some((_, http)) => http.clone(),
-                None => connect(&route)?,
-            };
-            next.0.push((route, http));
-        }
-        Ok(next)
+    fn connect(&self) -> Result<reqwest::Client, CommandError> {
+        let ca_file = self.ca.as_ref().map(|(file, _)| &**file);
+        net::client::client([&self.endpoint], ca_file, self.connect_timeout)
+            .map_err(|error| CommandError::Usage(format!("cannot set up HTTPS: {error}")))
     }
 }
 
-fn route(config: &Config, instance: &Instance) -> Result<Route, CommandError> {
-    let endpoint = match &instance.address {
-        Address::Endpoint { url, .. } => url.clone(),
-        Address::Region { region } => aliyun::endpoint(region, config.api.network)
-            .map_err(|error| CommandError::Usage(format!("instance {}: {error}", instance.id)))?,
-    };
-    // A file that cannot be read is reported when it is used.
-    let ca = config
-        .api
-        .ca_file
-        .as_ref()
-        .filter(|_| endpoint.scheme() == "https");
-    let ca = ca.map(|file| (file.clone(), std::fs::read(file).ok()));
-    Ok(Route {
-        endpoint,
-        ca,
-        connect_timeout: config.collect.call_timeout / CONNECT_PART,
-    })
-}
-
-fn connect(
-    Route {
-        endpoint,
-        ca,
-        connect_timeout,
-    }: &Route,
-) -> Result<reqwest::Client, CommandError> {
-    let ca_file = ca.as_ref().map(|(file, _)| &**file);
-    net::client::client([endpoint], ca_file, *connect_timeout)
-        .map_err(|error| CommandError::Usage(format!("cannot set up HTTPS: {error}")))
-}
-
-/// The settings of an API client, besides its credentials.
-#[derive(Debug, PartialEq)]
-struct ClientKey {
+/// The HTTP client of an instance.
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
     route: Route,
+    http: reqwest::Client,
+}
+
+/// The HTTP clients for `config`, in the order of its instances. Instances with the same route share
+/// one, and one of `before` is reused if its route is the same.
+pub(super) fn transports(
+    config: &Config,
+    before: &[Transport],
+) -> Result<Vec<Transport>, CommandError> {
+    let mut transports: Vec<Transport> = Vec::with_capacity(config.instances.len());
+    for instance in &config.instances {
+        let route = Route::new(config, instance)?;
+        let mut known = transports.iter().chain(before);
+        let http = match known.find(|known| known.route == route) {
+            Some(known) => known.http.clone(),
+            None => route.connect()?,
+        };
+        transports.push(Transport { route, http });
+    }
+    Ok(transports)
+}
+
+/// An API client and its settings.
+#[derive(Debug)]
+struct Entry {
+    transport: Transport,
     options: ApiClientOptions,
+    credentials: Arc<CredentialProvider>,
+    client: Arc<ApiClient>,
 }
 
 /// The API clients of all instances, in the order of the configuration.
 #[derive(Debug)]
 pub(super) struct ApiClients {
     clock: Clock,
-    transports: Transports,
     providers: Providers,
-    clients: Vec<(ClientKey, Arc<CredentialProvider>, Arc<ApiClient>)>,
+    entries: Vec<Entry>,
 }
 
 impl ApiClients {
@@ -107,54 +103,54 @@ impl ApiClients {
     pub(super) fn new(deps: ProviderDeps) -> Self {
         Self {
             clock: deps.clock,
-            transports: Transports::default(),
             providers: Providers::new(deps),
-            clients: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
     /// The HTTP clients in use.
-    pub(super) fn transports(&self) -> &Transports {
-        &self.transports
+    pub(super) fn transports(&self) -> Vec<Transport> {
+        let entries = self.entries.iter();
+        entries.map(|entry| entry.transport.clone()).collect()
     }
 
     /// Replaces the clients by those of `config`, for which `transports` were made.
-    pub(super) fn set(&mut self, config: &Config, transports: Transports) {
-        let before = std::mem::take(&mut self.clients);
+    pub(super) fn set(&mut self, config: &Config, transports: Vec<Transport>) {
+        let before = std::mem::take(&mut self.entries);
         let instances = config.instances.iter().zip(self.providers.set(config));
-        for ((instance, credentials), (route, http)) in instances.zip(&transports.0) {
-            let key = ClientKey {
-                route: route.clone(),
-                options: ApiClientOptions {
-                    instance: instance.id.clone(),
-                    endpoint: route.endpoint.clone(),
-                    signature: config.api.signature,
-                    call_timeout: config.collect.call_timeout,
-                },
+        for ((instance, credentials), transport) in instances.zip(transports) {
+            let options = ApiClientOptions {
+                instance: instance.id.clone(),
+                endpoint: transport.route.endpoint.clone(),
+                signature: config.api.signature,
+                call_timeout: config.collect.call_timeout,
             };
-            let mut before = before.iter();
-            let same = before
-                .find(|(other, provider, _)| *other == key && Arc::ptr_eq(provider, &credentials));
-            let client = same.map_or_else(
-                || {
-                    let (http, options) = (http.clone(), key.options.clone());
-                    Arc::new(ApiClient::new(
-                        http,
-                        Arc::clone(&credentials),
-                        self.clock,
-                        options,
-                    ))
-                },
-                |(_, _, client)| Arc::clone(client),
-            );
-            self.clients.push((key, credentials, client));
+            let same = before.iter().find(|old| {
+                old.transport.route == transport.route
+                    && old.options == options
+                    && Arc::ptr_eq(&old.credentials, &credentials)
+            });
+            let client = match same {
+                Some(old) => Arc::clone(&old.client),
+                None => Arc::new(ApiClient::new(
+                    transport.http.clone(),
+                    Arc::clone(&credentials),
+                    self.clock,
+                    options.clone(),
+                )),
+            };
+            self.entries.push(Entry {
+                transport,
+                options,
+                credentials,
+                client,
+            });
         }
-        self.transports = transports;
     }
 
     /// The clients as sources of presence, in the order of the configuration.
     pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
-        let clients = self.clients.iter();
-        clients.map(|(_, _, client)| Arc::clone(client) as Arc<dyn PresenceSource>)
+        let entries = self.entries.iter();
+        entries.map(|entry| Arc::clone(&entry.client) as Arc<dyn PresenceSource>)
     }
 }

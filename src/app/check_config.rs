@@ -4,142 +4,161 @@ mod costs;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use costs::{number, write_costs};
 
-use super::runtime::plan;
+use super::checked_config::CheckedConfig;
+use super::error::CommandError;
+use super::shard::ShardArgs;
 use crate::aliyun::RULES;
 use crate::clock::Clock;
-use crate::config::{
-    Address, Config, Mode, Network, Problem, Problems, Provider, SecretSource, StaleAfter,
-};
-use crate::discovery::{self, Discovered};
-use crate::planner::{InstancePlan, Plan, shown};
+use crate::config::{Address, Config, Env, Mode, Network, Provider, SecretSource, StaleAfter};
+use crate::discovery::{Discovered, SourceCache};
+use crate::planner::{InstancePlan, shown};
 use crate::presence::{Fleet, Shard};
 use crate::web::ActiveWebConfig;
 
 /// The maximum number of sources of an instance that are listed individually.
 const SOURCES: usize = 10;
 
+/// The flags of `check-config`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Configuration file.
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "config.yaml"
+    )]
+    pub config_file: PathBuf,
+    /// The shard to check for.
+    #[command(flatten)]
+    pub shard: ShardArgs,
+    /// Web configuration file to validate as well.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
+}
+
+/// Checks all configuration files, and writes the results to `out`.
+pub fn check_files(args: &CheckArgs, env: &Env, out: &mut dyn Write) -> Result<(), CommandError> {
+    let shard = args.shard.shard(env)?;
+    let mut valid =
+        check_config(&args.config_file, shard, out).context("cannot write the results")?;
+    if let Some(file) = &args.web_config_file {
+        valid &= check_web_config(file, out).context("cannot write the results")?;
+    }
+    if valid {
+        Ok(())
+    } else {
+        Err(CommandError::Usage(
+            "the configuration is invalid".to_owned(),
+        ))
+    }
+}
+
 /// Checks the configuration at `path` and its client files for the process with `shard`, and writes
 /// the result to `out`. `Ok(false)` means that the configuration is invalid.
 ///
 /// Makes no call and reads no credentials. Errors are those of `out`.
 pub fn check_config(path: &Path, shard: Shard, out: &mut dyn Write) -> io::Result<bool> {
-    match CheckedConfig::load(path, shard) {
-        Ok(checked) => checked.write(path, out).map(|()| true),
+    let checked = Config::load(path, &RULES)
+        .and_then(|loaded| CheckedConfig::new(loaded, &SourceCache::default(), shard));
+    match checked {
+        Ok(checked) => {
+            writeln!(out, "{} is valid.", path.display())?;
+            write_config(&checked, shard, out).map(|()| true)
+        }
         Err(problems) => writeln!(out, "{problems}").map(|()| false),
     }
 }
 
-/// Checks the web configuration at `path` and its files, and writes the result to `out`. `Ok(false)`
-/// means that it is invalid.
-///
-/// Errors are those of `out`.
-pub fn check_web_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
+/// Checks the web configuration at `path` and its files.
+fn check_web_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
     let (edge, warnings) = match ActiveWebConfig::load(path, Clock::system()) {
         Ok(loaded) => loaded,
-        Err(problems) => return writeln!(out, "{problems}").map(|()| false),
+        Err(problems) => return writeln!(out, "\n{problems}").map(|()| false),
     };
     let protocol = if edge.tls().is_some() {
         "HTTPS"
     } else {
         "HTTP"
     };
-    writeln!(out, "{} is valid; it serves {protocol}.", path.display())?;
+    writeln!(out, "\n{} is valid; it serves {protocol}.", path.display())?;
     list(out, "Warnings", &warnings).map(|()| true)
 }
 
-struct CheckedConfig {
-    config: Config,
-    shard: Shard,
-    discovered: Discovered,
-    plan: Plan,
-    warnings: Vec<Problem>,
-}
-
-impl CheckedConfig {
-    fn load(path: &Path, shard: Shard) -> Result<Self, Problems> {
-        let loaded = Config::load(path, &RULES)?;
-        let mut discovered = discovery::fleets(&loaded.config, shard)?;
-        let mut warnings = loaded.warnings;
-        warnings.append(&mut discovered.warnings);
-        Ok(Self {
-            plan: plan(&loaded.config, shard, &discovered)?,
-            config: loaded.config,
-            shard,
-            discovered,
-            warnings,
-        })
+fn write_config(checked: &CheckedConfig, shard: Shard, out: &mut dyn Write) -> io::Result<()> {
+    let CheckedConfig {
+        config,
+        discovered,
+        plan,
+        warnings,
+    } = checked;
+    let (index, total) = (shard.index(), shard.total());
+    if total > 1 {
+        writeln!(
+            out,
+            "\nShard {index} of {total}: 1/{total} of the clients and of every limit."
+        )?;
     }
-
-    fn write(&self, path: &Path, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{} is valid.", path.display())?;
-        let (index, total) = (self.shard.index(), self.shard.total());
-        if total > 1 {
-            writeln!(
-                out,
-                "\nShard {index} of {total}: 1/{total} of the clients and of every limit."
-            )?;
-        }
-        let collect = &self.config.collect;
-        let fleets = self.discovered.fleets.iter().zip(&self.plan.instances);
-        for (instance, (fleet, plan)) in self.config.instances.iter().zip(fleets) {
-            writeln!(out, "\ninstance {}", instance.id)?;
-            let endpoint = match (&instance.address, self.config.api.network) {
-                (Address::Endpoint { url, .. }, _) => url.to_string(),
-                (Address::Region { region }, Network::Public) => format!("region {region}, public"),
-                (Address::Region { region }, Network::Vpc) => format!("region {region}, VPC"),
-            };
-            line(out, "endpoint", endpoint)?;
-            line(
-                out,
-                "credentials",
-                credentials(&instance.credentials.provider),
-            )?;
-            if let Some(account) = &instance.credentials.account {
-                line(out, "account", account)?;
-            }
-            self.write_fleet(out, fleet)?;
-            line(out, "sweep", sweep(collect.mode, plan))?;
-            let auto = if collect.stale_after == StaleAfter::Auto {
-                " (auto)"
-            } else {
-                ""
-            };
-            line(out, "stale after", shown(plan.stale_after) + auto)?;
-        }
-        write_costs(out, collect, &self.plan)?;
-        list(out, "Notes", &self.plan.notes())?;
-        list(out, "Warnings", &self.warnings)
-    }
-
-    fn write_fleet(&self, out: &mut dyn Write, fleet: &Fleet) -> io::Result<()> {
-        let sources = self.discovered.sources.iter();
-        let mut sources = sources.filter(|source| source.instance == *fleet.instance());
-        line(out, "clients", fleet.len())?;
-        for source in sources.by_ref().take(SOURCES) {
-            line(out, "", source)?;
-        }
-        let more: Vec<_> = sources
-            .map(|source| source.clients.unwrap_or_default())
-            .collect();
-        if !more.is_empty() {
-            let clients: usize = more.iter().sum();
-            line(
-                out,
-                "",
-                format_args!("{clients} from {} more sources", more.len()),
-            )?;
-        }
-        let groups = fleet.groups().iter();
+    let collect = &config.collect;
+    let fleets = discovered.fleets.iter().zip(&plan.instances);
+    for (instance, (fleet, instance_plan)) in config.instances.iter().zip(fleets) {
+        writeln!(out, "\ninstance {}", instance.id)?;
+        let endpoint = match (&instance.address, config.api.network) {
+            (Address::Endpoint { url, .. }, _) => url.to_string(),
+            (Address::Region { region }, Network::Public) => format!("region {region}, public"),
+            (Address::Region { region }, Network::Vpc) => format!("region {region}, VPC"),
+        };
+        line(out, "endpoint", endpoint)?;
         line(
             out,
-            "groups",
-            groups.filter(|group| !group.name.is_empty()).count(),
-        )
+            "credentials",
+            credentials(&instance.credentials.provider),
+        )?;
+        if let Some(account) = &instance.credentials.account {
+            line(out, "account", account)?;
+        }
+        write_fleet(discovered, fleet, out)?;
+        line(out, "sweep", sweep(collect.mode, instance_plan))?;
+        let auto = if collect.stale_after == StaleAfter::Auto {
+            " (auto)"
+        } else {
+            ""
+        };
+        line(out, "stale after", shown(instance_plan.stale_after) + auto)?;
     }
+    write_costs(out, collect, plan)?;
+    list(out, "Notes", &plan.notes())?;
+    list(out, "Warnings", warnings)
+}
+
+fn write_fleet(discovered: &Discovered, fleet: &Fleet, out: &mut dyn Write) -> io::Result<()> {
+    let sources = discovered.sources.iter();
+    let mut sources = sources.filter(|source| source.instance == *fleet.instance());
+    line(out, "clients", fleet.len())?;
+    for source in sources.by_ref().take(SOURCES) {
+        line(out, "", source)?;
+    }
+    let more: Vec<_> = sources
+        .map(|source| source.clients.unwrap_or_default())
+        .collect();
+    if !more.is_empty() {
+        let clients: usize = more.iter().sum();
+        line(
+            out,
+            "",
+            format_args!("{clients} from {} more sources", more.len()),
+        )?;
+    }
+    let groups = fleet.groups().iter();
+    line(
+        out,
+        "groups",
+        groups.filter(|group| !group.name.is_empty()).count(),
+    )
 }
 
 fn line(out: &mut dyn Write, name: &str, value: impl Display) -> io::Result<()> {

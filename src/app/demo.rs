@@ -6,13 +6,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::error::CommandError;
 use super::exporter::Exporter;
 use super::runtime::Environment;
-use super::{CommandError, listen};
 use crate::aliyun::RULES;
 use crate::config::Config;
+use crate::net;
 use crate::simulator::{Announcement, Simulator, SimulatorOptions};
-use crate::web;
+use crate::web::WebOptions;
 
 /// The flags of `demo`.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub async fn demo(
         seed: args.seed,
         ..SimulatorOptions::default()
     };
-    let simulated = listen(&["127.0.0.1:0".to_owned()]).await?.remove(0);
+    let simulated = net::listen("127.0.0.1:0").await?;
     let simulator_stop = CancellationToken::new();
     let simulator = Simulator::start(
         options,
@@ -54,8 +55,8 @@ pub async fn demo(
     let loaded = Config::parse(&text, Path::new("demo.yaml"), &RULES)
         .context("the demo's own configuration")?;
     let exporter = Exporter::new(loaded, environment).await?;
-    let listeners = listen(&[args.listen_address]).await?;
-    let address = listeners[0].local_addr().context("no address to show")?;
+    let listener = net::listen(&args.listen_address).await?;
+    let address = listener.local_addr().context("no address to show")?;
     let clients: usize = announcement.clients.values().map(Vec::len).sum();
     let instances = announcement.instance_ids.len();
     write!(
@@ -69,7 +70,7 @@ pub async fn demo(
     .and_then(|()| out.flush())
     .context("cannot write to the terminal")?;
     exporter
-        .run(web::WebOptions::default(), listeners, shutdown)
+        .run(WebOptions::default(), None, vec![listener], shutdown)
         .await?;
     simulator_stop.cancel();
     simulator.stopped().await;

@@ -3,45 +3,39 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::CommandError;
+use super::checked_config::CheckedConfig;
+use super::error::CommandError;
 use super::reloader::Reloader;
-use super::runtime::{Environment, PreparedConfig, Runtime};
+use super::runtime::{Environment, Runtime};
 use crate::config::Loaded;
+use crate::discovery::SourceCache;
 use crate::net;
-use crate::web::{self, ActiveWebConfig, Readiness, Reload, Web};
+use crate::web::{ActiveWebConfig, Readiness, Reload, Web, WebOptions};
 
 /// A configured exporter. It makes no call and serves nothing before [`Exporter::run`].
 #[derive(Debug)]
-pub struct Exporter {
-    reloader: Reloader,
-    edge: Option<ActiveWebConfig>,
-}
+pub struct Exporter(Reloader);
 
 impl Exporter {
     /// The exporter of the `loaded` configuration.
     pub async fn new(loaded: Loaded, environment: Environment) -> Result<Self, CommandError> {
-        let prepared = PreparedConfig::first(loaded, &environment)?;
-        let reloader = Reloader {
-            runtime: Runtime::start(prepared, environment).await,
+        let checked = CheckedConfig::new(loaded, &SourceCache::default(), environment.shard)?;
+        Ok(Self(Reloader {
+            runtime: Runtime::start(checked, environment).await?,
             file: None,
             hangup: Arc::default(),
-        };
-        Ok(Self {
-            reloader,
-            edge: None,
-        })
+        }))
     }
 
     /// The number of clients of each instance.
     pub(super) fn clients(&self) -> impl ExactSizeIterator<Item = usize> {
-        let states = self.reloader.runtime.states.iter();
+        let states = self.0.runtime.states.iter();
         states.map(|state| state.fleet().len())
     }
 
@@ -49,26 +43,22 @@ impl Exporter {
     /// enabled.
     #[must_use]
     pub fn reloading(mut self, file: PathBuf, hangup: Arc<Notify>) -> Self {
-        self.reloader.file = Some(file);
-        self.reloader.hangup = hangup;
+        self.0.file = Some(file);
+        self.0.hangup = hangup;
         self
     }
 
-    /// Serves with the web configuration `edge`.
-    #[must_use]
-    pub fn behind(self, edge: Option<ActiveWebConfig>) -> Self {
-        Self { edge, ..self }
-    }
-
-    /// Serves on `listeners` until `shutdown`. Then it accepts no connection, answers the requests
-    /// in flight, ends the sweeps, and returns after at most five seconds.
+    /// Serves on `listeners`, with the web configuration `edge`, until `shutdown`. Then it accepts no
+    /// connection, answers the requests in flight, ends the sweeps, and returns after at most five
+    /// seconds.
     pub async fn run(
         self,
-        options: web::WebOptions,
+        options: WebOptions,
+        edge: Option<ActiveWebConfig>,
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
     ) -> Result<(), CommandError> {
-        let Self { reloader, edge } = self;
+        let Self(reloader) = self;
         let runtime = &reloader.runtime;
         let (sweeps, metrics) = (Arc::clone(&runtime.sweeps), Arc::clone(&runtime.metrics));
         let readiness = Readiness::starting();
@@ -81,29 +71,25 @@ impl Exporter {
             readiness: readiness.clone(),
             config: Arc::clone(&runtime.config),
         };
-        let mut router = web
-            .router()
-            .map_err(|error| CommandError::Usage(error.to_string()))?;
-        let (mut tls, mut follow) = (None, None);
+        let mut router = web.router()?;
+        let mut background = JoinSet::new();
+        let tls = edge.as_ref().and_then(ActiveWebConfig::tls);
         if let Some(edge) = edge {
-            tls = edge.tls();
             router = edge.protect(router);
-            follow = Some(AbortOnDropHandle::new(tokio::spawn(edge.follow(metrics))));
+            background.spawn(edge.follow(metrics));
         }
         sweeps.start();
-        let reloader = AbortOnDropHandle::new(tokio::spawn(reloader.run(requests)));
+        background.spawn(reloader.run(requests));
         readiness.ready();
-        let draining = shutdown.clone();
-        let drain = tokio::spawn(async move {
-            draining.cancelled().await;
-            readiness.draining();
-        });
         let service = TowerToHyperService::new(router);
         let options = net::ServeOptions::default();
-        net::serve(listeners, tls, service, options, shutdown).await;
-        drop(follow);
-        drain.await.context("the shutdown was not announced")?;
-        drop(reloader);
+        let serve = net::serve(listeners, tls, service, options, shutdown.clone());
+        let drain = async {
+            shutdown.cancelled().await;
+            readiness.draining();
+        };
+        tokio::join!(drain, serve);
+        drop(background);
         sweeps.stop().await;
         Ok(())
     }

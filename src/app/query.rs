@@ -11,11 +11,13 @@ use anyhow::Context as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::CommandError;
-use super::runtime::{Environment, PreparedConfig, Runtime};
+use super::checked_config::CheckedConfig;
+use super::error::CommandError;
+use super::runtime::{Environment, Runtime};
 use crate::aliyun::{RULES, client_id_irregularity};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Quotas, duration};
+use crate::discovery::SourceCache;
 use crate::presence::Status;
 use crate::sweep::{Prober, QueryResult};
 use report::Report;
@@ -108,9 +110,9 @@ pub async fn query(
         config,
         warnings: Vec::new(),
     };
-    let mut prepared = PreparedConfig::first(loaded, &environment)?;
-    prepared.plan.quotas = Quotas::query();
-    let runtime = Runtime::start(prepared, environment).await;
+    let mut checked = CheckedConfig::new(loaded, &SourceCache::default(), environment.shard)?;
+    checked.plan.quotas = Quotas::query();
+    let runtime = Runtime::start(checked, environment).await?;
     let prober = runtime.sweeps.prober(None).context("an instance")?;
 
     let with_time = args.watch.is_some();

@@ -12,9 +12,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::CommandError;
+use super::api_clients::{Transport, transports};
+use super::checked_config::{CheckedConfig, plan};
 use super::client_sources::urls;
-use super::runtime::{PreparedConfig, Runtime, plan};
+use super::error::CommandError;
+use super::runtime::Runtime;
 use crate::aliyun::RULES;
 use crate::config::{Config, Problem};
 use crate::discovery::{self, Refreshed, SourceFailure, SourceLocation, UrlPoller, UrlUpdate};
@@ -62,17 +64,17 @@ impl Reloader {
         let file = self.file.as_ref();
         let config_file = file.map(|file| tracing::field::display(file.display()));
         match self.prepare().await {
-            Ok(prepared) => {
-                let fleets = &prepared.discovered.fleets;
+            Ok((checked, transports)) => {
+                let fleets = &checked.discovered.fleets;
                 let clients: usize = fleets.iter().map(Fleet::len).sum();
                 let instances = fleets.len();
                 let text =
                     format!("configuration reloaded; instances: {instances}, clients: {clients}");
-                let warnings = prepared.warnings.iter();
+                let warnings = checked.warnings.iter();
                 let outcome = warnings.fold(text.clone(), |outcome, warning| {
                     format!("{outcome}\nwarning: {warning}")
                 });
-                self.runtime.apply(prepared).await;
+                self.runtime.apply(checked, transports).await;
                 tracing::info!(config_file, "{text}");
                 Ok(outcome)
             }
@@ -90,17 +92,19 @@ impl Reloader {
     }
 
     /// Does everything of a reload that can fail.
-    async fn prepare(&self) -> Result<PreparedConfig, String> {
+    async fn prepare(&self) -> Result<(CheckedConfig, Vec<Transport>), String> {
         let file = self
             .file
             .clone()
             .ok_or("there is no configuration file to reload")?;
         let texts = self.runtime.sources.texts.clone();
-        let transports = self.runtime.api_clients.transports().clone();
-        let environment = self.runtime.environment.clone();
-        let prepare = move || {
-            let loaded = Config::load(&file, &RULES).map_err(CommandError::from)?;
-            PreparedConfig::new(loaded, &texts, &transports, &environment)
+        let before = self.runtime.api_clients.transports();
+        let shard = self.runtime.environment.shard;
+        let prepare = move || -> Result<_, CommandError> {
+            let loaded = Config::load(&file, &RULES)?;
+            let checked = CheckedConfig::new(loaded, &texts, shard)?;
+            let transports = transports(&checked.config, &before)?;
+            Ok((checked, transports))
         };
         match spawn_blocking(prepare).await {
             Ok(prepared) => prepared.map_err(|error| error.to_string()),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::CommandError;
-use super::api_clients::{ApiClients, Transports};
+use super::api_clients::{ApiClients, Transport, transports};
+use super::checked_config::CheckedConfig;
 use super::client_sources::ClientSources;
+use super::error::CommandError;
 use crate::aliyun::{self, credentials::ProviderDeps};
 use crate::clock::Clock;
-use crate::config::{Config, Env, Loaded, Problem, Problems};
-use crate::discovery::{self, Discovered, SourceCache};
+use crate::config::{Config, Env};
 use crate::planner::Plan;
 use crate::presence::{Fleet, InstanceState, Operation, Shard};
 use crate::random::Random;
@@ -50,60 +50,6 @@ impl Environment {
     }
 }
 
-/// A configuration with everything that is needed to apply it, so that applying it cannot fail.
-pub(super) struct PreparedConfig {
-    config: Config,
-    pub(super) discovered: Discovered,
-    pub(super) plan: Plan,
-    transports: Transports,
-    pub(super) warnings: Vec<Problem>,
-}
-
-impl PreparedConfig {
-    /// Prepares the first configuration.
-    pub(super) fn first(loaded: Loaded, environment: &Environment) -> Result<Self, CommandError> {
-        Self::new(
-            loaded,
-            &SourceCache::default(),
-            &Transports::default(),
-            environment,
-        )
-    }
-
-    /// Prepares the `loaded` configuration and reads its client files. The content of client URLs
-    /// is as in `texts`; transports of the previous configuration are reused where they fit.
-    pub(super) fn new(
-        loaded: Loaded,
-        texts: &SourceCache,
-        before: &Transports,
-        environment: &Environment,
-    ) -> Result<Self, CommandError> {
-        let Loaded {
-            config,
-            mut warnings,
-        } = loaded;
-        let mut discovered = discovery::read(&config, environment.shard, texts)?;
-        warnings.append(&mut discovered.warnings);
-        Ok(Self {
-            plan: plan(&config, environment.shard, &discovered)?,
-            transports: before.next(&config)?,
-            config,
-            discovered,
-            warnings,
-        })
-    }
-}
-
-/// The plan of `config` for the clients that were `discovered`.
-pub(super) fn plan(
-    config: &Config,
-    shard: Shard,
-    discovered: &Discovered,
-) -> Result<Plan, Problems> {
-    let clients: Vec<_> = discovered.fleets.iter().map(Fleet::len).collect();
-    Plan::new(config, shard, &clients)
-}
-
 /// Everything that a configuration changes.
 #[derive(Debug)]
 pub(super) struct Runtime {
@@ -118,18 +64,12 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime to which `prepared` is applied. No call is made before [`Sweeps::start`].
-    pub(super) async fn start(prepared: PreparedConfig, environment: Environment) -> Self {
-        let mut runtime = Self::empty(&prepared, environment);
-        runtime.apply(prepared).await;
-        runtime
-    }
-
-    /// A runtime without instances, with the limits of `prepared`.
-    fn empty(
-        PreparedConfig { config, plan, .. }: &PreparedConfig,
+    /// A runtime to which `checked` is applied. No call is made before [`Sweeps::start`].
+    pub(super) async fn start(
+        checked: CheckedConfig,
         environment: Environment,
-    ) -> Self {
+    ) -> Result<Self, CommandError> {
+        let CheckedConfig { config, plan, .. } = &checked;
         let metrics = Arc::new(Metrics::new(config.collect.call_timeout));
         let limiter = Arc::new(Limiter::new(plan.quotas, &environment.random));
         let deps = SweepDeps {
@@ -146,32 +86,30 @@ impl Runtime {
             signature: config.api.signature,
             ca_file: config.api.ca_file.clone(),
         });
-        let config = Config {
-            instances: Vec::new(),
-            ..config.clone()
-        };
-        Self {
+        let transports = transports(config, &[])?;
+        let mut runtime = Self {
             environment,
             sweeps: Arc::new(Sweeps::new(Vec::new(), &config.collect, deps)),
-            config: Arc::new(ArcSwap::from_pointee(config)),
+            config: Arc::new(ArcSwap::from_pointee(config.clone())),
             sources: ClientSources::new(Arc::clone(&metrics)),
             metrics,
             api_clients,
             limiter,
             states: Vec::new(),
-        }
+        };
+        runtime.apply(checked, transports).await;
+        Ok(runtime)
     }
 
-    /// Replaces the configuration in force. Instances, clients, connections and credentials that the
+    /// Replaces the configuration in force by `checked`, for which `transports` were made. Instances, clients, connections and credentials that the
     /// new configuration keeps also keep their state.
-    pub(super) async fn apply(&mut self, prepared: PreparedConfig) {
-        let PreparedConfig {
+    pub(super) async fn apply(&mut self, checked: CheckedConfig, transports: Vec<Transport>) {
+        let CheckedConfig {
             config,
             mut discovered,
             plan,
-            transports,
             warnings,
-        } = prepared;
+        } = checked;
         self.limiter.reconfigure(plan.quotas);
         self.set_fleets(mem::take(&mut discovered.fleets), &plan)
             .await;

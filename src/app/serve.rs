@@ -3,63 +3,84 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::error::CommandError;
 use super::exporter::Exporter;
 use super::runtime::Environment;
-use super::{CommandError, listen};
+use super::shard::ShardArgs;
 use crate::aliyun::RULES;
 use crate::config::Config;
 use crate::net;
-use crate::web::{self, ActiveWebConfig};
+use crate::web::{ActiveWebConfig, WebOptions};
 
 /// The flags of `serve`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServeConfig {
-    /// The configuration file.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Configuration file.
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "config.yaml"
+    )]
     pub config_file: PathBuf,
-    /// Listen addresses.
+    /// Listen address; repeatable.
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = ":10120"
+    )]
     pub listen_addresses: Vec<String>,
-    /// Use sockets passed by the service manager instead of the listen addresses.
+    /// Listen on the sockets that systemd passes (socket activation), not on --web.listen-address.
+    #[arg(long = "web.systemd-socket")]
     pub systemd_socket: bool,
-    /// The web configuration file: TLS and authentication.
+    /// Web configuration file: TLS and authentication, in the format of Prometheus exporter-toolkit.
+    // An empty value, which a path cannot be, means no file.
+    #[arg(
+        long = "web.config.file",
+        value_name = "FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
     pub web_config_file: Option<PathBuf>,
     /// The flags of the HTTP edge.
-    pub web: web::WebOptions,
+    #[command(flatten)]
+    pub web: WebOptions,
+    /// The shard of this process.
+    #[command(flatten)]
+    pub shard: ShardArgs,
 }
 
 /// Serves until `shutdown`; reloads the configuration file whenever `hangup` is notified.
 pub async fn serve(
-    options: ServeConfig,
-    environment: Environment,
+    args: ServeArgs,
+    mut environment: Environment,
     hangup: Arc<Notify>,
     shutdown: CancellationToken,
 ) -> Result<(), CommandError> {
-    let handed_over = options
-        .systemd_socket
-        .then(net::handed_over)
-        .transpose()
-        .map_err(anyhow::Error::from)?;
+    environment.shard = args.shard.shard(&environment.env)?;
+    let handed_over = args.systemd_socket.then(net::handed_over).transpose()?;
+    let web_config_file = args.web_config_file.as_ref();
     let mut edge = None;
-    if let Some(file) = &options.web_config_file {
+    if let Some(file) = web_config_file.filter(|file| !file.as_os_str().is_empty()) {
         let (loaded, warnings) = ActiveWebConfig::load(file, environment.clock)?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
         edge = Some(loaded);
     }
-    let loaded = Config::load(&options.config_file, &RULES)?;
+    let loaded = Config::load(&args.config_file, &RULES)?;
     let exporter = Exporter::new(loaded, environment)
         .await?
-        .reloading(options.config_file, hangup)
-        .behind(edge.clone());
+        .reloading(args.config_file, hangup);
     let (instances, clients) = (exporter.clients().len(), exporter.clients().sum::<usize>());
     let listeners = match handed_over {
         Some(listeners) => listeners,
-        None => listen(&options.listen_addresses).await?,
+        None => try_join_all(args.listen_addresses.iter().map(|it| net::listen(it))).await?,
     };
-    let tls = edge.is_some_and(|edge| edge.tls().is_some());
+    let tls = edge.as_ref().is_some_and(|edge| edge.tls().is_some());
     for listener in &listeners {
         let address = listener
             .local_addr()
@@ -67,13 +88,13 @@ pub async fn serve(
         tracing::info!(
             address,
             tls,
-            path = options.web.telemetry_path,
+            path = args.web.telemetry_path,
             instances,
             clients,
             "listening"
         );
     }
-    exporter.run(options.web, listeners, shutdown).await?;
+    exporter.run(args.web, edge, listeners, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::error::CommandError;
 use crate::clock::Clock;
 use crate::net;
 use crate::simulator::{DurationSetting, Faults, SimulatedFleet, Simulator, SimulatorOptions};
@@ -50,7 +51,7 @@ pub async fn simulate(
     clock: Clock,
     shutdown: CancellationToken,
     out: &mut (dyn Write + Send),
-) -> anyhow::Result<()> {
+) -> Result<(), CommandError> {
     let listener = net::listen(&args.listen_address).await?;
     let options = SimulatorOptions {
         seed: args.seed,

@@ -149,6 +149,10 @@ fn flags_that_are_wrong_end_with_64_and_help_with_0() {
     assert_eq!(code(&["--no.such.flag"]), Some(64));
     assert_eq!(code(&["--timeout-offset=-1"]), Some(64));
     assert_eq!(code(&["demo", "--web.listen-address=nonsense"]), Some(64));
+    assert_eq!(
+        code(&["simulate", "--web.listen-address=nonsense"]),
+        Some(64)
+    );
 }
 
 #[test]

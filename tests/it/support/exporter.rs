@@ -46,7 +46,7 @@ impl TestExporter {
             ..web::WebOptions::default()
         };
         let stop = CancellationToken::new();
-        let run = exporter.run(options, vec![listener], stop.clone());
+        let run = exporter.run(options, None, vec![listener], stop.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(async move { run.await.expect("it runs") }));
         Ok(Self {
             address,

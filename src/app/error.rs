@@ -1,0 +1,37 @@
+//! The error of a command.
+
+use crate::config::Problems;
+use crate::net::ListenError;
+use crate::web::PathError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The command line or the configuration is invalid; the text contains the position and a fix.
+    #[error("{0}")]
+    Usage(String),
+    /// The command failed at run time.
+    #[error("{0:#}")]
+    Runtime(#[from] anyhow::Error),
+}
+
+impl From<Problems> for CommandError {
+    fn from(problems: Problems) -> Self {
+        Self::Usage(problems.to_string())
+    }
+}
+
+impl From<PathError> for CommandError {
+    fn from(error: PathError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<ListenError> for CommandError {
+    fn from(error: ListenError) -> Self {
+        match error {
+            ListenError::Address { .. } => Self::Usage(format!("--web.listen-address: {error}")),
+            error => Self::Runtime(error.into()),
+        }
+    }
+}
