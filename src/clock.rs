@@ -1,8 +1,8 @@
-//! Wall time, as a value that is handed down.
+//! Wall time, as a value that is passed as a parameter.
 //!
-//! Only this module asks the operating system what time it is. Monotonic time
-//! is `tokio::time::Instant` everywhere, so that a test which pauses the runtime
-//! steers it; a [`Clock::steered`] wall clock follows that same paused time.
+//! Only this module reads the clock of the operating system. Monotonic time is
+//! `tokio::time::Instant` everywhere, which tests pause and advance; a [`Clock::manual`] wall clock
+//! follows it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,13 +31,13 @@ impl Timestamp {
         self.0 as f64 / 1000.0
     }
 
-    /// How long before `self` the `earlier` point was; zero when it was not before.
+    /// The time from `earlier` to `self`; zero if `earlier` is not before `self`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The same point as the standard library writes it.
+    /// The same point as a type of the standard library.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.0)
@@ -66,42 +66,39 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
-/// Where wall time comes from.
+/// The source of wall time.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(Source);
-
-#[derive(Clone, Copy, Debug)]
-enum Source {
-    System,
-    Steered { start: Timestamp, at: Instant },
+pub struct Clock {
+    /// The start of a manual clock, in wall time and in tokio's time.
+    manual: Option<(Timestamp, Instant)>,
 }
 
 impl Clock {
     /// The operating system's clock.
     #[must_use]
     pub const fn system() -> Self {
-        Self(Source::System)
+        Self { manual: None }
     }
 
-    /// A clock that shows `start` now and goes on as tokio's clock does, paused time included.
+    /// A clock that is at `start` now and follows tokio's clock, which tests pause and advance.
     #[must_use]
-    pub fn steered(start: Timestamp) -> Self {
-        Self(Source::Steered {
-            start,
-            at: Instant::now(),
-        })
+    pub fn manual(start: Timestamp) -> Self {
+        Self {
+            manual: Some((start, Instant::now())),
+        }
     }
 
-    /// The time it is.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        match self.0 {
-            Source::System => {
-                #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
-                let now = SystemTime::now();
-                now.into()
-            }
-            Source::Steered { start, at } => start + at.elapsed(),
+        if let Some((start, at)) = self.manual {
+            return start + at.elapsed();
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the only place that reads the clock of the system"
+        )]
+        let now = SystemTime::now();
+        now.into()
     }
 }

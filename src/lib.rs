@@ -1,21 +1,21 @@
 //! Prometheus exporter for device presence on ApsaraMQ for MQTT (Alibaba Cloud).
 //!
-//! The modules stand in rows; each uses only modules of rows below its own, never of its own
-//! row, and a test that parses the code holds them to it (`tests/it/code/rows.rs`):
+//! The modules form rows. Each uses only modules of rows below its own, never of its own row; a test
+//! that parses the code checks this (`tests/it/code/rows.rs`):
 //!
 //! | row | module | what is in it |
 //! | --- | --- | --- |
-//! | 7 | `main`, [`cli`] | flags and subcommands, one call into [`app`], exit codes |
-//! | 6 | [`app`] | what each command does |
+//! | 7 | `main`, [`cli`] | commands, one call into [`app`], exit codes |
+//! | 6 | [`app`] | the commands and their flags |
 //! | 5 | [`web`] | the HTTP edge |
-//! | 4 | [`sweep`], [`planner`], [`discovery`], [`exposition`], [`simulator`] | querying a fleet; the arithmetic of a configuration; where client IDs come from; frozen state to text; the stand-in of the vendor's API |
-//! | 3 | [`aliyun`] | the only place that knows the vendor |
+//! | 4 | [`sweep`], [`planner`], [`discovery`], [`exposition`], [`simulator`] | querying a fleet; the arithmetic of a configuration; the sources of client IDs; a snapshot to text; the simulator of the API |
+//! | 3 | [`aliyun`] | everything specific to Alibaba Cloud |
 //! | 2 | [`config`] | file to validated values |
 //! | 1 | [`presence`], [`limits`], [`net`] | IDs, fleets, observations, state; the limits; accept loop and HTTP client |
 //! | 0 | [`clock`], [`random`], [`secret`], [`telemetry`] | wall time; random numbers; secrets as types; logging and metrics |
 //!
 //! Data flows one way: configuration and discovery make a fleet, sweeps turn it into
-//! observations, the state publishes them, the exposition freezes and renders. Nothing flows back.
+//! observations, the state publishes them, the exposition renders snapshots. Nothing flows back.
 
 pub mod aliyun;
 pub mod app;

@@ -1,10 +1,10 @@
-//! Random numbers, as a value that is handed down.
+//! Random numbers, as a value that is passed as a parameter.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where random numbers come from.
+/// The source of random numbers.
 #[derive(Clone)]
 pub struct Random(Arc<dyn Fn() -> u64 + Send + Sync>);
 
@@ -14,13 +14,13 @@ impl Random {
         Self(Arc::new(source))
     }
 
-    /// Any number.
+    /// A random number.
     #[must_use]
     pub fn number(&self) -> u64 {
         (self.0)()
     }
 
-    /// A uniformly random part of `longest`: full jitter.
+    /// A uniformly random duration shorter than `longest`: full jitter.
     #[must_use]
     pub fn part_of(&self, longest: Duration) -> Duration {
         let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);

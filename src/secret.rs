@@ -1,5 +1,4 @@
-//! Secrets as a type: zeroed when dropped, never printed, exposed by a call that a
-//! reader can search for.
+//! Secrets as a type: zeroed when dropped, never printed, exposed only by an explicit call.
 
 use std::fmt;
 
@@ -7,21 +6,21 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 use subtle::ConstantTimeEq;
 
-/// What every secret looks like in a log line, an error or the `/config` page.
+/// Replaces every secret in log lines, errors and on the `/config` page.
 pub const REDACTED: &str = "<secret>";
 
-/// A text that must not be seen: an access key secret, a token, a password.
+/// A text that must not be printed: an access key secret, a token, a password.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes over `text`.
+    /// The secret `text`.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself, for the one who signs or compares.
+    /// The text itself, to sign or compare.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -41,12 +40,6 @@ impl PartialEq for Secret {
 impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(REDACTED)
-    }
-}
-
-impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(REDACTED)
     }

@@ -111,7 +111,7 @@ fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
             &Random::new(|| 0),
         )),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
-        clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
+        clock: Clock::manual(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),
     };
     let subject = SweepConfig {

@@ -43,7 +43,7 @@ fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> Ap
         signature,
         call_timeout: TIMEOUT,
     };
-    let clock = Clock::steered(NOW);
+    let clock = Clock::manual(NOW);
     let provider = Arc::new(CredentialProvider::new(
         "test",
         &provider,

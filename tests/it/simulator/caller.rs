@@ -28,7 +28,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) async fn new(options: SimulatorOptions) -> Self {
         let pump = pump();
-        let clock = Clock::steered(Timestamp::from_millis(1_700_000_000_000));
+        let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shutdown = CancellationToken::new();
         let simulator = Simulator::start(options, listener, clock, shutdown.clone()).unwrap();

@@ -74,7 +74,7 @@ pub(crate) fn web(
     let deps = SweepDeps {
         limiter: Arc::new(Limiter::new(Quotas::query(), &Random::new(|| 0))),
         metrics: Arc::clone(&metrics),
-        clock: Clock::steered(Timestamp::from_millis(NOW * 1000)),
+        clock: Clock::manual(Timestamp::from_millis(NOW * 1000)),
         random: Random::new(|| 0),
     };
     let subjects = instances.into_iter().map(subject).collect();

@@ -44,7 +44,7 @@ impl Rig {
 
     pub(crate) async fn with(options: SimulatorOptions) -> Self {
         let pump = pump();
-        let clock = Clock::steered(Timestamp::from_millis(1_700_000_000_000));
+        let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stop = CancellationToken::new();
         let simulator =

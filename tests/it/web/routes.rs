@@ -39,7 +39,7 @@ fn exporter(clients: usize, options: WebOptions) -> (Web, watch::Sender<bool>) {
     let deps = SweepDeps {
         limiter: Arc::new(Limiter::new(Quotas::query(), &Random::new(|| 0))),
         metrics: Arc::clone(&metrics),
-        clock: Clock::steered(Timestamp::from_millis(1_700_000_000_000)),
+        clock: Clock::manual(Timestamp::from_millis(1_700_000_000_000)),
         random: Random::new(|| 0),
     };
     let config = "instances: [{id: post-cn-1, region: cn-hangzhou, clients: [GID_pumps@@@pump-0]}]";
