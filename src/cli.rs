@@ -134,7 +134,7 @@ fn dispatch(cli: Cli, env: &Env) -> Result<ExitCode, CommandError> {
             let mut script = Vec::new();
             let name = env!("CARGO_PKG_NAME");
             clap_complete::generate(shell, &mut Cli::command(), name, &mut script);
-            out.write_all(&script).context("cannot write the script")?;
+            out.write_all(&script)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -12,20 +12,21 @@ use super::error::CommandError;
 use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
 use crate::aliyun::{self, ApiClient, ApiClientOptions};
 use crate::clock::Clock;
-use crate::config::{Address, Config, Instance};
+use crate::config::{Address, Config, Instance, Signature};
 use crate::net;
-use crate::presence::PresenceSource;
+use crate::presence::{InstanceId, PresenceSource};
 
 /// The connect timeout is this fraction of the call timeout.
 const CONNECT_PART: u32 = 2;
 
-/// The settings of an HTTP client.
+/// The settings of a connection to the API.
 #[derive(Clone, Debug, PartialEq)]
 struct Route {
     endpoint: Url,
     /// The file of CA certificates, and its content.
     ca: Option<(PathBuf, Option<Vec<u8>>)>,
-    connect_timeout: Duration,
+    signature: Signature,
+    call_timeout: Duration,
 }
 
 impl Route {
@@ -44,13 +45,14 @@ impl Route {
             endpoint,
             // A file that cannot be read is reported when it is used.
             ca: ca_file.map(|file| (file.clone(), std::fs::read(file).ok())),
-            connect_timeout: config.collect.call_timeout / CONNECT_PART,
+            signature: config.api.signature,
+            call_timeout: config.collect.call_timeout,
         })
     }
 
     fn connect(&self) -> Result<reqwest::Client, CommandError> {
         let ca_file = self.ca.as_ref().map(|(file, _)| &**file);
-        net::client::client([&self.endpoint], ca_file, self.connect_timeout)
+        net::client::client([&self.endpoint], ca_file, self.call_timeout / CONNECT_PART)
             .map_err(|error| CommandError::Usage(format!("cannot set up HTTPS: {error}")))
     }
 }
@@ -81,11 +83,11 @@ pub(super) fn transports(
     Ok(transports)
 }
 
-/// An API client and its settings.
+/// The API client of an instance, and its settings.
 #[derive(Debug)]
 struct Entry {
+    instance: InstanceId,
     transport: Transport,
-    options: ApiClientOptions,
     credentials: Arc<CredentialProvider>,
     client: Arc<ApiClient>,
 }
@@ -119,29 +121,31 @@ impl ApiClients {
         let before = std::mem::take(&mut self.entries);
         let instances = config.instances.iter().zip(self.providers.set(config));
         for ((instance, credentials), transport) in instances.zip(transports) {
-            let options = ApiClientOptions {
-                instance: instance.id.clone(),
-                endpoint: transport.route.endpoint.clone(),
-                signature: config.api.signature,
-                call_timeout: config.collect.call_timeout,
-            };
+            let Transport { route, http } = &transport;
             let same = before.iter().find(|old| {
-                old.transport.route == transport.route
-                    && old.options == options
+                old.instance == instance.id
+                    && old.transport.route == *route
                     && Arc::ptr_eq(&old.credentials, &credentials)
             });
-            let client = match same {
-                Some(old) => Arc::clone(&old.client),
-                None => Arc::new(ApiClient::new(
-                    transport.http.clone(),
-                    Arc::clone(&credentials),
+            let client = same.map(|old| Arc::clone(&old.client));
+            let client = client.unwrap_or_else(|| {
+                let options = ApiClientOptions {
+                    instance: instance.id.clone(),
+                    endpoint: route.endpoint.clone(),
+                    signature: route.signature,
+                    call_timeout: route.call_timeout,
+                };
+                let credentials = Arc::clone(&credentials);
+                Arc::new(ApiClient::new(
+                    http.clone(),
+                    credentials,
                     self.clock,
-                    options.clone(),
-                )),
-            };
+                    options,
+                ))
+            });
             self.entries.push(Entry {
+                instance: instance.id.clone(),
                 transport,
-                options,
                 credentials,
                 client,
             });

@@ -6,7 +6,6 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use costs::{number, write_costs};
 
 use super::checked_config::CheckedConfig;
@@ -44,10 +43,9 @@ pub struct CheckArgs {
 /// Checks all configuration files, and writes the results to `out`.
 pub fn check_files(args: &CheckArgs, env: &Env, out: &mut dyn Write) -> Result<(), CommandError> {
     let shard = args.shard.shard(env)?;
-    let mut valid =
-        check_config(&args.config_file, shard, out).context("cannot write the results")?;
+    let mut valid = check_config(&args.config_file, shard, out)?;
     if let Some(file) = &args.web_config_file {
-        valid &= check_web_config(file, out).context("cannot write the results")?;
+        valid &= check_web_config(file, out)?;
     }
     if valid {
         Ok(())

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommandError;
@@ -41,19 +42,13 @@ pub async fn demo(
         seed: args.seed,
         ..SimulatorOptions::default()
     };
-    let simulated = net::listen("127.0.0.1:0").await?;
-    let simulator_stop = CancellationToken::new();
-    let simulator = Simulator::start(
-        options,
-        simulated,
-        environment.clock,
-        simulator_stop.clone(),
-    )
-    .context("cannot start the simulator")?;
+    let api = net::listen("127.0.0.1:0").await?;
+    let stop = CancellationToken::new();
+    let simulator = Simulator::start(options, api, environment.clock, stop.clone())
+        .context("cannot start the simulator")?;
     let announcement = simulator.announcement();
     let text = configuration(&announcement);
-    let loaded = Config::parse(&text, Path::new("demo.yaml"), &RULES)
-        .context("the demo's own configuration")?;
+    let loaded = Config::parse(&text, Path::new("demo.yaml"), &RULES)?;
     let exporter = Exporter::new(loaded, environment).await?;
     let listener = net::listen(&args.listen_address).await?;
     let address = listener.local_addr().context("no address to show")?;
@@ -61,33 +56,33 @@ pub async fn demo(
     let instances = announcement.instance_ids.len();
     write!(
         out,
-        "Exporter with a simulated fleet of {clients} devices on {instances} instances:\n\n\
+        "Exporter with {clients} simulated devices on {instances} instances:\n\n\
          \x20   metrics   http://{address}/metrics\n\
          \x20   page      http://{address}/\n\n\
          Devices connect and disconnect: some flap, and sometimes all devices of a group disconnect.\n\
          No data leaves this machine. Press Ctrl-C to stop.\n"
-    )
-    .and_then(|()| out.flush())
-    .context("cannot write to the terminal")?;
+    )?;
+    out.flush()?;
     exporter
         .run(WebOptions::default(), None, vec![listener], shutdown)
         .await?;
-    simulator_stop.cancel();
+    stop.cancel();
     simulator.stopped().await;
     Ok(())
 }
 
 /// A configuration file for the announced simulator. JSON is YAML.
 fn configuration(announcement: &Announcement) -> String {
-    let instances: Vec<_> = announcement
-        .clients
-        .iter()
-        .map(|(id, clients)| serde_json::json!({ "id": id, "endpoint": announcement.endpoint, "clients": clients }))
-        .collect();
-    let credentials = serde_json::json!({
-        "type": "access_key",
-        "access_key_id": announcement.access_key_id,
-        "access_key_secret": announcement.access_key_secret,
-    });
-    serde_json::json!({ "credentials": credentials, "instances": instances }).to_string()
+    let instances = announcement.clients.iter().map(
+        |(id, clients)| json!({ "id": id, "endpoint": announcement.endpoint, "clients": clients }),
+    );
+    json!({
+        "credentials": {
+            "type": "access_key",
+            "access_key_id": announcement.access_key_id,
+            "access_key_secret": announcement.access_key_secret,
+        },
+        "instances": instances.collect::<Vec<_>>(),
+    })
+    .to_string()
 }

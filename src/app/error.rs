@@ -1,5 +1,7 @@
 //! The error of a command.
 
+use std::io;
+
 use crate::config::Problems;
 use crate::net::ListenError;
 use crate::web::PathError;
@@ -33,5 +35,12 @@ impl From<ListenError> for CommandError {
             ListenError::Address { .. } => Self::Usage(format!("--web.listen-address: {error}")),
             error => Self::Runtime(error.into()),
         }
+    }
+}
+
+impl From<io::Error> for CommandError {
+    /// Only the output of a command fails with an I/O error that is not in another error.
+    fn from(error: io::Error) -> Self {
+        Self::Runtime(anyhow::Error::new(error).context("cannot write the output"))
     }
 }

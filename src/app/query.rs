@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -16,9 +17,9 @@ use super::error::CommandError;
 use super::runtime::{Environment, Runtime};
 use crate::aliyun::{RULES, client_id_irregularity};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, Quotas, duration};
+use crate::config::{Config, Quotas, duration};
 use crate::discovery::SourceCache;
-use crate::presence::Status;
+use crate::presence::{InstanceId, Status};
 use crate::sweep::{Prober, QueryResult};
 use report::Report;
 
@@ -74,17 +75,14 @@ pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Comm
             "-" => {
                 let listed = io::read_to_string(&mut *stdin)
                     .context("cannot read client IDs from standard input")?;
-                let lines = listed
-                    .lines()
-                    .map(str::trim)
-                    .filter(|line| !line.is_empty());
-                clients.extend(lines.map(str::to_owned));
+                clients.extend(listed.lines().map(|line| line.trim().to_owned()));
+                clients.retain(|client| !client.is_empty());
             }
             "" => return Err(CommandError::Usage("a client ID is empty".to_owned())),
             _ => clients.push(client),
         }
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     clients.retain(|client| seen.insert(client.clone()));
     if clients.is_empty() {
         return Err(CommandError::Usage(
@@ -103,13 +101,9 @@ pub async fn query(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<Status, CommandError> {
-    let loaded = Config::load(&args.config_file, &RULES)?;
-    let config = select_instance(loaded.config, args.instance.as_deref())?;
-    let (id, clock) = (config.instances[0].id.clone(), environment.clock);
-    let loaded = Loaded {
-        config,
-        warnings: Vec::new(),
-    };
+    let mut loaded = Config::load(&args.config_file, &RULES)?;
+    let id = select_instance(&mut loaded.config, args.instance.as_deref())?;
+    let clock = environment.clock;
     let mut checked = CheckedConfig::new(loaded, &SourceCache::default(), environment.shard)?;
     checked.plan.quotas = Quotas::query();
     let runtime = Runtime::start(checked, environment).await?;
@@ -122,13 +116,8 @@ pub async fn query(
         let queried = query_all(&prober, &mut report, clock);
         let queried = shutdown.run_until_cancelled(queried).await;
         let interrupted = queried.is_none();
-        if queried
-            .unwrap_or(Ok(true))
-            .context("cannot write the results")?
-        {
-            report
-                .end_round(interrupted, clock.now(), err)
-                .context("cannot write the results")?;
+        if queried.unwrap_or(Ok(true))? {
+            report.end_round(interrupted, clock.now(), err)?;
         }
         let Some(interval) = args.watch else { break };
         let next = tokio::time::sleep_until(start + interval);
@@ -136,8 +125,7 @@ pub async fn query(
             break;
         }
     }
-    print_notes(&report, prober.state().stats().clock_offset_millis, err)
-        .context("cannot write to the terminal")?;
+    print_notes(&report, prober.state().stats().clock_offset_millis, err)?;
     let worst = report.statuses().map(|(_, status)| status).max();
     Ok(worst.unwrap_or(Status::Unknown))
 }
@@ -158,14 +146,12 @@ async fn query_all(prober: &Prober, report: &mut Report<'_>, clock: Clock) -> io
     written.map(|()| queried.is_ok())
 }
 
-/// Removes all instances from `config` except the one with this `id`, or the only one.
-fn select_instance(mut config: Config, id: Option<&str>) -> Result<Config, CommandError> {
-    let ids = config.instances.iter().map(|instance| instance.id.as_str());
-    let ids = ids.collect::<Vec<_>>().join(", ");
+/// Removes all instances from `config` except the one with this `id`, or the only one; returns its ID.
+fn select_instance(config: &mut Config, id: Option<&str>) -> Result<InstanceId, CommandError> {
+    let ids: Vec<_> = config.instances.iter().map(|it| it.id.as_str()).collect();
+    let ids = ids.join(", ");
     if let Some(id) = id {
-        config
-            .instances
-            .retain(|instance| instance.id.as_str() == id);
+        config.instances.retain(|it| it.id.as_str() == id);
     }
     match (config.instances.as_mut_slice(), id) {
         ([instance], _) => {
@@ -173,7 +159,7 @@ fn select_instance(mut config: Config, id: Option<&str>) -> Result<Config, Comma
             instance.clients.clear();
             instance.client_files.clear();
             instance.client_urls.clear();
-            Ok(config)
+            Ok(instance.id.clone())
         }
         (_, Some(id)) => Err(CommandError::Usage(format!(
             "--instance: {id} is not in the configuration; configured instances: {ids}"
@@ -190,11 +176,9 @@ fn print_notes(
     clock_offset_millis: i64,
     err: &mut dyn Write,
 ) -> io::Result<()> {
-    let offline = report
-        .statuses()
-        .filter(|(_, status)| *status == Status::Offline);
-    for (client, _) in offline {
-        if let Some(irregularity) = client_id_irregularity(client) {
+    for (client, status) in report.statuses() {
+        let irregularity = client_id_irregularity(client);
+        if let Some(irregularity) = irregularity.filter(|_| status == Status::Offline) {
             writeln!(
                 err,
                 "note: {client} {irregularity}; the API also reports clients offline that never existed, so check the spelling"
@@ -204,11 +188,8 @@ fn print_notes(
     let millis = clock_offset_millis.unsigned_abs();
     if millis >= CLOCKS_APART {
         let apart = duration::display(Duration::from_secs((millis + 500) / 1000));
-        let direction = if clock_offset_millis > 0 {
-            "behind"
-        } else {
-            "ahead of"
-        };
+        let behind = clock_offset_millis > 0;
+        let direction = if behind { "behind" } else { "ahead of" };
         writeln!(
             err,
             "note: this host's clock is {apart} {direction} the API's clock; synchronize it (NTP)"

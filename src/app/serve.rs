@@ -61,7 +61,6 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), CommandError> {
     environment.shard = args.shard.shard(&environment.env)?;
-    let handed_over = args.systemd_socket.then(net::handed_over).transpose()?;
     let web_config_file = args.web_config_file.as_ref();
     let mut edge = None;
     if let Some(file) = web_config_file.filter(|file| !file.as_os_str().is_empty()) {
@@ -76,9 +75,10 @@ pub async fn serve(
         .await?
         .reloading(args.config_file, hangup);
     let (instances, clients) = (exporter.clients().len(), exporter.clients().sum::<usize>());
-    let listeners = match handed_over {
-        Some(listeners) => listeners,
-        None => try_join_all(args.listen_addresses.iter().map(|it| net::listen(it))).await?,
+    let listeners = if args.systemd_socket {
+        net::handed_over()?
+    } else {
+        try_join_all(args.listen_addresses.iter().map(|it| net::listen(it))).await?
     };
     let tls = edge.as_ref().is_some_and(|edge| edge.tls().is_some());
     for listener in &listeners {

@@ -66,9 +66,8 @@ pub async fn simulate(
         .context("cannot start the simulator")?;
     let line = serde_json::to_string(&simulator.announcement())
         .context("cannot write the announcement")?;
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .context("cannot write the announcement")?;
+    writeln!(out, "{line}")?;
+    out.flush()?;
     simulator.stopped().await;
     Ok(())
 }

@@ -132,13 +132,9 @@ fn about(time: Duration) -> String {
 
 /// A whole number with thousands separators.
 fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut out = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
+    let mut digits = format!("{number:.0}");
+    for place in (1..digits.len()).rev().skip(2).step_by(3) {
+        digits.insert(place, ',');
     }
-    out
+    digits
 }

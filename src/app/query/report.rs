@@ -21,8 +21,11 @@ pub enum Output {
     Json,
 }
 
-/// The length of the vendor's request IDs.
+/// The length of the request IDs of Alibaba Cloud.
 const REQUEST_ID: usize = 36;
+
+/// The width of the column with the time.
+const TIME: usize = 22;
 
 /// The newest result of each client, and the lines written so far.
 ///
@@ -47,15 +50,10 @@ pub(super) struct Report<'a> {
 struct Row {
     client: String,
     at: Timestamp,
-    outcome: Outcome,
-    /// Whether the outcome is of this round.
+    /// `None` before the first result, or if the client was not queried.
+    result: Option<QueryResult>,
+    /// Whether the result is of this round.
     is_current: bool,
-}
-
-enum Outcome {
-    Pending,
-    NotQueried,
-    Queried(Box<QueryResult>),
 }
 
 impl Row {
@@ -63,31 +61,28 @@ impl Row {
         Self {
             client,
             at: Timestamp::default(),
-            outcome: Outcome::Pending,
+            result: None,
             is_current: false,
         }
     }
 
-    fn result(&self) -> Option<&QueryResult> {
-        match &self.outcome {
-            Outcome::Queried(result) => Some(result),
-            Outcome::Pending | Outcome::NotQueried => None,
+    fn status(&self) -> Status {
+        match &self.result {
+            Some(QueryResult {
+                result: Ok(seen), ..
+            }) => seen.status(),
+            _ => Status::Unknown,
         }
     }
 
-    fn status(&self) -> Status {
-        let seen = self.result().and_then(|result| result.result.as_ref().ok());
-        seen.map_or(Status::Unknown, |seen| seen.status())
-    }
-
     fn error(&self) -> Option<&CallError> {
-        self.result()?.result.as_ref().err()
+        self.result.as_ref()?.result.as_ref().err()
     }
 
     /// The client gets another line when this changes.
     fn summary(&self) -> (Status, Option<String>, bool) {
         let code = self.error().map(|error| error.code.clone());
-        (self.status(), code, self.result().is_some())
+        (self.status(), code, self.result.is_some())
     }
 }
 
@@ -121,23 +116,16 @@ impl<'a> Report<'a> {
     /// Records the result of a client, and writes the lines that are complete.
     pub(super) fn record(&mut self, result: QueryResult, at: Timestamp) -> io::Result<()> {
         if let Err(error) = &result.result {
-            self.record_error(error);
+            let mut known = self.errors.iter_mut();
+            match known.find(|(known, _)| known.label == error.label) {
+                Some((_, times)) => *times += 1,
+                None => self.errors.push((error.clone(), 1)),
+            }
         }
-        let row = self
-            .rows
-            .iter()
-            .position(|row| *row.client == *result.client);
-        row.map_or(Ok(()), |row| {
-            self.set(row, Outcome::Queried(Box::new(result)), at)
-        })
-    }
-
-    /// Records a call that failed for good.
-    pub(super) fn record_error(&mut self, error: &CallError) {
-        let mut known = self.errors.iter_mut();
-        match known.find(|(known, _)| known.label == error.label) {
-            Some((_, times)) => *times += 1,
-            None => self.errors.push((error.clone(), 1)),
+        let mut rows = self.rows.iter();
+        match rows.position(|row| *row.client == *result.client) {
+            Some(index) => self.set(index, Some(result), at),
+            None => Ok(()),
         }
     }
 
@@ -149,54 +137,43 @@ impl<'a> Report<'a> {
         at: Timestamp,
         err: &mut dyn Write,
     ) -> io::Result<()> {
-        for row in 0..self.rows.len() {
-            let Row {
-                outcome,
-                is_current,
-                ..
-            } = &self.rows[row];
-            if !is_current && (!interrupted || matches!(outcome, Outcome::Pending)) {
-                self.set(row, Outcome::NotQueried, at)?;
+        for index in 0..self.rows.len() {
+            let stays = interrupted && index < self.begun;
+            if !self.rows[index].is_current && !stays {
+                self.set(index, None, at)?;
             }
-            self.rows[row].is_current = false;
+            self.rows[index].is_current = false;
         }
-        let errors = std::mem::take(&mut self.errors);
-        let is_new = |error: &CallError| !self.previous_errors.contains(&error.label);
-        for (error, times) in errors.iter().filter(|(error, _)| is_new(error)) {
-            let times = if *times > 1 {
-                format!(" ({times} times)")
-            } else {
-                String::new()
-            };
-            writeln!(err, "error{times}: {error}")?;
+        let mut errors = std::mem::take(&mut self.errors);
+        let labels = errors.iter().map(|(error, _)| error.label).collect();
+        let previous = std::mem::replace(&mut self.previous_errors, labels);
+        errors.retain(|(error, _)| !previous.contains(&error.label));
+        for (error, times) in &errors {
+            match times {
+                1 => writeln!(err, "error: {error}")?,
+                times => writeln!(err, "error ({times} times): {error}")?,
+            }
         }
-        let not_queried = self
-            .rows
-            .iter()
-            .filter(|row| row.result().is_none())
-            .count();
-        if not_queried > 0 && !interrupted && errors.iter().any(|(error, _)| is_new(error)) {
+        let not_queried = self.rows.iter().filter(|row| row.result.is_none()).count();
+        if not_queried > 0 && !interrupted && !errors.is_empty() {
             writeln!(
                 err,
                 "{not_queried} more clients not queried: their calls would fail in the same way"
             )?;
         }
-        self.previous_errors = errors.iter().map(|(error, _)| error.label).collect();
         Ok(())
     }
 
-    fn set(&mut self, index: usize, outcome: Outcome, at: Timestamp) -> io::Result<()> {
+    /// Sets the newest result of a client. A client whose first result arrives early gets its line
+    /// after the clients before it.
+    fn set(&mut self, index: usize, result: Option<QueryResult>, at: Timestamp) -> io::Result<()> {
         let row = &mut self.rows[index];
         let before = row.summary();
-        (row.at, row.outcome, row.is_current) = (at, outcome, true);
+        (row.at, row.result, row.is_current) = (at, result, true);
         if index < self.begun && before != row.summary() {
             self.write(index)?;
         }
-        while self
-            .rows
-            .get(self.begun)
-            .is_some_and(|row| !matches!(row.outcome, Outcome::Pending))
-        {
+        while self.rows.get(self.begun).is_some_and(|row| row.is_current) {
             self.write(self.begun)?;
             self.begun += 1;
         }
@@ -205,7 +182,7 @@ impl<'a> Report<'a> {
 
     fn write(&mut self, index: usize) -> io::Result<()> {
         let row = &self.rows[index];
-        let (client, status, result) = (&row.client, row.status().as_str(), row.result());
+        let (client, status, result) = (&row.client, row.status().as_str(), row.result.as_ref());
         let request_id = result.and_then(|result| result.request_id.as_deref());
         if self.output == Output::Json {
             let error = row.error().map(|error| {
@@ -223,29 +200,26 @@ impl<'a> Report<'a> {
             return writeln!(self.out, "{line}");
         }
         let (width, request_id) = (self.width, request_id.unwrap_or("-"));
-        let time = |text: &str| {
-            if self.with_time {
-                format!("{text:20}  ")
-            } else {
-                String::new()
-            }
-        };
+        // A column with the width and precision 0 is empty.
+        let time_width = if self.with_time { TIME } else { 0 };
         if index == 0 && self.begun == 0 {
-            let time = time("TIME");
             writeln!(
                 self.out,
-                "{time}{:width$}  STATUS      TOOK  REQUEST ID",
-                "CLIENT"
+                "{:time_width$.time_width$}{:width$}  STATUS      TOOK  REQUEST ID",
+                "TIME", "CLIENT"
             )?;
         }
-        let time = time(&format_date(row.at));
+        let time = format_date(row.at);
         let took = result.map_or_else(|| "-".to_owned(), |result| short(result.took));
-        write!(self.out, "{time}{client:width$}  {status:7}  {took:>7}  ")?;
-        match (row.error(), result) {
-            (Some(error), _) => writeln!(self.out, "{request_id:REQUEST_ID$}  {}", error.code),
-            (None, None) => writeln!(self.out, "{request_id:REQUEST_ID$}  not queried"),
-            (None, Some(_)) => writeln!(self.out, "{request_id}"),
-        }
+        let problem = match (result, row.error()) {
+            (None, _) => "not queried",
+            (_, Some(error)) => &error.code,
+            (_, None) => "",
+        };
+        let line = format!(
+            "{time:time_width$.time_width$}{client:width$}  {status:7}  {took:>7}  {request_id:REQUEST_ID$}  {problem}"
+        );
+        writeln!(self.out, "{}", line.trim_end())
     }
 }
 
