@@ -15,7 +15,8 @@ mod samples;
 use std::sync::Arc;
 
 use families::{FAMILIES, Family};
-pub use probe::{ProbeResult, probe_text};
+pub use probe::probe_text;
+use samples::SampleWriter;
 
 use crate::presence::Snapshot;
 
@@ -93,8 +94,15 @@ impl ScrapeText {
     /// Writes a family, until it ends or `buf` is full.
     fn fill_family(&mut self, family: &'static Family, buf: &mut Vec<u8>, full: usize) {
         let next = &mut self.next;
+        let mut out = SampleWriter {
+            metric: family.metric,
+            opening: &family.opening,
+            begun: &mut next.begun,
+            buf,
+            full,
+        };
         while let Some(instance) = self.snapshot.instances.get(next.instance) {
-            if let Some(item) = family.write(instance, next.item, &mut next.begun, buf, full) {
+            if let Some(item) = family.write(instance, next.item, &mut out) {
                 next.item = item;
                 return;
             }

@@ -3,24 +3,22 @@
 use std::time::Duration;
 
 use super::samples::{Opening, SampleWriter};
-use crate::presence::{
-    InstanceSnapshot, InstanceStats, Observation, Run, Status, StatusCounts, SweepResult, escape,
-};
+use crate::presence::{InstanceSnapshot, InstanceStats, Status, StatusCounts, SweepResult, escape};
 use crate::telemetry::Metric;
 use crate::telemetry::table::STATE;
 
 /// One family.
 pub(super) struct Family {
-    metric: &'static Metric,
-    opening: Opening,
+    pub(super) metric: &'static Metric,
+    pub(super) opening: Opening,
     samples: Samples,
 }
 
-/// What the samples of a family stand for, and their values.
+/// What has a sample in a family, and the values.
 enum Samples {
     /// Each client.
     ClientInfo,
-    /// Each client with a known status, as are the next two.
+    /// Each client with a known status, as do the next two.
     ClientOnline,
     LastObservation,
     StatusSince,
@@ -93,102 +91,78 @@ pub(super) static FAMILIES: [Family; 14] = [
 impl Family {
     /// Whether each client has a series in it.
     pub(super) fn is_per_client(&self) -> bool {
-        use Samples::{ClientInfo, ClientOnline, LastObservation, StatusSince};
-        matches!(
-            self.samples,
-            ClientInfo | ClientOnline | LastObservation | StatusSince
-        )
+        self.metric.labels.contains(&"client_id")
     }
 
-    /// Writes the samples of `instance` from its item `from` on to `buf`, until that has `full`
-    /// bytes. The first sample writes the header, unless the family has `begun`. Returns the next
-    /// item, or `None` at the end of the instance.
+    /// Writes the samples of `instance` from its item `from` on, until `out` is full. Returns the
+    /// next item, or `None` at the end of the instance.
     pub(super) fn write(
-        &'static self,
+        &self,
         instance: &InstanceSnapshot,
         from: usize,
-        begun: &mut bool,
-        buf: &mut Vec<u8>,
-        full: usize,
+        out: &mut SampleWriter<'_>,
     ) -> Option<usize> {
-        let mut out = SampleWriter {
-            metric: self.metric,
-            opening: &self.opening,
-            begun,
-            buf,
-            full,
+        let items = match self.samples {
+            Samples::Sweeps | Samples::Instances(_) => 1,
+            Samples::Statuses | Samples::Groups(_) => instance.groups().len(),
+            _ => instance.fleet().len(),
         };
-        let out = &mut out;
-        let id = format!("instance_id=\"{}\"", escape(instance.id().as_str()));
-        let fleet = instance.fleet();
-        let labels = |group: usize| &fleet.groups()[group].label_text;
-        match self.samples {
-            Samples::ClientInfo => each(fleet.len(), from, out, |client, out| {
-                out.client_flag(fleet.label_text(client), true);
-            }),
-            Samples::ClientOnline => observed(instance, from, out, |client, (seen, _), out| {
-                out.client_flag(fleet.label_text(client), seen.online);
-            }),
-            Samples::LastObservation => observed(instance, from, out, |client, (seen, _), out| {
-                out.client_time(fleet.ids_text(client), seen.at);
-            }),
-            Samples::StatusSince => observed(instance, from, out, |client, (_, run), out| {
-                out.client_time(fleet.ids_text(client), run.since);
-            }),
-            Samples::Statuses => each(instance.groups().len(), from, out, |group, out| {
-                for status in Status::ALL {
-                    let labels = format_args!("{},status=\"{}\"", labels(group), status.as_str());
-                    out.sample(labels, instance.groups()[group].of(status));
-                }
-            }),
-            Samples::Groups(value) => each(instance.groups().len(), from, out, |group, out| {
-                out.sample(labels(group), value(&instance.groups()[group]));
-            }),
-            Samples::Sweeps => each(1, from, out, |_, out| {
-                for (result, times) in SweepResult::ALL.into_iter().zip(instance.stats().sweeps) {
-                    out.sample(format_args!("{id},result=\"{}\"", result.as_str()), times);
-                }
-            }),
-            Samples::Instances(value) => each(1, from, out, |_, out| {
-                if let Some(value) = value(instance.stats()) {
-                    out.sample(&id, value);
-                }
-            }),
+        for item in from..items {
+            if out.is_full() {
+                return Some(item);
+            }
+            self.write_item(instance, item, out);
         }
+        None
+    }
+
+    /// Writes the samples of a client, a group or the instance; `None` if it has none.
+    fn write_item(
+        &self,
+        instance: &InstanceSnapshot,
+        item: usize,
+        out: &mut SampleWriter<'_>,
+    ) -> Option<()> {
+        let (fleet, stats) = (instance.fleet(), instance.stats());
+        let id = || format!("instance_id=\"{}\"", escape(instance.id().as_str()));
+        match self.samples {
+            Samples::ClientInfo => out.client_flag(fleet.label_text(item), true),
+            Samples::ClientOnline => {
+                let (seen, _) = instance.client(item)?;
+                out.client_flag(fleet.label_text(item), seen.online);
+            }
+            Samples::LastObservation => {
+                let (seen, _) = instance.client(item)?;
+                out.client_time(fleet.ids_text(item), seen.at);
+            }
+            Samples::StatusSince => {
+                let (_, run) = instance.client(item)?;
+                out.client_time(fleet.ids_text(item), run.since);
+            }
+            Samples::Statuses => {
+                let labels = &fleet.groups()[item].label_text;
+                for status in Status::ALL {
+                    let labels = format_args!("{labels},status=\"{}\"", status.as_str());
+                    out.sample(labels, instance.groups()[item].of(status));
+                }
+            }
+            Samples::Groups(value) => {
+                let labels = &fleet.groups()[item].label_text;
+                out.sample(labels, value(&instance.groups()[item]));
+            }
+            Samples::Sweeps => {
+                for (result, times) in SweepResult::ALL.into_iter().zip(stats.sweeps) {
+                    let labels = format!("{},result=\"{}\"", id(), result.as_str());
+                    out.sample(labels, times);
+                }
+            }
+            Samples::Instances(value) => out.sample(id(), value(stats)?),
+        }
+        Some(())
     }
 }
 
 /// `Duration::as_secs_f64` adds two rounded numbers: it makes 7.8149999999999995 of 7.815.
 fn seconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e9
-}
-
-/// Writes the items from `from` to `count`, until `out` is full.
-fn each(
-    count: usize,
-    from: usize,
-    out: &mut SampleWriter<'_>,
-    write: impl Fn(usize, &mut SampleWriter<'_>),
-) -> Option<usize> {
-    for item in from..count {
-        if out.is_full() {
-            return Some(item);
-        }
-        write(item, out);
-    }
-    None
-}
-
-/// Writes the clients with a known status, from `from` on, until `out` is full.
-fn observed(
-    instance: &InstanceSnapshot,
-    from: usize,
-    out: &mut SampleWriter<'_>,
-    write: impl Fn(usize, (Observation, Run), &mut SampleWriter<'_>),
-) -> Option<usize> {
-    each(instance.fleet().len(), from, out, |client, out| {
-        if let Some(seen) = instance.client(client) {
-            write(client, seen, out);
-        }
-    })
 }

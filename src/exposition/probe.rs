@@ -5,33 +5,26 @@ use std::time::Duration;
 use crate::presence::{ClientId, Fleet, escape};
 use crate::telemetry::table::{PROBE, STATE};
 
-/// The result of a probe.
-#[derive(Clone, Debug)]
-pub struct ProbeResult<'a> {
-    /// Whether the client is online, or why its status is unknown.
-    pub online: Result<bool, String>,
-    /// The duration of the probe.
-    pub duration: Duration,
-    /// The fleet of the instance.
-    pub fleet: &'a Fleet,
-    /// The client, which may be missing from the fleet.
-    pub client: &'a str,
-}
-
-/// The text of `probe` in the text format 0.0.4. The cause of a failure is in a comment, which
-/// Prometheus ignores.
+/// The text of a probe of `client`, which may be missing from the fleet, in the text format 0.0.4:
+/// whether the client is online, or why its status is unknown, and the duration of the probe. The
+/// cause of a failure is in a comment, which Prometheus ignores.
 #[must_use]
-pub fn probe_text(probe: &ProbeResult<'_>) -> String {
+pub fn probe_text(
+    online: &Result<bool, String>,
+    duration: Duration,
+    fleet: &Fleet,
+    client: &str,
+) -> String {
     let mut text = String::new();
-    if let Err(why) = &probe.online {
+    if let Err(why) = online {
         // On one line: a second one would count as samples.
         text.extend(["# failed: ", &why.replace(char::is_control, " "), "\n"]);
     }
-    text += &PROBE.success.text(u8::from(probe.online.is_ok()));
-    text += &PROBE.duration_seconds.text(probe.duration.as_secs_f64());
-    if let Ok(online) = probe.online {
-        let (name, value) = (STATE.client_online.name, u8::from(online));
-        let labels = labels(probe.fleet, probe.client);
+    text += &PROBE.success.text(u8::from(online.is_ok()));
+    text += &PROBE.duration_seconds.text(duration.as_secs_f64());
+    if let Ok(online) = online {
+        let (name, value) = (STATE.client_online.name, u8::from(*online));
+        let labels = labels(fleet, client);
         let sample = format!("{name}{{client_id=\"{labels}}} {value}\n");
         text += &STATE.client_online.header();
         text += &sample;

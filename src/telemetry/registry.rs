@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prometheus::TextEncoder;
+use prometheus::core::{MetricVec, MetricVecBuilder};
 
 use super::table::Metrics;
 
@@ -35,37 +36,31 @@ impl Metrics {
     /// first error: all counters for each of `operations`, errors for each of `codes`.
     pub fn touch_instance(&self, instance_id: &str, operations: &[&str], codes: &[&str]) {
         for operation in operations {
-            let labels = [instance_id, operation];
-            let _ = self.api_requests_total.with_label_values(&labels);
-            let _ = self.api_retries_total.with_label_values(&labels);
-            let duration = &self.api_request_duration_seconds;
-            let _ = duration.with_label_values(&[operation]);
+            touch(&self.api_requests_total, &[instance_id, operation]);
+            touch(&self.api_retries_total, &[instance_id, operation]);
+            touch(&self.api_request_duration_seconds, &[operation]);
             for code in codes {
-                let labels = [instance_id, operation, code];
-                let _ = self.api_errors_total.with_label_values(&labels);
+                touch(&self.api_errors_total, &[instance_id, operation, code]);
             }
         }
-        let _ = self.clients_missing_total.with_label_values(&[instance_id]);
+        touch(&self.clients_missing_total, &[instance_id]);
         for result in CONFIRMATION_RESULTS {
-            let labels = [instance_id, result];
-            let _ = self.confirmations_total.with_label_values(&labels);
+            touch(&self.confirmations_total, &[instance_id, result]);
         }
     }
 
     /// Creates the counters of credentials, at zero.
     pub fn touch_credentials(&self, name: &str) {
-        let refreshes = &self.credential_refreshes_total;
         for result in ["success", "failure"] {
-            let _ = refreshes.with_label_values(&[name, result]);
+            touch(&self.credential_refreshes_total, &[name, result]);
         }
     }
 
     /// Creates the series of a source of clients, at zero.
     pub fn touch_source(&self, name: &str) {
-        let _ = self.discovery_clients.with_label_values(&[name]);
-        let _ = self.discovery_failures_total.with_label_values(&[name]);
-        let success = &self.discovery_last_success_timestamp_seconds;
-        let _ = success.with_label_values(&[name]);
+        touch(&self.discovery_clients, &[name]);
+        touch(&self.discovery_failures_total, &[name]);
+        touch(&self.discovery_last_success_timestamp_seconds, &[name]);
     }
 
     /// All of them, and those of the process, in the text format 0.0.4.
@@ -81,6 +76,11 @@ impl Metrics {
         let text = TextEncoder.encode_to_string(&self.registry.gather());
         text.expect("the registry gathers no empty family")
     }
+}
+
+/// Creates a series at zero, unless it exists.
+fn touch<T: MetricVecBuilder>(family: &MetricVec<T>, labels: &[&str]) {
+    let _ = family.with_label_values(labels);
 }
 
 /// The usual bounds from 5 ms up, then the call timeout: a longer call was given up.

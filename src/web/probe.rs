@@ -18,7 +18,7 @@ use super::metrics::TEXT_FORMAT;
 use super::query::BadParameter;
 use super::scrape_limits::{Refusal, ScrapeLimits};
 use crate::config::Config;
-use crate::exposition::{ProbeResult, probe_text};
+use crate::exposition::probe_text;
 use crate::sweep::{Prober, Sweeps};
 
 /// `GET` probes; `HEAD` returns the headers and makes no call.
@@ -53,15 +53,11 @@ impl Probes {
         let (client, prober) = self.parse(query)?;
         let _permit = self.limits.acquire()?;
         let observation = prober.probe(&client, deadline).await;
-        let probe = ProbeResult {
-            online: observation
-                .map(|observation| observation.online)
-                .map_err(|error| error.to_string()),
-            duration: started.elapsed(),
-            fleet: &prober.state().fleet(),
-            client: &client,
-        };
-        Ok(response(Body::from(probe_text(&probe))))
+        let online = observation.map(|observation| observation.online);
+        let online = online.map_err(|error| error.to_string());
+        let fleet = prober.state().fleet();
+        let text = probe_text(&online, started.elapsed(), &fleet, &client);
+        Ok(response(Body::from(text)))
     }
 
     /// The client to query, and the prober of its instance.
