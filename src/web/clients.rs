@@ -9,9 +9,9 @@ use axum::response::IntoResponse as _;
 use axum::routing::{MethodRouter, get};
 use serde::Serialize;
 
-use super::query::{BadParameter, ClientQuery, ClientRef, Page, SnapshotReader};
+use super::query::{BadParameter, ClientQuery, ClientRef, SnapshotReader};
 use crate::clock::Timestamp;
-use crate::presence::{Snapshot, Status};
+use crate::presence::Status;
 
 /// `GET` returns a page of clients, without calls to the API.
 pub(super) fn routes(reader: SnapshotReader) -> MethodRouter {
@@ -19,7 +19,15 @@ pub(super) fn routes(reader: SnapshotReader) -> MethodRouter {
         let query = ClientQuery::parse(query.as_deref().unwrap_or_default())?;
         let response = reader.read(move |snapshot| {
             let page = query.page(snapshot);
-            let data = ClientPage::new(snapshot, &query, &page);
+            let statuses = Status::ALL.map(Status::as_str);
+            let data = ClientPage {
+                timestamp_seconds: snapshot.at.as_seconds(),
+                total: page.total,
+                offset: query.offset,
+                limit: query.limit(),
+                counts: statuses.into_iter().zip(page.counts).collect(),
+                clients: page.clients.iter().map(ClientRow::new).collect(),
+            };
             let status = "success";
             Json(ApiResponse { status, data }).into_response()
         });
@@ -53,20 +61,6 @@ struct ClientRow<'a> {
     status: &'static str,
     status_since_timestamp_seconds: Option<f64>,
     last_observation_timestamp_seconds: Option<f64>,
-}
-
-impl<'a> ClientPage<'a> {
-    fn new(snapshot: &Snapshot, query: &ClientQuery, page: &Page<'a>) -> Self {
-        let statuses = Status::ALL.map(Status::as_str);
-        Self {
-            timestamp_seconds: snapshot.at.as_seconds(),
-            total: page.total,
-            offset: query.offset,
-            limit: query.limit(),
-            counts: statuses.into_iter().zip(page.counts).collect(),
-            clients: page.clients.iter().map(ClientRow::new).collect(),
-        }
-    }
 }
 
 impl<'a> ClientRow<'a> {

@@ -29,7 +29,8 @@ pub enum PathError {
 pub(super) struct Prefix {
     served: String,
     linked: String,
-    origin: Option<(String, String)>,
+    /// The scheme and the host, perhaps with a port, of the external URL.
+    pub(super) origin: Option<(String, String)>,
 }
 
 impl Prefix {
@@ -52,11 +53,6 @@ impl Prefix {
         })
     }
 
-    /// The scheme and the host, perhaps with a port, of the external URL.
-    pub(super) fn origin(&self) -> Option<&(String, String)> {
-        self.origin.as_ref()
-    }
-
     /// Where this process serves `path`.
     pub(super) fn route(&self, path: &str) -> String {
         format!("{}{path}", self.served)
@@ -68,12 +64,9 @@ impl Prefix {
     }
 
     /// The paths that redirect to the status page.
-    pub(super) fn roots(&self) -> Vec<&str> {
-        if self.served.is_empty() {
-            Vec::new()
-        } else {
-            vec!["/", &self.served]
-        }
+    pub(super) fn roots(&self) -> impl Iterator<Item = &str> {
+        let roots = (!self.served.is_empty()).then_some(["/", &self.served]);
+        roots.into_iter().flatten()
     }
 }
 

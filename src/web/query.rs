@@ -2,24 +2,23 @@
 //!
 //! `/api/v1/clients`, the status page and `/sd` share them. Nothing here calls the API.
 
+mod client;
 mod filter;
+mod parameter;
 mod sort;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 
+pub(super) use client::ClientRef;
 pub(super) use filter::ClientFilter;
+pub(super) use parameter::{BadParameter, parameters};
 pub(super) use sort::{SortKey, SortOrder};
 
-use crate::clock::Timestamp;
-use crate::presence::{InstanceSnapshot, Snapshot, Status};
+use crate::presence::{Snapshot, Status};
 use crate::sweep::Sweeps;
+use parameter::valid;
 
 /// The number of clients on a page: the default and the maximum.
 const DEFAULT_LIMIT: usize = 100;
@@ -36,73 +35,14 @@ const PARAMETERS: [&str; 8] = [
     "offset",
 ];
 
-/// An invalid parameter of a query string.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadParameter {
-    /// The name is unknown.
-    #[error("unknown parameter `{name}`; known parameters: {known}")]
-    Unknown { name: String, known: String },
-    /// The value is invalid.
-    #[error("`{name}={value}`: must be {expected}")]
-    Value {
-        name: &'static str,
-        value: String,
-        expected: String,
-    },
-}
-
-impl BadParameter {
-    /// `name` is none of the `known` parameters.
-    pub(super) fn unknown(name: &str, known: &[&str]) -> Self {
-        let known: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
-        Self::Unknown {
-            name: name.to_owned(),
-            known: known.join(", "),
-        }
-    }
-}
-
-/// In the form of Prometheus's API errors.
-impl IntoResponse for BadParameter {
-    fn into_response(self) -> Response {
-        let error = serde_json::json!({ "status": "error", "errorType": "bad_data", "error": self.to_string() });
-        (StatusCode::BAD_REQUEST, Json(error)).into_response()
-    }
-}
-
-/// What `value` was parsed to; without that, an error that names what is expected.
-fn valid<T>(
-    parsed: Option<T>,
-    name: &'static str,
-    value: &str,
-    expected: &str,
-) -> Result<T, BadParameter> {
-    parsed.ok_or_else(|| BadParameter::Value {
-        name,
-        value: value.to_owned(),
-        expected: expected.to_owned(),
-    })
-}
-
-/// The parameters of a query string. Empty values, which forms send, are ignored.
-pub(super) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty())
-}
-
 /// Reads snapshots: one at a time, and on a blocking thread, since a read goes through the whole
 /// fleet and scrapes must not wait for it.
 #[derive(Clone, Debug)]
-pub(super) struct SnapshotReader {
-    sweeps: Arc<Sweeps>,
-    permits: Arc<Semaphore>,
-}
+pub(super) struct SnapshotReader(Arc<Mutex<Arc<Sweeps>>>);
 
 impl SnapshotReader {
     pub(super) fn new(sweeps: Arc<Sweeps>) -> Self {
-        Self {
-            sweeps,
-            permits: Arc::new(Semaphore::new(1)),
-        }
+        Self(Arc::new(Mutex::new(sweeps)))
     }
 
     /// The result of `read` on the current snapshot. Starts no sweep and waits for none.
@@ -110,12 +50,8 @@ impl SnapshotReader {
         &self,
         read: impl FnOnce(&Snapshot) -> T + Send + 'static,
     ) -> T {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let sweeps = Arc::clone(&self.sweeps);
-        let result = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            read(&sweeps.snapshot())
-        });
+        let sweeps = Arc::clone(&self.0).lock_owned().await;
+        let result = tokio::task::spawn_blocking(move || read(&sweeps.snapshot()));
         result.await.expect("it neither panics nor is aborted")
     }
 }
@@ -168,18 +104,12 @@ impl ClientQuery {
 
     /// The query string of the same clients with another order, if any, from `offset` on.
     pub(super) fn link(&self, sort: Option<SortOrder>, offset: usize) -> String {
+        let kept = self.parameters.iter();
+        let kept = kept.filter(|(name, _)| name != "offset" && (name != "sort" || sort.is_none()));
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(
-            self.parameters
-                .iter()
-                .filter(|(name, _)| name != "offset" && (name != "sort" || sort.is_none())),
-        );
-        if let Some(sort) = sort {
-            query.append_pair("sort", &sort.to_string());
-        }
-        if offset > 0 {
-            query.append_pair("offset", &offset.to_string());
-        }
+        query.extend_pairs(kept);
+        query.extend_pairs(sort.map(|sort| ("sort", sort.to_string())));
+        query.extend_pairs((offset > 0).then(|| ("offset", offset.to_string())));
         query.finish()
     }
 
@@ -218,47 +148,4 @@ pub(super) struct Page<'a> {
     pub(super) total: usize,
     /// The clients of this page, in order.
     pub(super) clients: Vec<ClientRef<'a>>,
-}
-
-/// One client of a snapshot.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ClientRef<'a> {
-    pub(super) instance: &'a InstanceSnapshot,
-    pub(super) index: usize,
-}
-
-impl<'a> ClientRef<'a> {
-    pub(super) fn instance_id(&self) -> &'a str {
-        self.instance.id().as_str()
-    }
-
-    pub(super) fn client_id(&self) -> Cow<'a, str> {
-        self.instance.fleet().client(self.index)
-    }
-
-    /// The group, as the exposition names it.
-    pub(super) fn group_id(&self) -> &'a str {
-        let fleet = self.instance.fleet();
-        &fleet.groups()[fleet.group_of(self.index)].name
-    }
-
-    pub(super) fn labels(&self) -> BTreeMap<&'a str, Cow<'a, str>> {
-        self.instance.fleet().labels(self.index).collect()
-    }
-
-    pub(super) fn status(&self) -> Status {
-        self.instance.status(self.index)
-    }
-
-    /// When the status became what it is; `None` while it is unknown.
-    pub(super) fn since(&self) -> Option<Timestamp> {
-        let (_, run) = self.instance.client(self.index)?;
-        Some(run.since)
-    }
-
-    /// When the client was last observed; `None` while its status is unknown.
-    pub(super) fn observed(&self) -> Option<Timestamp> {
-        let (observation, _) = self.instance.client(self.index)?;
-        Some(observation.at)
-    }
 }

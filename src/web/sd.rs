@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -32,7 +31,7 @@ const PARAMETERS: [&str; 4] = ["instance_id", "group_id", "label", "text"];
 
 /// `GET` lists the targets, without calls to the API.
 pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
-    let origin = prefix.origin().cloned();
+    let origin = prefix.origin.clone();
     let path: Arc<str> = prefix.link("/probe").into();
     get(
         async move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| {
@@ -92,45 +91,35 @@ struct TargetGroup<'a> {
 /// In chunks: the targets of a large fleet are never in memory as a whole.
 impl IntoResponse for Targets {
     fn into_response(self) -> Response {
-        let chunks = self.chunks();
+        let instances = self.snapshot.instances.iter().enumerate();
+        let chunks = instances.flat_map(|(number, instance)| {
+            let starts = (0..instance.fleet().len()).step_by(CLIENTS_PER_CHUNK);
+            starts.map(move |start| (number, start))
+        });
+        let chunks: Vec<_> = chunks.collect();
         let mut separator = "\n";
-        let targets = stream::iter(chunks).then(move |(instance, clients)| {
-            let text = self.text(instance, clients, &mut separator);
+        let targets = stream::iter(chunks).then(move |(instance, start)| {
+            let text = self.text(instance, start, &mut separator);
             async move {
                 tokio::task::yield_now().await;
                 text
             }
         });
         let [start, end] = ["[", "\n]\n"].map(|text| stream::iter([text.into()]));
-        let body = start
-            .chain(targets)
-            .chain(end)
-            .map(Ok::<Vec<u8>, Infallible>);
-        (
-            [(CONTENT_TYPE, "application/json")],
-            Body::from_stream(body),
-        )
-            .into_response()
+        let text = start.chain(targets).chain(end);
+        let body = Body::from_stream(text.map(Ok::<Vec<u8>, Infallible>));
+        ([(CONTENT_TYPE, "application/json")], body).into_response()
     }
 }
 
 impl Targets {
-    /// The clients of each chunk, and the index of their instance.
-    fn chunks(&self) -> Vec<(usize, Range<usize>)> {
-        let instances = self.snapshot.instances.iter().enumerate();
-        let chunks = instances.flat_map(|(number, instance)| {
-            let clients = instance.fleet().len();
-            let starts = (0..clients).step_by(CLIENTS_PER_CHUNK);
-            starts.map(move |start| (number, start..clients.min(start + CLIENTS_PER_CHUNK)))
-        });
-        chunks.collect()
-    }
-
-    /// The targets of some clients, each after a separator.
-    fn text(&self, instance: usize, clients: Range<usize>, separator: &mut &str) -> Vec<u8> {
+    /// The targets of the chunk of an instance that begins with client `start`, each after a
+    /// separator.
+    fn text(&self, instance: usize, start: usize, separator: &mut &str) -> Vec<u8> {
         let instance = &self.snapshot.instances[instance];
         let mut text = Vec::new();
         if let Some(matches) = self.filter.matcher(instance) {
+            let clients = (start..instance.fleet().len()).take(CLIENTS_PER_CHUNK);
             for index in clients.filter(|&index| matches(index)) {
                 text.extend_from_slice(std::mem::replace(separator, ",\n").as_bytes());
                 let group = self.group(ClientRef { instance, index });
@@ -142,14 +131,13 @@ impl Targets {
 
     fn group<'a>(&'a self, client: ClientRef<'a>) -> TargetGroup<'a> {
         let (instance_id, client_id) = (client.instance_id(), client.client_id());
+        // All targets have the same address; this label distinguishes them.
+        let instance = format!("{instance_id}/{client_id}");
         let mut labels: BTreeMap<Cow<'static, str>, Cow<'a, str>> = BTreeMap::from([
-            // All targets have the same address; this label tells them apart.
-            (
-                "instance".into(),
-                format!("{instance_id}/{client_id}").into(),
-            ),
+            ("instance".into(), instance.into()),
             ("__metrics_path__".into(), (&*self.path).into()),
             ("__param_instance_id".into(), instance_id.into()),
+            ("__param_client_id".into(), client_id.clone()),
             (
                 "__meta_mqtt_presence_instance_id".into(),
                 instance_id.into(),
@@ -158,17 +146,13 @@ impl Targets {
                 "__meta_mqtt_presence_group_id".into(),
                 client.group_id().into(),
             ),
-            ("__meta_mqtt_presence_client_id".into(), client_id.clone()),
-            ("__param_client_id".into(), client_id),
+            ("__meta_mqtt_presence_client_id".into(), client_id),
         ]);
-        if let Some(scheme) = &self.scheme {
-            labels.insert("__scheme__".into(), scheme.into());
-        }
+        let scheme = self.scheme.iter();
+        labels.extend(scheme.map(|scheme| ("__scheme__".into(), scheme.into())));
+        let meta = |name| format!("__meta_mqtt_presence_label_{name}").into();
         let configured = client.labels().into_iter();
-        labels.extend(
-            configured
-                .map(|(name, value)| (format!("__meta_mqtt_presence_label_{name}").into(), value)),
-        );
+        labels.extend(configured.map(|(name, value)| (meta(name), value)));
         TargetGroup {
             targets: [&self.address],
             labels,

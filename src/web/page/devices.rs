@@ -15,7 +15,7 @@ pub(super) struct DeviceTable<'a> {
     pub(super) columns: [Column; 6],
     /// The text in the form.
     pub(super) text: &'a str,
-    pub(super) statuses: Vec<Choice<'a>>,
+    pub(super) statuses: [Choice<'a>; 3],
     pub(super) instances: Vec<Choice<'a>>,
     pub(super) groups: Vec<Choice<'a>>,
     /// Parameters that the form does not show, and sends along.
@@ -43,35 +43,20 @@ impl<'a> DeviceTable<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, query: &'a ClientQuery) -> Self {
         let page = query.page(snapshot);
         let filter = &query.filter;
-        let chosen =
-            |given: &[String], value: &'a str| (value, given.iter().any(|one| one == value));
-        let instances = snapshot.instances.iter().map(|instance| {
-            let (id, is_chosen) = chosen(&filter.instances, instance.id().as_str());
-            (instance, id, is_chosen)
-        });
-        let shown = instances
-            .clone()
-            .filter(|&(.., is_chosen)| is_chosen || filter.instances.is_empty());
-        let groups: BTreeSet<&str> = shown
-            .flat_map(|(instance, ..)| instance.fleet().groups())
-            .map(|group| &*group.name)
-            .filter(|name| !name.is_empty())
-            .collect();
+        let instances = snapshot.instances.iter();
+        let ids = instances.clone().map(|instance| instance.id().as_str());
+        let shown = instances.filter(|instance| filter.has_instance(instance));
+        let groups = shown.flat_map(|instance| instance.fleet().groups());
+        let groups: BTreeSet<&str> = groups.map(|group| &*group.name).collect();
+        let groups = groups.into_iter().filter(|name| !name.is_empty());
         let end = query.offset + page.clients.len();
         Self {
             columns: COLUMNS.map(|(key, title)| Column::new(key, title, query)),
             text: filter.text.as_deref().unwrap_or_default(),
             statuses: Status::ALL
-                .map(|status| (status.as_str(), filter.statuses.contains(&status)))
-                .into(),
-            instances: instances
-                .map(|(_, id, is_chosen)| (id, is_chosen))
-                .collect(),
-            groups: groups
-                .into_iter()
-                .take(MAX_CHOICES)
-                .map(|group| chosen(&filter.groups, group))
-                .collect(),
+                .map(|status| (status.as_str(), filter.statuses.contains(&status))),
+            instances: choices(ids, &filter.instances),
+            groups: choices(groups.take(MAX_CHOICES), &filter.groups),
             hidden: query.given(&["label", "sort", "limit"]).collect(),
             range: match (page.total, page.clients.len()) {
                 (0, _) => "No devices".to_owned(),
@@ -88,6 +73,12 @@ impl<'a> DeviceTable<'a> {
             rows: page.clients,
         }
     }
+}
+
+fn choices<'a>(values: impl Iterator<Item = &'a str>, chosen: &[String]) -> Vec<Choice<'a>> {
+    values
+        .map(|value| (value, chosen.iter().any(|one| one == value)))
+        .collect()
 }
 
 const COLUMNS: [(SortKey, &str); 6] = [

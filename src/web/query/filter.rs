@@ -1,7 +1,8 @@
 //! Which clients are queried.
 
-use super::{BadParameter, ClientRef, valid};
-use crate::presence::{Fleet, InstanceSnapshot, Snapshot, Status};
+use super::client::ClientRef;
+use super::parameter::{BadParameter, valid};
+use crate::presence::{InstanceSnapshot, Snapshot, Status};
 
 /// Conditions on clients. Of a parameter that is given several times, one value has to match;
 /// of labels, all.
@@ -44,6 +45,10 @@ impl ClientFilter {
         self.statuses.is_empty() || self.statuses.contains(&status)
     }
 
+    pub(in crate::web) fn has_instance(&self, instance: &InstanceSnapshot) -> bool {
+        has(&self.instances, instance.id().as_str())
+    }
+
     /// The clients that match all conditions but those on the status, instance by instance.
     pub(super) fn clients_of_any_status<'a>(
         &self,
@@ -64,32 +69,26 @@ impl ClientFilter {
         instance: &InstanceSnapshot,
     ) -> Option<impl Fn(usize) -> bool> {
         let fleet = instance.fleet();
-        let is_one_of = |given: &[String], name: &str| {
-            given.is_empty() || given.iter().any(|given| given == name)
-        };
         let groups = fleet.groups().iter();
-        let groups: Vec<_> = groups
-            .map(|group| is_one_of(&self.groups, &group.name))
-            .collect();
-        is_one_of(&self.instances, instance.id().as_str()).then_some(move |client| {
+        let groups: Vec<_> = groups.map(|group| has(&self.groups, &group.name)).collect();
+        self.has_instance(instance).then_some(move |client| {
+            let has_label = |(name, value): &(String, String)| {
+                fleet.labels(client).any(|(n, v)| n == name && v == *value)
+            };
+            let has_text = |text: &String| {
+                let mut values = fleet.labels(client).map(|(_, value)| value);
+                contains(&fleet.client(client), text) || values.any(|value| contains(&value, text))
+            };
             groups[fleet.group_of(client)]
-                && self.labels_match(fleet, client)
-                && self.text_matches(fleet, client)
+                && self.labels.iter().all(has_label)
+                && self.text.as_ref().is_none_or(has_text)
         })
     }
+}
 
-    fn labels_match(&self, fleet: &Fleet, client: usize) -> bool {
-        self.labels
-            .iter()
-            .all(|(name, value)| fleet.labels(client).any(|(n, v)| n == name && v == *value))
-    }
-
-    fn text_matches(&self, fleet: &Fleet, client: usize) -> bool {
-        self.text.as_ref().is_none_or(|text| {
-            let mut labels = fleet.labels(client);
-            contains(&fleet.client(client), text) || labels.any(|(_, value)| contains(&value, text))
-        })
-    }
+/// Whether `name` is one of the names `given`, if there are any.
+fn has(given: &[String], name: &str) -> bool {
+    given.is_empty() || given.iter().any(|given| given == name)
 }
 
 /// Whether `text`, which is in lower case, is in `all`, in upper or lower case.

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::{BadParameter, ClientRef, valid};
+use super::client::ClientRef;
+use super::parameter::{BadParameter, valid};
 use crate::clock::Timestamp;
 use crate::presence::Status;
 
@@ -21,7 +22,7 @@ pub(in crate::web) enum SortKey {
     Client,
     Instance,
     Group,
-    /// Offline, unknown, online: clients that need attention come first.
+    /// As in [`URGENT_FIRST`].
     Status,
     /// When the status became what it is. Unknown clients come last, also in descending order.
     Since,
@@ -37,6 +38,9 @@ const KEYS: [(SortKey, &str); 6] = [
     (SortKey::Since, "status_since"),
     (SortKey::Observation, "last_observation"),
 ];
+
+/// Clients that need attention come first.
+const URGENT_FIRST: [Status; 3] = [Status::Offline, Status::Unknown, Status::Online];
 
 /// As [`SortOrder::parse`] reads it.
 impl fmt::Display for SortOrder {
@@ -72,6 +76,7 @@ impl SortOrder {
             let unknown_last = a.is_none().cmp(&b.is_none());
             unknown_last.then_with(|| directed(a.cmp(&b)))
         };
+        let urgency = |status| URGENT_FIRST.iter().position(|of| *of == status);
         let by_client = || a.client_id().cmp(&b.client_id());
         let by_instance = || a.instance_id().cmp(b.instance_id());
         let order = match self.key {
@@ -83,13 +88,5 @@ impl SortOrder {
             SortKey::Observation => times(a.observed(), b.observed()),
         };
         order.then_with(by_client).then_with(by_instance)
-    }
-}
-
-const fn urgency(status: Status) -> u8 {
-    match status {
-        Status::Offline => 0,
-        Status::Unknown => 1,
-        Status::Online => 2,
     }
 }
