@@ -1,11 +1,13 @@
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::timing::sweep_times;
 use super::*;
 use crate::aliyun::RULES;
-use crate::presence::Operation;
+use crate::config::Config;
+use crate::presence::{Operation, Shard};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -84,7 +86,7 @@ fn two_replicas_cost_one_sweep_while_max_age_is_half_the_interval() {
 }
 
 #[test]
-fn notes_tell_of_replicas_apart_and_of_long_sweeps() {
+fn notes_name_replicas_that_do_not_join_and_long_sweeps() {
     let notes = |collect, clients| {
         Plan::new(&config(collect, &[100]), Shard::WHOLE, &[clients])
             .expect("possible")
@@ -109,7 +111,7 @@ proptest! {
         prop_assert!(last >= total as f64 / 200.0 - 0.01);
         for (time, &(clients, own)) in times.iter().zip(&loads) {
             prop_assert!(time.as_secs_f64() >= clients as f64 / own - 0.51 / own - 0.01);
-            // Nobody waits longer than with an even share from start to end.
+            // No sweep takes longer than with an even share from start to end.
             let even = own.min(200.0 / loads.len() as f64);
             prop_assert!(time.as_secs_f64() <= clients as f64 / even + 0.01);
         }
@@ -134,7 +136,7 @@ fn refused(collect: &str, rates: &[u32], clients: &[usize]) -> String {
 }
 
 #[test]
-fn a_batch_asks_for_ten_clients_whatever_the_instance_is_to_bear() {
+fn a_batch_asks_for_ten_clients_whatever_the_rate_of_the_instance() {
     let plan = plan("{query: batch}", 50, 10_001);
     assert_eq!(plan.instances[0].calls, 1001);
     assert_eq!(shown(plan.instances[0].sweep), "13s", "1001 calls at 80/s");
