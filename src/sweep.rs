@@ -21,7 +21,8 @@ mod run;
 mod sweeper;
 mod sweeps;
 
+pub use caller::SweepDeps;
 pub use executor::QueryResult;
 pub use limiter::Limiter;
 pub use probe::{ProbeError, Prober};
-pub use sweeps::{SweepConfig, SweepDeps, Sweeps};
+pub use sweeps::{SweepConfig, Sweeps};

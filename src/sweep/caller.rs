@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus::IntCounterVec;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,16 +20,26 @@ use crate::presence::{
 use crate::random::Random;
 use crate::telemetry::{LogThrottle, Metrics};
 
+/// The dependencies of all sweeps.
+#[derive(Clone, Debug)]
+pub struct SweepDeps {
+    /// The permits for calls.
+    pub limiter: Arc<Limiter>,
+    /// The metrics of calls.
+    pub metrics: Arc<Metrics>,
+    /// Wall time.
+    pub clock: Clock,
+    /// The source of jitter.
+    pub random: Random,
+}
+
 /// The caller of one instance.
 #[derive(Debug)]
 pub(super) struct InstanceCaller {
     pub(super) state: Arc<InstanceState>,
     pub(super) source: Arc<dyn PresenceSource>,
-    pub(super) limiter: Arc<Limiter>,
     pub(super) queue: InstanceQueue,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) clock: Clock,
-    pub(super) random: Random,
+    pub(super) deps: SweepDeps,
     /// The maximum number of retries of a failed call.
     pub(super) retries: u32,
     /// The tasks of all instances, and their end.
@@ -133,7 +144,7 @@ impl InstanceCaller {
     /// Logs an error once, and its repetitions from time to time.
     fn log_error(&self, error: &CallError) {
         self.state.record_error(LastError {
-            at: self.clock.now(),
+            at: self.deps.clock.now(),
             text: error.to_string(),
         });
         let key = (error.operation, error.label);
@@ -159,27 +170,16 @@ impl InstanceCaller {
     /// Passes a throttled answer to the limits.
     pub(super) fn slow_down(&self, operation: Operation, sent: Time, error: &CallError) {
         if let ErrorClass::Throttled { layer, retry_after } = error.class {
-            self.limiter
+            self.deps
+                .limiter
                 .throttled(&self.queue, operation, layer, sent, retry_after);
         }
     }
 
-    /// Counts a call that leaves now.
-    pub(super) fn count_sent(&self, operation: Operation) {
+    /// Adds one to a counter of calls, by instance and operation.
+    pub(super) fn count(&self, calls: &IntCounterVec, operation: Operation) {
         let labels = [self.state.id().as_str(), operation.name()];
-        self.metrics
-            .api_requests_total
-            .with_label_values(&labels)
-            .inc();
-    }
-
-    /// Counts a call that is repeated.
-    pub(super) fn count_retry(&self, operation: Operation) {
-        let labels = [self.state.id().as_str(), operation.name()];
-        self.metrics
-            .api_retries_total
-            .with_label_values(&labels)
-            .inc();
+        calls.with_label_values(&labels).inc();
     }
 
     /// Counts a call that has ended.
@@ -189,17 +189,13 @@ impl InstanceCaller {
         took: Duration,
         result: &Result<T, CallError>,
     ) {
-        let (id, name) = (self.state.id().as_str(), operation.name());
-        let duration = &self.metrics.api_request_duration_seconds;
-        duration
-            .with_label_values(&[name])
-            .observe(took.as_secs_f64());
+        let (metrics, name) = (&self.deps.metrics, operation.name());
+        let durations = &metrics.api_request_duration_seconds;
+        let duration = durations.with_label_values(&[name]);
+        duration.observe(took.as_secs_f64());
         if let Err(error) = result {
-            let labels = [id, name, error.label];
-            self.metrics
-                .api_errors_total
-                .with_label_values(&labels)
-                .inc();
+            let labels = [self.state.id().as_str(), name, error.label];
+            metrics.api_errors_total.with_label_values(&labels).inc();
         }
         let up = result.as_ref().map_or_else(CallError::authorised, |_| true);
         self.state.record(|stats| {
@@ -210,7 +206,7 @@ impl InstanceCaller {
 
     /// Counts clients of a batch that its answer lacks.
     pub(super) fn count_missing(&self, clients: usize) {
-        let counter = &self.metrics.clients_missing_total;
+        let counter = &self.deps.metrics.clients_missing_total;
         counter
             .with_label_values(&[self.state.id().as_str()])
             .inc_by(u64::try_from(clients).unwrap_or(u64::MAX));

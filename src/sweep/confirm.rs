@@ -14,17 +14,6 @@ const MOST: usize = 500;
 #[derive(Debug, Default)]
 pub(super) struct RejectedIds(HashSet<Box<str>>);
 
-/// The result of a confirmation, in the order of [`CONFIRMATION_RESULTS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Confirmation {
-    /// The status is the one of the batch.
-    Confirmed,
-    /// It is not: the cache was stale.
-    Rejected,
-    /// The call failed, so the status is not known.
-    Failed,
-}
-
 /// The clients of one sweep that wait for a single call.
 #[derive(Debug)]
 pub(super) struct ConfirmationQueue<'a> {
@@ -38,13 +27,6 @@ impl RejectedIds {
     /// Removes clients that have left the fleet.
     pub(super) fn retain(&mut self, fleet: &Fleet) {
         self.0.retain(|client| fleet.position(client).is_some());
-    }
-}
-
-impl Confirmation {
-    /// The value of the label `result`.
-    pub(super) const fn as_str(self) -> &'static str {
-        CONFIRMATION_RESULTS[self as usize]
     }
 }
 
@@ -83,12 +65,13 @@ impl<'a> ConfirmationQueue<'a> {
         self.queue.pop_front()
     }
 
-    /// Records the result of a single call, and returns the result of a confirmation if it was one.
+    /// Records the result of a single call. If it was a confirmation, returns whether the status of
+    /// the batch was confirmed, rejected because the cache was stale, or is not known.
     pub(super) fn completed(
         &mut self,
         client: &str,
         result: Result<bool, &CallError>,
-    ) -> Option<Confirmation> {
+    ) -> Option<&'static str> {
         match result {
             Ok(_) => {
                 self.rejected.0.remove(client);
@@ -106,10 +89,11 @@ impl<'a> ConfirmationQueue<'a> {
             Err(_) => {}
         }
         let expected = self.unconfirmed.remove(client)?;
+        let [confirmed, rejected, failed] = CONFIRMATION_RESULTS;
         Some(match result {
-            Ok(online) if online == expected => Confirmation::Confirmed,
-            Ok(_) => Confirmation::Rejected,
-            Err(_) => Confirmation::Failed,
+            Ok(online) if online == expected => confirmed,
+            Ok(_) => rejected,
+            Err(_) => failed,
         })
     }
 }

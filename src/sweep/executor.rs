@@ -8,6 +8,7 @@ mod request;
 
 use std::ops::ControlFlow;
 
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use super::breaker::StartMode;
 use super::caller::{InstanceCaller, Purpose};
 use super::limiter::CallPermit;
 use super::retry::{Attempts, RetryDecision};
-use crate::limits::{Priority, Time};
+use crate::limits::Priority;
 use crate::presence::{BoxFuture, CallError, ErrorClass, Operation};
 
 /// How calls are made.
@@ -35,27 +36,8 @@ pub(super) struct CallPolicy {
     pub(super) cancelled: CancellationToken,
 }
 
-/// A request and its attempts so far.
-struct Attempt {
-    request: Request,
-    attempts: Attempts,
-}
-
-/// A finished attempt.
-struct Finished {
-    response: Response,
-    attempts: Attempts,
-    /// The time at which the call left, for the limits and for the executor.
-    sent: Time,
-    started: Instant,
-}
-
-/// The next request of an operation, which waits for its permit.
-struct PendingSlot<'c> {
-    operation: Operation,
-    next: Option<Attempt>,
-    permit: Option<BoxFuture<'c, CallPermit>>,
-}
+/// A request that waits for its permit.
+type Pending<'c> = BoxFuture<'c, (Request, CallPermit)>;
 
 /// Makes all calls of `work`. `Break` if the breaker or `work` has stopped it.
 pub(super) async fn execute(
@@ -71,88 +53,74 @@ pub(super) async fn execute(
     };
     let mut calls = FuturesUnordered::new();
     // Batches first: the next batch may add requests for single calls.
-    let mut slots = [Operation::Batch, Operation::Single].map(|operation| PendingSlot {
-        operation,
-        next: None,
-        permit: None,
-    });
+    let operations = [Operation::Batch, Operation::Single];
+    let mut pending: [Option<Pending<'_>>; 2] = [None, None];
     loop {
         let now = Instant::now();
         let cancelled = executor.policy.cancelled.is_cancelled();
         if cancelled {
             executor.waiting.clear();
-            slots.iter_mut().for_each(PendingSlot::clear);
+            pending = [None, None];
         }
         let mut wake = None;
-        for n in 0..slots.len() {
+        for (n, operation) in operations.into_iter().enumerate() {
+            if pending[n].is_some() {
+                continue;
+            }
             let idle = calls.is_empty()
                 && executor.waiting.is_empty()
-                && slots.iter().all(PendingSlot::is_empty);
+                && pending.iter().all(Option::is_none);
             let open = !cancelled && (idle || executor.policy.start == StartMode::Full);
-            let slot = &mut slots[n];
-            let operation = slot.operation;
-            if slot.is_empty() {
-                slot.next = executor.due(operation, now);
-            }
-            if slot.is_empty() && open {
-                slot.next = work.next(operation).map(|clients| Attempt {
-                    request: Request { operation, clients },
+            let request = executor.due(operation, now).or_else(|| {
+                let clients = open.then(|| work.next(operation))??;
+                Some(Request {
+                    operation,
+                    clients,
                     attempts: Attempts::default(),
-                });
-            }
-            if slot.is_empty() {
+                })
+            });
+            if let Some(request) = request {
+                pending[n] = Some(executor.permit(request));
+            } else {
                 let resumes = open.then(|| work.resumes_at(operation)).flatten();
                 let times = [wake, resumes, executor.due_at(operation)];
                 wake = times.into_iter().flatten().min();
-            } else if slot.permit.is_none() {
-                slot.permit = Some(executor.permit(operation));
             }
         }
-        if wake.is_none() && calls.is_empty() && slots.iter().all(PendingSlot::is_empty) {
+        let [batch, single] = &mut pending;
+        if wake.is_none() && calls.is_empty() && batch.is_none() && single.is_none() {
             return ControlFlow::Continue(());
         }
-        let [batches, singles] = &mut slots;
-        let (attempt, permit) = tokio::select! {
+        let (request, permit) = tokio::select! {
             biased;
-            Some(finished) = calls.next() => {
-                executor.finish(finished, work).await?;
+            Some(response) = calls.next() => {
+                executor.finish(response, work).await?;
                 continue;
             }
             () = executor.policy.cancelled.cancelled(), if !cancelled => continue,
-            granted = batches.granted() => granted,
-            granted = singles.granted() => granted,
+            granted = granted(batch) => granted,
+            granted = granted(single) => granted,
             () = async { tokio::time::sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
         };
-        calls.push(call(caller, attempt, permit));
+        calls.push(call(caller, request, permit));
     }
 }
 
-impl PendingSlot<'_> {
-    fn is_empty(&self) -> bool {
-        self.next.is_none()
-    }
-
-    fn clear(&mut self) {
-        (self.next, self.permit) = (None, None);
-    }
-
-    /// The attempt, when it has its permit.
-    async fn granted(&mut self) -> (Attempt, CallPermit) {
-        let Some(permit) = &mut self.permit else {
-            return std::future::pending().await;
-        };
-        let permit = permit.await;
-        self.permit = None;
-        let attempt = self.next.take();
-        (attempt.expect("a permit belongs to an attempt"), permit)
-    }
+/// The request of `pending`, when it has its permit.
+async fn granted(pending: &mut Option<Pending<'_>>) -> (Request, CallPermit) {
+    let Some(permit) = pending else {
+        return std::future::pending().await;
+    };
+    let granted = permit.await;
+    *pending = None;
+    granted
 }
 
 /// Makes one call, with one permit, and counts it.
-async fn call(caller: &InstanceCaller, attempt: Attempt, permit: CallPermit) -> Finished {
-    let Attempt { request, attempts } = attempt;
+async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> Response {
     let (started, sent) = (Instant::now(), permit.sent);
-    caller.count_sent(request.operation);
+    let calls = &caller.deps.metrics.api_requests_total;
+    caller.count(calls, request.operation);
     let ids: Vec<&str> = request.clients.iter().map(|client| &**client).collect();
     let result = match request.operation {
         Operation::Single => {
@@ -183,77 +151,73 @@ async fn call(caller: &InstanceCaller, attempt: Attempt, permit: CallPermit) -> 
             (Err(error), request_id)
         }
     };
-    let at = caller.clock.now();
-    Finished {
-        response: Response {
-            request,
-            result,
-            request_id,
-            at,
-            took,
-        },
-        attempts,
+    Response {
+        request,
+        result,
+        request_id,
         sent,
         started,
+        at: caller.deps.clock.now(),
+        took,
     }
 }
 
 struct Executor<'c> {
     caller: &'c InstanceCaller,
     policy: CallPolicy,
-    /// Attempts that are repeated later, each with its time; there are never many.
-    waiting: Vec<(Instant, Attempt)>,
+    /// Requests that are repeated later, each with its time; there are never many.
+    waiting: Vec<(Instant, Request)>,
     /// The time at which the credentials were replaced.
     refreshed: Option<Instant>,
 }
 
 impl<'c> Executor<'c> {
-    /// The right to make a call.
-    fn permit(&self, operation: Operation) -> BoxFuture<'c, CallPermit> {
-        let priority = match operation {
+    /// Waits for the right to make a call.
+    fn permit(&self, request: Request) -> Pending<'c> {
+        let priority = match request.operation {
             Operation::Single => self.policy.priority,
             Operation::Batch => Priority::Ordinary,
         };
-        let InstanceCaller { limiter, queue, .. } = self.caller;
-        Box::pin(limiter.permit(queue, operation, priority))
+        let InstanceCaller { deps, queue, .. } = self.caller;
+        let permit = deps.limiter.permit(queue, request.operation, priority);
+        Box::pin(permit.map(|permit| (request, permit)))
     }
 
-    /// An attempt that is to be repeated now.
-    fn due(&mut self, operation: Operation, now: Instant) -> Option<Attempt> {
-        let due = |(at, attempt): &(Instant, Attempt)| {
-            *at <= now && attempt.request.operation == operation
-        };
-        let index = self.waiting.iter().position(due)?;
+    /// A request that is to be repeated now.
+    fn due(&mut self, operation: Operation, now: Instant) -> Option<Request> {
+        let mut waiting = self.waiting.iter();
+        let index =
+            waiting.position(|(at, request)| *at <= now && request.operation == operation)?;
         Some(self.waiting.swap_remove(index).1)
     }
 
     /// The time of the next repetition.
     fn due_at(&self, operation: Operation) -> Option<Instant> {
-        let same = |(_, attempt): &&(Instant, Attempt)| attempt.request.operation == operation;
-        self.waiting.iter().filter(same).map(|(at, _)| *at).min()
+        let waiting = self.waiting.iter();
+        let same = waiting.filter(|(_, request)| request.operation == operation);
+        same.map(|(at, _)| *at).min()
     }
 
     /// Classifies a finished attempt: it is repeated later, or its response goes to `work`.
-    async fn finish(&mut self, finished: Finished, work: &mut dyn WorkSource) -> ControlFlow<()> {
-        let Finished {
-            mut response,
-            mut attempts,
-            sent,
-            started,
-        } = finished;
+    async fn finish(
+        &mut self,
+        mut response: Response,
+        work: &mut dyn WorkSource,
+    ) -> ControlFlow<()> {
         let operation = response.request.operation;
         let mut verdict = ControlFlow::Continue(());
         if let Err(error) = &mut response.result {
-            self.caller.slow_down(operation, sent, error);
+            self.caller.slow_down(operation, response.sent, error);
             verdict = self.caller.attempt_failed(self.policy.purpose, error);
             if verdict.is_continue() {
-                if let Some(at) = self.retry_at(&mut attempts, error, started).await {
-                    self.caller.count_retry(operation);
+                let attempts = &mut response.request.attempts;
+                if let Some(at) = self.retry_at(attempts, error, response.started).await {
+                    let retries = &self.caller.deps.metrics.api_retries_total;
+                    self.caller.count(retries, operation);
                     if self.policy.start == StartMode::Careful && error.authorised() {
                         self.policy.start = StartMode::Full;
                     }
-                    let request = response.request;
-                    self.waiting.push((at, Attempt { request, attempts }));
+                    self.waiting.push((at, response.request));
                     return ControlFlow::Continue(());
                 }
                 let CallPolicy { purpose, start, .. } = self.policy;
@@ -284,7 +248,7 @@ impl<'c> Executor<'c> {
             RetryDecision::Final => None,
             RetryDecision::Repeat => Some(now),
             RetryDecision::Retry(longest) => {
-                let wait = || now + self.caller.random.part_of(longest);
+                let wait = || now + self.caller.deps.random.part_of(longest);
                 self.caller.queue.budget.spend().then(wait)
             }
             RetryDecision::Refresh => self.refresh(started).await.then(Instant::now),

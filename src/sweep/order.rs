@@ -1,7 +1,7 @@
 //! The order of the clients in a sweep, and their times: at once, or spread over the sweep.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -22,14 +22,6 @@ pub(super) struct FleetCursor {
     new_queried: usize,
 }
 
-/// The duration that a sweep is spread over.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SweepWindow {
-    pub(super) start: Instant,
-    /// No client is queried at this time or later.
-    pub(super) end: Instant,
-}
-
 /// The order of one sweep: every client of the fleet once, evenly over the window if there is one.
 #[derive(Debug)]
 pub(super) struct SweepOrder<'a> {
@@ -38,7 +30,8 @@ pub(super) struct SweepOrder<'a> {
     left: usize,
     /// Clients that were taken.
     taken: usize,
-    window: Option<SweepWindow>,
+    /// The time that the sweep is spread over. No client is queried at its end or later.
+    window: Option<Range<Instant>>,
 }
 
 impl FleetCursor {
@@ -52,7 +45,7 @@ impl FleetCursor {
     }
 
     /// The order of the next sweep.
-    pub(super) fn sweep(&mut self, window: Option<SweepWindow>) -> SweepOrder<'_> {
+    pub(super) fn sweep(&mut self, window: Option<Range<Instant>>) -> SweepOrder<'_> {
         // Those that an earlier sweep queried are as old as the others now.
         self.new_clients.drain(..self.new_queried);
         self.new_clients.shrink_to_fit();
@@ -91,18 +84,19 @@ impl SweepOrder<'_> {
     /// Whether the next client is due.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.window
-            .is_none_or(|window| now >= self.due(window) && now < window.end)
+            .as_ref()
+            .is_none_or(|window| window.contains(&now) && self.due(window) <= now)
     }
 
     /// The time at which the next client is due, if that is later than `now`.
     pub(super) fn resumes_at(&self, now: Instant) -> Option<Instant> {
-        let window = self.window?;
-        Some(self.due(window)).filter(|&due| due > now && due < window.end)
+        let window = self.window.as_ref()?;
+        Some(self.due(window)).filter(|due| *due > now && window.contains(due))
     }
 
-    fn due(&self, SweepWindow { start, end }: SweepWindow) -> Instant {
+    fn due(&self, window: &Range<Instant>) -> Instant {
         let part = self.taken as f64 / self.cursor.fleet.len().max(1) as f64;
-        start + Duration::from_secs_f64((end - start).as_secs_f64() * part)
+        window.start + (window.end - window.start).mul_f64(part)
     }
 }
 
@@ -135,6 +129,8 @@ impl Iterator for SweepOrder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -195,11 +191,8 @@ mod tests {
         let fleet = fleet(0..5);
         let mut cursor = FleetCursor::new(Arc::clone(&fleet));
         let start = Instant::now();
-        let window = SweepWindow {
-            start,
-            end: start + 10 * SECOND,
-        };
-        let mut order = cursor.sweep(Some(window));
+        let window = start..start + 10 * SECOND;
+        let mut order = cursor.sweep(Some(window.clone()));
         for (index, due) in [(0, 0), (1, 2), (2, 4)] {
             let due = start + due * SECOND;
             assert!(!order.is_due(due - SECOND / 1000) && order.is_due(due));

@@ -85,12 +85,6 @@ enum ProbeOutcome {
     Done(Result<Observation, ProbeError>),
 }
 
-/// What a probe starts with.
-enum Joined {
-    Known(Observation),
-    Pending(watch::Receiver<ProbeOutcome>),
-}
-
 impl Probes {
     /// Cancels all probes whose calls have not left.
     pub(super) fn cancel(&self) {
@@ -127,10 +121,7 @@ impl Prober {
     /// and no other probe waits for it.
     pub async fn probe(&self, client: &str, deadline: Instant) -> Result<Observation, ProbeError> {
         loop {
-            let mut pending = match self.join(client, deadline)? {
-                Joined::Known(observation) => return Ok(observation),
-                Joined::Pending(pending) => pending,
-            };
+            let mut pending = self.join(client, deadline)?;
             let ended = |outcome: &ProbeOutcome| !matches!(outcome, ProbeOutcome::Pending);
             let outcome = match timeout_at(deadline, pending.wait_for(ended)).await {
                 Ok(Ok(outcome)) => outcome.clone(),
@@ -159,7 +150,7 @@ impl Prober {
             until: None,
             cancelled: CancellationToken::new(),
         };
-        let mut work = BulkProbe {
+        let mut work = SingleCalls {
             caller: &self.caller,
             clients: clients.into_iter(),
             completed,
@@ -177,17 +168,23 @@ impl Prober {
         self.caller.admit(purpose).map_err(refused)
     }
 
-    /// A known status of `client` that is as good as a new one, or the probe of it in progress,
-    /// which is started if there is none.
-    fn join(&self, client: &str, deadline: Instant) -> Result<Joined, ProbeError> {
+    /// The outcome of the probe of `client` in progress, which is started if there is none and no
+    /// status is known that is as good as a new one.
+    fn join(
+        &self,
+        client: &str,
+        deadline: Instant,
+    ) -> Result<watch::Receiver<ProbeOutcome>, ProbeError> {
         let mut pending = lock(&self.probes.pending);
-        let known = self.state().observation(client, self.caller.clock.now());
+        let known = self
+            .state()
+            .observation(client, self.caller.deps.clock.now());
         let known = known.or_else(|| pending.outsiders.get(client).copied());
         if let Some(observation) = known.filter(|seen| self.is_recent(seen)) {
-            return Ok(Joined::Known(observation));
+            return Ok(watch::channel(ProbeOutcome::Done(Ok(observation))).1);
         }
         if let Some(open) = pending.open.get(client).and_then(Weak::upgrade) {
-            return Ok(Joined::Pending(open.subscribe()));
+            return Ok(open.subscribe());
         }
         if self.probes.gone.is_cancelled() {
             return Err(ProbeError::Stopping);
@@ -200,12 +197,12 @@ impl Prober {
         let task = self.clone().run(client, sender, start, deadline);
         let tasks = &self.probes.tasks;
         self.caller.tasks.spawn(tasks.track_future(task));
-        Ok(Joined::Pending(receiver))
+        Ok(receiver)
     }
 
     /// Whether it is a real-time status, and younger than `max_age`.
     fn is_recent(&self, seen: &Observation) -> bool {
-        let now = self.caller.clock.now();
+        let now = self.caller.deps.clock.now();
         // A clock that was set back makes no observation young again.
         let young = seen.at <= now && now.since(seen.at) < self.max_age;
         young && seen.operation == Operation::Single
@@ -227,10 +224,15 @@ impl Prober {
             until: Some(deadline),
             cancelled: cancelled.clone(),
         };
-        let mut work = SingleProbe {
+        let mut outcome = ProbeOutcome::NotSent;
+        let mut work = SingleCalls {
             caller: &self.caller,
-            client: Some(client.clone()),
-            outcome: ProbeOutcome::NotSent,
+            clients: std::iter::once(client.clone()),
+            completed: &mut |QueryResult { result, .. }| {
+                let result = result.map_err(|error| ProbeError::Failed(Box::new(error)));
+                outcome = ProbeOutcome::Done(result);
+                ControlFlow::Continue(())
+            },
         };
         let calls = async {
             let mut calls = std::pin::pin!(execute(&self.caller, policy, &mut work));
@@ -245,15 +247,11 @@ impl Prober {
         };
         let calls = self.probes.gone.run_until_cancelled(calls);
         let calls = self.caller.stop.run_until_cancelled(calls).await.flatten();
-        let outcome = match calls {
-            Some(verdict) => {
-                if verdict.is_break() {
-                    self.probes.cancel();
-                }
-                work.outcome
-            }
-            None => ProbeOutcome::Done(Err(ProbeError::Stopping)),
-        };
+        match calls {
+            Some(verdict) if verdict.is_break() => self.probes.cancel(),
+            Some(_) => {}
+            None => outcome = ProbeOutcome::Done(Err(ProbeError::Stopping)),
+        }
         self.finish(client, &sender, outcome);
     }
 
@@ -270,40 +268,14 @@ impl Prober {
     }
 }
 
-/// The request of one probe.
-struct SingleProbe<'a> {
-    caller: &'a InstanceCaller,
-    client: Option<Box<str>>,
-    outcome: ProbeOutcome,
-}
-
-impl WorkSource for SingleProbe<'_> {
-    fn next(&mut self, operation: Operation) -> Option<Vec<Box<str>>> {
-        if operation == Operation::Batch {
-            return None;
-        }
-        Some(vec![self.client.take()?])
-    }
-
-    fn completed(&mut self, response: Response) -> ControlFlow<()> {
-        let QueryResult { client, result, .. } = response.into_single();
-        if let Ok(observation) = result {
-            self.caller.publish(&client, observation);
-        }
-        let result = result.map_err(|error| ProbeError::Failed(Box::new(error)));
-        self.outcome = ProbeOutcome::Done(result);
-        ControlFlow::Continue(())
-    }
-}
-
-/// The requests of [`Prober::query_each`].
-struct BulkProbe<'a, I> {
+/// Queries of clients, one after the other.
+struct SingleCalls<'a, I> {
     caller: &'a InstanceCaller,
     clients: I,
     completed: &'a mut (dyn FnMut(QueryResult) -> ControlFlow<()> + Send),
 }
 
-impl<I: Iterator<Item = Box<str>> + Send> WorkSource for BulkProbe<'_, I> {
+impl<I: Iterator<Item = Box<str>> + Send> WorkSource for SingleCalls<'_, I> {
     fn next(&mut self, operation: Operation) -> Option<Vec<Box<str>>> {
         if operation == Operation::Batch {
             return None;

@@ -1,7 +1,7 @@
 //! The reaction to a failed call, as data: classified errors in, a decision out. And the budget
 //! that limits what retries may cost during an outage.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::presence::{CallError, ErrorClass};
@@ -75,27 +75,26 @@ impl Attempts {
 
 /// The retry budget of an account: retries spend it, successes refill it slowly.
 #[derive(Debug)]
-pub(super) struct RetryBudget(Mutex<u32>);
+pub(super) struct RetryBudget(AtomicU32);
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self(Mutex::new(FULL * SUCCESSES_PER_RETRY))
+        Self(AtomicU32::new(FULL * SUCCESSES_PER_RETRY))
     }
 }
 
 impl RetryBudget {
     /// Takes one retry, if one is left.
     pub(super) fn spend(&self) -> bool {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = left.checked_sub(SUCCESSES_PER_RETRY);
-        *left = after.unwrap_or(*left);
-        after.is_some()
+        let spent = |left: u32| left.checked_sub(SUCCESSES_PER_RETRY);
+        self.0.fetch_update(Relaxed, Relaxed, spent).is_ok()
     }
 
     /// Adds one success.
     pub(super) fn refund(&self) {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = (*left + 1).min(FULL * SUCCESSES_PER_RETRY);
+        let refunded = |left: u32| (left < FULL * SUCCESSES_PER_RETRY).then_some(left + 1);
+        // It fails if the budget is full.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, refunded);
     }
 }
 

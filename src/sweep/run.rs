@@ -20,6 +20,7 @@ pub(super) struct SweepProgress {
     left: AtomicUsize,
     /// Whether it can help to wait for the sweep: not while the breaker is open.
     pub(super) worth_waiting: bool,
+    /// Cancelled when the sweep has ended, with any result.
     pub(super) ended: CancellationToken,
 }
 
@@ -35,11 +36,6 @@ impl SweepProgress {
     /// The number of clients whose query has not ended.
     pub(super) fn left(&self) -> usize {
         self.left.load(Ordering::Relaxed)
-    }
-
-    /// Returns when the sweep has ended, with any result.
-    pub(super) async fn ended(&self) {
-        self.ended.cancelled().await;
     }
 }
 
@@ -64,10 +60,10 @@ impl SweepRun<'_> {
     /// The next clients that are due, without those that would make the batch fail.
     fn batch(&mut self) -> Option<Vec<Box<str>>> {
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while batch.len() < MAX_BATCH && !self.confirmations.is_full() {
-            let Some(index) = self.order.next() else {
-                break;
-            };
+        while batch.len() < MAX_BATCH
+            && !self.confirmations.is_full()
+            && let Some(index) = self.order.next()
+        {
             let client = self.fleet.client(index);
             if self.confirmations.is_rejected(&client) {
                 self.confirmations.push(client.into());
@@ -97,7 +93,9 @@ impl SweepRun<'_> {
 
     /// Publishes the result of a call. Clients that a batch lacks keep their observation.
     fn publish(&mut self, request: Request, statuses: Vec<Option<bool>>, at: Timestamp) {
-        let Request { operation, clients } = request;
+        let Request {
+            operation, clients, ..
+        } = request;
         let mut missing = 0;
         for (client, status) in clients.into_iter().zip(statuses) {
             let Some(online) = status else {
@@ -126,8 +124,8 @@ impl SweepRun<'_> {
     fn confirm(&mut self, client: &str, result: Result<&Vec<Option<bool>>, &CallError>) {
         let result = result.map(|statuses| statuses[0] == Some(true));
         if let Some(confirmation) = self.confirmations.completed(client, result) {
-            let labels = [self.caller.state.id().as_str(), confirmation.as_str()];
-            let counter = &self.caller.metrics.confirmations_total;
+            let labels = [self.caller.state.id().as_str(), confirmation];
+            let counter = &self.caller.deps.metrics.confirmations_total;
             counter.with_label_values(&labels).inc();
         }
     }

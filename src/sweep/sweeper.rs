@@ -1,17 +1,17 @@
 //! The sweeps of one instance: at most one at a time, each in a supervised task of its own.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::breaker::StartMode;
 use super::caller::{InstanceCaller, Purpose, lock};
 use super::confirm::{ConfirmationQueue, RejectedIds};
 use super::executor::{CallPolicy, execute};
-use super::order::{FleetCursor, SweepWindow};
+use super::order::FleetCursor;
 use super::probe::{Prober, Probes};
 use super::run::{SweepProgress, SweepRun};
 use crate::config::{Collect, Query};
@@ -58,35 +58,30 @@ struct CurrentSweep {
 }
 
 impl Sweeper {
-    pub(super) fn new(caller: InstanceCaller, collect: &Collect) -> Self {
-        let history = History {
-            cursor: FleetCursor::new(caller.state.fleet()),
-            rejected: RejectedIds::default(),
+    /// A sweeper that replaces `before`, if there is one. A sweep of it in flight queries no further
+    /// client; its calls in flight are completed and published.
+    pub(super) fn new(caller: InstanceCaller, collect: &Collect, before: Option<&Self>) -> Self {
+        let shared = if let Some(before) = before {
+            let _current = lock(&before.shared.current);
+            before.retired.cancel();
+            Arc::clone(&before.shared)
+        } else {
+            let history = History {
+                cursor: FleetCursor::new(caller.state.fleet()),
+                rejected: RejectedIds::default(),
+            };
+            Arc::new(Shared {
+                history: Arc::new(tokio::sync::Mutex::new(history)),
+                current: Mutex::default(),
+                probes: Arc::default(),
+            })
         };
-        let shared = Shared {
-            history: Arc::new(tokio::sync::Mutex::new(history)),
-            current: Mutex::default(),
-            probes: Arc::default(),
-        };
-        Self::with_shared(caller, collect, Arc::new(shared))
-    }
-
-    fn with_shared(caller: InstanceCaller, collect: &Collect, shared: Arc<Shared>) -> Self {
         Self {
             caller: Arc::new(caller),
             collect: collect.clone(),
             retired: shared.probes.gone.child_token(),
             shared,
         }
-    }
-
-    /// A sweeper that replaces this one. A sweep in flight queries no further client; its calls in
-    /// flight are completed and published.
-    pub(super) fn succeeded_by(&self, caller: InstanceCaller, collect: &Collect) -> Self {
-        let current = lock(&self.shared.current);
-        self.retired.cancel();
-        drop(current);
-        Self::with_shared(caller, collect, Arc::clone(&self.shared))
     }
 
     /// Whether a sweeper with `caller` would do the same as this one.
@@ -104,7 +99,7 @@ impl Sweeper {
             current.running.clone()
         };
         if let Some(running) = running {
-            running.ended().await;
+            running.ended.cancelled().await;
         }
         self.shared.probes.ended().await;
     }
@@ -124,8 +119,9 @@ impl Sweeper {
     /// The time that it takes to query `clients` of this instance at the rates in force.
     pub(super) fn time_for(&self, clients: usize) -> Duration {
         let query = self.collect.query;
-        let InstanceCaller { limiter, queue, .. } = &*self.caller;
-        limiter.time_for(queue, query.operation(), query.calls(clients))
+        let InstanceCaller { deps, queue, .. } = &*self.caller;
+        deps.limiter
+            .time_for(queue, query.operation(), query.calls(clients))
     }
 
     /// Joins the current sweep, or starts one if the last one started longer than `max_age` ago
@@ -157,10 +153,10 @@ impl Sweeper {
         // A sweep of the previous sweeper.
         let running = lock(&self.shared.current).running.clone();
         if let Some(running) = running {
-            running.ended().await;
+            running.ended.cancelled().await;
         }
         // Clients that are due earlier would be queried all at once then.
-        let mut due = self.caller.limiter.opens_at();
+        let mut due = self.caller.deps.limiter.opens_at();
         loop {
             tokio::select! {
                 () = self.caller.stop.cancelled() => return,
@@ -173,15 +169,15 @@ impl Sweeper {
                 due = start;
             }
             let end = due + interval;
-            if let Some(sweep) = self.start_poll(SweepWindow { start, end }) {
-                sweep.ended().await;
+            if let Some(sweep) = self.start_poll(start..end) {
+                sweep.ended.cancelled().await;
             }
             due = self.caller.open_until().map_or(end, |until| until.min(end));
         }
     }
 
     /// Starts a sweep over `window`, unless one is running or the breaker does not allow it.
-    fn start_poll(self: &Arc<Self>, window: SweepWindow) -> Option<Arc<SweepProgress>> {
+    fn start_poll(self: &Arc<Self>, window: Range<Instant>) -> Option<Arc<SweepProgress>> {
         let mut current = lock(&self.shared.current);
         if current.running.is_some() {
             return None;
@@ -193,7 +189,7 @@ impl Sweeper {
     fn start(
         self: &Arc<Self>,
         current: &mut CurrentSweep,
-        window: Option<SweepWindow>,
+        window: Option<Range<Instant>>,
     ) -> Option<Arc<SweepProgress>> {
         if self.retired.is_cancelled() {
             return None;
@@ -215,7 +211,7 @@ impl Sweeper {
         let query = self.collect.query;
         let labels = [self.state().id().as_str(), query.operation().name()];
         let calls = query.calls(self.state().fleet().len());
-        let gauge = &self.caller.metrics.projected_calls_per_second;
+        let gauge = &self.caller.deps.metrics.projected_calls_per_second;
         gauge
             .with_label_values(&labels)
             .set(calls as f64 / interval.as_secs_f64());
@@ -227,25 +223,26 @@ impl Sweeper {
         sweep: impl Future<Output = ()> + Send + 'static,
         progress: Arc<SweepProgress>,
     ) {
-        let _ended = EndOfSweep {
-            sweeper: &self,
-            _joins: progress.ended.clone().drop_guard(),
-        };
         let mut sweep = tokio::spawn(sweep);
-        tokio::select! {
-            ended = &mut sweep => {
-                if let Err(failure) = ended {
-                    tracing::error!(instance_id = %self.state().id(), %failure, "sweep task panicked; the next sweep starts as usual; please report this");
-                    self.state().record(|stats| stats.count_sweep(SweepResult::Stopped));
-                }
-                return;
-            }
-            () = self.caller.stop.cancelled() => {}
-            () = self.shared.probes.gone.cancelled() => {}
+        let ended = self.shared.probes.gone.run_until_cancelled(&mut sweep);
+        let ended = self.caller.stop.run_until_cancelled(ended).await.flatten();
+        let ended = if let Some(ended) = ended {
+            ended
+        } else {
+            sweep.abort();
+            // The task may be in the middle of a step, which may count a call.
+            sweep.await
+        };
+        if let Err(failure) = ended
+            && failure.is_panic()
+        {
+            tracing::error!(instance_id = %self.state().id(), %failure, "sweep task panicked; the next sweep starts as usual; please report this");
+            self.state()
+                .record(|stats| stats.count_sweep(SweepResult::Stopped));
         }
-        sweep.abort();
-        // The task may be in the middle of a step, which may count a call.
-        let _ = sweep.await;
+        // Makes room for the next sweep, then ends the joins of this one.
+        lock(&self.shared.current).running = None;
+        progress.ended.cancel();
     }
 
     /// One sweep: every client of `fleet` is queried, the oldest attempt first.
@@ -254,11 +251,11 @@ impl Sweeper {
         fleet: Arc<Fleet>,
         progress: Arc<SweepProgress>,
         start: StartMode,
-        window: Option<SweepWindow>,
+        window: Option<Range<Instant>>,
     ) {
         let started = Instant::now();
         let planned = self.time_for(fleet.len());
-        let latest = window.map_or(started, |window| window.end);
+        let latest = window.as_ref().map_or(started, |window| window.end);
         let query = self.collect.query;
         let policy = CallPolicy {
             purpose: Purpose::Sweep,
@@ -273,7 +270,15 @@ impl Sweeper {
         };
         let mut history = Arc::clone(&self.shared.history).lock_owned().await;
         if !history.cursor.is_of(&fleet) {
-            history = history_of(history, Arc::clone(&fleet)).await;
+            let fleet = Arc::clone(&fleet);
+            let move_to_fleet = move || {
+                history.cursor.move_to(&fleet);
+                history.rejected.retain(&fleet);
+                history
+            };
+            // This takes a while for a large fleet.
+            let moved = tokio::task::spawn_blocking(move_to_fleet).await;
+            history = moved.expect("moving to another fleet does not panic");
         }
         let History { cursor, rejected } = &mut *history;
         let mut run = SweepRun {
@@ -297,14 +302,13 @@ impl Sweeper {
         } else {
             SweepResult::Incomplete
         };
-        let coverage = if fleet.is_empty() {
-            1.0
-        } else {
-            answered as f64 / fleet.len() as f64
+        let coverage = match fleet.len() {
+            0 => 1.0,
+            clients => answered as f64 / clients as f64,
         };
         let summary = SweepSummary {
             duration: started.elapsed(),
-            end: self.caller.clock.now(),
+            end: self.caller.deps.clock.now(),
             coverage,
         };
         tracing::debug!(instance_id = %self.state().id(), result = result.as_str(), clients = fleet.len(), answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
@@ -312,33 +316,5 @@ impl Sweeper {
             stats.count_sweep(result);
             stats.last_sweep = Some(summary);
         });
-    }
-}
-
-/// The history as far as it is about clients of `fleet`. This takes a while for a large fleet, so
-/// it runs on a blocking thread.
-async fn history_of(
-    mut history: OwnedMutexGuard<History>,
-    fleet: Arc<Fleet>,
-) -> OwnedMutexGuard<History> {
-    let update = move || {
-        history.cursor.move_to(&fleet);
-        history.rejected.retain(&fleet);
-        history
-    };
-    tokio::task::spawn_blocking(update)
-        .await
-        .expect("moving to another fleet does not panic")
-}
-
-/// Makes room for the next sweep, then ends the joins of this one.
-struct EndOfSweep<'a> {
-    sweeper: &'a Sweeper,
-    _joins: DropGuard,
-}
-
-impl Drop for EndOfSweep<'_> {
-    fn drop(&mut self) {
-        lock(&self.sweeper.shared.current).running = None;
     }
 }

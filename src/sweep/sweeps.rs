@@ -9,16 +9,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::caller::{InstanceCaller, lock};
-use super::limiter::Limiter;
+use super::caller::{InstanceCaller, SweepDeps, lock};
 use super::probe::Prober;
 use super::run::SweepProgress;
 use super::sweeper::Sweeper;
-use crate::clock::Clock;
 use crate::config::{Collect, Mode, Query};
 use crate::presence::{InstanceSnapshot, InstanceState, PresenceSource, Snapshot};
-use crate::random::Random;
-use crate::telemetry::Metrics;
 
 /// The age up to which a snapshot serves further scrapes.
 const SHARED_FOR: Duration = Duration::from_secs(1);
@@ -34,19 +30,6 @@ pub struct SweepConfig {
     pub account: Option<String>,
     /// The limit on its single calls per second.
     pub calls_per_second: u32,
-}
-
-/// The dependencies of all sweeps.
-#[derive(Clone, Debug)]
-pub struct SweepDeps {
-    /// The permits for calls.
-    pub limiter: Arc<Limiter>,
-    /// The metrics of calls.
-    pub metrics: Arc<Metrics>,
-    /// Wall time.
-    pub clock: Clock,
-    /// The source of jitter.
-    pub random: Random,
 }
 
 /// The sweeps of all instances.
@@ -140,7 +123,7 @@ impl Sweeps {
         let is_gone = |old: &&Arc<Sweeper>| set.of(&old.caller.state).is_none();
         for gone in before.sweepers.iter().filter(is_gone) {
             gone.leave().await;
-            self.forget_queue(gone);
+            self.deps.limiter.forget(&gone.caller.queue);
             let id = gone.state().id();
             self.deps.metrics.remove_series("instance_id", id.as_str());
         }
@@ -159,46 +142,30 @@ impl Sweeps {
 
     /// The sweeper of `config`, which continues the one that it had `before`.
     fn sweeper(&self, before: &SweeperSet, config: SweepConfig, collect: &Collect) -> Arc<Sweeper> {
-        let caller = self.caller(config, collect);
-        let Some(before) = before.of(&caller.state) else {
-            return Arc::new(Sweeper::new(caller, collect));
-        };
-        if before.is_like(&caller, collect) {
-            before.caller.reset_breaker();
-            return Arc::clone(before);
-        }
-        if !before.caller.queue.is(&caller.queue) {
-            self.forget_queue(before);
-        }
-        Arc::new(before.succeeded_by(caller, collect))
-    }
-
-    fn caller(&self, config: SweepConfig, collect: &Collect) -> InstanceCaller {
-        let SweepDeps {
-            limiter,
-            metrics,
-            clock,
-            random,
-        } = self.deps.clone();
         let account = config.account.as_deref();
-        InstanceCaller {
+        let limiter = &self.deps.limiter;
+        let caller = InstanceCaller {
             queue: limiter.queue(config.state.id(), account, config.calls_per_second),
             state: config.state,
             source: config.source,
-            limiter,
-            metrics,
-            clock,
-            random,
+            deps: self.deps.clone(),
             retries: collect.retries,
             tasks: self.tasks.clone(),
             stop: self.stop.clone(),
             breaker: Mutex::default(),
             errors: Mutex::default(),
+        };
+        let before = before.of(&caller.state);
+        if let Some(before) = before {
+            if before.is_like(&caller, collect) {
+                before.caller.reset_breaker();
+                return Arc::clone(before);
+            }
+            if !before.caller.queue.is(&caller.queue) {
+                limiter.forget(&before.caller.queue);
+            }
         }
-    }
-
-    fn forget_queue(&self, sweeper: &Sweeper) {
-        self.deps.limiter.forget(&sweeper.caller.queue);
+        Arc::new(Sweeper::new(caller, collect, before.map(Arc::as_ref)))
     }
 
     fn poll(&self, sweeper: &Arc<Sweeper>) {
@@ -216,7 +183,9 @@ impl Sweeps {
         }
         let joined = set.join();
         let ended = self.can_end_by(deadline, set.collect.query, &joined) && {
-            let all = joined.iter().map(|(_, progress)| progress.ended());
+            let all = joined
+                .iter()
+                .map(|(_, progress)| progress.ended.cancelled());
             let all = futures_util::future::join_all(all);
             tokio::time::timeout_at(deadline, all).await.is_ok()
         };

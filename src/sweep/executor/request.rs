@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::retry::Attempts;
 use crate::clock::Timestamp;
+use crate::limits::Time;
 use crate::presence::{CallError, Observation, Operation};
 
 /// A source of requests about the clients of an instance.
@@ -25,20 +27,24 @@ pub(in crate::sweep) trait WorkSource: Send {
     fn completed(&mut self, response: Response) -> ControlFlow<()>;
 }
 
-/// The clients of one call.
+/// A call to make, and its attempts so far.
 #[derive(Debug)]
 pub(in crate::sweep) struct Request {
     pub(in crate::sweep) operation: Operation,
     pub(in crate::sweep) clients: Vec<Box<str>>,
+    pub(in crate::sweep) attempts: Attempts,
 }
 
-/// The result of the last attempt of a request.
+/// The result of an attempt of a request.
 #[derive(Debug)]
 pub(in crate::sweep) struct Response {
     pub(in crate::sweep) request: Request,
     /// For each client of the request whether it is online; `None` if the answer lacks it.
     pub(in crate::sweep) result: Result<Vec<Option<bool>>, CallError>,
     pub(in crate::sweep) request_id: Option<String>,
+    /// The time at which the call left, for the limits.
+    pub(in crate::sweep) sent: Time,
+    pub(in crate::sweep) started: Instant,
     /// The time at which the call ended.
     pub(in crate::sweep) at: Timestamp,
     pub(in crate::sweep) took: Duration,
