@@ -36,10 +36,10 @@ impl Quotas {
     #[must_use]
     pub fn serve(config: &Config, shard: Shard) -> Self {
         let limits = &config.limits;
-        let layer = |per_second, slots| {
-            LayerSpec::standard(Rate::per_second(per_second), slots)
+        let layer = |per_second, slots| LayerSpec {
+            in_flight: config.collect.concurrency,
+            ..LayerSpec::standard(Rate::per_second(per_second), slots)
                 .scaled(limits.share * shard.part())
-                .with_in_flight(config.collect.concurrency)
         };
         Self {
             egress: [

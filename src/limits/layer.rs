@@ -58,12 +58,6 @@ impl LayerSpec {
         }
     }
 
-    /// The same layer with at most this many calls in flight.
-    #[must_use]
-    pub fn with_in_flight(self, in_flight: usize) -> Self {
-        Self { in_flight, ..self }
-    }
-
     /// The burst of calls of a priority. The one of urgent calls has room for one call at least.
     fn burst(&self, priority: Priority) -> u128 {
         let burst = u128::from(self.burst.max(1)) * CALL;
@@ -248,7 +242,10 @@ mod tests {
 
     #[test]
     fn many_small_parts_have_no_more_slots_than_the_whole() {
-        let whole = LayerSpec::standard(Rate::per_second(220), 265).with_in_flight(64);
+        let whole = LayerSpec {
+            in_flight: 64,
+            ..LayerSpec::standard(Rate::per_second(220), 265)
+        };
         for shards in 1..=265 {
             let part = whole.scaled(1.0 / f64::from(shards));
             assert!(

@@ -1,6 +1,5 @@
 //! Time and rates, and the exact arithmetic of calls over time.
 
-use std::num::NonZeroU64;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ const MILLI: u64 = 1_000;
 
 /// Calls per second, in whole thousandths; never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rate(NonZeroU64);
+pub struct Rate(u64);
 
 impl Rate {
     /// `calls` per second. Zero becomes the smallest rate, one call in 1,000 s.
@@ -73,14 +72,14 @@ impl Rate {
     }
 
     /// One call per second.
-    pub(super) const ONE: Self = Self(NonZeroU64::new(MILLI).unwrap());
+    pub(super) const ONE: Self = Self(MILLI);
 
     pub(super) fn from_millicalls(millicalls: u64) -> Self {
-        Self(NonZeroU64::new(millicalls).unwrap_or(NonZeroU64::MIN))
+        Self(millicalls.max(1))
     }
 
     pub(super) const fn millicalls(self) -> u64 {
-        self.0.get()
+        self.0
     }
 
     /// The amount that is earned in `time`.

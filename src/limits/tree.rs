@@ -15,15 +15,8 @@ use super::rate::{Rate, Time};
 #[must_use = "a permit that is dropped holds its slots for ever"]
 pub struct Permit {
     path: Arc<[LayerId]>,
-    granted_at: Time,
-}
-
-impl Permit {
     /// The time of the grant, which is the earliest time at which the request left.
-    #[must_use]
-    pub fn granted_at(&self) -> Time {
-        self.granted_at
-    }
+    pub granted_at: Time,
 }
 
 /// The effect of the passing of time.

@@ -4,6 +4,7 @@
 //! (egress, accounts, instances), and wakes the calls that wait.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,15 +58,16 @@ struct Inner {
     quotas: Quotas,
     limits: LayerTree,
     waiting: HashMap<Ticket, oneshot::Sender<CallPermit>>,
-    layers: Vec<NamedLayer>,
-    /// The layers of the configured instances. Only these, the layers of their accounts and those
-    /// of the egress IP have series.
-    in_use: HashSet<LayerId>,
     egress: [LayerId; 2],
     accounts: HashMap<Option<String>, Account>,
     /// By account and instance. A queue is never removed, so that its limits keep their state if
     /// the instance comes back.
     queues: HashMap<(Option<String>, InstanceId), InstanceQueue>,
+    /// The layers of the configured instances. Only these, the layers of their accounts and those
+    /// of the egress IP have series.
+    in_use: HashSet<LayerId>,
+    /// The labels of the series of the last export.
+    exported: HashSet<SeriesLabels>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,22 +76,9 @@ struct Account {
     budget: Arc<RetryBudget>,
 }
 
-/// A layer with its labels in metrics.
-#[derive(Debug)]
-struct NamedLayer {
-    id: LayerId,
-    /// `egress`, `account` or `instance`.
-    layer: &'static str,
-    /// The name of the account or the ID of the instance; empty for the egress IP.
-    name: String,
-    operation: Operation,
-}
-
-impl NamedLayer {
-    fn labels(&self) -> [&str; 3] {
-        [self.layer, &self.name, self.operation.name()]
-    }
-}
+/// The labels of a layer in metrics: `egress`, `account` or `instance`; the name of the account or
+/// the ID of the instance; the operation.
+type SeriesLabels = (&'static str, String, &'static str);
 
 impl InstanceQueue {
     /// Whether both are the same queue.
@@ -108,60 +97,47 @@ impl InstanceQueue {
 }
 
 impl Inner {
-    fn add_layer(
-        &mut self,
-        above: Option<LayerId>,
-        (layer, name): (&'static str, &str),
-        operation: Operation,
-        spec: &LayerSpec,
-        opens_at: Time,
-    ) -> LayerId {
-        let id = self.limits.add_layer(above, spec, opens_at);
-        self.layers.push(NamedLayer {
-            id,
-            layer,
-            name: name.to_owned(),
-            operation,
-        });
-        id
-    }
-
     /// The layers of an account, which are added at its first use. An account may make more calls
     /// than one egress IP. Its layers start at the rate of the IP, so that a throttled
     /// answer has an effect at once.
     fn account(&mut self, name: Option<&str>, opens_at: Time) -> Account {
-        let key = name.map(str::to_owned);
-        if let Some(account) = self.accounts.get(&key) {
-            return account.clone();
-        }
-        let label = ("account", name.unwrap_or("default"));
-        let layers = Operation::ALL.map(|operation| {
-            let spec = account_spec(&self.quotas, operation);
-            let above = Some(self.egress[operation as usize]);
-            self.add_layer(above, label, operation, &spec, opens_at)
-        });
-        let budget = Arc::default();
-        let account = Account { layers, budget };
-        self.accounts.insert(key, account.clone());
-        account
+        let add_layers = || Account {
+            layers: Operation::ALL.map(|operation| {
+                let above = Some(self.egress[operation as usize]);
+                let spec = account_spec(&self.quotas, operation);
+                self.limits.add_layer(above, &spec, opens_at)
+            }),
+            budget: Arc::default(),
+        };
+        let account = self.accounts.entry(name.map(str::to_owned));
+        account.or_insert_with(add_layers).clone()
     }
 
     /// The layers that have series.
-    fn exported(&self) -> HashSet<LayerId> {
-        let used = |queue: &&InstanceQueue| self.in_use.contains(&queue.instance);
-        let accounts = self.queues.values().filter(used);
-        let accounts = accounts.flat_map(|queue| queue.account);
-        let instances = self.in_use.iter().copied();
-        self.egress
-            .into_iter()
-            .chain(accounts)
-            .chain(instances)
-            .collect()
+    fn series(&self) -> HashMap<SeriesLabels, LayerId> {
+        let mut series = HashMap::new();
+        let mut add = |layer, name: &str, ids: &[LayerId]| {
+            for (operation, id) in Operation::ALL.iter().zip(ids) {
+                series.insert((layer, name.to_owned(), operation.name()), *id);
+            }
+        };
+        add("egress", "", &self.egress);
+        for ((account, instance), queue) in &self.queues {
+            if self.in_use.contains(&queue.instance) {
+                let account = account.as_deref().unwrap_or("default");
+                add("account", account, &queue.account);
+                add("instance", instance.as_str(), &[queue.instance]);
+            }
+        }
+        series
     }
 }
 
 fn account_spec(quotas: &Quotas, operation: Operation) -> LayerSpec {
-    quotas.egress(operation).with_in_flight(usize::MAX)
+    LayerSpec {
+        in_flight: usize::MAX,
+        ..quotas.egress(operation)
+    }
 }
 
 impl Limiter {
@@ -173,23 +149,17 @@ impl Limiter {
         let mut limits = LayerTree::new(random.number());
         let egress = Operation::ALL
             .map(|operation| limits.add_layer(None, &quotas.egress(operation), opens_at));
-        let layers = Operation::ALL.map(|operation| NamedLayer {
-            id: egress[operation as usize],
-            layer: "egress",
-            name: String::new(),
-            operation,
-        });
         let shared = Arc::new(Shared {
             origin: Instant::now(),
             inner: Mutex::new(Inner {
                 quotas,
                 limits,
                 waiting: HashMap::new(),
-                layers: layers.into(),
-                in_use: HashSet::new(),
                 egress,
                 accounts: HashMap::new(),
                 queues: HashMap::new(),
+                in_use: HashSet::new(),
+                exported: HashSet::new(),
             }),
             wake: Notify::new(),
         });
@@ -207,15 +177,13 @@ impl Limiter {
         let inner = &mut *inner;
         inner.quotas = quotas;
         for operation in Operation::ALL {
-            let egress = inner.egress[operation as usize];
-            inner
-                .limits
-                .reconfigure(egress, &quotas.egress(operation), now);
-            for account in inner.accounts.values() {
-                let layer = account.layers[operation as usize];
-                inner
-                    .limits
-                    .reconfigure(layer, &account_spec(&quotas, operation), now);
+            let egress = (inner.egress[operation as usize], quotas.egress(operation));
+            let accounts = inner.accounts.values().map(|account| {
+                let spec = account_spec(&quotas, operation);
+                (account.layers[operation as usize], spec)
+            });
+            for (layer, spec) in std::iter::once(egress).chain(accounts) {
+                inner.limits.reconfigure(layer, &spec, now);
             }
         }
         self.shared.wake.notify_one();
@@ -242,8 +210,7 @@ impl Limiter {
         let opens_at = (Time::START + inner.quotas.quiet).max(now);
         let account = inner.account(account, opens_at);
         let [single, batch] = account.layers;
-        let (label, operation) = (("instance", instance.as_str()), Operation::Single);
-        let own = inner.add_layer(Some(single), label, operation, &spec, opens_at);
+        let own = inner.limits.add_layer(Some(single), &spec, opens_at);
         inner.in_use.insert(own);
         let queue = InstanceQueue {
             lanes: [own, batch].map(|layer| inner.limits.add_lane(layer)),
@@ -337,31 +304,27 @@ impl Limiter {
     /// Writes the rates in force and the waits into `metrics`.
     pub(super) fn export(&self, metrics: &Metrics) {
         let now = self.shared.now();
-        let inner = self.shared.lock();
+        let mut inner = self.shared.lock();
         let rates = &metrics.limiter_calls_per_second;
         let waits = &metrics.limiter_wait_seconds_total;
-        let exported = inner.exported();
-        let (used, unused): (Vec<_>, Vec<_>) = inner
-            .layers
-            .iter()
-            .partition(|layer| exported.contains(&layer.id));
-        for labels in unused.iter().map(|layer| layer.labels()) {
-            // An instance that moved to another account has the same labels there.
-            if !used.iter().any(|used| used.labels() == labels) {
-                // It fails if there is no such series.
-                let _ = rates.remove_label_values(&labels);
-                let _ = waits.remove_label_values(&labels);
-            }
-        }
-        for layer in used {
-            let labels = layer.labels();
-            let rate = inner.limits.rate_in_force(layer.id, now);
+        let series = inner.series();
+        for (labels, id) in &series {
+            let labels = [labels.0, &labels.1, labels.2];
+            let rate = inner.limits.rate_in_force(*id, now);
             let gauge = rates.with_label_values(&labels);
             gauge.set(rate.calls_per_second());
             // Only this function adds to the counter, and under the lock.
             let counter = waits.with_label_values(&labels);
-            let waited = inner.limits.waited(layer.id).as_secs_f64();
+            let waited = inner.limits.waited(*id).as_secs_f64();
             counter.inc_by((waited - counter.get()).max(0.0));
+        }
+        let exported = series.into_keys().collect();
+        let before = mem::replace(&mut inner.exported, exported);
+        for labels in before.difference(&inner.exported) {
+            let labels = [labels.0, &labels.1, labels.2];
+            // It fails if there is no such series.
+            let _ = rates.remove_label_values(&labels);
+            let _ = waits.remove_label_values(&labels);
         }
     }
 }
@@ -390,7 +353,7 @@ impl Shared {
         for (sender, permit) in granted {
             let permit = CallPermit {
                 shared: Arc::clone(self),
-                sent: permit.granted_at(),
+                sent: permit.granted_at,
                 granted: Some(permit),
             };
             let unwanted = match sender {

@@ -94,7 +94,7 @@ impl Process {
             if granted {
                 self.limits.granted(&permit, at(millis));
             } else {
-                let sent = permit.granted_at();
+                let sent = permit.granted_at;
                 self.limits.throttled(self.layer, sent, at(millis), None);
             }
             self.limits.finish(permit, at(millis));

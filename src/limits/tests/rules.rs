@@ -23,12 +23,7 @@ fn grants(limits: &mut LayerTree, mut now: Time, lane: LaneId, times: usize) -> 
     let mut granted = Vec::new();
     while granted.len() < times {
         let advance = limits.advance(now);
-        granted.extend(
-            advance
-                .granted
-                .iter()
-                .map(|(_, permit)| permit.granted_at()),
-        );
+        granted.extend(advance.granted.iter().map(|(_, permit)| permit.granted_at));
         let Some(next) = advance.next else { break };
         now = next;
     }
@@ -79,7 +74,10 @@ fn a_slot_is_held_until_a_second_after_the_end() {
 
 #[test]
 fn a_place_in_flight_is_free_at_the_end() {
-    let (mut limits, _, lane) = single(&wide().with_in_flight(1));
+    let (mut limits, _, lane) = single(&LayerSpec {
+        in_flight: 1,
+        ..wide()
+    });
     let first = permit(&mut limits, at(0), lane).expect("the place is free");
     assert!(permit(&mut limits, at(5), lane).is_none());
     limits.finish(first, at(10));

@@ -178,7 +178,7 @@ impl World {
                 .waiting
                 .remove(&ticket)
                 .expect("only what waits is granted, and once");
-            assert_eq!(permit.granted_at(), self.now);
+            assert_eq!(permit.granted_at, self.now);
             let arrives = self.now + ask.flight;
             let mut slots = [0; LAYERS.len()];
             slots
