@@ -47,7 +47,7 @@ fn devices() -> Vec<Device> {
 }
 
 /// Devices of which all is known; one in seven is offline.
-fn frozen(devices: &[Device]) -> Snapshot {
+fn snapshot(devices: &[Device]) -> Snapshot {
     let (site, name) = (
         LabelName::new("site").expect("a name"),
         LabelName::new("name").expect("a name"),
@@ -132,11 +132,11 @@ fn measured(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut render: im
 
 fn rendering(criterion: &mut Criterion) {
     let devices = devices();
-    let frozen = Arc::new(frozen(&devices));
-    let registry = registry(&devices, &frozen.instances[0]);
+    let snapshot = Arc::new(snapshot(&devices));
+    let registry = registry(&devices, &snapshot.instances[0]);
 
     let mut text = Vec::new();
-    let mut exposition = ScrapeText::new(Arc::clone(&frozen), String::new(), true);
+    let mut exposition = ScrapeText::new(Arc::clone(&snapshot), String::new(), true);
     while exposition.fill(&mut text) {}
 
     let mut group = criterion.benchmark_group("rendering");
@@ -145,7 +145,7 @@ fn rendering(criterion: &mut Criterion) {
         .throughput(Throughput::Bytes(text.len() as u64));
     let mut chunk = Vec::with_capacity(2 * CHUNK);
     let ours = measured(&mut group, "exposition", || {
-        let mut exposition = ScrapeText::new(Arc::clone(&frozen), String::new(), true);
+        let mut exposition = ScrapeText::new(Arc::clone(&snapshot), String::new(), true);
         loop {
             chunk.clear();
             if !exposition.fill(&mut chunk) {

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 const ROUNDS: usize = 21;
 
-/// Overlapping scrapes share a frozen copy that is younger than a second: this gets a fresh one.
+/// Overlapping scrapes share a snapshot that is younger than a second: this gets a fresh one.
 const APART: Duration = Duration::from_millis(1100);
 
 /// Never answers, so that no sweep is in the way.
@@ -260,7 +260,7 @@ fn first_byte(runtime: &Runtime) {
         ),
         "≤ 50 ms",
         &format!("{first:.1} ms"),
-        &format!("a copy of the 16 MB that are frozen for it: {copy:.1} ms"),
+        &format!("a copy of the 16 MB of its snapshot: {copy:.1} ms"),
         first <= 50.0,
     );
 }

@@ -125,7 +125,7 @@ mod tests {
     const OWN: &str = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n";
 
     /// Instances with these numbers of clients, every other client online.
-    fn frozen(clients: &[usize]) -> Arc<Snapshot> {
+    fn snapshot(clients: &[usize]) -> Arc<Snapshot> {
         let at = Timestamp::from_millis(1_700_000_000_123);
         let instance = |(number, &clients): (usize, &usize)| {
             let names: Vec<_> = (0..clients)
@@ -155,8 +155,8 @@ mod tests {
         })
     }
 
-    fn chunks(frozen: &Arc<Snapshot>, own: &str, per_client: bool, size: usize) -> Vec<String> {
-        let mut exposition = ScrapeText::new(Arc::clone(frozen), own.into(), per_client);
+    fn chunks(snapshot: &Arc<Snapshot>, own: &str, per_client: bool, size: usize) -> Vec<String> {
+        let mut exposition = ScrapeText::new(Arc::clone(snapshot), own.into(), per_client);
         let mut chunks = Vec::new();
         let mut buf = Vec::new();
         while exposition.fill_up(&mut buf, size) {
@@ -177,10 +177,10 @@ mod tests {
             per_client: bool,
             size in 1_usize..4000,
         ) {
-            let (frozen, own) = (frozen(&clients), OWN.repeat(own));
-            let whole = chunks(&frozen, &own, per_client, usize::MAX / 2);
+            let (snapshot, own) = (snapshot(&clients), OWN.repeat(own));
+            let whole = chunks(&snapshot, &own, per_client, usize::MAX / 2);
             prop_assert!(whole.len() <= 1);
-            let parts = chunks(&frozen, &own, per_client, size);
+            let parts = chunks(&snapshot, &own, per_client, size);
             for part in &parts {
                 // Including the header, no line here is longer than a kilobyte.
                 prop_assert!(part.ends_with('\n') && part.len() < size + 1000, "{part}");
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_chunk_is_appended_to_the_buffer() {
-        let mut exposition = ScrapeText::new(frozen(&[1]), OWN.into(), true);
+        let mut exposition = ScrapeText::new(snapshot(&[1]), OWN.into(), true);
         let mut buf = vec![b'\n'; 2 * CHUNK];
         assert!(exposition.fill(&mut buf));
         assert!(buf.ends_with(OWN.as_bytes()) && buf.len() > 2 * CHUNK + OWN.len());
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn per_client_false_omits_only_client_series() {
-        let all = chunks(&frozen(&[3, 2]), OWN, true, CHUNK).concat();
-        let fewer = chunks(&frozen(&[3, 2]), OWN, false, CHUNK).concat();
+        let all = chunks(&snapshot(&[3, 2]), OWN, true, CHUNK).concat();
+        let fewer = chunks(&snapshot(&[3, 2]), OWN, false, CHUNK).concat();
         assert!(!fewer.contains("client_id"), "{fewer}");
         assert!(all.ends_with(&fewer));
         assert!(

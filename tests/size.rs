@@ -1,5 +1,5 @@
 //! A million clients: what they take on the heap, and that nothing which grows with them is taken
-//! for a sweep, or for a scrape beyond its frozen words. A binary of its own with one test, since
+//! for a sweep, or for a scrape except its snapshot. A binary of its own with one test, since
 //! it counts every byte of the process.
 
 use std::fmt::Write as _;
@@ -89,8 +89,8 @@ fn peak_of<T>(action: impl FnOnce() -> T) -> (usize, T) {
 }
 
 /// Renders a scrape into one buffer; how many lines it has.
-fn render(frozen: Arc<Snapshot>) -> usize {
-    let mut exposition = ScrapeText::new(frozen, String::new(), true);
+fn render(snapshot: Arc<Snapshot>) -> usize {
+    let mut exposition = ScrapeText::new(snapshot, String::new(), true);
     let (mut buffer, mut lines) = (Vec::new(), 0);
     while exposition.fill(&mut buffer) {
         lines += std::str::from_utf8(&buffer).expect("text").lines().count();
@@ -166,10 +166,10 @@ fn a_million_clients() {
     );
     assert!(swept < 2 * MIB, "{swept} B for a sweep");
 
-    let (frozen, shared) = peak_of(|| (sweeps.snapshot(), sweeps.snapshot()));
+    let (peak, shared) = peak_of(|| (sweeps.snapshot(), sweeps.snapshot()));
     assert!(
-        Arc::ptr_eq(&shared.0, &shared.1) && frozen <= 16 * CLIENTS + MIB,
-        "{frozen} B for two scrapes"
+        Arc::ptr_eq(&shared.0, &shared.1) && peak <= 16 * CLIENTS + MIB,
+        "{peak} B for two scrapes"
     );
     let (rendered, lines) = peak_of(|| render(shared.0));
     assert!(
@@ -192,18 +192,18 @@ fn a_million_clients() {
         }
         let mut scrapes = 0;
         while !swapped.load(Ordering::SeqCst) {
-            let frozen = state.snapshot(now);
+            let snapshot = state.snapshot(now);
             let complete = !swapped.load(Ordering::SeqCst);
             scrapes += usize::from(
-                complete && frozen.fleet().len() == CLIENTS && frozen.client(0).is_some(),
+                complete && snapshot.fleet().len() == CLIENTS && snapshot.client(0).is_some(),
             );
         }
         scrapes
     });
     assert!(meanwhile > 0, "no scrape was answered during the swap");
-    let frozen = state.snapshot(now);
+    let snapshot = state.snapshot(now);
     let known = (0..CLIENTS)
-        .filter(|&index| frozen.client(index).is_some())
+        .filter(|&index| snapshot.client(index).is_some())
         .count();
     assert_eq!(
         known,

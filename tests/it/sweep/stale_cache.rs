@@ -186,7 +186,7 @@ struct Witness {
 impl Witness {
     /// Everything that is shown was true when the API said it, or as old as its cache then was;
     /// and every change was said by a single call.
-    fn look(&mut self, rig: &Rig, frozen: &InstanceSnapshot, said: &[Said]) {
+    fn look(&mut self, rig: &Rig, snapshot: &InstanceSnapshot, said: &[Said]) {
         for (client, seen) in said[self.heard..]
             .iter()
             .filter(|(_, seen)| seen.operation == Operation::Single)
@@ -199,7 +199,7 @@ impl Witness {
         }
         self.heard = said.len();
         for n in 0..CLIENTS {
-            let Some((seen, run)) = frozen.client(n) else {
+            let Some((seen, run)) = snapshot.client(n) else {
                 continue;
             };
             let client = client(n);

@@ -249,13 +249,13 @@ fn clients() -> impl Strategy<Value = Vec<Client>> {
 }
 
 fn instances() -> impl Strategy<Value = Vec<Instance>> {
-    let facts = (
+    let stats = (
         any::<Option<bool>>(),
         any::<[u32; 3]>(),
         prop::option::of((0_u64..100_000, 0_u64..100_000)),
         any::<i32>(),
     );
-    prop::collection::btree_map(awkward(), (clients(), facts), 0..4).prop_map(|instances| {
+    prop::collection::btree_map(awkward(), (clients(), stats), 0..4).prop_map(|instances| {
         let instance = |(id, (clients, (api_up, sweeps, last_sweep, offset)))| Instance {
             id,
             clients,

@@ -132,7 +132,7 @@ async fn gzip_is_the_same_text() {
     }
 }
 
-/// What must not differ between two scrapes of a frozen state; the process's own series do.
+/// The part that must not differ between two scrapes of the same snapshot; the series of the process do.
 fn lines_of_clients(text: &str) -> Vec<&str> {
     text.lines()
         .filter(|line| line.starts_with("mqtt_presence_client_info{"))
