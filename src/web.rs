@@ -29,6 +29,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
+use clap::Parser;
 
 pub use health::Readiness;
 pub use paths::PathError;
@@ -42,7 +43,7 @@ use paths::Prefix;
 use query::SnapshotReader;
 
 /// The flags `--web.…` and `--timeout-offset`.
-#[derive(Clone, Debug, PartialEq, clap::Args)]
+#[derive(Clone, Debug, PartialEq, Parser)]
 pub struct WebOptions {
     /// Path of the metrics.
     #[arg(
@@ -84,15 +85,9 @@ fn timeout_offset(text: &str) -> Result<Duration, &'static str> {
 }
 
 impl Default for WebOptions {
+    /// The options of a command line without flags.
     fn default() -> Self {
-        Self {
-            telemetry_path: "/metrics".to_owned(),
-            route_prefix: None,
-            external_url: None,
-            max_requests: 40,
-            timeout_offset: Duration::from_millis(500),
-            enable_lifecycle: false,
-        }
+        Self::try_parse_from([""; 0]).expect("every flag has a default")
     }
 }
 

@@ -47,13 +47,8 @@ pub fn check_files(args: &CheckArgs, env: &Env, out: &mut dyn Write) -> Result<(
     if let Some(file) = &args.web_config_file {
         valid &= check_web_config(file, out)?;
     }
-    if valid {
-        Ok(())
-    } else {
-        Err(CommandError::Usage(
-            "the configuration is invalid".to_owned(),
-        ))
-    }
+    let invalid = || CommandError::Usage("the configuration is invalid".to_owned());
+    valid.then_some(()).ok_or_else(invalid)
 }
 
 /// Checks the configuration at `path` and its client files for the process with `shard`, and writes
@@ -171,52 +166,37 @@ fn list(out: &mut dyn Write, title: &str, items: &[impl Display]) -> io::Result<
 }
 
 fn credentials(provider: &Provider) -> String {
+    use SecretSource::{File, Inline};
     match provider {
         Provider::AccessKey {
-            secret: SecretSource::Inline(_),
-            ..
+            secret: Inline(_), ..
         } => "access key in the configuration".into(),
         Provider::AccessKey {
-            secret: SecretSource::File(file),
-            ..
-        } => {
-            format!("access key, secret in {}", file.display())
-        }
+            secret: File(file), ..
+        } => format!("access key, secret in {}", file.display()),
         Provider::Env => "environment variables".into(),
         Provider::Profile { name, file, .. } => {
-            let name = name.as_ref().map_or("the default profile".into(), |name| {
-                format!("profile {name}")
-            });
-            let file = file
-                .as_ref()
-                .map(|file| format!(" of {}", file.display()))
-                .unwrap_or_default();
-            name + &file
+            let name = name.as_ref().map(|name| format!("profile {name}"));
+            let file = file.as_ref().map(|file| format!(" of {}", file.display()));
+            name.unwrap_or("the default profile".into()) + &file.unwrap_or_default()
         }
         Provider::EcsRamRole {
             role: Some(role), ..
         } => format!("RAM role {role} of the ECS instance"),
         Provider::EcsRamRole { role: None, .. } => "RAM role of the ECS instance".into(),
         Provider::Oidc { role_arn, .. } => {
-            let role = role_arn
-                .as_deref()
-                .map_or("the role of the environment".into(), |role| {
-                    format!("role {role}")
-                });
-            role + ", assumed with an OIDC token"
+            let role = role_arn.as_ref().map(|role| format!("role {role}"));
+            role.unwrap_or("the role of the environment".into()) + ", assumed with an OIDC token"
         }
         Provider::AssumeRole {
             source, role_arn, ..
-        } => {
-            format!("role {role_arn}, assumed with: {}", credentials(source))
-        }
+        } => format!("role {role_arn}, assumed with: {}", credentials(source)),
         Provider::Uri { uri: Some(uri) } => format!("credentials URI {uri}"),
         Provider::Uri { uri: None } => "credentials URI of the environment".into(),
-        Provider::Chain { providers } => providers
-            .iter()
-            .map(credentials)
-            .collect::<Vec<_>>()
-            .join(", else "),
+        Provider::Chain { providers } => {
+            let providers: Vec<_> = providers.iter().map(credentials).collect();
+            providers.join(", else ")
+        }
     }
 }
 

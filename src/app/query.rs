@@ -153,21 +153,19 @@ fn select_instance(config: &mut Config, id: Option<&str>) -> Result<InstanceId, 
     if let Some(id) = id {
         config.instances.retain(|it| it.id.as_str() == id);
     }
-    match (config.instances.as_mut_slice(), id) {
-        ([instance], _) => {
-            // The command line lists the clients.
-            instance.clients.clear();
-            instance.client_files.clear();
-            instance.client_urls.clear();
-            Ok(instance.id.clone())
-        }
-        (_, Some(id)) => Err(CommandError::Usage(format!(
-            "--instance: {id} is not in the configuration; configured instances: {ids}"
-        ))),
-        (_, None) => Err(CommandError::Usage(format!(
-            "several instances are configured; select one with --instance: {ids}"
-        ))),
-    }
+    let [instance] = config.instances.as_mut_slice() else {
+        return Err(CommandError::Usage(match id {
+            Some(id) => {
+                format!("--instance: {id} is not in the configuration; configured instances: {ids}")
+            }
+            None => format!("several instances are configured; select one with --instance: {ids}"),
+        }));
+    };
+    // The command line lists the clients.
+    instance.clients.clear();
+    instance.client_files.clear();
+    instance.client_urls.clear();
+    Ok(instance.id.clone())
 }
 
 /// Writes notes that do not belong to a single result.

@@ -108,11 +108,12 @@ fn write_table(out: &mut dyn Write, rows: &[[String; 8]]) -> io::Result<()> {
 
 /// A rate with its significant digits.
 pub(super) fn number(rate: f64) -> String {
-    match rate {
-        100.0.. => format!("{rate:.0}"),
-        10.0.. => format!("{}", (rate * 10.0).round() / 10.0),
-        _ => format!("{}", (rate * 100.0).round() / 100.0),
-    }
+    let scale = match rate {
+        100.0.. => 1.0,
+        10.0.. => 10.0,
+        _ => 100.0,
+    };
+    ((rate * scale).round() / scale).to_string()
 }
 
 fn percent(part: f64) -> String {
