@@ -16,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::toolkit::{RateLimit, Users};
+use super::toolkit::WebConfig;
 use bucket::RequestBucket;
 use passwords::Passwords;
 
@@ -30,25 +30,25 @@ pub(super) struct AccessControl(Arc<ArcSwap<AccessRules>>);
 #[derive(Default)]
 struct AccessRules {
     headers: HeaderMap,
-    passwords: Arc<Passwords>,
+    /// `None`: every request is permitted.
+    passwords: Option<Arc<Passwords>>,
     bucket: Option<Arc<RequestBucket>>,
 }
 
 impl AccessControl {
     /// Replaces the rules. The state of users and of the rate limit stays where they are unchanged.
-    pub(super) fn set(&self, headers: HeaderMap, users: Users, rate_limit: Option<RateLimit>) {
+    pub(super) fn set(&self, config: WebConfig) {
         let old = self.0.load();
-        let passwords = if *old.passwords.users() == users {
-            Arc::clone(&old.passwords)
-        } else {
-            Arc::new(Passwords::new(users))
-        };
-        let bucket = rate_limit.map(|limit| match &old.bucket {
+        let passwords = (!config.users.is_empty()).then(|| match &old.passwords {
+            Some(passwords) if *passwords.users() == config.users => Arc::clone(passwords),
+            _ => Arc::new(Passwords::new(config.users)),
+        });
+        let bucket = config.rate_limit.map(|limit| match &old.bucket {
             Some(bucket) if bucket.limit() == limit => Arc::clone(bucket),
             _ => Arc::new(RequestBucket::new(limit)),
         });
         self.0.store(Arc::new(AccessRules {
-            headers,
+            headers: config.headers,
             passwords,
             bucket,
         }));
@@ -65,7 +65,7 @@ async fn apply(State(control): State<AccessControl>, request: Request, next: Nex
     let mut response = if rules.bucket.as_ref().is_some_and(|bucket| !bucket.take()) {
         let text = "more requests than `rate_limit` of the web configuration allows\n";
         (StatusCode::TOO_MANY_REQUESTS, text).into_response()
-    } else if is_authorized(&rules.passwords, request.headers()).await {
+    } else if is_authorized(rules.passwords.as_ref(), request.headers()).await {
         next.run(request).await
     } else {
         let challenge = [(WWW_AUTHENTICATE, CHALLENGE)];
@@ -79,10 +79,10 @@ async fn apply(State(control): State<AccessControl>, request: Request, next: Nex
     response
 }
 
-async fn is_authorized(passwords: &Arc<Passwords>, headers: &HeaderMap) -> bool {
-    if passwords.users().is_empty() {
+async fn is_authorized(passwords: Option<&Arc<Passwords>>, headers: &HeaderMap) -> bool {
+    let Some(passwords) = passwords else {
         return true;
-    }
+    };
     let header = headers.get(AUTHORIZATION);
     let given = header.and_then(|value| credentials(value.as_bytes()));
     match given.as_deref().and_then(split) {

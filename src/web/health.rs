@@ -7,10 +7,22 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get};
 
-// The stages of a process, in their order.
+// The stages of a process, in their order: positions in `RESPONSES`.
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const DRAINING: u8 = 2;
+
+const RESPONSES: [(StatusCode, &str); 3] = [
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "mqtt-presence-exporter is not ready: it is starting.\n",
+    ),
+    (StatusCode::OK, "mqtt-presence-exporter is Ready.\n"),
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "mqtt-presence-exporter is not ready: it is stopping.\n",
+    ),
+];
 
 /// The state of `/-/ready`; clones share it.
 #[derive(Clone, Debug)]
@@ -42,16 +54,5 @@ pub(super) fn healthy() -> MethodRouter {
 
 /// `/-/ready`: 200 or 503.
 pub(super) fn ready(readiness: Readiness) -> MethodRouter {
-    const NOT_READY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-    get(async move || match readiness.0.load(Ordering::Relaxed) {
-        READY => (StatusCode::OK, "mqtt-presence-exporter is Ready.\n"),
-        STARTING => (
-            NOT_READY,
-            "mqtt-presence-exporter is not ready: it is starting.\n",
-        ),
-        _ => (
-            NOT_READY,
-            "mqtt-presence-exporter is not ready: it is stopping.\n",
-        ),
-    })
+    get(async move || RESPONSES[usize::from(readiness.0.load(Ordering::Relaxed))])
 }

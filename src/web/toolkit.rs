@@ -1,15 +1,15 @@
 //! The file of `--web.config.file`, in the format of Prometheus's `exporter-toolkit` ("Web
 //! configuration"), so that one file serves all exporters of a host.
 //!
-//! What the toolkit takes is taken, but for what rustls rightly does not do, and what the toolkit
-//! refuses is refused. Files that the file names are read by the caller's means, so that it knows
-//! which they are.
+//! What the toolkit accepts is accepted, except what rustls does not support, and what the toolkit
+//! refuses is refused. The caller reads the files that the configuration names and so knows them.
 
+mod choices;
 mod headers;
 mod rate;
 mod tls;
 mod users;
-mod yaml11;
+mod values;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ pub(super) use rate::RateLimit;
 pub(super) use users::{PasswordHash, Users};
 
 use crate::clock::Clock;
-use crate::config::{Document, NodeCursor, Problem, Problems, Report, Value, decode};
+use crate::config::{Document, NodeCursor, Problem, Problems, Report, decode};
 
-/// What the file says, ready for use.
+/// The content of the file, ready for use.
 #[derive(Debug, Default)]
 pub struct WebConfig {
-    /// What secures connections; `None`: nothing does.
+    /// Secures connections; `None`: they are not secured.
     pub(super) tls: Option<ServerConfig>,
-    /// What is added to every answer that does not say it itself.
+    /// Added to every response that does not have them.
     pub(super) headers: HeaderMap,
     /// The permitted users; if empty, every request is permitted.
     pub(super) users: Users,
-    /// How many requests are answered.
+    /// The maximum rate of requests.
     pub(super) rate_limit: Option<RateLimit>,
 }
 
-/// Reads a file that is named in the configuration: its bytes, or why there are none.
+/// Reads a file that is named in the configuration: its bytes, or why it cannot be read.
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
 
-/// The parts of the toolkit's format.
+/// The sections of the format.
 const TOP: [&str; 4] = [
     "tls_server_config",
     "http_server_config",
@@ -50,7 +50,7 @@ const HTTP: [&str; 2] = ["http2", "headers"];
 
 impl WebConfig {
     /// Reads `text`, which is named `origin` in messages and whose relative paths start at the
-    /// folder of `origin`. Beside the configuration: what is odd, but possible.
+    /// folder of `origin`. Returns the warnings with the configuration.
     pub fn parse(
         text: &[u8],
         origin: &Path,
@@ -60,17 +60,15 @@ impl WebConfig {
         let name: Arc<Path> = origin.into();
         let mut document = decode(text)
             .and_then(Document::read)
-            .map_err(|unreadable| {
-                Problem::of_file(&name, unreadable.message).at(unreadable.position, "")
-            })?;
-        yaml11::merge(&mut document.root);
-        let mut report = Report::default();
-        let mut reading = Reading {
-            folder: origin.parent().unwrap_or(Path::new("")),
-            clock,
-            read,
+            .map_err(|error| Problem::of_file(&name, error.message).at(error.position, ""))?;
+        values::merge(&mut document.root);
+        let mut read = |path: &str| {
+            let path = origin.parent().unwrap_or(Path::new("")).join(path);
+            read(&path).map_err(|message| format!("{}: {message}", path.display()))
         };
-        let config = config(NodeCursor::root(&document.root), &mut reading, &mut report);
+        let mut report = Report::default();
+        let root = NodeCursor::root(&document.root);
+        let config = sections(&root, clock, &mut read, &mut report).unwrap_or_default();
         let (problems, warnings) = report.locate(&name, |mark| document.position(mark));
         if problems.is_empty() {
             Ok((config, warnings))
@@ -80,45 +78,35 @@ impl WebConfig {
     }
 }
 
-/// What checking needs beside the text.
-struct Reading<'a> {
-    folder: &'a Path,
+fn sections(
+    root: &NodeCursor<'_>,
     clock: Clock,
-    read: Read<'a>,
-}
-
-fn config(root: NodeCursor<'_>, reading: &mut Reading<'_>, report: &mut Report) -> WebConfig {
-    // The toolkit takes an empty file for one that changes nothing.
-    if is_nothing(&root) {
-        return WebConfig::default();
+    read: tls::ReadFile<'_>,
+    report: &mut Report,
+) -> Option<WebConfig> {
+    // The toolkit accepts an empty file.
+    if values::is_blank(root) {
+        return None;
     }
-    let Some([tls_at, http_at, rate_at, users_at]) = root.fields(TOP, report) else {
-        return WebConfig::default();
-    };
-    let [http2, headers_at] = http_at
-        .as_ref()
-        .and_then(|at| at.fields(HTTP, report))
-        .unwrap_or_default();
-    let http2 = http2
-        .and_then(|at| yaml11::switch(&at, report))
+    root.fields(TOP, report)?;
+    let http = root.get("http_server_config");
+    let http = http.as_ref().filter(|at| at.fields(HTTP, report).is_some());
+    let http2 = http
+        .and_then(|at| at.get("http2"))
+        .and_then(|at| values::boolean(&at, report))
         .unwrap_or(true);
-    WebConfig {
-        tls: tls_at.and_then(|at| tls::tls(&at, http2, reading, report)),
-        headers: headers_at
+    let tls = root.get("tls_server_config");
+    let headers = http.and_then(|at| at.get("headers"));
+    let users = root.get("basic_auth_users");
+    let rate_limit = root.get("rate_limit");
+    Some(WebConfig {
+        tls: tls.and_then(|at| tls::tls(&at, http2, clock, read, report)),
+        headers: headers
             .map(|at| headers::headers(&at, report))
             .unwrap_or_default(),
-        users: users_at
+        users: users
             .map(|at| users::users(&at, report))
             .unwrap_or_default(),
-        rate_limit: rate_at.and_then(|at| rate::rate_limit(&at, report)),
-    }
-}
-
-/// Whether a value is there that says nothing: none, or an empty text.
-fn is_nothing(at: &NodeCursor<'_>) -> bool {
-    match at.value() {
-        Value::Null => true,
-        Value::Scalar(_, text) => text.is_empty(),
-        _ => false,
-    }
+        rate_limit: rate_limit.and_then(|at| rate::rate_limit(&at, report)),
+    })
 }

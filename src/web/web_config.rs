@@ -1,8 +1,8 @@
-//! The web configuration in force: read at the start, and again when a file of it changes.
+//! The web configuration in effect: read at the start, and again when one of its files changes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use tokio::task::spawn_blocking;
@@ -15,107 +15,103 @@ use crate::config::{self, Problem, Problems};
 use crate::net::{FileWatch, Tls, WatchedFiles};
 use crate::telemetry::Metrics;
 
-/// What stands between the network and the endpoints; clones are the same one.
+/// TLS and access control in front of the endpoints; clones share them.
 #[derive(Clone)]
-pub struct ActiveWebConfig(Arc<Shared>);
-
-struct Shared {
+pub struct ActiveWebConfig {
     path: PathBuf,
     clock: Clock,
     tls: Option<Tls>,
-    guard: AccessControl,
-    /// The files and their states before the last reload, successful or not.
-    files: Mutex<WatchedFiles>,
+    access: AccessControl,
+    /// The files and their states before the last read, successful or not.
+    files: WatchedFiles,
 }
 
 impl fmt::Debug for ActiveWebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ActiveWebConfig")
-            .field("path", &self.0.path)
-            .field("tls", &self.0.tls)
+            .field("path", &self.path)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
 
 impl ActiveWebConfig {
-    /// Reads the web configuration at `path`. Beside it: what is odd, but possible.
+    /// Reads the web configuration at `path`. Returns the warnings with it.
     pub fn load(path: &Path, clock: Clock) -> Result<(Self, Vec<Problem>), Problems> {
-        let (outcome, files) = read(path, clock);
-        let (config, warnings) = outcome?;
-        let guard = AccessControl::default();
-        guard.set(config.headers, config.users, config.rate_limit);
-        let tls = config.tls.map(Tls::new);
-        let shared = Shared {
+        let mut loaded = Self {
             path: path.to_owned(),
             clock,
-            tls,
-            guard,
-            files: Mutex::new(files),
+            tls: None,
+            access: AccessControl::default(),
+            files: WatchedFiles::default(),
         };
-        Ok((Self(Arc::new(shared)), warnings))
+        let (mut config, warnings) = loaded.read()?;
+        loaded.tls = config.tls.take().map(Tls::new);
+        loaded.access.set(config);
+        Ok((loaded, warnings))
     }
 
-    /// What secures connections, if anything does.
+    /// Secures connections; `None` if they are not secured.
     #[must_use]
     pub fn tls(&self) -> Option<Tls> {
-        self.0.tls.clone()
+        self.tls.clone()
     }
 
     /// `router` behind the rules of the configuration.
     pub fn protect(&self, router: Router) -> Router {
-        self.0.guard.protect(router)
+        self.access.protect(router)
     }
 
-    /// Takes the files over as they are now. What was in force stays so if something is wrong with
-    /// them; connections and requests that are there stay in any case.
-    fn reload(&self) -> Result<Vec<Problem>, Problems> {
-        let (outcome, files) = read(&self.0.path, self.0.clock);
-        *self.lock_files() = files;
-        let (config, warnings) = outcome?;
-        match (&self.0.tls, config.tls) {
+    /// Reads the configuration and the files that it names.
+    fn read(&mut self) -> Result<(WebConfig, Vec<Problem>), Problems> {
+        self.files = WatchedFiles::default();
+        let mut read = |path: &Path| {
+            self.files.add(path);
+            config::read(path)
+        };
+        let text = read(&self.path)
+            .map_err(|message| Problem::of_file(&self.path.as_path().into(), message))?;
+        WebConfig::parse(&text, &self.path, self.clock, &mut read)
+    }
+
+    /// Applies the current files. If they are invalid, the previous configuration stays in effect.
+    /// Existing connections and requests continue in any case.
+    fn reload(&mut self) -> Result<Vec<Problem>, Problems> {
+        let (mut config, warnings) = self.read()?;
+        match (&self.tls, config.tls.take()) {
             (Some(tls), Some(config)) => tls.replace(config),
             (None, None) => {}
             (secured, _) => {
-                let (path, what) = (
-                    self.0.path.as_path().into(),
-                    if secured.is_some() { "off" } else { "on" },
-                );
-                return Err(Problem::of_file(
-                    &path,
-                    format!("TLS is turned {what} by a restart alone"),
-                )
-                .into());
+                let state = if secured.is_some() { "off" } else { "on" };
+                let message = format!("TLS can only be turned {state} by a restart");
+                return Err(Problem::of_file(&self.path.as_path().into(), message).into());
             }
         }
-        self.0
-            .guard
-            .set(config.headers, config.users, config.rate_limit);
+        self.access.set(config);
         Ok(warnings)
     }
 
     /// Reloads the files whenever they have changed. Ends when it is dropped.
-    pub async fn follow(self, metrics: Arc<Metrics>) {
+    pub async fn follow(mut self, metrics: Arc<Metrics>) {
         metrics
             .web_config_last_reload_success_timestamp_seconds
-            .set(self.0.clock.now().as_seconds());
+            .set(self.clock.now().as_seconds());
         loop {
-            let files = std::mem::take(&mut *self.lock_files());
-            FileWatch::new(files).changed().await;
-            let edge = self.clone();
-            match spawn_blocking(move || edge.reload()).await {
-                Ok(outcome) => self.tell(outcome, &metrics),
+            FileWatch::new(std::mem::take(&mut self.files))
+                .changed()
+                .await;
+            let reload = move || (self.reload(), self);
+            let Ok((outcome, reloaded)) = spawn_blocking(reload).await else {
                 // The runtime ends.
-                Err(_) => return,
-            }
+                return;
+            };
+            reloaded.report(outcome, &metrics);
+            self = reloaded;
         }
     }
 
-    fn lock_files(&self) -> MutexGuard<'_, WatchedFiles> {
-        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, outcome: Result<Vec<Problem>, Problems>, metrics: &Metrics) {
-        let file = self.0.path.display();
+    fn report(&self, outcome: Result<Vec<Problem>, Problems>, metrics: &Metrics) {
+        let file = self.path.display();
         metrics
             .web_config_last_reload_successful
             .set(f64::from(u8::from(outcome.is_ok())));
@@ -123,34 +119,18 @@ impl ActiveWebConfig {
             Ok(warnings) => {
                 metrics
                     .web_config_last_reload_success_timestamp_seconds
-                    .set(self.0.clock.now().as_seconds());
+                    .set(self.clock.now().as_seconds());
                 for warning in warnings {
                     warn!("{warning}");
                 }
-                info!(%file, "the web configuration has changed and is in force");
+                info!(%file, "web configuration reloaded");
             }
             Err(problems) => {
                 for problem in problems.iter() {
                     error!("{problem}");
                 }
-                error!(%file, "the web configuration has changed and cannot be used; the one before stays in force");
+                error!(%file, "web configuration is invalid; the previous configuration stays in effect");
             }
         }
     }
-}
-
-type Outcome = Result<(WebConfig, Vec<Problem>), Problems>;
-
-/// What the configuration at `path` comes to, and the files that were read for it.
-fn read(path: &Path, clock: Clock) -> (Outcome, WatchedFiles) {
-    let mut files = WatchedFiles::default();
-    let mut read = |path: &Path| {
-        files.add(path);
-        config::read(path)
-    };
-    let outcome = match read(path) {
-        Ok(text) => WebConfig::parse(&text, path, clock, &mut read),
-        Err(message) => Err(Problem::of_file(&path.into(), message).into()),
-    };
-    (outcome, files)
 }

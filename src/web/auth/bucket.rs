@@ -9,19 +9,14 @@ use crate::web::toolkit::RateLimit;
 /// A token bucket, represented by the time at which it is full.
 pub(super) struct RequestBucket {
     limit: RateLimit,
-    start: Instant,
-    /// In nanoseconds after `start`.
-    full_at: Mutex<u128>,
+    full_at: Mutex<Instant>,
 }
 
 impl RequestBucket {
     /// A full bucket.
     pub(super) fn new(limit: RateLimit) -> Self {
-        Self {
-            limit,
-            start: Instant::now(),
-            full_at: Mutex::new(0),
-        }
+        let full_at = Mutex::new(Instant::now());
+        Self { limit, full_at }
     }
 
     pub(super) fn limit(&self) -> RateLimit {
@@ -30,11 +25,11 @@ impl RequestBucket {
 
     /// Takes a token; `false` if there is none.
     pub(super) fn take(&self) -> bool {
-        let now = self.start.elapsed().as_nanos();
-        let interval = self.limit.interval.as_nanos();
+        let RateLimit { interval, burst } = self.limit;
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
         let full_then = now.max(*full_at) + interval;
-        let enough = full_then - now <= interval * u128::from(self.limit.burst);
+        let enough = full_then - now <= interval.saturating_mul(burst);
         if enough {
             *full_at = full_then;
         }

@@ -22,9 +22,9 @@ const MAX_CACHED: usize = 1000;
 pub(super) struct Passwords {
     users: Users,
     max_cost: u32,
-    /// Random for each process, so that neither a memory dump nor the time of a lookup reveals
-    /// anything about cached credentials.
-    key: [u8; 32],
+    /// Has a random key, so that neither a memory dump nor the time of a lookup reveals anything
+    /// about cached credentials.
+    mac: Hmac<Sha256>,
     cache: Mutex<Cache>,
     /// One permit for the check that runs; the others wait in their order.
     permits: Arc<Semaphore>,
@@ -36,12 +36,6 @@ type Fingerprint = [u8; 32];
 /// Wrong credentials, and right ones.
 type Cache = [HashSet<Fingerprint>; 2];
 
-impl Default for Passwords {
-    fn default() -> Self {
-        Self::new(Users::new())
-    }
-}
-
 impl Passwords {
     /// # Panics
     /// When the operating system has no random numbers.
@@ -52,13 +46,12 @@ impl Passwords {
         Self {
             max_cost: costs.max().unwrap_or_default(),
             users,
-            key,
+            mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
             cache: Mutex::default(),
             permits: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// The users; if there are none, no authentication is required.
     pub(super) fn users(&self) -> &Users {
         &self.users
     }
@@ -88,8 +81,7 @@ impl Passwords {
     }
 
     fn fingerprint(&self, user: &[u8], password: &[u8]) -> Fingerprint {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac = self.mac.clone();
         mac.update(&user.len().to_be_bytes());
         mac.update(user);
         mac.update(password);

@@ -1,29 +1,28 @@
-//! `rate_limit`: how many requests are answered.
+//! `rate_limit`: the maximum rate of requests.
 
 use std::time::Duration;
 
+use super::values::accept;
 use crate::config::{NodeCursor, Report, ScalarKind, Value, quote};
 
 /// A token bucket that is full at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::web) struct RateLimit {
-    /// How long a token takes.
+    /// The time after which a token is added.
     pub(in crate::web) interval: Duration,
-    /// How many there may be.
+    /// The maximum number of tokens.
     pub(in crate::web) burst: u32,
 }
 
 const RATE_LIMIT: [&str; 2] = ["interval", "burst"];
 
-/// `None` also where there is to be no limit.
+/// `None` also if the file sets no limit.
 pub(super) fn rate_limit(at: &NodeCursor<'_>, report: &mut Report) -> Option<RateLimit> {
     let [interval_at, burst_at] = at.fields(RATE_LIMIT, report)?;
-    let burst = burst_at
-        .and_then(|at| at.integer(report, 0, u32::MAX))
-        .unwrap_or(0);
-    let interval = interval_at
-        .and_then(|at| interval(&at, report))
-        .filter(|interval| !interval.is_zero())?;
+    let burst = burst_at.and_then(|at| at.integer(report, 0, u32::MAX));
+    let burst = burst.unwrap_or(0);
+    let interval = interval_at.and_then(|at| interval(&at, report));
+    let interval = interval.filter(|interval| !interval.is_zero())?;
     if burst == 0 {
         at.warning(
             report,
@@ -33,82 +32,52 @@ pub(super) fn rate_limit(at: &NodeCursor<'_>, report: &mut Report) -> Option<Rat
     Some(RateLimit { interval, burst })
 }
 
-/// A duration as Go reads it; what is below zero counts as zero. A number is one of nanoseconds.
+/// A duration as Go reads it; a negative one counts as zero. A number is one of nanoseconds.
 fn interval(at: &NodeCursor<'_>, report: &mut Report) -> Option<Duration> {
-    let nanos = match at.value() {
-        Value::Scalar(ScalarKind::Number, text) => text.parse().ok(),
-        Value::Scalar(ScalarKind::Text, text) => go_duration(text),
+    let text = at.scalar(report)?;
+    let interval = match at.value() {
+        Value::Scalar(ScalarKind::Number, _) => (text.parse::<i64>().ok())
+            .map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))),
+        Value::Scalar(ScalarKind::Text, _) => go_duration(text),
         _ => None,
     };
-    if nanos.is_none() {
-        let found = at.scalar(report)?;
-        at.problem(
-            report,
-            format!(
-                "{} is not a duration; write one such as `1s` or `250ms`",
-                quote(found)
-            ),
-        );
-    }
-    nanos.map(|nanos: i64| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+    let text = quote(text);
+    let error = format!("{text} is not a duration; write one such as `1s` or `250ms`");
+    accept(at, report, interval.ok_or(error))
 }
 
-const UNITS: [(&str, u128); 8] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("μs", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
+/// The units with their nanoseconds.
+const UNITS: [(&str, f64); 8] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("μs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3600e9),
 ];
 
-/// The nanoseconds of a text such as `1h2.5s` (Go's `time.ParseDuration`).
-fn go_duration(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let mut nanos = 0_u128;
-    while !rest.is_empty() {
-        let number_end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, after) = rest.split_at(number_end);
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
+/// A text such as `1h2.5s` (Go's `time.ParseDuration`), whose nanoseconds must fit into 64 bits.
+fn go_duration(text: &str) -> Option<Duration> {
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let mut nanos = 0.0;
+    loop {
+        let (number, after) = rest.split_at(rest.find(|c| !is_number(c))?);
+        let (unit, after) = after.split_at(after.find(is_number).unwrap_or(after.len()));
         let (_, size) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        nanos = nanos.checked_add(times(number, *size)?)?;
+        nanos += number.parse::<f64>().ok()? * size;
         rest = after;
+        if rest.is_empty() {
+            break;
+        }
     }
-    let nanos = i64::try_from(nanos).ok()?;
-    (text.len() > usize::from(text.starts_with(['-', '+']))).then_some(if negative {
-        -nanos
-    } else {
-        nanos
-    })
-}
-
-/// `number` of units of `size` nanoseconds.
-fn times(number: &str, size: u128) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+    if nanos >= i64::MAX as f64 {
         return None;
     }
-    let digits = |text: &str| {
-        if text.is_empty() {
-            Some(0)
-        } else {
-            text.parse::<u128>().ok()
-        }
-    };
-    // More digits than these are less than a nanosecond.
-    let fraction = &fraction[..fraction.len().min(15)];
-    let part = digits(fraction)? * size / 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    digits(whole)?.checked_mul(size)?.checked_add(part)
+    let sign = if text.starts_with('-') { 0.0 } else { 1.0 };
+    Duration::try_from_secs_f64(sign * nanos / 1e9).ok()
 }
 
 #[cfg(test)]
@@ -126,10 +95,11 @@ mod tests {
             ("1h1m1s1ms1us1ns", 3_661_001_001_001),
             ("3µs", 3_000),
             ("+2ns", 2),
-            ("-2m", -120_000_000_000),
+            ("-2m", 0),
             ("0.000000000000000000001h", 0),
         ] {
-            assert_eq!(go_duration(text), Some(nanos), "{text}");
+            let duration = Some(Duration::from_nanos(nanos));
+            assert_eq!(go_duration(text), duration, "{text}");
         }
         for wrong in [
             "",
