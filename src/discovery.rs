@@ -31,17 +31,12 @@ use crate::presence::{Fleet, Shard};
 use build_fleets::build_fleets;
 use snapshot::SourceTexts;
 
-/// Reads all client files and builds the fleets of `shard`, without the clients of URLs.
+/// Reads all client files and builds the fleets of `shard`; URLs have the content that they had
+/// `before`.
 ///
 /// A client that is listed more than once is one client; the labels listed first count, those of
-/// the configuration before all others. Every invalid file is reported.
-pub fn fleets(config: &Config, shard: Shard) -> Result<Discovered, Problems> {
-    read(config, shard, &SourceCache::default())
-}
-
-/// Reads all client files and builds the fleets; URLs have the content that they had `before`.
-///
-/// Every invalid file is reported, also if its previous content is valid.
+/// the configuration before all others. Every invalid file is reported, also if its previous content
+/// is valid.
 pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Discovered, Problems> {
     let files = WatchedFiles::matching(patterns(config).cloned());
     let snapshot = SourceTexts::read(config, before);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::Config;
-use mqtt_presence_exporter::discovery;
+use mqtt_presence_exporter::discovery::{self, SourceCache};
 use mqtt_presence_exporter::presence::Shard;
 
 /// Reads `bytes` as JSON and as YAML from files that it writes to `folder`.
@@ -18,7 +18,7 @@ pub(crate) fn run(folder: &Path, bytes: &[u8]) {
         let config = Config::parse(config, &folder.join("config.yaml"), &RULES)
             .expect("valid")
             .config;
-        match discovery::fleets(&config, Shard::WHOLE) {
+        match discovery::read(&config, Shard::WHOLE, &SourceCache::default()) {
             Ok(discovered) => assert_eq!(discovered.fleets.len(), 2),
             Err(problems) => {
                 assert!(!problems.is_empty());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::config::{Config, Problem};
-use mqtt_presence_exporter::discovery::{self, Discovered};
+use mqtt_presence_exporter::discovery::{self, Discovered, SourceCache};
 use mqtt_presence_exporter::presence::Shard;
 use tempfile::TempDir;
 
@@ -32,13 +32,13 @@ fn load(folder: &Path) -> Config {
 }
 
 fn discover(folder: &TempDir) -> Discovered {
-    discovery::fleets(&load(folder.path()), Shard::WHOLE)
+    discovery::read(&load(folder.path()), Shard::WHOLE, &SourceCache::default())
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// What is wrong, without the name of the folder.
 fn wrong(folder: &TempDir) -> String {
-    let problems = discovery::fleets(&load(folder.path()), Shard::WHOLE)
+    let problems = discovery::read(&load(folder.path()), Shard::WHOLE, &SourceCache::default())
         .expect_err("something is wrong")
         .to_string();
     problems.replace(&format!("{}/", folder.path().display()), "")
@@ -203,7 +203,8 @@ fn a_folder_whose_name_looks_like_a_pattern_is_a_folder() {
     )
     .expect("a file");
     std::fs::write(inner.join("c.json"), r#"[{"targets": ["GID_test@@@1"]}]"#).expect("a file");
-    let found = discovery::fleets(&load(&inner), Shard::WHOLE).expect("valid");
+    let found =
+        discovery::read(&load(&inner), Shard::WHOLE, &SourceCache::default()).expect("valid");
     assert_eq!(found.fleets[0].len(), 1);
 }
 

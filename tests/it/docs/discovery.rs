@@ -35,7 +35,7 @@ fn load(section: &str, more: &[(&str, &str)]) -> (Config, Discovered) {
     let loaded = Config::load(&folder.path().join("config.yaml"), &RULES)
         .unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.warnings, []);
-    let discovered = discovery::fleets(&loaded.config, Shard::WHOLE)
+    let discovered = discovery::read(&loaded.config, Shard::WHOLE, &SourceCache::default())
         .unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(discovered.warnings, []);
     (loaded.config, discovered)
