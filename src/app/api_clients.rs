@@ -1,5 +1,5 @@
-//! The API client of each instance. A client whose settings a new configuration keeps stays in use,
-//! with its connections and credentials.
+//! The API client of each instance. Clients with unchanged settings stay in use, with their
+//! connections and credentials.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -69,11 +69,11 @@ pub fn check_config(path: &Path, shard: Shard, out: &mut dyn Write) -> io::Resul
 
 /// Checks the web configuration at `path` and its files.
 fn check_web_config(path: &Path, out: &mut dyn Write) -> io::Result<bool> {
-    let (edge, warnings) = match ActiveWebConfig::load(path, Clock::system()) {
+    let (web_config, warnings) = match ActiveWebConfig::load(path, Clock::system()) {
         Ok(loaded) => loaded,
         Err(problems) => return writeln!(out, "\n{problems}").map(|()| false),
     };
-    let protocol = if edge.tls().is_some() {
+    let protocol = if web_config.tls().is_some() {
         "HTTPS"
     } else {
         "HTTP"

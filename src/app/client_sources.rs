@@ -23,7 +23,7 @@ pub(super) struct ClientSources {
     pub(super) watch: FileWatch,
     /// Logged failures, by source and message.
     failures: LogThrottle<(Arc<str>, String)>,
-    /// The names of the sources whose last read failed.
+    /// The names of the sources that could not be read or used the last time.
     failed: BTreeSet<Arc<str>>,
     /// Warnings that were logged since the configuration was applied.
     warned: HashSet<String>,
@@ -54,7 +54,7 @@ impl ClientSources {
         }
     }
 
-    /// Replaces the sources by those of `config`, whose files were read at `now`. The series of
+    /// Replaces the sources by those of `config`; its files were read at `now`. The series of
     /// sources that left are removed.
     pub(super) fn configure(&mut self, config: &Config, discovered: &Discovered, now: Timestamp) {
         let urls: BTreeSet<Arc<str>> = urls(config).map(|url| url.url.to_string().into()).collect();

@@ -1,4 +1,4 @@
-//! The exporter: a runtime and the HTTP edge in front of it.
+//! The exporter: a runtime and the HTTP server in front of it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,13 +48,12 @@ impl Exporter {
         self
     }
 
-    /// Serves on `listeners`, with the web configuration `edge`, until `shutdown`. Then it accepts no
-    /// connection, answers the requests in flight, ends the sweeps, and returns after at most five
-    /// seconds.
+    /// Serves on `listeners`, with `web_config`, until `shutdown`. Then it accepts no connection,
+    /// answers the requests in flight, ends the sweeps, and returns after at most five seconds.
     pub async fn run(
         self,
         options: WebOptions,
-        edge: Option<ActiveWebConfig>,
+        web_config: Option<ActiveWebConfig>,
         listeners: Vec<TcpListener>,
         shutdown: CancellationToken,
     ) -> Result<(), CommandError> {
@@ -73,10 +72,10 @@ impl Exporter {
         };
         let mut router = web.router()?;
         let mut background = JoinSet::new();
-        let tls = edge.as_ref().and_then(ActiveWebConfig::tls);
-        if let Some(edge) = edge {
-            router = edge.protect(router);
-            background.spawn(edge.follow(metrics));
+        let tls = web_config.as_ref().and_then(ActiveWebConfig::tls);
+        if let Some(web_config) = web_config {
+            router = web_config.protect(router);
+            background.spawn(web_config.follow(metrics));
         }
         sweeps.start();
         background.spawn(reloader.run(requests));

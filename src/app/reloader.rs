@@ -39,7 +39,7 @@ pub(super) struct Reloader {
 impl Reloader {
     /// Runs until it is dropped.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
-        let (mut poller, mut answers) = UrlPoller::new();
+        let (mut poller, mut updates) = UrlPoller::new();
         let mut retry = interval_at(Instant::now() + RETRY_FILES, RETRY_FILES);
         retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -52,7 +52,7 @@ impl Reloader {
                     let outcome = self.reload().await;
                     waiting.into_iter().chain([request]).for_each(|request| drop(request.send(outcome.clone())));
                 }
-                Some(update) = answers.recv() => self.answered(update).await,
+                Some(update) = updates.recv() => self.update_url(update).await,
                 () = self.runtime.sources.watch.changed() => self.refresh(None).await,
                 _ = retry.tick() => self.retry_files().await,
             }
@@ -106,14 +106,14 @@ impl Reloader {
             let transports = transports(&checked.config, &before)?;
             Ok((checked, transports))
         };
-        match spawn_blocking(prepare).await {
-            Ok(prepared) => prepared.map_err(|error| error.to_string()),
-            Err(failure) => Err(failure.to_string()),
-        }
+        let prepared = spawn_blocking(prepare).await;
+        prepared
+            .map_err(|panic| panic.to_string())?
+            .map_err(|error| error.to_string())
     }
 
-    /// Takes the answer of a client URL.
-    async fn answered(&mut self, UrlUpdate { url, body }: UrlUpdate) {
+    /// Applies the response of a client URL, if it is still configured.
+    async fn update_url(&mut self, UrlUpdate { url, body }: UrlUpdate) {
         if !urls(&self.runtime.config.load()).any(|configured| *configured == url) {
             return;
         }
@@ -142,16 +142,18 @@ impl Reloader {
         }
     }
 
-    /// Reads all client files, takes the answer of a client URL if there is one, and swaps the
+    /// Reads all client files, takes the `response` of a client URL if there is one, and replaces the
     /// fleets that have changed.
-    async fn refresh(&mut self, answer: Option<(SourceLocation, Vec<u8>)>) {
+    async fn refresh(&mut self, response: Option<(SourceLocation, Vec<u8>)>) {
         let config = self.runtime.config.load_full();
         let shard = self.runtime.environment.shard;
         let refresh = {
             let (config, texts) = (Arc::clone(&config), self.runtime.sources.texts.clone());
             move || {
-                let answer = answer.as_ref().map(|(place, text)| (place, &**text));
-                discovery::refresh(&config, shard, &texts, answer)
+                let response = response
+                    .as_ref()
+                    .map(|(location, text)| (location, &**text));
+                discovery::refresh(&config, shard, &texts, response)
             }
         };
         let Refreshed {

@@ -45,7 +45,7 @@ pub struct ServeArgs {
         value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     pub web_config_file: Option<PathBuf>,
-    /// The flags of the HTTP edge.
+    /// The flags of the HTTP server.
     #[command(flatten)]
     pub web: WebOptions,
     /// The shard of this process.
@@ -62,13 +62,13 @@ pub async fn serve(
 ) -> Result<(), CommandError> {
     environment.shard = args.shard.shard(&environment.env)?;
     let web_config_file = args.web_config_file.as_ref();
-    let mut edge = None;
+    let mut web_config = None;
     if let Some(file) = web_config_file.filter(|file| !file.as_os_str().is_empty()) {
         let (loaded, warnings) = ActiveWebConfig::load(file, environment.clock)?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        edge = Some(loaded);
+        web_config = Some(loaded);
     }
     let loaded = Config::load(&args.config_file, &RULES)?;
     let exporter = Exporter::new(loaded, environment)
@@ -80,7 +80,9 @@ pub async fn serve(
     } else {
         try_join_all(args.listen_addresses.iter().map(|it| net::listen(it))).await?
     };
-    let tls = edge.as_ref().is_some_and(|edge| edge.tls().is_some());
+    let tls = web_config
+        .as_ref()
+        .is_some_and(|web_config| web_config.tls().is_some());
     for listener in &listeners {
         let address = listener
             .local_addr()
@@ -94,7 +96,9 @@ pub async fn serve(
             "listening"
         );
     }
-    exporter.run(args.web, edge, listeners, shutdown).await?;
+    exporter
+        .run(args.web, web_config, listeners, shutdown)
+        .await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `simulate`: serves a simulation of the vendor's API.
+//! `simulate`: runs a simulator of the API.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -44,7 +44,7 @@ pub struct SimulateArgs {
     pub faults: Faults,
 }
 
-/// Serves the simulation until `shutdown`. When it is ready, it writes one line of JSON to `out`: the
+/// Runs the simulator until `shutdown`. When it is ready, it writes one line of JSON to `out`: the
 /// [announcement](crate::simulator::Announcement).
 pub async fn simulate(
     args: SimulateArgs,

@@ -67,8 +67,8 @@ pub(super) fn write_costs(out: &mut dyn Write, collect: &Collect, plan: &Plan) -
         );
         writeln!(
             out,
-            "  Batch results come from a cache of the API, whose lag is not documented: add it to both times. Each change in\n  \
-             a batch costs one call of {} more, limited to {rate}/s.",
+            "  Batch results come from a cache of the API. Its lag is not documented; add it to both times. Each change in\n  \
+             a batch costs one more call of {}, limited to {rate}/s.",
             single.name()
         )?;
     }

@@ -164,8 +164,8 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Sets the newest result of a client. A client whose first result arrives early gets its line
-    /// after the clients before it.
+    /// Sets the newest result of a client. The first line of a client is written after the first
+    /// lines of the clients before it.
     fn set(&mut self, index: usize, result: Option<QueryResult>, at: Timestamp) -> io::Result<()> {
         let row = &mut self.rows[index];
         let before = row.summary();
