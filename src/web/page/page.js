@@ -1,13 +1,13 @@
 "use strict";
-// Keeps the page up to date. The server renders all of it; this fetches it again and changes only
-// what is new, so that focus, selection and scrolling stay where they are.
+// Keeps the page up to date. The server renders all of it. This script fetches it again and updates
+// only what changed, which preserves focus, selection and scroll position.
 (() => {
-  const EVERY = 5000;
-  const trouble = document.getElementById("trouble");
-  let newest = 0;
+  const INTERVAL_MS = 5000;
+  const alert = document.getElementById("alert");
+  let latestRequest = 0;
 
-  /** Makes `node` like `fresh`, and touches only what differs. */
-  function become(node, fresh) {
+  /** Updates `node` to equal `fresh`, and changes only what differs. */
+  function update(node, fresh) {
     if (node.nodeType !== fresh.nodeType || node.nodeName !== fresh.nodeName) {
       node.replaceWith(document.importNode(fresh, true));
     } else if (node.nodeType !== Node.ELEMENT_NODE) {
@@ -17,35 +17,35 @@
       for (const { name, value } of fresh.attributes) {
         if (node.getAttribute(name) !== value) node.setAttribute(name, value);
       }
-      // What somebody is typing or choosing is theirs.
+      // Keeps the input that the user is editing.
       if (node === document.activeElement && node.matches("input, select")) return;
       if (node.matches("input") && node.value !== fresh.value) node.value = fresh.value;
-      const [mine, theirs] = [[...node.childNodes], [...fresh.childNodes]];
-      mine.slice(theirs.length).forEach((child) => child.remove());
-      theirs.forEach((child, at) => {
-        if (at < mine.length) become(mine[at], child);
+      const [current, wanted] = [[...node.childNodes], [...fresh.childNodes]];
+      current.slice(wanted.length).forEach((child) => child.remove());
+      wanted.forEach((child, at) => {
+        if (at < current.length) update(current[at], child);
         else node.append(document.importNode(child, true));
       });
       if (node.matches("select")) node.value = fresh.value;
     }
   }
 
-  /** Fetches the page at the present address; only the newest of several requests counts. */
+  /** Fetches the page at the current address. Only the latest of several requests has an effect. */
   async function refresh() {
-    const mine = ++newest;
+    const request = ++latestRequest;
     try {
-      const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
-      // An address that is refused has a page, too: it says why.
-      if (!answer.ok && answer.status !== 400) throw new Error(`it answers ${answer.status}`);
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (mine !== newest) return;
+      const response = await fetch(location.pathname + location.search, { cache: "no-store" });
+      // An invalid query has a page, too, with the error.
+      if (!response.ok && response.status !== 400) throw new Error(`status ${response.status}`);
+      const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (request !== latestRequest) return;
       const live = (page) => page.querySelectorAll("[data-live]");
-      live(document).forEach((region, at) => become(region, live(fresh)[at]));
-      trouble.hidden = true;
+      live(document).forEach((region, at) => update(region, live(fresh)[at]));
+      alert.hidden = true;
     } catch (error) {
-      if (mine !== newest) return;
-      trouble.textContent = `This page is not up to date, since the exporter cannot be reached: ${error.message}`;
-      trouble.hidden = false;
+      if (request !== latestRequest) return;
+      alert.textContent = `This page is out of date because the exporter cannot be reached: ${error.message}`;
+      alert.hidden = false;
     }
   }
 
@@ -54,30 +54,30 @@
     return refresh();
   }
 
-  /** What the form says, without what says nothing. */
-  function chosen(form) {
-    const said = [...new FormData(form)].filter(([, value]) => value !== "");
-    return said.length ? `?${new URLSearchParams(said)}` : "";
+  /** The query string of the form, without empty values. */
+  function queryOf(form) {
+    const fields = [...new FormData(form)].filter(([, value]) => value !== "");
+    return fields.length ? `?${new URLSearchParams(fields)}` : "";
   }
 
-  /** Waits until typing pauses; what is on its way meanwhile does not know what was typed. */
+  /** Waits for a pause in typing, and ignores responses to earlier queries. */
   let typing = null;
   function typed({ target }) {
     if (target.form?.id !== "choose") return;
-    newest++;
+    latestRequest++;
     clearTimeout(typing);
-    typing = setTimeout(() => choose(target.form, "replaceState"), 200);
+    typing = setTimeout(() => submit(target.form, "replaceState"), 200);
   }
   document.addEventListener("input", typed);
   document.addEventListener("change", typed);
   document.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(typing);
-    choose(event.target, "pushState");
+    submit(event.target, "pushState");
   });
-  function choose(form, change) {
+  function submit(form, change) {
     typing = null;
-    go(chosen(form), change);
+    go(queryOf(form), change);
   }
 
   document.addEventListener("click", async (event) => {
@@ -89,7 +89,7 @@
     if (link.closest(".totals, tbody")) document.querySelector(hash)?.focus();
   });
   addEventListener("popstate", refresh);
-  const look = () => document.hidden || typing || refresh();
-  document.addEventListener("visibilitychange", look);
-  setInterval(look, EVERY);
+  const poll = () => document.hidden || typing || refresh();
+  document.addEventListener("visibilitychange", poll);
+  setInterval(poll, INTERVAL_MS);
 })();

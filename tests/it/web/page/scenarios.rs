@@ -222,7 +222,7 @@ async fn a_device_that_goes_offline_is_seen_without_a_reload() {
         browser
             .until(
                 "that it is out of date",
-                "!document.getElementById('trouble').hidden",
+                "!document.getElementById('alert').hidden",
             )
             .await;
         browser.until("and still there", &rows_are("true", 1)).await;
