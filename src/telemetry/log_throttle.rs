@@ -33,31 +33,25 @@ impl fmt::Display for Suppressed {
 
 /// Recurring events by key, such as an instance and an error code. A key is held until it is
 /// [cleared](Self::clear), so the number of keys must be small.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LogThrottle<K>(HashMap<K, Logged>);
 
-#[derive(Debug)]
-struct Logged {
-    last: Instant,
-    suppressed: u64,
-}
-
-impl<K> Default for LogThrottle<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
+/// The time of the last line, and the number of occurrences since.
+type Logged = (Instant, u64);
 
 impl<K: Eq + Hash> LogThrottle<K> {
     /// Records an occurrence at `now`; `None` if it must not be logged.
     pub fn record(&mut self, key: K, now: Instant) -> Option<Suppressed> {
-        let Some(logged) = self.0.get_mut(&key) else {
-            self.0.insert(key, Logged::at(now));
+        let Some((last, suppressed)) = self.0.get_mut(&key) else {
+            self.0.insert(key, (now, 0));
             return Some(Suppressed::default());
         };
-        logged.suppressed += 1;
-        (now - logged.last >= INTERVAL)
-            .then(|| std::mem::replace(logged, Logged::at(now)).until(now))
+        let (count, within) = (*suppressed + 1, now - *last);
+        *suppressed = count;
+        (within >= INTERVAL).then(|| {
+            (*last, *suppressed) = (now, 0);
+            Suppressed { count, within }
+        })
     }
 
     /// Ends the events whose key is `over`: their next occurrence is logged at once. Returns those
@@ -68,26 +62,12 @@ impl<K: Eq + Hash> LogThrottle<K> {
         mut over: impl FnMut(&K) -> bool,
     ) -> Vec<(K, Suppressed)> {
         let ended = self.0.extract_if(|key, _| over(key));
-        let ended = ended.map(|(key, logged)| (key, logged.until(now)));
-        ended
-            .filter(|(_, suppressed)| suppressed.count > 0)
-            .collect()
-    }
-}
-
-impl Logged {
-    const fn at(last: Instant) -> Self {
-        Self {
-            last,
-            suppressed: 0,
-        }
-    }
-
-    fn until(self, now: Instant) -> Suppressed {
-        Suppressed {
-            count: self.suppressed,
-            within: now - self.last,
-        }
+        let ended = ended.filter(|(_, (_, count))| *count > 0);
+        let since = |(last, count)| Suppressed {
+            count,
+            within: now - last,
+        };
+        ended.map(|(key, logged)| (key, since(logged))).collect()
     }
 }
 

@@ -14,7 +14,13 @@ pub(super) fn text() -> String {
     if let Ok(process) = Process::myself() {
         // A file that cannot be read costs only the metrics that come from it.
         let _ = write_stat(&mut text, &process);
-        let _ = write_limits(&mut text, &process);
+        if let Ok(limits) = process.limits() {
+            text += &PROCESS
+                .max_fds
+                .text(limit(limits.max_open_files.soft_limit));
+            let memory = limit(limits.max_address_space.soft_limit);
+            text += &PROCESS.virtual_memory_max_bytes.text(memory);
+        }
         if let Ok(count) = process.fd_count() {
             text += &PROCESS.open_fds.text(count);
         }
@@ -34,16 +40,6 @@ fn write_stat(text: &mut String, process: &Process) -> ProcResult<()> {
     let since_boot = stat.starttime as f64 / ticks;
     let boot = procfs::boot_time_secs()? as f64;
     *text += &PROCESS.start_time_seconds.text(boot + since_boot);
-    Ok(())
-}
-
-fn write_limits(text: &mut String, process: &Process) -> ProcResult<()> {
-    let limits = process.limits()?;
-    *text += &PROCESS
-        .max_fds
-        .text(limit(limits.max_open_files.soft_limit));
-    let memory = limit(limits.max_address_space.soft_limit);
-    *text += &PROCESS.virtual_memory_max_bytes.text(memory);
     Ok(())
 }
 

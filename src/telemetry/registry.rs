@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use prometheus::TextEncoder;
 use prometheus::core::{MetricVec, MetricVecBuilder};
+use prometheus::{DEFAULT_BUCKETS, TextEncoder};
 
 use super::table::Metrics;
 
@@ -85,11 +85,9 @@ fn touch<T: MetricVecBuilder>(family: &MetricVec<T>, labels: &[&str]) {
 
 /// The usual bounds from 5 ms up, then the call timeout: a longer call was given up.
 fn buckets(call_timeout: Duration) -> Vec<f64> {
-    const STEPS: [f64; 12] = [
-        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-    ];
     let last = call_timeout.as_secs_f64();
-    let below = STEPS.into_iter().filter(|&step| step < last);
+    let usual = DEFAULT_BUCKETS.iter().copied().chain([30.0]);
+    let below = usual.filter(|&bound| bound < last);
     below.chain([last]).collect()
 }
 
