@@ -14,7 +14,7 @@ mod samples;
 
 use std::sync::Arc;
 
-use families::{FAMILIES, Family};
+use families::FAMILIES;
 pub use probe::probe_text;
 use samples::SampleWriter;
 
@@ -69,15 +69,27 @@ impl ScrapeText {
     fn fill_up(&mut self, buf: &mut Vec<u8>, size: usize) -> bool {
         let start = buf.len();
         let full = start + size;
-        while let Some(family) = FAMILIES.get(self.next.family) {
-            if self.per_client || !family.is_per_client() {
-                self.fill_family(family, buf, full);
-                if buf.len() >= full {
+        let next = &mut self.next;
+        while let Some(family) = FAMILIES.get(next.family) {
+            let is_included = self.per_client || !family.is_per_client();
+            let instances = self.snapshot.instances.as_slice();
+            let instances = if is_included { instances } else { &[] };
+            let mut out = SampleWriter {
+                opening: &family.opening,
+                begun: &mut next.begun,
+                buf,
+                full,
+            };
+            while let Some(instance) = instances.get(next.instance) {
+                if let Some(item) = family.write(instance, next.item, &mut out) {
+                    next.item = item;
                     return true;
                 }
+                next.instance += 1;
+                next.item = 0;
             }
-            self.next = Cursor {
-                family: self.next.family + 1,
+            *next = Cursor {
+                family: next.family + 1,
                 ..Cursor::default()
             };
         }
@@ -89,26 +101,6 @@ impl ScrapeText {
             self.next.own += line.len();
         }
         buf.len() > start
-    }
-
-    /// Writes a family, until it ends or `buf` is full.
-    fn fill_family(&mut self, family: &'static Family, buf: &mut Vec<u8>, full: usize) {
-        let next = &mut self.next;
-        let mut out = SampleWriter {
-            metric: family.metric,
-            opening: &family.opening,
-            begun: &mut next.begun,
-            buf,
-            full,
-        };
-        while let Some(instance) = self.snapshot.instances.get(next.instance) {
-            if let Some(item) = family.write(instance, next.item, &mut out) {
-                next.item = item;
-                return;
-            }
-            next.instance += 1;
-            next.item = 0;
-        }
     }
 }
 

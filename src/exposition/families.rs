@@ -9,7 +9,6 @@ use crate::telemetry::table::STATE;
 
 /// One family.
 pub(super) struct Family {
-    pub(super) metric: &'static Metric,
     pub(super) opening: Opening,
     samples: Samples,
 }
@@ -33,11 +32,8 @@ enum Samples {
 }
 
 const fn family(metric: &'static Metric, samples: Samples) -> Family {
-    Family {
-        metric,
-        opening: Opening::new(metric.name),
-        samples,
-    }
+    let opening = Opening::new(metric);
+    Family { opening, samples }
 }
 
 /// All families, in the order in which they are written.
@@ -91,7 +87,7 @@ pub(super) static FAMILIES: [Family; 14] = [
 impl Family {
     /// Whether each client has a series in it.
     pub(super) fn is_per_client(&self) -> bool {
-        self.metric.labels.contains(&"client_id")
+        self.opening.metric.labels.contains(&"client_id")
     }
 
     /// Writes the samples of `instance` from its item `from` on, until `out` is full. Returns the

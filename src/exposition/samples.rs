@@ -11,18 +11,21 @@ use crate::telemetry::Metric;
 /// The whole array is copied and the copy truncated: a copy of a fixed size is a few
 /// instructions, a copy of a variable size is a function call.
 pub(super) struct Opening {
+    pub(super) metric: &'static Metric,
     bytes: [u8; 72],
     len: usize,
 }
 
 impl Opening {
-    pub(super) const fn new(name: &str) -> Self {
+    pub(super) const fn new(metric: &'static Metric) -> Self {
         const LABEL: &[u8] = b"{client_id=\"";
+        let name = metric.name;
         let mut bytes = [0; 72];
         let (head, rest) = bytes.split_at_mut(name.len());
         head.copy_from_slice(name.as_bytes());
         rest.split_at_mut(LABEL.len()).0.copy_from_slice(LABEL);
         Self {
+            metric,
             bytes,
             len: name.len() + LABEL.len(),
         }
@@ -31,7 +34,6 @@ impl Opening {
 
 /// Appends the samples of one family to a chunk.
 pub(super) struct SampleWriter<'a> {
-    pub(super) metric: &'static Metric,
     pub(super) opening: &'static Opening,
     /// Whether the header has been written.
     pub(super) begun: &'a mut bool,
@@ -49,7 +51,7 @@ impl SampleWriter<'_> {
     /// Writes a sample with these labels.
     pub(super) fn sample(&mut self, labels: impl Display, value: impl Display) {
         self.begin();
-        let name = self.metric.name;
+        let name = self.opening.metric.name;
         writeln!(self.buf, "{name}{{{labels}}} {value}").expect("writing to a Vec does not fail");
     }
 
@@ -84,7 +86,8 @@ impl SampleWriter<'_> {
     fn begin(&mut self) {
         if !*self.begun {
             *self.begun = true;
-            self.buf.extend_from_slice(self.metric.header().as_bytes());
+            self.buf
+                .extend_from_slice(self.opening.metric.header().as_bytes());
         }
     }
 }
@@ -135,10 +138,9 @@ mod tests {
     use crate::telemetry::table::STATE;
 
     fn line(time: Timestamp) -> String {
-        static OPENING: Opening = Opening::new(STATE.client_online.name);
+        static OPENING: Opening = Opening::new(&STATE.client_online);
         let (mut begun, mut buf) = (true, Vec::new());
         let mut out = SampleWriter {
-            metric: &STATE.client_online,
             opening: &OPENING,
             begun: &mut begun,
             buf: &mut buf,
