@@ -22,7 +22,7 @@ use axum::routing::{MethodRouter, get};
 use super::query::{ClientQuery, SnapshotReader};
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::presence::{Snapshot, StatusCounts};
+use crate::presence::{InstanceSnapshot, StatusCounts};
 use crate::telemetry::Metrics;
 use devices::DeviceTable;
 use exporter::Fact;
@@ -46,20 +46,25 @@ pub(super) fn routes(sources: PageSources) -> MethodRouter {
 }
 
 async fn show(sources: PageSources, query: String) -> Response {
-    let (status, query, refusal) = match ClientQuery::parse(&query) {
+    let (status, query, query_error) = match ClientQuery::parse(&query) {
         Ok(query) => (StatusCode::OK, query, None),
-        Err(refusal) => (
+        Err(query_error) => (
             StatusCode::BAD_REQUEST,
             ClientQuery::default(),
-            Some(refusal.to_string()),
+            Some(query_error.to_string()),
         ),
     };
     let reader = sources.reader.clone();
     let html = reader.read(move |snapshot| {
+        let instances = snapshot.instances.iter();
         let page = StatusPage {
+            now: snapshot.at,
+            query_error,
+            totals: overview::sum(instances.clone().flat_map(InstanceSnapshot::groups)),
+            instances: instances.map(InstanceSummary::new).collect(),
+            devices: DeviceTable::new(snapshot, &query),
             facts: exporter::facts(&sources.metrics, &sources.config.load(), snapshot.at),
             index: &sources.index,
-            ..StatusPage::new(snapshot, &query, refusal)
         };
         page.render().expect("writing to a String does not fail")
     });
@@ -71,7 +76,7 @@ async fn show(sources: PageSources, query: String) -> Response {
 struct StatusPage<'a> {
     now: Timestamp,
     /// The error of an invalid query.
-    refusal: Option<String>,
+    query_error: Option<String>,
     totals: StatusCounts,
     instances: Vec<InstanceSummary<'a>>,
     devices: DeviceTable<'a>,
@@ -79,27 +84,12 @@ struct StatusPage<'a> {
     index: &'a [(String, &'static str)],
 }
 
-impl<'a> StatusPage<'a> {
-    fn new(snapshot: &'a Snapshot, query: &'a ClientQuery, refusal: Option<String>) -> Self {
-        let instances = snapshot.instances.iter();
-        Self {
-            now: snapshot.at,
-            refusal,
-            totals: overview::totals(snapshot),
-            instances: instances.map(InstanceSummary::new).collect(),
-            devices: DeviceTable::new(snapshot, query),
-            facts: Vec::new(),
-            index: &[],
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::presence::{FleetBuilder, InstanceId, InstanceState};
+    use crate::presence::{FleetBuilder, InstanceId, InstanceState, Snapshot};
 
     #[test]
     fn a_hundred_thousand_devices_make_a_page_of_a_hundred_rows() {
@@ -114,9 +104,21 @@ mod tests {
             at,
             instances: vec![InstanceState::new(fleet.build(), Duration::MAX).snapshot(at)],
         };
-        let html = StatusPage::new(&snapshot, &ClientQuery::default(), None)
-            .render()
-            .expect("a page");
+        let query = ClientQuery::default();
+        let page = StatusPage {
+            now: at,
+            query_error: None,
+            totals: StatusCounts::default(),
+            instances: snapshot
+                .instances
+                .iter()
+                .map(InstanceSummary::new)
+                .collect(),
+            devices: DeviceTable::new(&snapshot, &query),
+            facts: Vec::new(),
+            index: &[],
+        };
+        let html = page.render().expect("a page");
         assert_eq!(html.matches("data-client=").count(), 100);
         assert!(html.contains("1–100 of 100,000"), "{html}");
         assert!(html.len() < 300_000, "{} bytes", html.len());

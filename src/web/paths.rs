@@ -29,8 +29,8 @@ pub enum PathError {
 pub(super) struct Prefix {
     served: String,
     linked: String,
-    /// The scheme and the host, perhaps with a port, of the external URL.
-    pub(super) origin: Option<(String, String)>,
+    /// The external URL, or its path; `/` without one.
+    pub(super) external: Uri,
 }
 
 impl Prefix {
@@ -41,15 +41,17 @@ impl Prefix {
         external_url: Option<&str>,
         route_prefix: Option<&str>,
     ) -> Result<Self, PathError> {
-        let (external, origin) = external_url.map(parse_external).transpose()?.unzip();
+        let external = external_url.map_or_else(|| Ok(Uri::default()), parse_external)?;
+        let path = normalize("--web.external-url", external.path())?;
         let served = match route_prefix {
             Some(given) => normalize("--web.route-prefix", given)?,
-            None => external.clone().unwrap_or_default(),
+            None => path.clone(),
         };
+        let linked = external_url.map_or_else(|| served.clone(), |_| path);
         Ok(Self {
-            linked: external.unwrap_or_else(|| served.clone()),
             served,
-            origin: origin.flatten(),
+            linked,
+            external,
         })
     }
 
@@ -79,22 +81,17 @@ pub(super) fn telemetry(path: &str) -> Result<&str, PathError> {
     })
 }
 
-/// The path of an external URL, and its scheme and host, if it has them.
-fn parse_external(url: &str) -> Result<(String, Option<(String, String)>), PathError> {
-    let invalid = || PathError::NotAUrl(url.to_owned());
-    let uri: Uri = url.parse().map_err(|_| invalid())?;
-    let origin = match (uri.scheme_str(), uri.authority()) {
-        (Some(scheme @ ("http" | "https")), Some(host)) => {
-            Some((scheme.to_owned(), host.to_string()))
-        }
-        (None, None) => None,
-        // A host without a scheme parses too, as the target of a CONNECT.
-        _ => return Err(invalid()),
-    };
-    if uri.query().is_some() || !url.contains('/') {
-        return Err(invalid());
-    }
-    Ok((normalize("--web.external-url", uri.path())?, origin))
+/// An absolute URL, or only a path.
+fn parse_external(url: &str) -> Result<Uri, PathError> {
+    let uri = url.parse::<Uri>().ok().filter(|uri| {
+        let is_external = match uri.scheme_str() {
+            Some(scheme) => ["http", "https"].contains(&scheme),
+            // A host without a scheme parses too, as the target of a CONNECT.
+            None => uri.authority().is_none(),
+        };
+        is_external && uri.query().is_none() && url.contains('/')
+    });
+    uri.ok_or_else(|| PathError::NotAUrl(url.to_owned()))
 }
 
 /// `/path` without `/` at its end, empty for the root; a missing `/` at its beginning is added,

@@ -64,7 +64,7 @@ pub(super) struct ClientQuery {
     pub(super) offset: usize,
     limit: Option<usize>,
     /// All parameters as given, for links to other pages.
-    parameters: Vec<(String, String)>,
+    pub(super) parameters: Vec<(String, String)>,
 }
 
 impl ClientQuery {
@@ -96,19 +96,13 @@ impl ClientQuery {
         self.limit.unwrap_or(DEFAULT_LIMIT)
     }
 
-    /// The parameters with one of these names.
-    pub(super) fn given(&self, names: &[&str]) -> impl Iterator<Item = &(String, String)> {
-        let given = self.parameters.iter();
-        given.filter(|(name, _)| names.contains(&&**name))
-    }
-
     /// The query string of the same clients with another order, if any, from `offset` on.
     pub(super) fn link(&self, sort: Option<SortOrder>, offset: usize) -> String {
         let kept = self.parameters.iter();
         let kept = kept.filter(|(name, _)| name != "offset" && (name != "sort" || sort.is_none()));
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(kept);
-        query.extend_pairs(sort.map(|sort| ("sort", sort.to_string())));
+        query.extend_pairs(sort.map(|sort| ("sort", sort.value())));
         query.extend_pairs((offset > 0).then(|| ("offset", offset.to_string())));
         query.finish()
     }

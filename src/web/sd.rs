@@ -31,21 +31,20 @@ const PARAMETERS: [&str; 4] = ["instance_id", "group_id", "label", "text"];
 
 /// `GET` lists the targets, without calls to the API.
 pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
-    let origin = prefix.origin.clone();
+    let external = prefix.external.clone();
     let path: Arc<str> = prefix.link("/probe").into();
     get(
         async move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| {
             let filter = parse(query.as_deref().unwrap_or_default())?;
-            let requested = || host(&uri, &headers).map(|host| (None, host));
-            let origin = origin.map(|(scheme, host)| (Some(scheme), host));
-            let Some((scheme, address)) = origin.or_else(requested) else {
+            let configured = external.authority().map(|host| host.as_str().to_owned());
+            let Some(address) = configured.or_else(|| host(&uri, &headers)) else {
                 let text = "the request has no host; Prometheus needs the address of this exporter: set --web.external-url\n";
                 return Ok((StatusCode::BAD_REQUEST, text).into_response());
             };
             let targets = Targets {
                 snapshot: sweeps.snapshot(),
                 filter,
-                scheme,
+                external,
                 address,
                 path,
             };
@@ -72,11 +71,11 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     host.filter(|host| !host.is_empty()).map(Into::into)
 }
 
-/// The clients to list, and the address of this exporter.
+/// The clients to list, and how Prometheus reaches this exporter.
 struct Targets {
     snapshot: Arc<Snapshot>,
     filter: ClientFilter,
-    scheme: Option<String>,
+    external: Uri,
     address: String,
     path: Arc<str>,
 }
@@ -88,8 +87,8 @@ struct TargetGroup<'a> {
     labels: BTreeMap<Cow<'static, str>, Cow<'a, str>>,
 }
 
-/// In chunks: the targets of a large fleet are never in memory as a whole.
-impl IntoResponse for Targets {
+impl Targets {
+    /// In chunks: the targets of a large fleet are never in memory as a whole.
     fn into_response(self) -> Response {
         let instances = self.snapshot.instances.iter().enumerate();
         let chunks = instances.flat_map(|(number, instance)| {
@@ -110,9 +109,7 @@ impl IntoResponse for Targets {
         let body = Body::from_stream(text.map(Ok::<Vec<u8>, Infallible>));
         ([(CONTENT_TYPE, "application/json")], body).into_response()
     }
-}
 
-impl Targets {
     /// The targets of the chunk of an instance that begins with client `start`, each after a
     /// separator.
     fn text(&self, instance: usize, start: usize, separator: &mut &str) -> Vec<u8> {
@@ -148,7 +145,7 @@ impl Targets {
             ),
             ("__meta_mqtt_presence_client_id".into(), client_id),
         ]);
-        let scheme = self.scheme.iter();
+        let scheme = self.external.scheme_str();
         labels.extend(scheme.map(|scheme| ("__scheme__".into(), scheme.into())));
         let meta = |name| format!("__meta_mqtt_presence_label_{name}").into();
         let configured = client.labels().into_iter();

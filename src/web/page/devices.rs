@@ -49,15 +49,34 @@ impl<'a> DeviceTable<'a> {
         let groups = shown.flat_map(|instance| instance.fleet().groups());
         let groups: BTreeSet<&str> = groups.map(|group| &*group.name).collect();
         let groups = groups.into_iter().filter(|name| !name.is_empty());
+        let hidden = query.parameters.iter();
+        let hidden = hidden.filter(|(name, _)| ["label", "sort", "limit"].contains(&&**name));
         let end = query.offset + page.clients.len();
         Self {
-            columns: COLUMNS.map(|(key, title)| Column::new(key, title, query)),
+            columns: [
+                (SortKey::Status, "Status"),
+                (SortKey::Client, "Device"),
+                (SortKey::Group, "Group"),
+                (SortKey::Instance, "Instance"),
+                (SortKey::Since, "Since"),
+                (SortKey::Observation, "Last observation"),
+            ]
+            .map(|(key, title)| {
+                let order = match query.sort.descending {
+                    _ if query.sort.key != key => "none",
+                    false => "ascending",
+                    true => "descending",
+                };
+                let descending = order == "ascending";
+                let link = query.link(Some(SortOrder { key, descending }), 0);
+                Column { title, link, order }
+            }),
             text: filter.text.as_deref().unwrap_or_default(),
             statuses: Status::ALL
                 .map(|status| (status.as_str(), filter.statuses.contains(&status))),
             instances: choices(ids, &filter.instances),
             groups: choices(groups.take(MAX_CHOICES), &filter.groups),
-            hidden: query.given(&["label", "sort", "limit"]).collect(),
+            hidden: hidden.collect(),
             range: match (page.total, page.clients.len()) {
                 (0, _) => "No devices".to_owned(),
                 (total, 0) => format!("None of {}", number(total)),
@@ -79,26 +98,4 @@ fn choices<'a>(values: impl Iterator<Item = &'a str>, chosen: &[String]) -> Vec<
     values
         .map(|value| (value, chosen.iter().any(|one| one == value)))
         .collect()
-}
-
-const COLUMNS: [(SortKey, &str); 6] = [
-    (SortKey::Status, "Status"),
-    (SortKey::Client, "Device"),
-    (SortKey::Group, "Group"),
-    (SortKey::Instance, "Instance"),
-    (SortKey::Since, "Since"),
-    (SortKey::Observation, "Last observation"),
-];
-
-impl Column {
-    fn new(key: SortKey, title: &'static str, query: &ClientQuery) -> Self {
-        let order = match query.sort.descending {
-            _ if query.sort.key != key => "none",
-            false => "ascending",
-            true => "descending",
-        };
-        let descending = order == "ascending";
-        let link = query.link(Some(SortOrder { key, descending }), 0);
-        Self { title, link, order }
-    }
 }

@@ -1,6 +1,6 @@
 //! The devices by status: of all instances, of each instance, of each group.
 
-use crate::presence::{InstanceSnapshot, Snapshot, StatusCounts, SweepResult};
+use crate::presence::{InstanceSnapshot, StatusCounts, SweepResult};
 use crate::web::page::format::number;
 
 /// The number of groups shown for an instance; those with most offline devices come first.
@@ -13,11 +13,6 @@ pub(super) struct InstanceSummary<'a> {
     /// Names and counts.
     pub(super) groups: Vec<(&'a str, &'a StatusCounts)>,
     pub(super) hidden_groups: usize,
-}
-
-/// The sum over all instances.
-pub(super) fn totals(snapshot: &Snapshot) -> StatusCounts {
-    sum(snapshot.instances.iter().flat_map(InstanceSnapshot::groups))
 }
 
 impl<'a> InstanceSummary<'a> {
@@ -53,7 +48,8 @@ impl<'a> InstanceSummary<'a> {
     }
 }
 
-fn sum<'a>(counts: impl IntoIterator<Item = &'a StatusCounts>) -> StatusCounts {
+/// The number of clients by status in all groups.
+pub(super) fn sum<'a>(counts: impl IntoIterator<Item = &'a StatusCounts>) -> StatusCounts {
     let mut sum = StatusCounts::default();
     for counts in counts {
         sum.online += counts.online;

@@ -38,13 +38,11 @@ impl<'a> ClientRef<'a> {
 
     /// When the status became what it is; `None` while it is unknown.
     pub(in crate::web) fn since(&self) -> Option<Timestamp> {
-        let (_, run) = self.instance.client(self.index)?;
-        Some(run.since)
+        self.instance.client(self.index).map(|(_, run)| run.since)
     }
 
     /// When the client was last observed; `None` while its status is unknown.
     pub(in crate::web) fn observed(&self) -> Option<Timestamp> {
-        let (observation, _) = self.instance.client(self.index)?;
-        Some(observation.at)
+        self.instance.client(self.index).map(|(seen, _)| seen.at)
     }
 }

@@ -1,7 +1,6 @@
 //! The order of clients.
 
 use std::cmp::Ordering;
-use std::fmt;
 
 use super::client::ClientRef;
 use super::parameter::{BadParameter, valid};
@@ -42,15 +41,13 @@ const KEYS: [(SortKey, &str); 6] = [
 /// Clients that need attention come first.
 const URGENT_FIRST: [Status; 3] = [Status::Offline, Status::Unknown, Status::Online];
 
-/// As [`SortOrder::parse`] reads it.
-impl fmt::Display for SortOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (_, name) = KEYS[self.key as usize];
-        write!(f, "{}{name}", if self.descending { "-" } else { "" })
-    }
-}
-
 impl SortOrder {
+    /// The value that [`SortOrder::parse`] reads.
+    pub(super) fn value(self) -> String {
+        let (_, name) = KEYS[self.key as usize];
+        format!("{}{name}", if self.descending { "-" } else { "" })
+    }
+
     /// The name of a key, with `-` before it for descending order.
     pub(super) fn parse(value: &str) -> Result<Self, BadParameter> {
         let name = value.strip_prefix('-').unwrap_or(value);
