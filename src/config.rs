@@ -27,7 +27,7 @@ pub use env::Env;
 pub use file::render;
 pub(crate) use file::{Document, DocumentError, decode};
 pub use load::Loaded;
-pub(crate) use load::read;
+pub(crate) use load::{parse_document, read};
 pub use problem::{Position, Problem, Problems};
 pub use quotas::Quotas;
 pub(crate) use report::{Report, WarningGroup, quote, truncate, unknown_key};

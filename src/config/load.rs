@@ -9,7 +9,7 @@ use super::cursor::NodeCursor;
 use super::file::{self, Document};
 use super::problem::{Problem, Problems};
 use super::report::Report;
-use super::tree::Value;
+use super::tree::{Node, Value};
 use super::values::Config;
 
 /// A configuration and its warnings.
@@ -63,19 +63,34 @@ fn parse(
     folder: &Path,
     rules: &VendorRules,
 ) -> Result<Loaded, Problems> {
-    let document = file::decode(bytes)
+    let check = |root: &mut Node, report: &mut Report| {
+        let at = NodeCursor::root(root);
+        if matches!(root.value, Value::Null) {
+            // No node has this mark: the problem is that of the whole file and has no position.
+            let message = "the file is empty; it needs at least `instances`";
+            report.problem(usize::MAX, at, message);
+            return None;
+        }
+        check::config(at, folder, rules, report)
+    };
+    parse_document(bytes, name, check).map(|(config, warnings)| Loaded { config, warnings })
+}
+
+/// Reads the YAML document `bytes`, which is named `name` in messages, and checks its root: the
+/// value of `check` and the warnings, or all problems.
+pub(crate) fn parse_document<T>(
+    bytes: &[u8],
+    name: &Arc<Path>,
+    check: impl FnOnce(&mut Node, &mut Report) -> Option<T>,
+) -> Result<(T, Vec<Problem>), Problems> {
+    let mut document = file::decode(bytes)
         .and_then(Document::read)
         .map_err(|error| Problem::of_file(name, error.message).at(error.position, ""))?;
-    if matches!(document.root.value, Value::Null) {
-        return Err(
-            Problem::of_file(name, "the file is empty; it needs at least `instances`").into(),
-        );
-    }
     let mut report = Report::default();
-    let config = check::config(NodeCursor::root(&document.root), folder, rules, &mut report);
+    let value = check(&mut document.root, &mut report);
     let (problems, warnings) = report.locate(name, |mark| document.position(mark));
-    match config {
-        Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
+    match value {
+        Some(value) if problems.is_empty() => Ok((value, warnings)),
         _ => Err(problems),
     }
 }

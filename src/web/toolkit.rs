@@ -4,24 +4,20 @@
 //! What the toolkit accepts is accepted, except what rustls does not support, and what the toolkit
 //! refuses is refused. The caller reads the files that the configuration names and so knows them.
 
+mod access;
 mod choices;
-mod headers;
-mod rate;
 mod tls;
-mod users;
 mod values;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use rustls::ServerConfig;
 
-pub(super) use rate::RateLimit;
-pub(super) use users::{PasswordHash, Users};
+pub(super) use access::{PasswordHash, RateLimit, Users};
 
 use crate::clock::Clock;
-use crate::config::{Document, NodeCursor, Problem, Problems, Report, decode};
+use crate::config::{self, NodeCursor, Problem, Problems, Report};
 
 /// The content of the file, ready for use.
 #[derive(Debug, Default)]
@@ -57,24 +53,19 @@ impl WebConfig {
         clock: Clock,
         read: Read<'_>,
     ) -> Result<(Self, Vec<Problem>), Problems> {
-        let name: Arc<Path> = origin.into();
-        let mut document = decode(text)
-            .and_then(Document::read)
-            .map_err(|error| Problem::of_file(&name, error.message).at(error.position, ""))?;
-        values::merge(&mut document.root);
         let mut read = |path: &str| {
             let path = origin.parent().unwrap_or(Path::new("")).join(path);
             read(&path).map_err(|message| format!("{}: {message}", path.display()))
         };
-        let mut report = Report::default();
-        let root = NodeCursor::root(&document.root);
-        let config = sections(&root, clock, &mut read, &mut report).unwrap_or_default();
-        let (problems, warnings) = report.locate(&name, |mark| document.position(mark));
-        if problems.is_empty() {
-            Ok((config, warnings))
-        } else {
-            Err(problems)
-        }
+        config::parse_document(text, &origin.into(), |root, report| {
+            values::merge(root);
+            let root = NodeCursor::root(root);
+            // The toolkit accepts an empty file.
+            if values::is_blank(&root) {
+                return Some(Self::default());
+            }
+            sections(&root, clock, &mut read, report)
+        })
     }
 }
 
@@ -84,10 +75,6 @@ fn sections(
     read: tls::ReadFile<'_>,
     report: &mut Report,
 ) -> Option<WebConfig> {
-    // The toolkit accepts an empty file.
-    if values::is_blank(root) {
-        return None;
-    }
     root.fields(TOP, report)?;
     let http = root.get("http_server_config");
     let http = http.as_ref().filter(|at| at.fields(HTTP, report).is_some());
@@ -102,11 +89,11 @@ fn sections(
     Some(WebConfig {
         tls: tls.and_then(|at| tls::tls(&at, http2, clock, read, report)),
         headers: headers
-            .map(|at| headers::headers(&at, report))
+            .map(|at| access::headers(&at, report))
             .unwrap_or_default(),
         users: users
-            .map(|at| users::users(&at, report))
+            .map(|at| access::users(&at, report))
             .unwrap_or_default(),
-        rate_limit: rate_limit.and_then(|at| rate::rate_limit(&at, report)),
+        rate_limit: rate_limit.and_then(|at| access::rate_limit(&at, report)),
     })
 }

@@ -1,9 +1,98 @@
-//! `rate_limit`: the maximum rate of requests.
+//! `http_server_config.headers`, `basic_auth_users` and `rate_limit`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::values::accept;
-use crate::config::{NodeCursor, Report, ScalarKind, Value, quote};
+use axum::http::{HeaderMap, HeaderValue};
+use bcrypt::HashParts;
+
+use super::values::{accept, text};
+use crate::config::{MapEntry, NodeCursor, Report, ScalarKind, Value, quote, unknown_key};
+use crate::secret::Secret;
+
+/// The permitted headers, in the only permitted spelling, and their permitted values; none: any.
+const HEADERS: [(&str, &[&str]); 5] = [
+    ("Content-Security-Policy", &[]),
+    ("Strict-Transport-Security", &[]),
+    ("X-Content-Type-Options", &["nosniff"]),
+    ("X-Frame-Options", &["deny", "sameorigin"]),
+    ("X-XSS-Protection", &[]),
+];
+
+/// The headers that are added to every response.
+pub(super) fn headers(at: &NodeCursor<'_>, report: &mut Report) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for MapEntry { name, key, value } in at.entries(report).unwrap_or_default() {
+        let Some((header, values)) = HEADERS.iter().find(|(known, _)| *known == name) else {
+            key.problem(report, unknown_key(name, &HEADERS.map(|(known, _)| known)));
+            continue;
+        };
+        let Some(text) = text(&value, report) else {
+            continue;
+        };
+        if !values.is_empty() && !values.contains(&text) {
+            let (found, values) = (quote(text), values.join("` or `"));
+            let message = format!("{found} is not a value of this header; write `{values}`");
+            value.problem(report, message);
+            continue;
+        }
+        // A folded text of YAML ends with a line break.
+        match HeaderValue::from_str(text.replace(['\r', '\n'], " ").trim()) {
+            Ok(value) if value.is_empty() => {}
+            Ok(value) => drop(headers.insert(*header, value)),
+            Err(_) => value.problem(
+                report,
+                "contains a character that is not allowed in a header; remove it",
+            ),
+        }
+    }
+    headers
+}
+
+/// Users by name.
+pub(in crate::web) type Users = HashMap<String, PasswordHash>;
+
+/// The bcrypt hash of a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::web) struct PasswordHash {
+    /// The hash as in the file.
+    pub(in crate::web) text: Secret,
+    /// Checking a password takes 2 to the power of this many rounds.
+    pub(in crate::web) cost: u32,
+}
+
+/// The valid costs (bcrypt's own bounds).
+const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
+/// From this cost on, a check takes a second or more.
+const SLOW: u32 = 15;
+
+/// The permitted users.
+pub(super) fn users(at: &NodeCursor<'_>, report: &mut Report) -> Users {
+    let mut users = Users::new();
+    for MapEntry { name, value, .. } in at.entries(report).unwrap_or_default() {
+        let Some(text) = text(&value, report) else {
+            continue;
+        };
+        let cost = text.parse::<HashParts>().map(|parts| parts.get_cost());
+        let Some(cost) = cost.ok().filter(|cost| COSTS.contains(cost)) else {
+            // The message contains neither a part of a hash nor a password written in its place.
+            value.problem(
+                report,
+                "is not a bcrypt hash (`$2y$10$…`, 60 characters); `htpasswd -nBC 10 \"\" | tr -d ':\\n'` makes one",
+            );
+            continue;
+        };
+        if cost >= SLOW {
+            value.warning(
+                report,
+                format!("has cost {cost}, so that checking a password takes seconds or more"),
+            );
+        }
+        let text = Secret::new(text);
+        users.insert(name.to_owned(), PasswordHash { text, cost });
+    }
+    users
+}
 
 /// A token bucket that is full at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +105,7 @@ pub(in crate::web) struct RateLimit {
 
 const RATE_LIMIT: [&str; 2] = ["interval", "burst"];
 
-/// `None` also if the file sets no limit.
+/// The maximum rate of requests; `None` also if the file sets no limit.
 pub(super) fn rate_limit(at: &NodeCursor<'_>, report: &mut Report) -> Option<RateLimit> {
     let [interval_at, burst_at] = at.fields(RATE_LIMIT, report)?;
     let burst = burst_at.and_then(|at| at.integer(report, 0, u32::MAX));
