@@ -19,7 +19,6 @@ use crate::net;
 use crate::web::{ActiveWebConfig, Readiness, Reload, Web, WebOptions};
 
 /// A configured exporter. It makes no call and serves nothing before [`Exporter::run`].
-#[derive(Debug)]
 pub struct Exporter(Reloader);
 
 impl Exporter {

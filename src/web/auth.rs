@@ -40,11 +40,11 @@ impl AccessControl {
     pub(super) fn set(&self, config: WebConfig) {
         let old = self.0.load();
         let passwords = (!config.users.is_empty()).then(|| match &old.passwords {
-            Some(passwords) if *passwords.users() == config.users => Arc::clone(passwords),
+            Some(passwords) if passwords.users == config.users => Arc::clone(passwords),
             _ => Arc::new(Passwords::new(config.users)),
         });
         let bucket = config.rate_limit.map(|limit| match &old.bucket {
-            Some(bucket) if bucket.limit() == limit => Arc::clone(bucket),
+            Some(bucket) if bucket.limit == limit => Arc::clone(bucket),
             _ => Arc::new(RequestBucket::new(limit)),
         });
         self.0.store(Arc::new(AccessRules {
@@ -84,41 +84,31 @@ async fn is_authorized(passwords: Option<&Arc<Passwords>>, headers: &HeaderMap) 
         return true;
     };
     let header = headers.get(AUTHORIZATION);
-    let given = header.and_then(|value| credentials(value.as_bytes()));
-    match given.as_deref().and_then(split) {
-        Some((user, password)) => passwords.check(user, password).await,
+    match header.and_then(|value| credentials(value.as_bytes())) {
+        Some((user, password)) => passwords.check(&user, &password).await,
         None => false,
     }
 }
 
-/// The decoded credentials after `Basic`.
-fn credentials(value: &[u8]) -> Option<Vec<u8>> {
+/// The user and the password after `Basic`.
+fn credentials(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (scheme, encoded) = value.split_at_checked(6)?;
-    scheme
-        .eq_ignore_ascii_case(b"Basic ")
-        .then(|| STANDARD.decode(encoded).ok())?
-}
-
-fn split(credentials: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = credentials.iter().position(|&byte| byte == b':')?;
-    Some((&credentials[..colon], &credentials[colon + 1..]))
+    let is_basic = scheme.eq_ignore_ascii_case(b"Basic ");
+    let decoded = STANDARD.decode(encoded).ok().filter(|_| is_basic)?;
+    let colon = decoded.iter().position(|&byte| byte == b':')?;
+    Some((decoded[..colon].to_vec(), decoded[colon + 1..].to_vec()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(value: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-        let given = credentials(value.as_bytes())?;
-        split(&given).map(|(user, password)| (user.to_vec(), password.to_vec()))
-    }
-
     #[test]
     fn credentials_have_the_format_of_rfc_7617() {
         let alice = Some((b"alice".to_vec(), b"pass:word".to_vec()));
-        assert_eq!(read("Basic YWxpY2U6cGFzczp3b3Jk"), alice);
-        assert_eq!(read("bAsIc YWxpY2U6cGFzczp3b3Jk"), alice);
-        assert_eq!(read("Basic Og=="), Some((Vec::new(), Vec::new())));
+        assert_eq!(credentials(b"Basic YWxpY2U6cGFzczp3b3Jk"), alice);
+        assert_eq!(credentials(b"bAsIc YWxpY2U6cGFzczp3b3Jk"), alice);
+        assert_eq!(credentials(b"Basic Og=="), Some((Vec::new(), Vec::new())));
         for wrong in [
             "",
             "Basic",
@@ -129,7 +119,7 @@ mod tests {
             "Bearer YWxpY2U6cGFzczp3b3Jk",
             "Basic\tOg==",
         ] {
-            assert_eq!(read(wrong), None, "{wrong}");
+            assert_eq!(credentials(wrong.as_bytes()), None, "{wrong}");
         }
     }
 }

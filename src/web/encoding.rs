@@ -14,41 +14,34 @@ pub(super) fn prefers_gzip(headers: &HeaderMap) -> bool {
 /// is not named has the lowest weight. A client that accepts neither gets `identity`. A coding
 /// with an invalid weight counts as not named; of a coding that is named twice, the first counts.
 fn is_gzip_preferred<'a>(codings: impl Iterator<Item = &'a str>) -> bool {
-    let (mut gzip, mut identity, mut any) = (None, None, None);
-    for (name, weight) in codings.filter_map(parse) {
-        let named = match &*name.to_ascii_lowercase() {
-            "gzip" | "x-gzip" => &mut gzip,
-            "identity" => &mut identity,
-            "*" => &mut any,
-            _ => continue,
-        };
-        named.get_or_insert(weight);
-    }
-    let gzip = gzip.or(any).unwrap_or(0);
-    gzip > 0 && gzip >= identity.unwrap_or(0)
+    let codings: Vec<_> = codings.filter_map(parse).collect();
+    let weight = |names: &[&str]| {
+        let named = |name: &str| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+        let first = codings.iter().find(|(name, _)| named(name));
+        first.map(|(_, weight)| *weight)
+    };
+    let gzip = weight(&["gzip", "x-gzip"]).or(weight(&["*"]));
+    gzip.is_some_and(|gzip| gzip > 0.0 && gzip >= weight(&["identity"]).unwrap_or(0.0))
 }
 
-/// A coding and its weight in thousandths: `coding [ ; q=WEIGHT ]`.
-fn parse(item: &str) -> Option<(&str, u16)> {
+/// A coding and its weight: `coding [ ; q=WEIGHT ]`.
+fn parse(item: &str) -> Option<(&str, f32)> {
     let Some((name, parameter)) = item.split_once(';') else {
-        return Some((item.trim(), 1000));
+        return Some((item.trim(), 1.0));
     };
     let (q, weight) = parameter.trim().split_at_checked(2)?;
     let weight = parse_weight(weight).filter(|_| q.eq_ignore_ascii_case("q="))?;
     Some((name.trim(), weight))
 }
 
-/// Thousandths of a number from 0 to 1 with at most three decimals.
-fn parse_weight(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    match (whole, format!("{fraction:0<3}").parse().ok()?) {
-        ("0", thousandths) => Some(thousandths),
-        ("1", 0) => Some(1000),
-        _ => None,
-    }
+/// A number from 0 to 1 with at most three decimals.
+fn parse_weight(text: &str) -> Option<f32> {
+    let is_short = text.len() <= "0.000".len() && text.starts_with(['0', '1']);
+    let is_decimal = text
+        .bytes()
+        .all(|byte| byte == b'.' || byte.is_ascii_digit());
+    let weight = text.parse().ok().filter(|_| is_short && is_decimal);
+    weight.filter(|weight| (0.0..=1.0).contains(weight))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The web configuration in effect: read at the start, and again when one of its files changes.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,15 +23,6 @@ pub struct ActiveWebConfig {
     access: AccessControl,
     /// The files and their states before the last read, successful or not.
     files: WatchedFiles,
-}
-
-impl fmt::Debug for ActiveWebConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ActiveWebConfig")
-            .field("path", &self.path)
-            .field("tls", &self.tls)
-            .finish_non_exhaustive()
-    }
 }
 
 impl ActiveWebConfig {

@@ -8,7 +8,7 @@ use crate::web::toolkit::RateLimit;
 
 /// A token bucket, represented by the time at which it is full.
 pub(super) struct RequestBucket {
-    limit: RateLimit,
+    pub(super) limit: RateLimit,
     full_at: Mutex<Instant>,
 }
 
@@ -17,10 +17,6 @@ impl RequestBucket {
     pub(super) fn new(limit: RateLimit) -> Self {
         let full_at = Mutex::new(Instant::now());
         Self { limit, full_at }
-    }
-
-    pub(super) fn limit(&self) -> RateLimit {
-        self.limit
     }
 
     /// Takes a token; `false` if there is none.

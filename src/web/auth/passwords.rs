@@ -20,7 +20,7 @@ const MAX_CACHED: usize = 1000;
 
 /// Users, and the results of checks.
 pub(super) struct Passwords {
-    users: Users,
+    pub(super) users: Users,
     max_cost: u32,
     /// Has a random key, so that neither a memory dump nor the time of a lookup reveals anything
     /// about cached credentials.
@@ -50,10 +50,6 @@ impl Passwords {
             cache: Mutex::default(),
             permits: Arc::new(Semaphore::new(1)),
         }
-    }
-
-    pub(super) fn users(&self) -> &Users {
-        &self.users
     }
 
     /// Whether `password` is that of `user`.
