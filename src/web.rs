@@ -18,7 +18,6 @@ mod sd;
 pub mod toolkit;
 mod web_config;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +40,7 @@ use crate::sweep::Sweeps;
 use crate::telemetry::Metrics;
 use paths::Prefix;
 use query::SnapshotReader;
+use scrape_limits::ScrapeLimits;
 
 /// The flags `--web.…` and `--timeout-offset`.
 #[derive(Clone, Debug, PartialEq, Parser)]
@@ -126,17 +126,14 @@ impl Web {
         let telemetry_path = paths::telemetry(&options.telemetry_path)?;
         let reader = SnapshotReader::new(Arc::clone(&sweeps));
         let shown = Arc::clone(&config);
+        let limits =
+            |kind| ScrapeLimits::new(kind, options.max_requests, options.timeout_offset, &config);
         // Path, purpose and routes of what the status page and the 404 link to.
         let endpoints = [
             (
                 telemetry_path,
                 "metrics of all devices, for Prometheus",
-                metrics::routes(
-                    &options,
-                    Arc::clone(&config),
-                    Arc::clone(&sweeps),
-                    Arc::clone(&metrics),
-                ),
+                metrics::routes(limits("scrapes"), &sweeps, &metrics),
             ),
             (
                 "/api/v1/clients",
@@ -146,7 +143,7 @@ impl Web {
             (
                 "/probe",
                 "queries one device: ?client_id=…&instance_id=…",
-                probe::routes(&options, Arc::clone(&config), Arc::clone(&sweeps)),
+                probe::routes(limits("probes"), &sweeps),
             ),
             (
                 "/sd",
@@ -208,15 +205,6 @@ impl Web {
                 (StatusCode::METHOD_NOT_ALLOWED, text)
             })
             .layer(map_response(with_common_headers)))
-    }
-}
-
-impl fmt::Debug for Web {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Web")
-            .field("options", &self.options)
-            .field("readiness", &self.readiness)
-            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::header::CONTENT_TYPE;
@@ -13,88 +12,66 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use tokio::time::Instant;
 
-use super::WebOptions;
 use super::metrics::TEXT_FORMAT;
 use super::query::BadParameter;
 use super::scrape_limits::{Refusal, ScrapeLimits};
-use crate::config::Config;
 use crate::exposition::probe_text;
 use crate::sweep::{Prober, Sweeps};
 
 /// `GET` probes; `HEAD` returns the headers and makes no call.
-pub(super) fn routes(
-    options: &WebOptions,
-    config: Arc<ArcSwap<Config>>,
-    sweeps: Arc<Sweeps>,
-) -> MethodRouter {
-    let probes = Arc::new(Probes {
-        limits: ScrapeLimits::new("probes", options, Arc::clone(&config)),
-        config,
-        sweeps,
-    });
-    let head = async || response(Body::empty());
+pub(super) fn routes(limits: ScrapeLimits, sweeps: &Arc<Sweeps>) -> MethodRouter {
+    let shared = Arc::new((limits, Arc::clone(sweeps)));
     get(async move |RawQuery(query): RawQuery, headers: HeaderMap| {
-        let query = query.unwrap_or_default();
-        probes.probe(&query, &headers).await
-    })
-    .head(head)
-}
-
-struct Probes {
-    limits: ScrapeLimits,
-    config: Arc<ArcSwap<Config>>,
-    sweeps: Arc<Sweeps>,
-}
-
-impl Probes {
-    async fn probe(&self, query: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+        let (limits, sweeps) = &*shared;
         let started = Instant::now();
-        let deadline = started + self.limits.wait(headers, Duration::ZERO);
-        let (client, prober) = self.parse(query)?;
-        let _permit = self.limits.acquire()?;
+        let deadline = started + limits.wait(&headers, Duration::ZERO);
+        let any_client = limits.config.load().probe.any_client;
+        let (client, prober) = parse(&query.unwrap_or_default(), any_client, sweeps)?;
+        let _permit = limits.acquire()?;
         let observation = prober.probe(&client, deadline).await;
         let online = observation.map(|observation| observation.online);
         let online = online.map_err(|error| error.to_string());
         let fleet = prober.state().fleet();
         let text = probe_text(&online, started.elapsed(), &fleet, &client);
-        Ok(response(Body::from(text)))
-    }
+        Ok::<_, Refusal>(response(Body::from(text)))
+    })
+    .head(async || response(Body::empty()))
+}
 
-    /// The client to query, and the prober of its instance.
-    fn parse(&self, query: &str) -> Result<(String, Prober), Refusal> {
-        let bad_request = |text: String| (StatusCode::BAD_REQUEST, text);
-        let not_found = |text: String| (StatusCode::NOT_FOUND, text);
-        let (mut client, mut instance) = (None, None);
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "client_id" => client = Some(value),
-                "instance_id" => instance = Some(value),
-                _ => {
-                    let error = BadParameter::unknown(&name, &["client_id", "instance_id"]);
-                    return Err(bad_request(format!("{error}\n")));
-                }
+/// The client to query, and the prober of its instance.
+fn parse(query: &str, any_client: bool, sweeps: &Sweeps) -> Result<(String, Prober), Refusal> {
+    let bad_request = |text: String| (StatusCode::BAD_REQUEST, text);
+    let not_found = |text: String| (StatusCode::NOT_FOUND, text);
+    let (mut client, mut instance) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "client_id" => client = Some(value),
+            "instance_id" => instance = Some(value),
+            _ => {
+                let error = BadParameter::unknown(&name, &["client_id", "instance_id"]);
+                return Err(bad_request(format!("{error}\n")));
             }
         }
-        let client = client.filter(|client| !client.is_empty()).ok_or_else(|| {
-            let usage = "/probe?client_id=CLIENT_ID&instance_id=INSTANCE_ID";
-            bad_request(format!("`client_id` is missing: {usage}\n"))
-        })?;
-        let prober = self.sweeps.prober(instance.as_deref());
-        let prober = prober.ok_or_else(|| match &instance {
-            Some(id) => not_found(format!("instance {id:?} is not in the configuration\n")),
-            None => bad_request(
-                "several instances are configured; choose one with `instance_id`\n".to_owned(),
-            ),
-        })?;
-        let state = prober.state();
-        if !self.config.load().probe.any_client && state.fleet().position(&client).is_none() {
-            return Err(not_found(format!(
-                "client {client:?} is not in the fleet of {}; add it to the configuration, or set `probe.any_client` to true\n",
-                state.id()
-            )));
-        }
-        Ok((client.into_owned(), prober))
     }
+    let client = client.filter(|client| !client.is_empty()).ok_or_else(|| {
+        let usage = "/probe?client_id=CLIENT_ID&instance_id=INSTANCE_ID";
+        bad_request(format!("`client_id` is missing: {usage}\n"))
+    })?;
+    let prober = sweeps.prober(instance.as_deref());
+    let prober = prober.ok_or_else(|| match &instance {
+        Some(id) => not_found(format!("instance {id:?} is not in the configuration\n")),
+        None => bad_request(
+            "several instances are configured; choose one with `instance_id`\n".to_owned(),
+        ),
+    })?;
+    let state = prober.state();
+    if !any_client && state.fleet().position(&client).is_none() {
+        return Err(not_found(format!(
+            "client {client:?} is not in the fleet of {}; add it to the configuration, or set `probe.any_client` to true\n",
+            state.id()
+        )));
+    }
+    Ok((client.into_owned(), prober))
 }
 
 fn response(body: Body) -> Response {

@@ -7,7 +7,6 @@ use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::WebOptions;
 use crate::config::Config;
 
 /// The timeout of the scraper in seconds; Prometheus sends it with every scrape.
@@ -26,25 +25,28 @@ pub(super) struct ScrapeLimits {
     max_requests: usize,
     permits: Arc<Semaphore>,
     timeout_offset: Duration,
-    config: Arc<ArcSwap<Config>>,
+    /// The configuration in effect.
+    pub(super) config: Arc<ArcSwap<Config>>,
 }
 
 impl ScrapeLimits {
+    /// At most `max_requests` at a time, 0 for no limit.
     pub(super) fn new(
         kind: &'static str,
-        options: &WebOptions,
-        config: Arc<ArcSwap<Config>>,
+        max_requests: usize,
+        timeout_offset: Duration,
+        config: &Arc<ArcSwap<Config>>,
     ) -> Self {
-        let permits = match options.max_requests {
+        let permits = match max_requests {
             0 => Semaphore::MAX_PERMITS,
             limit => limit.min(Semaphore::MAX_PERMITS),
         };
         Self {
             kind,
-            max_requests: options.max_requests,
+            max_requests,
             permits: Arc::new(Semaphore::new(permits)),
-            timeout_offset: options.timeout_offset,
-            config,
+            timeout_offset,
+            config: Arc::clone(config),
         }
     }
 
@@ -52,11 +54,9 @@ impl ScrapeLimits {
     pub(super) fn acquire(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         permit.map_err(|_| {
-            let Self {
-                kind, max_requests, ..
-            } = self;
+            let (kind, limit) = (self.kind, self.max_requests);
             let text = format!(
-                "too many concurrent {kind}: --web.max-requests is {max_requests}; try again later\n"
+                "too many concurrent {kind}: --web.max-requests is {limit}; try again later\n"
             );
             (StatusCode::SERVICE_UNAVAILABLE, text)
         })

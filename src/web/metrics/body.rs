@@ -2,17 +2,15 @@
 
 use std::convert::Infallible;
 use std::io::Write as _;
-use std::mem;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::HttpBody;
+use axum::body::Body;
 use bytes::buf::Writer;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::body::Frame;
+use futures_util::stream;
 use tokio::time::Instant;
 
 use crate::exposition::ScrapeText;
@@ -22,79 +20,46 @@ const CHUNK_BYTES: usize = 68 * 1024;
 /// How many chunks are rendered before other tasks run: a few milliseconds.
 const CHUNKS_IN_A_ROW: u32 = 16;
 
-/// The rest of the text of a scrape. One chunk exists at a time; the next one is rendered when the
-/// client has taken it.
-pub(super) struct ScrapeBody<F> {
+/// The whole text, whose rendering began at `started`. One chunk exists at a time; the next one is
+/// rendered when the client has taken it. When the text is complete, `rendered` is called with the
+/// time spent, without the time that the client took to read.
+pub(super) fn scrape_body(
+    exposition: ScrapeText,
+    with_gzip: bool,
+    started: Instant,
+    rendered: impl Fn(Duration) + Send + 'static,
+) -> Body {
+    // The lowest level: expositions are so repetitive that higher levels gain little.
+    let gzip = || GzEncoder::new(BytesMut::new().writer(), Compression::fast());
+    let mut rest = Rendering {
+        exposition,
+        gzip: with_gzip.then(gzip),
+        is_complete: false,
+        spent: started.elapsed(),
+        in_a_row: 0,
+        rendered,
+    };
+    Body::from_stream(stream::poll_fn(move |cx| rest.poll_chunk(cx)))
+}
+
+/// The rest of the text of a scrape.
+struct Rendering<F> {
     exposition: ScrapeText,
     /// The stream, if the body is compressed; its buffer holds what was not sent yet.
     gzip: Option<GzEncoder<Writer<BytesMut>>>,
-    text: Vec<u8>,
     is_complete: bool,
     spent: Duration,
     in_a_row: u32,
     rendered: F,
 }
 
-impl<F: Fn(Duration)> ScrapeBody<F> {
-    /// The whole text, whose rendering began at `started`. When it is complete, `rendered` is
-    /// called with the time spent, without the time that the client took to read.
-    pub(super) fn new(
-        exposition: ScrapeText,
-        with_gzip: bool,
-        started: Instant,
-        rendered: F,
-    ) -> Self {
-        // The lowest level: expositions are so repetitive that higher levels gain little.
-        let gzip = || GzEncoder::new(BytesMut::new().writer(), Compression::fast());
-        Self {
-            exposition,
-            gzip: with_gzip.then(gzip),
-            text: Vec::new(),
-            is_complete: false,
-            spent: started.elapsed(),
-            in_a_row: 0,
-            rendered,
-        }
-    }
-
-    /// Renders a chunk. It may be empty while the compressor buffers.
-    fn chunk(&mut self) -> Bytes {
-        let started = Instant::now();
-        let mut text = mem::take(&mut self.text);
-        text.clear();
-        text.reserve(CHUNK_BYTES);
-        self.is_complete = !self.exposition.fill(&mut text);
-        let chunk = if let Some(stream) = &mut self.gzip {
-            stream.write_all(&text).expect("memory takes every byte");
-            if self.is_complete {
-                stream.try_finish().expect("memory takes every byte");
-            }
-            self.text = text;
-            stream.get_mut().get_mut().split().freeze()
-        } else {
-            text.into()
-        };
-        self.spent += started.elapsed();
-        if self.is_complete {
-            (self.rendered)(self.spent);
-        }
-        chunk
-    }
-}
-
-impl<F: Fn(Duration) + Unpin> HttpBody for ScrapeBody<F> {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+impl<F: Fn(Duration)> Rendering<F> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         while !self.is_complete && self.in_a_row < CHUNKS_IN_A_ROW {
             self.in_a_row += 1;
             let chunk = self.chunk();
             if !chunk.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+                return Poll::Ready(Some(Ok(chunk)));
             }
         }
         if self.is_complete {
@@ -105,7 +70,24 @@ impl<F: Fn(Duration) + Unpin> HttpBody for ScrapeBody<F> {
         Poll::Pending
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.is_complete
+    /// Renders a chunk. It may be empty while the compressor buffers.
+    fn chunk(&mut self) -> Bytes {
+        let started = Instant::now();
+        let mut text = Vec::with_capacity(CHUNK_BYTES);
+        self.is_complete = !self.exposition.fill(&mut text);
+        let chunk = if let Some(stream) = &mut self.gzip {
+            stream.write_all(&text).expect("memory takes every byte");
+            if self.is_complete {
+                stream.try_finish().expect("memory takes every byte");
+            }
+            stream.get_mut().get_mut().split().freeze()
+        } else {
+            text.into()
+        };
+        self.spent += started.elapsed();
+        if self.is_complete {
+            (self.rendered)(self.spent);
+        }
+        chunk
     }
 }
