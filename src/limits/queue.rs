@@ -86,8 +86,9 @@ pub(super) struct Layer {
     pub(super) limiter: LayerLimiter,
     pub(super) ready: ReadyQueue,
     pub(super) position: QueuePosition,
-    /// The times at which the layer opens for its queue, if it is closed and time opens it.
-    pub(super) alarms: [Option<Time>; 2],
+    /// The time at which the layer opens for its queue, if it is closed and time opens it: the
+    /// earliest of all priorities.
+    pub(super) alarm: Option<Time>,
     /// Whether the layer is closed and its queue is not empty.
     pub(super) holds_back: bool,
     /// The number of the last event at which it held back a call.
@@ -103,16 +104,16 @@ impl Layer {
             limiter,
             ready: ReadyQueue::default(),
             position: [None; 2],
-            alarms: [None; 2],
+            alarm: None,
             holds_back: false,
             held_back_until: 0,
             waited: Duration::ZERO,
         }
     }
 
-    /// The position that the layer should have, and the times to evaluate it again.
-    pub(super) fn evaluate(&mut self, now: Time) -> (QueuePosition, [Option<Time>; 2]) {
-        let (mut position, mut alarms) = ([None; 2], [None; 2]);
+    /// The position that the layer should have, and the time to evaluate it again.
+    pub(super) fn evaluate(&mut self, now: Time) -> (QueuePosition, Option<Time>) {
+        let (mut position, mut alarm) = ([None; 2], None);
         let wait = !self.ready[Priority::Ordinary as usize].is_empty();
         self.limiter.set_waiting(wait, now);
         for priority in Priority::ALL {
@@ -121,9 +122,9 @@ impl Layer {
             };
             match self.limiter.opens_at(priority) {
                 Some(at) if at <= now => position[priority as usize] = Some(turn),
-                later => alarms[priority as usize] = later,
+                later => alarm = alarm.into_iter().chain(later).min(),
             }
         }
-        (position, alarms)
+        (position, alarm)
     }
 }

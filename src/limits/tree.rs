@@ -45,7 +45,8 @@ pub struct LayerTree {
     phase: u64,
     /// The layers without a layer above that could go.
     top: ReadyQueue,
-    alarms: [BTreeSet<(Time, LayerId)>; 2],
+    /// The times at which closed layers are evaluated again.
+    alarms: BTreeSet<(Time, LayerId)>,
 }
 
 impl LayerTree {
@@ -121,39 +122,35 @@ impl LayerTree {
     /// Grants everything that can be granted at `now`, each ticket from all its layers at once.
     pub fn advance(&mut self, now: Time) -> Advance {
         self.pass_time(now);
-        for priority in Priority::ALL {
-            while let Some(&(at, layer)) = self.alarms[priority as usize].first()
-                && at <= self.now
-            {
-                self.refresh(&Arc::clone(&self.layers[layer.0].path));
-            }
+        while let Some(&(at, layer)) = self.alarms.first()
+            && at <= self.now
+        {
+            self.refresh(&Arc::clone(&self.layers[layer.0].path));
         }
         let granted = std::iter::from_fn(|| self.grant()).collect();
-        let alarms = &self.alarms[Priority::Ordinary as usize];
-        let next = alarms.first().map(|(at, _)| *at);
+        let next = self.alarms.first().map(|(at, _)| *at);
         Advance { granted, next }
     }
 
     /// The answer to a call has arrived, or its connection was closed.
     pub fn finish(&mut self, permit: Permit, now: Time) {
         self.pass_time(now);
-        self.give_back(permit, LayerLimiter::end);
+        let Permit { path, .. } = permit;
+        self.change_path(&path, LayerLimiter::end);
     }
 
     /// A call will not be made.
     pub fn return_unsent(&mut self, permit: Permit) {
-        self.give_back(permit, |limiter, _| limiter.take_back());
+        let Permit { path, .. } = permit;
+        self.change_path(&path, |limiter, _| limiter.take_back());
     }
 
     /// The API answered a call and did not throttle it. The rate of a layer that is throttled
     /// follows these answers.
     pub fn granted(&mut self, permit: &Permit, now: Time) {
         self.pass_time(now);
-        for layer in &*permit.path {
-            let limiter = &mut self.layers[layer.0].limiter;
-            limiter.grant(permit.granted_at, self.now);
-        }
-        self.refresh(&permit.path);
+        let sent_at = permit.granted_at;
+        self.change_path(&permit.path, |limiter, now| limiter.grant(sent_at, now));
     }
 
     /// The API throttled a call that was sent at `sent_at`, and named `layer`. For a minute, the
@@ -232,12 +229,11 @@ impl LayerTree {
         }
     }
 
-    fn give_back(&mut self, permit: Permit, end: impl Fn(&mut LayerLimiter, Time)) {
-        let Permit { path, .. } = permit;
-        for layer in &*path {
-            end(&mut self.layers[layer.0].limiter, self.now);
+    fn change_path(&mut self, path: &[LayerId], change: impl Fn(&mut LayerLimiter, Time)) {
+        for layer in path {
+            change(&mut self.layers[layer.0].limiter, self.now);
         }
-        self.refresh(&path);
+        self.refresh(path);
     }
 
     fn change(&mut self, id: LayerId, now: Time, change: impl FnOnce(&mut LayerLimiter, Time)) {
@@ -263,22 +259,18 @@ impl LayerTree {
         for (index, &id) in path.iter().enumerate() {
             let event = self.number();
             let layer = &mut self.layers[id.0];
-            let (after, alarms) = layer.evaluate(self.now);
+            let (after, alarm) = layer.evaluate(self.now);
             if layer.holds_back {
                 layer.held_back_until = event;
             }
             let ordinary = Priority::Ordinary as usize;
             layer.holds_back = after[ordinary].is_none() && !layer.ready[ordinary].is_empty();
-            let alarms_before = mem::replace(&mut layer.alarms, alarms);
+            let alarm_before = mem::replace(&mut layer.alarm, alarm);
             let before = mem::replace(&mut layer.position, after);
-            for (set, (before, after)) in
-                self.alarms.iter_mut().zip(alarms_before.iter().zip(alarms))
-            {
-                if let Some(alarm) = *before {
-                    set.remove(&(alarm, id));
-                }
-                set.extend(after.map(|alarm| (alarm, id)));
+            if let Some(alarm) = alarm_before {
+                self.alarms.remove(&(alarm, id));
             }
+            self.alarms.extend(alarm.map(|alarm| (alarm, id)));
             self.requeue(path.get(index + 1), Member::Layer(id), before, after);
         }
     }

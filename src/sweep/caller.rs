@@ -38,7 +38,7 @@ pub struct SweepDeps {
 pub(super) struct InstanceCaller {
     pub(super) state: Arc<InstanceState>,
     pub(super) source: Arc<dyn PresenceSource>,
-    pub(super) queue: InstanceQueue,
+    pub(super) queue: Arc<InstanceQueue>,
     pub(super) deps: SweepDeps,
     /// The maximum number of retries of a failed call.
     pub(super) retries: u32,
@@ -101,7 +101,7 @@ impl InstanceCaller {
 
     /// A call succeeded.
     pub(super) fn succeeded(&self) {
-        self.queue.budget.refund();
+        self.queue.account.budget.refund();
         if lock(&self.breaker).succeeded() {
             tracing::info!(instance_id = %self.state.id(), "the API answers again; sweeps continue");
         }

@@ -3,35 +3,26 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::presence::{CallError, ErrorClass, Fleet};
+use crate::presence::{CallError, ErrorClass};
 use crate::telemetry::CONFIRMATION_RESULTS;
 
 /// No further batch is sent while this many clients wait for a single call: the result of a cache
 /// is to be confirmed soon, and a whole fleet may change at once.
 const MOST: usize = 500;
 
-/// Client IDs that the API refused, until a call for them succeeds. A batch with one of them fails.
-#[derive(Debug, Default)]
-pub(super) struct RejectedIds(HashSet<Box<str>>);
-
 /// The clients of one sweep that wait for a single call.
 #[derive(Debug)]
 pub(super) struct ConfirmationQueue<'a> {
-    rejected: &'a mut RejectedIds,
+    /// Client IDs that the API refused, until a call for them succeeds. A batch with one of them
+    /// fails.
+    rejected: &'a mut HashSet<Box<str>>,
     queue: VecDeque<Box<str>>,
     /// The results of batches that wait for their confirmation.
     unconfirmed: HashMap<Box<str>, bool>,
 }
 
-impl RejectedIds {
-    /// Removes clients that have left the fleet.
-    pub(super) fn retain(&mut self, fleet: &Fleet) {
-        self.0.retain(|client| fleet.position(client).is_some());
-    }
-}
-
 impl<'a> ConfirmationQueue<'a> {
-    pub(super) fn new(rejected: &'a mut RejectedIds) -> Self {
+    pub(super) fn new(rejected: &'a mut HashSet<Box<str>>) -> Self {
         Self {
             rejected,
             queue: VecDeque::new(),
@@ -46,7 +37,7 @@ impl<'a> ConfirmationQueue<'a> {
 
     /// Whether `client` must not be in a batch.
     pub(super) fn is_rejected(&self, client: &str) -> bool {
-        self.rejected.0.contains(client)
+        self.rejected.contains(client)
     }
 
     /// Adds a client.
@@ -74,10 +65,10 @@ impl<'a> ConfirmationQueue<'a> {
     ) -> Option<&'static str> {
         match result {
             Ok(_) => {
-                self.rejected.0.remove(client);
+                self.rejected.remove(client);
             }
             Err(error)
-                if error.class == ErrorClass::Client && self.rejected.0.insert(client.into()) =>
+                if error.class == ErrorClass::Client && self.rejected.insert(client.into()) =>
             {
                 tracing::warn!(
                     instance_id = error.instance,

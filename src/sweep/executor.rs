@@ -144,16 +144,13 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
     }
     drop(permit);
     caller.count_ended(request.operation, took, &result);
-    let (result, request_id) = match result {
-        Ok((statuses, request_id)) => (Ok(statuses), request_id),
-        Err(error) => {
-            let request_id = error.request_id.clone();
-            (Err(error), request_id)
-        }
+    let request_id = match &result {
+        Ok((_, request_id)) => request_id.clone(),
+        Err(error) => error.request_id.clone(),
     };
     Response {
         request,
-        result,
+        result: result.map(|(statuses, _)| statuses),
         request_id,
         sent,
         started,
@@ -239,17 +236,15 @@ impl<'c> Executor<'c> {
         error: &mut CallError,
         started: Instant,
     ) -> Option<Instant> {
-        let retries = match self.policy.start {
-            StartMode::Trial => 0,
-            StartMode::Full | StartMode::Careful => self.caller.retries,
-        };
+        let is_trial = self.policy.start == StartMode::Trial;
+        let retries = if is_trial { 0 } else { self.caller.retries };
         let now = Instant::now();
         let at = match attempts.decide(error, retries) {
             RetryDecision::Final => None,
             RetryDecision::Repeat => Some(now),
             RetryDecision::Retry(longest) => {
                 let wait = || now + self.caller.deps.random.part_of(longest);
-                self.caller.queue.budget.spend().then(wait)
+                self.caller.queue.account.budget.spend().then(wait)
             }
             RetryDecision::Refresh => self.refresh(started).await.then(Instant::now),
         };

@@ -26,22 +26,28 @@ pub struct Limiter {
     _driver: AbortOnDropHandle<()>,
 }
 
-/// The queue of the calls to one instance. Clones are the same queue.
-#[derive(Clone, Debug)]
+/// The queue of the calls to one instance.
+#[derive(Debug)]
 pub(super) struct InstanceQueue {
     /// By operation.
     lanes: [LaneId; 2],
-    account: [LayerId; 2],
     instance: LayerId,
-    /// The retry budget of the account.
-    pub(super) budget: Arc<RetryBudget>,
+    pub(super) account: Arc<Account>,
+}
+
+/// What the instances of an account share.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// By operation.
+    layers: [LayerId; 2],
+    pub(super) budget: RetryBudget,
 }
 
 /// The right to make one call. It is dropped when the answer has arrived or the connection is closed.
 #[derive(Debug)]
 pub(super) struct CallPermit {
     shared: Arc<Shared>,
-    granted: Option<Permit>,
+    permit: Option<Permit>,
     /// The time at which the call left.
     pub(super) sent: Time,
 }
@@ -59,21 +65,12 @@ struct Inner {
     limits: LayerTree,
     waiting: HashMap<Ticket, oneshot::Sender<CallPermit>>,
     egress: [LayerId; 2],
-    accounts: HashMap<Option<String>, Account>,
+    accounts: HashMap<Option<String>, Arc<Account>>,
     /// By account and instance. A queue is never removed, so that its limits keep their state if
     /// the instance comes back.
-    queues: HashMap<(Option<String>, InstanceId), InstanceQueue>,
-    /// The layers of the configured instances. Only these, the layers of their accounts and those
-    /// of the egress IP have series.
-    in_use: HashSet<LayerId>,
+    queues: HashMap<(Option<String>, InstanceId), Arc<InstanceQueue>>,
     /// The labels of the series of the last export.
     exported: HashSet<SeriesLabels>,
-}
-
-#[derive(Clone, Debug)]
-struct Account {
-    layers: [LayerId; 2],
-    budget: Arc<RetryBudget>,
 }
 
 /// The labels of a layer in metrics: `egress`, `account` or `instance`; the name of the account or
@@ -81,17 +78,12 @@ struct Account {
 type SeriesLabels = (&'static str, String, &'static str);
 
 impl InstanceQueue {
-    /// Whether both are the same queue.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.lanes == other.lanes
-    }
-
     /// The lowest layer that a call of an operation passes. The batch calls of an instance are
     /// bounded by the layer of its account only.
     fn lowest_layer(&self, operation: Operation) -> LayerId {
         match operation {
             Operation::Single => self.instance,
-            Operation::Batch => self.account[operation as usize],
+            Operation::Batch => self.account.layers[operation as usize],
         }
     }
 }
@@ -100,20 +92,24 @@ impl Inner {
     /// The layers of an account, which are added at its first use. An account may make more calls
     /// than one egress IP. Its layers start at the rate of the IP, so that a throttled
     /// answer has an effect at once.
-    fn account(&mut self, name: Option<&str>, opens_at: Time) -> Account {
-        let add_layers = || Account {
-            layers: Operation::ALL.map(|operation| {
-                let above = Some(self.egress[operation as usize]);
-                let spec = account_spec(&self.quotas, operation);
-                self.limits.add_layer(above, &spec, opens_at)
-            }),
-            budget: Arc::default(),
+    fn account(&mut self, name: Option<&str>, opens_at: Time) -> Arc<Account> {
+        let add_layer = |operation| {
+            let above = Some(self.egress[operation as usize]);
+            let spec = account_spec(&self.quotas, operation);
+            self.limits.add_layer(above, &spec, opens_at)
         };
         let account = self.accounts.entry(name.map(str::to_owned));
-        account.or_insert_with(add_layers).clone()
+        let account = account.or_insert_with(|| {
+            Arc::new(Account {
+                layers: Operation::ALL.map(add_layer),
+                budget: RetryBudget::default(),
+            })
+        });
+        Arc::clone(account)
     }
 
-    /// The layers that have series.
+    /// The layers that have series: those of the egress IP, and those of the queues in use and of
+    /// their accounts.
     fn series(&self) -> HashMap<SeriesLabels, LayerId> {
         let mut series = HashMap::new();
         let mut add = |layer, name: &str, ids: &[LayerId]| {
@@ -123,9 +119,9 @@ impl Inner {
         };
         add("egress", "", &self.egress);
         for ((account, instance), queue) in &self.queues {
-            if self.in_use.contains(&queue.instance) {
+            if Arc::strong_count(queue) > 1 {
                 let account = account.as_deref().unwrap_or("default");
-                add("account", account, &queue.account);
+                add("account", account, &queue.account.layers);
                 add("instance", instance.as_str(), &[queue.instance]);
             }
         }
@@ -158,7 +154,6 @@ impl Limiter {
                 egress,
                 accounts: HashMap::new(),
                 queues: HashMap::new(),
-                in_use: HashSet::new(),
                 exported: HashSet::new(),
             }),
             wake: Notify::new(),
@@ -190,41 +185,35 @@ impl Limiter {
     }
 
     /// The queue of an instance, which stays the same for the same account. `calls_per_second` is
-    /// the limit on its single calls from all shards, which may be different at each call.
+    /// the limit on its single calls from all shards, which may be different at each call. The
+    /// queue has series in metrics until its callers have dropped it.
     pub(super) fn queue(
         &self,
         instance: &InstanceId,
         account: Option<&str>,
         calls_per_second: u32,
-    ) -> InstanceQueue {
+    ) -> Arc<InstanceQueue> {
         let now = self.shared.now();
         let key = (account.map(str::to_owned), instance.clone());
         let mut inner = self.shared.lock();
         let spec = inner.quotas.instance(calls_per_second);
         if let Some(queue) = inner.queues.get(&key).cloned() {
             inner.limits.reconfigure(queue.instance, &spec, now);
-            inner.in_use.insert(queue.instance);
             self.shared.wake.notify_one();
             return queue;
         }
         let opens_at = (Time::START + inner.quotas.quiet).max(now);
         let account = inner.account(account, opens_at);
         let [single, batch] = account.layers;
-        let own = inner.limits.add_layer(Some(single), &spec, opens_at);
-        inner.in_use.insert(own);
-        let queue = InstanceQueue {
-            lanes: [own, batch].map(|layer| inner.limits.add_lane(layer)),
-            account: account.layers,
-            instance: own,
-            budget: account.budget,
-        };
-        inner.queues.insert(key, queue.clone());
+        let instance = inner.limits.add_layer(Some(single), &spec, opens_at);
+        let lanes = [instance, batch].map(|layer| inner.limits.add_lane(layer));
+        let queue = Arc::new(InstanceQueue {
+            lanes,
+            instance,
+            account,
+        });
+        inner.queues.insert(key, Arc::clone(&queue));
         queue
-    }
-
-    /// The instance of `queue` is not queried any more: the next export removes its series.
-    pub(super) fn forget(&self, queue: &InstanceQueue) {
-        self.shared.lock().in_use.remove(&queue.instance);
     }
 
     /// The time before which no call leaves.
@@ -269,7 +258,7 @@ impl Limiter {
     ) {
         let layer = match layer {
             ThrottledLayer::Instance => queue.lowest_layer(operation),
-            ThrottledLayer::Account => queue.account[operation as usize],
+            ThrottledLayer::Account => queue.account.layers[operation as usize],
         };
         let now = self.shared.now();
         let mut inner = self.shared.lock();
@@ -283,7 +272,7 @@ impl Limiter {
         operation: Operation,
         calls: usize,
     ) -> Duration {
-        let account = self.time_through(queue.account[operation as usize], calls);
+        let account = self.time_through(queue.account.layers[operation as usize], calls);
         account.max(self.time_through(queue.lowest_layer(operation), calls))
     }
 
@@ -354,7 +343,7 @@ impl Shared {
             let permit = CallPermit {
                 shared: Arc::clone(self),
                 sent: permit.granted_at,
-                granted: Some(permit),
+                permit: Some(permit),
             };
             let unwanted = match sender {
                 Some(sender) => sender.send(permit).err(),
@@ -371,14 +360,14 @@ impl Shared {
 impl CallPermit {
     /// The API answered the call and did not throttle it.
     pub(super) fn granted(&self) {
-        if let Some(permit) = &self.granted {
+        if let Some(permit) = &self.permit {
             let now = self.shared.now();
             self.shared.lock().limits.granted(permit, now);
         }
     }
 
     fn give_back(&mut self, how: impl FnOnce(&mut LayerTree, Permit, Time)) {
-        if let Some(permit) = self.granted.take() {
+        if let Some(permit) = self.permit.take() {
             let now = self.shared.now();
             how(&mut self.shared.lock().limits, permit, now);
             self.shared.wake.notify_one();

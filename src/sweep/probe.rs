@@ -51,9 +51,9 @@ pub enum ProbeError {
 /// `max_age` is used again, whatever queried it.
 #[derive(Clone, Debug)]
 pub struct Prober {
-    caller: Arc<InstanceCaller>,
-    probes: Arc<Probes>,
-    max_age: Duration,
+    pub(super) caller: Arc<InstanceCaller>,
+    pub(super) probes: Arc<Probes>,
+    pub(super) max_age: Duration,
 }
 
 /// The probes of one instance.
@@ -62,8 +62,6 @@ pub(super) struct Probes {
     /// Cancelled when the instance has left.
     pub(super) gone: CancellationToken,
     pending: Mutex<PendingProbes>,
-    /// Cancels the probes whose calls have not left.
-    cancel: Mutex<CancellationToken>,
     tasks: TaskTracker,
 }
 
@@ -73,6 +71,8 @@ struct PendingProbes {
     open: HashMap<Box<str>, Weak<PendingProbe>>,
     /// Recent observations of clients outside the fleet, which no state keeps.
     outsiders: HashMap<Box<str>, Observation>,
+    /// Cancels the probes whose calls have not left.
+    cancel: CancellationToken,
 }
 
 type PendingProbe = watch::Sender<ProbeOutcome>;
@@ -88,7 +88,7 @@ enum ProbeOutcome {
 impl Probes {
     /// Cancels all probes whose calls have not left.
     pub(super) fn cancel(&self) {
-        std::mem::take(&mut *lock(&self.cancel)).cancel();
+        std::mem::take(&mut lock(&self.pending).cancel).cancel();
     }
 
     /// Returns when no probe is in progress. `gone` is cancelled before.
@@ -101,14 +101,6 @@ impl Probes {
 }
 
 impl Prober {
-    pub(super) fn new(caller: Arc<InstanceCaller>, probes: Arc<Probes>, max_age: Duration) -> Self {
-        Self {
-            caller,
-            probes,
-            max_age,
-        }
-    }
-
     /// The instance, its fleet and its observations.
     #[must_use]
     pub fn state(&self) -> &InstanceState {
@@ -216,7 +208,7 @@ impl Prober {
         start: StartMode,
         deadline: Instant,
     ) {
-        let cancelled = lock(&self.probes.cancel).child_token();
+        let cancelled = lock(&self.probes.pending).cancel.child_token();
         let policy = CallPolicy {
             purpose: Purpose::Probe,
             start,

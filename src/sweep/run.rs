@@ -12,7 +12,7 @@ use super::executor::{Request, Response, WorkSource};
 use super::order::SweepOrder;
 use crate::clock::Timestamp;
 use crate::config::Query;
-use crate::presence::{CallError, ErrorClass, Fleet, MAX_BATCH, Observation, Operation, Published};
+use crate::presence::{ErrorClass, Fleet, MAX_BATCH, Observation, Operation, Published};
 
 /// The progress of a sweep.
 #[derive(Debug)]
@@ -119,16 +119,6 @@ impl SweepRun<'_> {
             self.caller.count_missing(missing);
         }
     }
-
-    /// Counts the result of a single call if it was a confirmation.
-    fn confirm(&mut self, client: &str, result: Result<&Vec<Option<bool>>, &CallError>) {
-        let result = result.map(|statuses| statuses[0] == Some(true));
-        if let Some(confirmation) = self.confirmations.completed(client, result) {
-            let labels = [self.caller.state.id().as_str(), confirmation];
-            let counter = &self.caller.deps.metrics.confirmations_total;
-            counter.with_label_values(&labels).inc();
-        }
-    }
 }
 
 impl WorkSource for SweepRun<'_> {
@@ -165,7 +155,13 @@ impl WorkSource for SweepRun<'_> {
         } = response;
         let operation = request.operation;
         if self.query == Query::Batch && operation == Operation::Single {
-            self.confirm(&request.clients[0], result.as_ref());
+            let status = result.as_ref().map(|statuses| statuses[0] == Some(true));
+            let confirmed = self.confirmations.completed(&request.clients[0], status);
+            if let Some(confirmed) = confirmed {
+                let labels = [self.caller.state.id().as_str(), confirmed];
+                let counter = &self.caller.deps.metrics.confirmations_total;
+                counter.with_label_values(&labels).inc();
+            }
         }
         match result {
             Ok(statuses) => self.publish(request, statuses, at),

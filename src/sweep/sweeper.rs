@@ -1,5 +1,6 @@
 //! The sweeps of one instance: at most one at a time, each in a supervised task of its own.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::breaker::StartMode;
 use super::caller::{InstanceCaller, Purpose, lock};
-use super::confirm::{ConfirmationQueue, RejectedIds};
+use super::confirm::ConfirmationQueue;
 use super::executor::{CallPolicy, execute};
 use super::order::FleetCursor;
 use super::probe::{Prober, Probes};
@@ -47,7 +48,8 @@ struct Shared {
 #[derive(Debug)]
 struct History {
     cursor: FleetCursor,
-    rejected: RejectedIds,
+    /// Client IDs that the API refused, as in [`ConfirmationQueue`].
+    rejected: HashSet<Box<str>>,
 }
 
 /// The newest sweep.
@@ -68,7 +70,7 @@ impl Sweeper {
         } else {
             let history = History {
                 cursor: FleetCursor::new(caller.state.fleet()),
-                rejected: RejectedIds::default(),
+                rejected: HashSet::new(),
             };
             Arc::new(Shared {
                 history: Arc::new(tokio::sync::Mutex::new(history)),
@@ -87,7 +89,7 @@ impl Sweeper {
     /// Whether a sweeper with `caller` would do the same as this one.
     pub(super) fn is_like(&self, caller: &InstanceCaller, collect: &Collect) -> bool {
         Arc::ptr_eq(&self.caller.source, &caller.source)
-            && self.caller.queue.is(&caller.queue)
+            && Arc::ptr_eq(&self.caller.queue, &caller.queue)
             && self.collect == *collect
     }
 
@@ -109,11 +111,11 @@ impl Sweeper {
     }
 
     pub(super) fn prober(&self) -> Prober {
-        Prober::new(
-            Arc::clone(&self.caller),
-            Arc::clone(&self.shared.probes),
-            self.collect.max_age,
-        )
+        Prober {
+            caller: Arc::clone(&self.caller),
+            probes: Arc::clone(&self.shared.probes),
+            max_age: self.collect.max_age,
+        }
     }
 
     /// The time that it takes to query `clients` of this instance at the rates in force.
@@ -273,7 +275,8 @@ impl Sweeper {
             let fleet = Arc::clone(&fleet);
             let move_to_fleet = move || {
                 history.cursor.move_to(&fleet);
-                history.rejected.retain(&fleet);
+                let rejected = &mut history.rejected;
+                rejected.retain(|client| fleet.position(client).is_some());
                 history
             };
             // This takes a while for a large fleet.

@@ -123,7 +123,6 @@ impl Sweeps {
         let is_gone = |old: &&Arc<Sweeper>| set.of(&old.caller.state).is_none();
         for gone in before.sweepers.iter().filter(is_gone) {
             gone.leave().await;
-            self.deps.limiter.forget(&gone.caller.queue);
             let id = gone.state().id();
             self.deps.metrics.remove_series("instance_id", id.as_str());
         }
@@ -142,8 +141,7 @@ impl Sweeps {
 
     /// The sweeper of `config`, which continues the one that it had `before`.
     fn sweeper(&self, before: &SweeperSet, config: SweepConfig, collect: &Collect) -> Arc<Sweeper> {
-        let account = config.account.as_deref();
-        let limiter = &self.deps.limiter;
+        let (limiter, account) = (&self.deps.limiter, config.account.as_deref());
         let caller = InstanceCaller {
             queue: limiter.queue(config.state.id(), account, config.calls_per_second),
             state: config.state,
@@ -156,14 +154,9 @@ impl Sweeps {
             errors: Mutex::default(),
         };
         let before = before.of(&caller.state);
-        if let Some(before) = before {
-            if before.is_like(&caller, collect) {
-                before.caller.reset_breaker();
-                return Arc::clone(before);
-            }
-            if !before.caller.queue.is(&caller.queue) {
-                limiter.forget(&before.caller.queue);
-            }
+        if let Some(before) = before.filter(|before| before.is_like(&caller, collect)) {
+            before.caller.reset_breaker();
+            return Arc::clone(before);
         }
         Arc::new(Sweeper::new(caller, collect, before.map(Arc::as_ref)))
     }
