@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 use super::breaker::{Breaker, StartMode};
 use super::limiter::{InstanceQueue, Limiter};
 use crate::clock::Clock;
-use crate::limits::Time;
 use crate::presence::{
     CallError, ErrorClass, InstanceState, LastError, Observation, Operation, PresenceSource,
     Published,
@@ -78,16 +77,6 @@ impl InstanceCaller {
             StartMode::Full if !accepted => StartMode::Careful,
             start => start,
         })
-    }
-
-    /// Makes calls possible as if none had failed before.
-    pub(super) fn reset_breaker(&self) {
-        *lock(&self.breaker) = Breaker::default();
-    }
-
-    /// The time of the next trial call, if the breaker is open.
-    pub(super) fn open_until(&self) -> Option<Instant> {
-        lock(&self.breaker).open_until()
     }
 
     /// Publishes the status of a client.
@@ -164,15 +153,6 @@ impl InstanceCaller {
         let cleared = lock(&self.errors).clear(Instant::now(), |_| true);
         for ((operation, code), suppressed) in cleared {
             tracing::info!(instance_id = %self.state.id(), operation, code, "error cleared{suppressed}");
-        }
-    }
-
-    /// Passes a throttled answer to the limits.
-    pub(super) fn slow_down(&self, operation: Operation, sent: Time, error: &CallError) {
-        if let ErrorClass::Throttled { layer, retry_after } = error.class {
-            self.deps
-                .limiter
-                .throttled(&self.queue, operation, layer, sent, retry_after);
         }
     }
 

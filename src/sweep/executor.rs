@@ -204,7 +204,9 @@ impl<'c> Executor<'c> {
         let operation = response.request.operation;
         let mut verdict = ControlFlow::Continue(());
         if let Err(error) = &mut response.result {
-            self.caller.slow_down(operation, response.sent, error);
+            let InstanceCaller { deps, queue, .. } = self.caller;
+            deps.limiter
+                .call_failed(queue, operation, response.sent, error.class);
             verdict = self.caller.attempt_failed(self.policy.purpose, error);
             if verdict.is_continue() {
                 let attempts = &mut response.request.attempts;

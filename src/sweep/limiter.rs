@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::retry::RetryBudget;
 use crate::config::Quotas;
 use crate::limits::{LaneId, LayerId, LayerSpec, LayerTree, Permit, Priority, Ticket, Time};
-use crate::presence::{InstanceId, Operation, ThrottledLayer};
+use crate::presence::{ErrorClass, InstanceId, Operation, ThrottledLayer};
 use crate::random::Random;
 use crate::telemetry::Metrics;
 
@@ -248,14 +248,16 @@ impl Limiter {
     }
 
     /// Slows down the layer that a throttled answer names.
-    pub(super) fn throttled(
+    pub(super) fn call_failed(
         &self,
         queue: &InstanceQueue,
         operation: Operation,
-        layer: ThrottledLayer,
         sent: Time,
-        retry_after: Option<Duration>,
+        class: ErrorClass,
     ) {
+        let ErrorClass::Throttled { layer, retry_after } = class else {
+            return;
+        };
         let layer = match layer {
             ThrottledLayer::Instance => queue.lowest_layer(operation),
             ThrottledLayer::Account => queue.account.layers[operation as usize],
@@ -400,15 +402,11 @@ impl Drop for Cancel<'_> {
 /// Grants permits at their times.
 async fn drive(shared: Arc<Shared>) {
     loop {
-        match shared.advance() {
-            Some(next) => {
-                let at = shared.origin + next.since(Time::START);
-                tokio::select! {
-                    () = tokio::time::sleep_until(at) => {}
-                    () = shared.wake.notified() => {}
-                }
-            }
-            None => shared.wake.notified().await,
+        let next = shared.advance();
+        let woken = shared.wake.notified();
+        match next.map(|next| shared.origin + next.since(Time::START)) {
+            Some(at) => drop(timeout_at(at, woken).await),
+            None => woken.await,
         }
     }
 }

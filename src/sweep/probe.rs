@@ -244,10 +244,6 @@ impl Prober {
             Some(_) => {}
             None => outcome = ProbeOutcome::Done(Err(ProbeError::Stopping)),
         }
-        self.finish(client, &sender, outcome);
-    }
-
-    fn finish(&self, client: Box<str>, sender: &PendingProbe, outcome: ProbeOutcome) {
         let mut pending = lock(&self.probes.pending);
         pending.open.remove(&client);
         if let ProbeOutcome::Done(Ok(observation)) = outcome

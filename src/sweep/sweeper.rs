@@ -95,15 +95,19 @@ impl Sweeper {
 
     /// Stops for good, calls in flight included, and returns when nothing is left.
     pub(super) async fn leave(&self) {
-        let running = {
-            let current = lock(&self.shared.current);
-            self.shared.probes.gone.cancel();
-            current.running.clone()
-        };
+        let current = lock(&self.shared.current);
+        self.shared.probes.gone.cancel();
+        drop(current);
+        self.idle().await;
+        self.shared.probes.ended().await;
+    }
+
+    /// Returns when the current sweep has ended.
+    async fn idle(&self) {
+        let running = lock(&self.shared.current).running.clone();
         if let Some(running) = running {
             running.ended.cancelled().await;
         }
-        self.shared.probes.ended().await;
     }
 
     pub(super) fn state(&self) -> &InstanceState {
@@ -153,10 +157,7 @@ impl Sweeper {
     pub(super) async fn poll(self: Arc<Self>) {
         let interval = self.collect.interval;
         // A sweep of the previous sweeper.
-        let running = lock(&self.shared.current).running.clone();
-        if let Some(running) = running {
-            running.ended.cancelled().await;
-        }
+        self.idle().await;
         // Clients that are due earlier would be queried all at once then.
         let mut due = self.caller.deps.limiter.opens_at();
         loop {
@@ -174,7 +175,8 @@ impl Sweeper {
             if let Some(sweep) = self.start_poll(start..end) {
                 sweep.ended.cancelled().await;
             }
-            due = self.caller.open_until().map_or(end, |until| until.min(end));
+            let open_until = lock(&self.caller.breaker).open_until();
+            due = open_until.map_or(end, |until| until.min(end));
         }
     }
 
@@ -198,8 +200,8 @@ impl Sweeper {
         }
         let start = self.caller.admit(Purpose::Sweep).ok()?;
         let fleet = self.caller.state.fleet();
-        let progress = SweepProgress::new(fleet.len(), start != StartMode::Trial);
-        let progress = Arc::new(progress);
+        let worth_waiting = start != StartMode::Trial;
+        let progress = Arc::new(SweepProgress::new(fleet.len(), worth_waiting));
         current.started = Some(Instant::now());
         current.running = Some(Arc::clone(&progress));
         let sweep = Arc::clone(self).sweep(fleet, Arc::clone(&progress), start, window);
@@ -295,26 +297,26 @@ impl Sweeper {
             answered: 0,
         };
         let stopped = execute(&self.caller, policy, &mut run).await.is_break();
-        let answered = run.answered;
+        let (answered, clients) = (run.answered, fleet.len());
         let result = if stopped {
             self.shared.probes.cancel();
             SweepResult::Stopped
-        } else if answered == fleet.len() {
+        } else if answered == clients {
             self.caller.clear_errors();
             SweepResult::Complete
         } else {
             SweepResult::Incomplete
         };
-        let coverage = match fleet.len() {
-            0 => 1.0,
-            clients => answered as f64 / clients as f64,
-        };
         let summary = SweepSummary {
             duration: started.elapsed(),
             end: self.caller.deps.clock.now(),
-            coverage,
+            coverage: if clients == 0 {
+                1.0
+            } else {
+                answered as f64 / clients as f64
+            },
         };
-        tracing::debug!(instance_id = %self.state().id(), result = result.as_str(), clients = fleet.len(), answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
+        tracing::debug!(instance_id = %self.state().id(), result = result.as_str(), clients, answered, seconds = summary.duration.as_secs_f64(), "sweep ended");
         self.state().record(|stats| {
             stats.count_sweep(result);
             stats.last_sweep = Some(summary);

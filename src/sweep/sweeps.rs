@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::breaker::Breaker;
 use super::caller::{InstanceCaller, SweepDeps, lock};
 use super::probe::Prober;
 use super::run::SweepProgress;
@@ -155,7 +156,7 @@ impl Sweeps {
         };
         let before = before.of(&caller.state);
         if let Some(before) = before.filter(|before| before.is_like(&caller, collect)) {
-            before.caller.reset_breaker();
+            *lock(&before.caller.breaker) = Breaker::default();
             return Arc::clone(before);
         }
         Arc::new(Sweeper::new(caller, collect, before.map(Arc::as_ref)))
