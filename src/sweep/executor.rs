@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use request::QueryResult;
@@ -48,61 +48,56 @@ pub(super) async fn execute(
     let mut executor = Executor {
         caller,
         policy,
-        waiting: Vec::new(),
+        calls: FuturesUnordered::new(),
         refreshed: None,
     };
-    let mut calls = FuturesUnordered::new();
-    // Batches first: the next batch may add requests for single calls.
-    let operations = [Operation::Batch, Operation::Single];
+    // The next request of each operation.
     let mut pending: [Option<Pending<'_>>; 2] = [None, None];
     loop {
-        let now = Instant::now();
         let cancelled = executor.policy.cancelled.is_cancelled();
         if cancelled {
-            executor.waiting.clear();
             pending = [None, None];
         }
         let mut wake = None;
-        for (n, operation) in operations.into_iter().enumerate() {
-            if pending[n].is_some() {
+        // Batches first: the next batch may add requests for single calls.
+        for operation in [Operation::Batch, Operation::Single] {
+            let idle = executor.calls.is_empty() && pending.iter().all(Option::is_none);
+            let open = !cancelled && (idle || executor.policy.start == StartMode::Full);
+            if !open || pending[operation as usize].is_some() {
                 continue;
             }
-            let idle = calls.is_empty()
-                && executor.waiting.is_empty()
-                && pending.iter().all(Option::is_none);
-            let open = !cancelled && (idle || executor.policy.start == StartMode::Full);
-            let request = executor.due(operation, now).or_else(|| {
-                let clients = open.then(|| work.next(operation))??;
-                Some(Request {
+            if let Some(clients) = work.next(operation) {
+                let attempts = Attempts::default();
+                let request = Request {
                     operation,
                     clients,
-                    attempts: Attempts::default(),
-                })
-            });
-            if let Some(request) = request {
-                pending[n] = Some(executor.permit(request));
+                    attempts,
+                };
+                pending[operation as usize] = Some(executor.permit(request));
             } else {
-                let resumes = open.then(|| work.resumes_at(operation)).flatten();
-                let times = [wake, resumes, executor.due_at(operation)];
+                let times = [wake, work.resumes_at(operation)];
                 wake = times.into_iter().flatten().min();
             }
         }
-        let [batch, single] = &mut pending;
-        if wake.is_none() && calls.is_empty() && batch.is_none() && single.is_none() {
+        let [single, batch] = &mut pending;
+        if wake.is_none() && executor.calls.is_empty() && batch.is_none() && single.is_none() {
             return ControlFlow::Continue(());
         }
         let (request, permit) = tokio::select! {
             biased;
-            Some(response) = calls.next() => {
-                executor.finish(response, work).await?;
+            Some(response) = executor.calls.next() => {
+                if let Some(response) = response {
+                    executor.finish(response, work).await?;
+                }
                 continue;
             }
             () = executor.policy.cancelled.cancelled(), if !cancelled => continue,
             granted = granted(batch) => granted,
             granted = granted(single) => granted,
-            () = async { tokio::time::sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
+            () = async { sleep_until(wake.expect("guarded")).await }, if wake.is_some() => continue,
         };
-        calls.push(call(caller, request, permit));
+        let call = call(caller, request, permit);
+        executor.calls.push(Box::pin(call.map(Some)));
     }
 }
 
@@ -162,8 +157,8 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
 struct Executor<'c> {
     caller: &'c InstanceCaller,
     policy: CallPolicy,
-    /// Requests that are repeated later, each with its time; there are never many.
-    waiting: Vec<(Instant, Request)>,
+    /// Calls in flight, and requests that wait to be repeated; `None` if one is cancelled.
+    calls: FuturesUnordered<BoxFuture<'c, Option<Response>>>,
     /// The time at which the credentials were replaced.
     refreshed: Option<Instant>,
 }
@@ -180,19 +175,18 @@ impl<'c> Executor<'c> {
         Box::pin(permit.map(|permit| (request, permit)))
     }
 
-    /// A request that is to be repeated now.
-    fn due(&mut self, operation: Operation, now: Instant) -> Option<Request> {
-        let mut waiting = self.waiting.iter();
-        let index =
-            waiting.position(|(at, request)| *at <= now && request.operation == operation)?;
-        Some(self.waiting.swap_remove(index).1)
-    }
-
-    /// The time of the next repetition.
-    fn due_at(&self, operation: Operation) -> Option<Instant> {
-        let waiting = self.waiting.iter();
-        let same = waiting.filter(|(_, request)| request.operation == operation);
-        same.map(|(at, _)| *at).min()
+    /// Repeats a request at a time, unless it is cancelled before the call leaves.
+    fn repeat(&mut self, request: Request, at: Instant) {
+        let (caller, cancelled) = (self.caller, self.policy.cancelled.clone());
+        let permit = self.permit(request);
+        self.calls.push(Box::pin(async move {
+            let permit = async {
+                sleep_until(at).await;
+                permit.await
+            };
+            let (request, permit) = cancelled.run_until_cancelled(permit).await?;
+            Some(call(caller, request, permit).await)
+        }));
     }
 
     /// Classifies a finished attempt: it is repeated later, or its response goes to `work`.
@@ -216,7 +210,7 @@ impl<'c> Executor<'c> {
                     if self.policy.start == StartMode::Careful && error.authorised() {
                         self.policy.start = StartMode::Full;
                     }
-                    self.waiting.push((at, response.request));
+                    self.repeat(response.request, at);
                     return ControlFlow::Continue(());
                 }
                 let CallPolicy { purpose, start, .. } = self.policy;
