@@ -22,7 +22,7 @@ pub struct ClientUrl {
     #[serde(flatten)]
     pub authorization: Option<Authorization>,
     /// TLS options.
-    #[serde(rename = "tls_config", skip_serializing_if = "UrlTls::is_default")]
+    #[serde(rename = "tls_config")]
     pub tls: UrlTls,
 }
 
@@ -60,20 +60,11 @@ pub enum Authorization {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UrlTls {
     /// Certificates (PEM) to trust instead of the system's.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "serialize::path"
-    )]
+    #[serde(serialize_with = "serialize::path")]
     pub ca_file: Option<PathBuf>,
     /// The client certificate, if the server requires one.
     #[serde(flatten)]
     pub identity: Option<Identity>,
-}
-
-impl UrlTls {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// A client certificate.

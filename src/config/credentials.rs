@@ -14,7 +14,6 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Credentials {
     /// Name of the account whose quota is shared; credentials without a name share one account.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The source of the credentials.
     #[serde(flatten)]
@@ -39,13 +38,10 @@ pub enum Provider {
     /// A profile in a configuration file of Alibaba Cloud's tools.
     Profile {
         /// The profile; by default the one named by the file or the environment.
-        #[serde(rename = "profile", skip_serializing_if = "Option::is_none")]
+        #[serde(rename = "profile")]
         name: Option<String>,
         /// The file; by default the standard locations.
-        #[serde(
-            skip_serializing_if = "Option::is_none",
-            serialize_with = "serialize::path"
-        )]
+        #[serde(serialize_with = "serialize::path")]
         file: Option<PathBuf>,
         /// Services that a profile may refer to.
         #[serde(flatten)]
@@ -54,32 +50,25 @@ pub enum Provider {
     /// The RAM role of the ECS instance.
     EcsRamRole {
         /// The role; by default the one named by the environment or the metadata service.
-        #[serde(skip_serializing_if = "Option::is_none")]
         role: Option<String>,
         /// The metadata service; by default its standard address.
-        #[serde(rename = "metadata_endpoint", skip_serializing_if = "Option::is_none")]
+        #[serde(rename = "metadata_endpoint")]
         endpoint: Option<Url>,
     },
     /// A role assumed with the token of an OIDC identity provider.
     Oidc {
         /// The role; this and the next two default to the environment.
-        #[serde(skip_serializing_if = "Option::is_none")]
         role_arn: Option<String>,
         /// The identity provider.
-        #[serde(rename = "oidc_provider_arn", skip_serializing_if = "Option::is_none")]
+        #[serde(rename = "oidc_provider_arn")]
         provider_arn: Option<String>,
         /// The file with the token.
-        #[serde(
-            rename = "oidc_token_file",
-            skip_serializing_if = "Option::is_none",
-            serialize_with = "serialize::path"
-        )]
+        #[serde(rename = "oidc_token_file", serialize_with = "serialize::path")]
         token_file: Option<PathBuf>,
         /// The role session.
         #[serde(flatten)]
         session: Session,
         /// The security token service (STS); by default Alibaba Cloud's.
-        #[serde(skip_serializing_if = "Option::is_none")]
         sts_endpoint: Option<Url>,
     },
     /// A role assumed with other credentials.
@@ -87,13 +76,11 @@ pub enum Provider {
         /// The role.
         role_arn: String,
         /// External ID required by the trust policy of the role.
-        #[serde(skip_serializing_if = "Option::is_none")]
         external_id: Option<String>,
         /// The role session.
         #[serde(flatten)]
         session: Session,
         /// The security token service (STS); by default Alibaba Cloud's.
-        #[serde(skip_serializing_if = "Option::is_none")]
         sts_endpoint: Option<Url>,
         /// The credentials that assume the role.
         source: Box<Provider>,
@@ -101,7 +88,6 @@ pub enum Provider {
     /// A URI that returns credentials; by default the one of the environment.
     Uri {
         /// The URI.
-        #[serde(skip_serializing_if = "Option::is_none")]
         uri: Option<HiddenUrl>,
     },
     /// The first of several providers that is configured.
@@ -187,10 +173,10 @@ pub enum SecretSource {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Endpoints {
     /// The security token service (STS).
-    #[serde(rename = "sts_endpoint", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "sts_endpoint")]
     pub sts: Option<Url>,
     /// The metadata service of an ECS instance.
-    #[serde(rename = "metadata_endpoint", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "metadata_endpoint")]
     pub metadata: Option<Url>,
 }
 
@@ -198,13 +184,12 @@ pub struct Endpoints {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// Name of the session in the audit log.
-    #[serde(rename = "role_session_name", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "role_session_name")]
     pub name: Option<String>,
     /// Lifetime of its credentials, 15 minutes to 12 hours.
     #[serde(serialize_with = "serialize::duration")]
     pub duration: Duration,
     /// A policy (JSON) that restricts the permissions of the role.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
 }
 

@@ -9,6 +9,7 @@ mod build;
 mod scan;
 
 use serde::de::DeserializeSeed;
+use serde_yaml::Value;
 
 use self::build::Build;
 use self::scan::Scan;
@@ -89,13 +90,29 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, DocumentError> {
 #[must_use]
 pub fn render(config: &Config) -> String {
     let mut tree = serde_yaml::to_value(config).expect("a value has a YAML form");
-    if config.collect.mode == Mode::Scrape
-        && let Some(collect) = tree["collect"].as_mapping_mut()
-    {
+    if config.collect.mode == Mode::Scrape {
         // Without effect in this mode, and a warning when read.
-        collect.remove("interval");
+        tree["collect"]["interval"] = Value::Null;
     }
+    remove_unset(&mut tree);
     serde_yaml::to_string(&tree).expect("a tree has a YAML form")
+}
+
+/// Removes the keys without a value or with an empty list or map: these are the optional keys that the
+/// configuration does not contain.
+fn remove_unset(tree: &mut Value) {
+    match tree {
+        Value::Sequence(list) => list.iter_mut().for_each(remove_unset),
+        Value::Mapping(map) => map.retain(|_, value| {
+            remove_unset(value);
+            let is_empty = value.as_sequence().is_some_and(Vec::is_empty)
+                || value
+                    .as_mapping()
+                    .is_some_and(serde_yaml::Mapping::is_empty);
+            !is_empty && !value.is_null()
+        }),
+        _ => {}
+    }
 }
 
 fn position_of(

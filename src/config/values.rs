@@ -220,10 +220,7 @@ pub struct Api {
     /// Network of the endpoints.
     pub network: Network,
     /// Certificates (PEM) to trust instead of the system's.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "serialize::path"
-    )]
+    #[serde(serialize_with = "serialize::path")]
     pub ca_file: Option<PathBuf>,
 }
 
@@ -239,7 +236,6 @@ pub enum Address {
     /// A configured endpoint.
     Endpoint {
         /// The region, if configured.
-        #[serde(skip_serializing_if = "Option::is_none")]
         region: Option<String>,
         /// `http` or `https`, a host, optionally a port.
         #[serde(rename = "endpoint")]
@@ -254,10 +250,7 @@ pub struct Client {
     #[serde(serialize_with = "serialize::display")]
     pub id: ClientId,
     /// Labels of the client; they override those of the instance.
-    #[serde(
-        serialize_with = "serialize::labels",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(serialize_with = "serialize::labels")]
     pub labels: Vec<(LabelName, String)>,
 }
 
@@ -276,18 +269,12 @@ pub struct Instance {
     /// [`Limits::single_per_second`].
     pub calls_per_second: u32,
     /// Labels of all its clients.
-    #[serde(
-        serialize_with = "serialize::labels",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(serialize_with = "serialize::labels")]
     pub labels: Vec<(LabelName, String)>,
     /// The clients listed in the configuration.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
     /// Globs of files that list clients, absolute or relative to the working directory.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub client_files: Vec<String>,
     /// URLs that list clients.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub client_urls: Vec<ClientUrl>,
 }
