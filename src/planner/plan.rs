@@ -186,5 +186,5 @@ pub fn shown(time: Duration) -> String {
     };
     let millis = time.as_millis().next_multiple_of(unit);
     let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-    duration::display(Duration::from_millis(millis)).to_string()
+    duration::display(Duration::from_millis(millis))
 }
