@@ -25,7 +25,7 @@ pub use credentials::{Credentials, Endpoints, Provider, SecretSource, Session};
 pub(crate) use cursor::{MapEntry, NodeCursor};
 pub use env::Env;
 pub use file::render;
-pub(crate) use file::{Document, DocumentError, decode};
+pub(crate) use file::{Document, decode};
 pub use load::Loaded;
 pub(crate) use load::{parse_document, read};
 pub use problem::{Position, Problem, Problems};

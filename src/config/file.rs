@@ -13,7 +13,7 @@ use serde_yaml::Value;
 
 use self::build::Build;
 use self::scan::Scan;
-use super::problem::Position;
+use super::problem::{Position, Problem};
 use super::tree::Node;
 use super::values::{Config, Mode};
 
@@ -25,18 +25,9 @@ pub(crate) struct Document<'t> {
     pub(crate) root: Node,
 }
 
-/// Why a text cannot be parsed.
-#[derive(Debug)]
-pub(crate) struct DocumentError {
-    /// The position, if known.
-    pub(crate) position: Option<Position>,
-    /// The problem and its remedy.
-    pub(crate) message: String,
-}
-
 impl<'t> Document<'t> {
     /// Parses `text`, which must be a single YAML document.
-    pub(crate) fn read(text: &'t str) -> Result<Self, DocumentError> {
+    pub(crate) fn read(text: &'t str) -> Result<Self, Problem> {
         let mut scan = Scan::new(text, None);
         let mut documents = serde_yaml::Deserializer::from_str(text);
         if let Some(first) = documents.next() {
@@ -44,11 +35,8 @@ impl<'t> Document<'t> {
             read.map_err(|error| document_error(text, scan.refusal, &error))?;
         }
         if let Some(second) = documents.next() {
-            return Err(DocumentError {
-                position: position_of(text, second, 0),
-                message: "a second YAML document begins here; keep one, without `---` between"
-                    .into(),
-            });
+            let message = "a second YAML document begins here; keep one, without `---` between";
+            return Err(Problem::of_text(position_of(text, second, 0), message));
         }
         let mut shapes = scan.shapes.into_iter().enumerate();
         let root = Build(&mut shapes)
@@ -65,19 +53,20 @@ impl<'t> Document<'t> {
 }
 
 /// The text of a file: UTF-8, without a byte order mark.
-pub(crate) fn decode(bytes: &[u8]) -> Result<&str, DocumentError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Problem> {
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err(DocumentError {
-            position: None,
-            message: "the text is UTF-16; save it as UTF-8".into(),
-        });
+        return Err(Problem::of_text(
+            None,
+            "the text is UTF-16; save it as UTF-8",
+        ));
     }
     match str::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text)),
-        Err(error) => Err(DocumentError {
-            position: Some(Position::of_offset(bytes, error.valid_up_to())),
-            message: "the text is not valid UTF-8 from here; save it as UTF-8".into(),
-        }),
+        Err(error) => {
+            let position = Position::of_offset(bytes, error.valid_up_to());
+            let message = "the text is not valid UTF-8 from here; save it as UTF-8";
+            Err(Problem::of_text(Some(position), message))
+        }
     }
 }
 
@@ -121,7 +110,7 @@ fn position_of(
     mark: usize,
 ) -> Option<Position> {
     let read = Scan::new(text, Some(mark)).root().deserialize(document);
-    read.err().and_then(|error| error_position(&error))
+    error_position(&read.err()?)
 }
 
 fn error_position(error: &serde_yaml::Error) -> Option<Position> {
@@ -131,10 +120,10 @@ fn error_position(error: &serde_yaml::Error) -> Option<Position> {
     })
 }
 
-fn document_error(text: &str, refusal: Option<&str>, error: &serde_yaml::Error) -> DocumentError {
+fn document_error(text: &str, refusal: Option<&str>, error: &serde_yaml::Error) -> Problem {
     let position = error_position(error);
     let message = refusal.map_or_else(|| explain(text, error, position), str::to_owned);
-    DocumentError { position, message }
+    Problem::of_text(position, message)
 }
 
 /// The message of the parser without the position, and the most likely remedy.

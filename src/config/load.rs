@@ -85,7 +85,7 @@ pub(crate) fn parse_document<T>(
 ) -> Result<(T, Vec<Problem>), Problems> {
     let mut document = file::decode(bytes)
         .and_then(Document::read)
-        .map_err(|error| Problem::of_file(name, error.message).at(error.position, ""))?;
+        .map_err(|problem| problem.in_file(name))?;
     let mut report = Report::default();
     let value = check(&mut document.root, &mut report);
     let (problems, warnings) = report.locate(name, |mark| document.position(mark));

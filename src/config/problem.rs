@@ -46,11 +46,18 @@ pub struct Problem {
 impl Problem {
     /// A problem of a whole file.
     pub(crate) fn of_file(file: &Arc<Path>, message: impl Into<String>) -> Self {
-        Self {
-            file: Some(Arc::clone(file)),
-            message: message.into(),
-            ..Self::default()
-        }
+        Self::of_key("", message).in_file(file)
+    }
+
+    /// The same problem, in `file`.
+    pub(crate) fn in_file(mut self, file: &Arc<Path>) -> Self {
+        self.file = Some(Arc::clone(file));
+        self
+    }
+
+    /// A problem of a text that has no tree, at this position if known.
+    pub(crate) fn of_text(position: Option<Position>, message: impl Into<String>) -> Self {
+        Self::of_key("", message).at(position, "")
     }
 
     /// A problem of the node with the number `mark`.
@@ -152,10 +159,9 @@ impl Problems {
 
     /// Adds the problems of `other`.
     pub(crate) fn append(&mut self, other: Self) {
-        other
-            .list
-            .into_iter()
-            .for_each(|problem| self.push(problem));
+        for problem in other.list {
+            self.push(problem);
+        }
         self.unlisted += other.unlisted;
     }
 }

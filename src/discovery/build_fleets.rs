@@ -7,7 +7,7 @@ use super::source::{CONFIG, Source, SourceFailure, SourceLocation};
 use super::source_cache::SourceCache;
 use super::target_group::TargetDocument;
 use super::target_reader::{FleetBuilders, TargetReader};
-use crate::config::{self, Config, DocumentError, Problem, Problems, Report};
+use crate::config::{self, Config, Problem, Problems, Report};
 use crate::net::WatchedFiles;
 use crate::presence::{Fleet, MAX_GROUPS, Shard};
 
@@ -97,8 +97,7 @@ fn read(
     builders: &mut FleetBuilders<'_>,
 ) -> Result<usize, Problems> {
     let file = location.as_file();
-    let invalid =
-        |error: DocumentError| Problem::of_file(&file, error.message).at(error.position, "");
+    let invalid = |problem: Problem| problem.in_file(&file);
     let text = config::decode(bytes).map_err(invalid)?;
     let yaml = match location {
         SourceLocation::File(path) => path.extension().is_none_or(|it| it != "json"),

@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::config::{self, Document, DocumentError, Node, Position, Report, truncate, unknown_key};
+use crate::config::{self, Document, Node, Position, Problem, Report, truncate, unknown_key};
 
 /// The content of a client file, or of the response of a client URL.
 pub(super) enum TargetDocument<'t> {
@@ -24,20 +24,18 @@ pub(super) struct TargetGroup<'t> {
 }
 
 impl<'t> TargetDocument<'t> {
-    pub(super) fn json(text: &'t str) -> Result<Self, DocumentError> {
+    pub(super) fn json(text: &'t str) -> Result<Self, Problem> {
         let root = serde_json::from_str(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let message = error.to_string();
             let message = message.trim_end_matches(&format!(" at line {line} column {column}"));
-            DocumentError {
-                position: Some(Position { line, column }),
-                message: format!("not valid JSON: {message}"),
-            }
+            let position = Position { line, column };
+            Problem::of_text(Some(position), format!("not valid JSON: {message}"))
         })?;
         Ok(Self::Json { text, root })
     }
 
-    pub(super) fn yaml(text: &'t str) -> Result<Self, DocumentError> {
+    pub(super) fn yaml(text: &'t str) -> Result<Self, Problem> {
         Document::read(text).map(Self::Yaml)
     }
 
