@@ -17,7 +17,6 @@ pub(crate) use client::{UNUSUAL_ID_HINT, label_name_problem};
 pub use context::VendorRules;
 
 use self::context::Context;
-use super::credentials::{Credentials, Provider};
 use super::cursor::{NodeCursor, keys};
 use super::duration::{self, DAY};
 use super::report::Report;
@@ -59,10 +58,7 @@ pub(super) fn config(
     let credentials = keys
         .credentials
         .and_then(|at| credentials::credentials(&at, cx))
-        .unwrap_or_else(|| Credentials {
-            account: None,
-            provider: Provider::default_chain(),
-        });
+        .unwrap_or_default();
     let limits = keys
         .limits
         .and_then(|at| limits(&at, cx.report))
@@ -71,20 +67,25 @@ pub(super) fn config(
     let instances = root
         .required(keys.instances, cx.report, missing)
         .map(|at| instance::instances(&at, &credentials, limits.single_per_second, cx));
-    let collect = keys.collect.and_then(|at| collect(&at, cx.report));
-    let exposition = keys.exposition.and_then(|at| exposition(&at, cx.report));
-    let api = keys.api.and_then(|at| api(&at, cx));
-    let max_clients = keys
-        .max_clients
-        .and_then(|at| at.integer(cx.report, 1, MOST_CLIENTS));
-    let probe = keys.probe.and_then(|at| probe(&at, cx.report));
     Some(Config {
-        collect: collect.unwrap_or_default(),
+        collect: keys
+            .collect
+            .and_then(|at| collect(&at, cx.report))
+            .unwrap_or_default(),
         limits,
-        exposition: exposition.unwrap_or_default(),
-        api: api.unwrap_or_default(),
-        max_clients: max_clients.unwrap_or(MAX_CLIENTS),
-        probe: probe.unwrap_or_default(),
+        exposition: keys
+            .exposition
+            .and_then(|at| exposition(&at, cx.report))
+            .unwrap_or_default(),
+        api: keys.api.and_then(|at| api(&at, cx)).unwrap_or_default(),
+        max_clients: keys
+            .max_clients
+            .and_then(|at| at.integer(cx.report, 1, MOST_CLIENTS))
+            .unwrap_or(MAX_CLIENTS),
+        probe: keys
+            .probe
+            .and_then(|at| probe(&at, cx.report))
+            .unwrap_or_default(),
         instances: instances.unwrap_or_default(),
     })
 }
@@ -180,7 +181,7 @@ fn limits(at: &NodeCursor<'_>, report: &mut Report) -> Option<Limits> {
             .unwrap_or(default.batch_per_second),
         share: keys
             .share
-            .and_then(|at| at.share(report))
+            .and_then(|at| at.number(report, 0.001, 1.0))
             .unwrap_or(default.share),
     })
 }

@@ -11,7 +11,7 @@ use super::serialize;
 use crate::secret::Secret;
 
 /// Credentials, and the account whose quota they use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Credentials {
     /// Name of the account whose quota is shared; credentials without a name share one account.
     pub account: Option<String>,
@@ -130,9 +130,9 @@ provider_types! {
     Chain = "chain",
 }
 
-impl Provider {
-    /// The default: the credential chain of Alibaba Cloud's SDKs.
-    pub(super) fn default_chain() -> Self {
+impl Default for Provider {
+    /// The credential chain of Alibaba Cloud's SDKs.
+    fn default() -> Self {
         Self::Chain {
             providers: vec![
                 Self::Env,

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::duration::{self, DurationError};
@@ -237,32 +238,27 @@ impl<'a> NodeCursor<'a> {
     /// An integer from `least` to `most`.
     pub(crate) fn integer<T>(&self, report: &mut Report, least: T, most: T) -> Option<T>
     where
-        T: std::str::FromStr + PartialOrd + fmt::Display + Copy,
+        T: FromStr + PartialOrd + fmt::Display + Copy,
     {
-        let expected = format!("a whole number from {least} to {most}");
-        self.number(report, &expected, |number| {
-            (&least..=&most).contains(&number)
-        })
+        self.number_of_kind("whole number", report, least, most)
     }
 
-    /// A number from 0.001 to 1.
-    pub(crate) fn share(&self, report: &mut Report) -> Option<f64> {
-        self.number(report, "a number from 0.001 to 1", |share| {
-            (0.001..=1.0).contains(share)
-        })
+    /// A number from `least` to `most`.
+    pub(crate) fn number(&self, report: &mut Report, least: f64, most: f64) -> Option<f64> {
+        self.number_of_kind("number", report, least, most)
     }
 
-    fn number<T: std::str::FromStr>(
-        &self,
-        report: &mut Report,
-        expected: &str,
-        valid: impl FnOnce(&T) -> bool,
-    ) -> Option<T> {
+    fn number_of_kind<T>(&self, kind: &str, report: &mut Report, least: T, most: T) -> Option<T>
+    where
+        T: FromStr + PartialOrd + fmt::Display + Copy,
+    {
+        let expected = format!("a {kind} from {least} to {most}");
         let Value::Scalar(ScalarKind::Number, text) = &self.node.value else {
             self.wrong_type(report, format_args!("{expected}, without quotes"));
             return None;
         };
-        let number = text.parse().ok().filter(valid);
+        let number = text.parse().ok();
+        let number = number.filter(|number| (&least..=&most).contains(&number));
         if number.is_none() {
             self.problem(report, format!("{text} is not {expected}"));
         }

@@ -117,8 +117,9 @@ fn provider(at: &NodeCursor<'_>, parent: Parent, cx: &mut Context<'_>) -> Option
         ProviderType::AssumeRole => assume_role(at, cx),
         ProviderType::Uri => {
             let keys = UriKeys::read(at, cx.report)?;
-            let uri = keys.uri.and_then(|at| uri(&at, cx.report));
-            Some(Provider::Uri { uri })
+            Some(Provider::Uri {
+                uri: keys.uri.and_then(|at| uri(&at, cx.report)),
+            })
         }
         ProviderType::Chain if parent == Parent::Chain => {
             type_at.problem(
@@ -129,10 +130,8 @@ fn provider(at: &NodeCursor<'_>, parent: Parent, cx: &mut Context<'_>) -> Option
         }
         ProviderType::Chain => {
             let keys = ChainKeys::read(at, cx.report)?;
-            match keys.providers {
-                None => Some(Provider::default_chain()),
-                Some(at) => chain(&at, cx),
-            }
+            keys.providers
+                .map_or_else(|| Some(Provider::default()), |at| chain(&at, cx))
         }
     }
 }
@@ -200,21 +199,18 @@ fn assume_role(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Provider> {
         .and_then(|at| arn(&at, "role", cx));
     let source = match keys.source {
         Some(at) => provider(&at, Parent::AssumeRole, cx),
-        None => Some(Provider::default_chain()),
+        None => Some(Provider::default()),
     };
-    let external_id = keys.external_id.and_then(|at| at.string(cx.report));
-    let session = session(
-        keys.role_session_name,
-        keys.duration,
-        keys.policy,
-        cx.report,
-    );
-    let sts_endpoint = keys.sts_endpoint.and_then(|at| endpoint(&at, cx.report));
     Some(Provider::AssumeRole {
+        external_id: keys.external_id.and_then(|at| at.string(cx.report)),
+        session: session(
+            keys.role_session_name,
+            keys.duration,
+            keys.policy,
+            cx.report,
+        ),
+        sts_endpoint: keys.sts_endpoint.and_then(|at| endpoint(&at, cx.report)),
         role_arn: role_arn?,
-        external_id,
-        session,
-        sts_endpoint,
         source: Box::new(source?),
     })
 }

@@ -86,22 +86,25 @@ fn instance(
         Some(at) => credentials(&at, cx),
         None => Some(default.clone()),
     };
-    let calls_per_second = keys
-        .calls_per_second
-        .and_then(|at| calls_per_second(&at, single_per_second, cx));
-    let labels = keys.labels.map(|at| labels(&at, cx.report));
-    let clients = keys.clients.map(|at| clients(&at, cx));
-    let client_files = keys.client_files.map(|at| client_files(&at, cx));
-    let client_urls = keys.client_urls.map(|at| client_urls(&at, cx));
     Some(Instance {
+        calls_per_second: keys
+            .calls_per_second
+            .and_then(|at| calls_per_second(&at, single_per_second, cx))
+            .unwrap_or(CALLS_PER_SECOND.min(single_per_second)),
+        labels: keys
+            .labels
+            .map_or_else(Vec::new, |at| labels(&at, cx.report)),
+        clients: keys.clients.map_or_else(Vec::new, |at| clients(&at, cx)),
+        client_files: keys
+            .client_files
+            .map_or_else(Vec::new, |at| client_files(&at, cx)),
+        client_urls: keys
+            .client_urls
+            .map_or_else(Vec::new, |at| client_urls(&at, cx)),
+        // Last, so that all other values are checked without them.
         id: id?,
         address: address?,
         credentials: credentials?,
-        calls_per_second: calls_per_second.unwrap_or(CALLS_PER_SECOND.min(single_per_second)),
-        labels: labels.unwrap_or_default(),
-        clients: clients.unwrap_or_default(),
-        client_files: client_files.unwrap_or_default(),
-        client_urls: client_urls.unwrap_or_default(),
     })
 }
 
