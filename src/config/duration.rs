@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize as _, Deserializer, Serializer, de};
+
 /// One day.
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
@@ -64,6 +66,16 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     millis
         .map(Duration::from_millis)
         .ok_or(DurationError::TooLong)
+}
+
+/// Serialises a duration as [`display`] shows it.
+pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&display(*value))
+}
+
+/// Deserialises a text that [`parse`] reads.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
 /// Shows a duration so that [`parse`] returns it, to the millisecond. Years, weeks and days

@@ -2,11 +2,10 @@
 
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serializer;
 
-use super::duration;
+pub(super) use super::duration::serialize as duration;
 use crate::presence::LabelName;
 
 /// The text that [`Display`] shows.
@@ -15,11 +14,6 @@ pub(super) fn display<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&value)
-}
-
-/// A duration such as `1h30m`.
-pub(super) fn duration<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&duration::display(*value))
 }
 
 /// A path; serde itself refuses one that is not UTF-8.

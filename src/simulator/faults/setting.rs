@@ -1,10 +1,9 @@
 //! The types of fault settings, on the command line and in JSON.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::config::duration::{self, DurationError};
 
@@ -15,7 +14,7 @@ pub struct InvalidProbability;
 
 /// A probability from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
+#[serde(try_from = "f64")]
 pub struct Probability(f64);
 
 impl Probability {
@@ -43,12 +42,6 @@ impl TryFrom<f64> for Probability {
     }
 }
 
-impl From<Probability> for f64 {
-    fn from(probability: Probability) -> Self {
-        probability.0
-    }
-}
-
 impl FromStr for Probability {
     type Err = InvalidProbability;
 
@@ -59,15 +52,9 @@ impl FromStr for Probability {
     }
 }
 
-impl fmt::Display for Probability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// A duration in the format of Prometheus: `20ms`, `1h30m`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DurationSetting(Duration);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DurationSetting(#[serde(with = "duration")] Duration);
 
 impl DurationSetting {
     /// The duration.
@@ -91,26 +78,6 @@ impl FromStr for DurationSetting {
     }
 }
 
-impl fmt::Display for DurationSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        duration::display(self.0).fmt(f)
-    }
-}
-
-impl Serialize for DurationSetting {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for DurationSetting {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +92,7 @@ mod tests {
             );
         }
         for (text, value) in [("0", 0.0), ("0.25", 0.25), ("1", 1.0)] {
-            assert_eq!(text.parse::<Probability>().map(f64::from), Ok(value));
+            assert_eq!(text.parse::<Probability>().map(Probability::get), Ok(value));
         }
     }
 }
