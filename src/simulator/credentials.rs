@@ -16,7 +16,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::answer::{self, Content};
-use super::keys::IssuedKey;
 use super::request::ApiRequest;
 use super::state::{Exchange, MetadataTokens, State};
 use super::vendor_error::VendorError;
@@ -195,7 +194,8 @@ fn credentials(exchange: &Exchange<'_>, role: &str, seconds: u64) -> Value {
     let lifetime = state
         .credential_lifetime
         .unwrap_or(Duration::from_secs(seconds));
-    let IssuedKey { key, expires } = state.keys.issue(role, server_time, lifetime);
+    let expires = server_time + lifetime;
+    let key = state.keys.issue(role, expires);
     json!({
         "AccessKeyId": key.id,
         "AccessKeySecret": key.secret.expose(),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
 use super::seeded_random::SeededRandom;
 use super::vendor_error::VendorError;
@@ -18,13 +17,8 @@ pub(super) struct SimulatedKey {
     pub(super) id: String,
     pub(super) secret: Secret,
     pub(super) security_token: Option<Secret>,
-}
-
-/// A temporary access key.
-#[derive(Clone, Debug)]
-pub(super) struct IssuedKey {
-    pub(super) key: SimulatedKey,
-    pub(super) expires: Timestamp,
+    /// The end of a temporary key.
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// All access keys.
@@ -32,7 +26,7 @@ pub(super) struct IssuedKey {
 pub(super) struct KeyStore {
     seed: u64,
     pub(super) root: SimulatedKey,
-    issued: Mutex<BTreeMap<u64, IssuedKey>>,
+    issued: Mutex<BTreeMap<u64, SimulatedKey>>,
 }
 
 impl KeyStore {
@@ -44,6 +38,7 @@ impl KeyStore {
             id: format!("simulator-key-{:08x}", bits("ID")),
             secret: Secret::new(format!("simulator-secret-{:08x}", bits("secret"))),
             security_token,
+            expires: None,
         };
         Self {
             seed,
@@ -53,7 +48,7 @@ impl KeyStore {
     }
 
     /// A new key for `role`.
-    pub(super) fn issue(&self, role: &str, now: Timestamp, lifetime: Duration) -> IssuedKey {
+    pub(super) fn issue(&self, role: &str, expires: Timestamp) -> SimulatedKey {
         let mut issued = self.lock();
         let number = issued.last_key_value().map_or(1, |(last, _)| last + 1);
         let random = SeededRandom::new(self.seed)
@@ -69,30 +64,26 @@ impl KeyStore {
             id: format!("STS.{role}.{number}"),
             secret: secret("secret"),
             security_token: Some(secret("token")),
+            expires: Some(expires),
         };
-        let new = IssuedKey {
-            key,
-            expires: now + lifetime,
-        };
-        issued.insert(number, new.clone());
-        while issued.len() > ISSUED {
+        issued.insert(number, key.clone());
+        if issued.len() > ISSUED {
             issued.pop_first();
         }
-        new
+        key
     }
 
     /// Rejects the keys issued so far, from `now` on.
     pub(super) fn revoke(&self, now: Timestamp) {
-        for issued in self.lock().values_mut() {
-            issued.expires = issued.expires.min(now);
+        for key in self.lock().values_mut() {
+            key.expires = key.expires.min(Some(now));
         }
     }
 
     /// All keys that are remembered.
     pub(super) fn all(&self) -> Vec<SimulatedKey> {
         let issued = self.lock();
-        let issued = issued.values().map(|issued| issued.key.clone());
-        std::iter::once(self.root.clone()).chain(issued).collect()
+        issued.values().chain([&self.root]).cloned().collect()
     }
 
     /// The key `id`, if a request at `now` may use it with this security token.
@@ -103,20 +94,19 @@ impl KeyStore {
         now: Timestamp,
     ) -> Result<SimulatedKey, VendorError> {
         let issued = self.lock();
-        let (key, expires) = match issued.values().find(|issued| issued.key.id == id).cloned() {
-            Some(IssuedKey { key, expires }) => (key, Some(expires)),
-            None if self.root.id == id => (self.root.clone(), None),
-            None => return Err(VendorError::NO_SUCH_KEY),
-        };
+        let key = issued.values().chain([&self.root]).find(|key| key.id == id);
+        let key = key.ok_or(VendorError::NO_SUCH_KEY)?;
         match (&key.security_token, token) {
             (Some(_), None) => Err(VendorError::missing("SecurityToken")),
             (expected, claimed) if *expected != claimed => Err(VendorError::SECURITY_TOKEN),
-            _ if expires.is_some_and(|expires| now >= expires) => Err(VendorError::EXPIRED_TOKEN),
-            _ => Ok(key),
+            _ if key.expires.is_some_and(|expires| now >= expires) => {
+                Err(VendorError::EXPIRED_TOKEN)
+            }
+            _ => Ok(key.clone()),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, IssuedKey>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, SimulatedKey>> {
         self.issued.lock().expect("no holder of this lock panics")
     }
 }
