@@ -15,14 +15,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::body::Body;
 use hyper::Response;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::answer::{self, Body, response};
+use super::answer::{self, response};
 use super::faults::Faults;
 use super::request::ApiRequest;
 use super::state::State;
+use crate::presence::{ClientId, InstanceId};
 
 /// The path of the admin API.
 pub(super) const PREFIX: &str = "/_simulator/";
@@ -35,74 +37,67 @@ struct StatusOverride {
     online: Option<bool>,
 }
 
+/// The HTTP status and the text of an error.
+struct AdminError(u16, String);
+
+impl From<serde_json::Error> for AdminError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(400, error.to_string())
+    }
+}
+
 /// Answers a request for `resource`.
 pub(super) fn respond(state: &State, resource: &str, request: &ApiRequest) -> Response<Body> {
-    match (request.method(), resource) {
-        ("GET", "faults") => ok(&**state.faults.load()),
-        ("PUT", "faults") => set_faults(&state.faults, request),
-        ("GET", "credential-faults") => ok(&**state.credential_faults.load()),
-        ("PUT", "credential-faults") => set_faults(&state.credential_faults, request),
-        ("GET", "stats") => ok(&state.stats()),
-        ("GET", "clients") => ok(&clients(state)),
-        ("PUT", "clients") => set_status(state, request),
-        ("GET", "identity") => ok(&state.identity()),
-        ("GET", "requests") => ok(&state.records().0.captured()),
+    let (status, value) = match answer(state, resource, request) {
+        Ok(Value::Null) => return response(204, answer::JSON, ""),
+        Ok(value) => (200, value),
+        Err(AdminError(status, error)) => (status, json!({"error": error})),
+    };
+    response(status, answer::JSON, format!("{value}\n"))
+}
+
+fn answer(state: &State, resource: &str, request: &ApiRequest) -> Result<Value, AdminError> {
+    Ok(match (request.method(), resource) {
+        ("GET", "faults") => json!(**state.faults.load()),
+        ("PUT", "faults") => set_faults(&state.faults, request)?,
+        ("GET", "credential-faults") => json!(**state.credential_faults.load()),
+        ("PUT", "credential-faults") => set_faults(&state.credential_faults, request)?,
+        ("GET", "stats") => json!(state.stats()),
+        ("GET", "clients") => clients(state),
+        ("PUT", "clients") => set_status(state, request)?,
+        ("GET", "identity") => json!(state.identity()),
+        ("GET", "requests") => json!(state.records().0.captured()),
         (
             method,
             "faults" | "credential-faults" | "stats" | "clients" | "identity" | "requests",
-        ) => failed(405, &format!("{method} is not for {resource}")),
-        _ => failed(404, &format!("there is no {resource}")),
-    }
+        ) => return Err(AdminError(405, format!("{method} is not for {resource}"))),
+        _ => return Err(AdminError(404, format!("there is no {resource}"))),
+    })
 }
 
-fn set_faults(faults: &ArcSwap<Faults>, request: &ApiRequest) -> Response<Body> {
+fn set_faults(faults: &ArcSwap<Faults>, request: &ApiRequest) -> Result<Value, AdminError> {
     // Read as a map first: a derived `Deserialize` also takes a list.
-    let map = serde_json::from_slice::<Map<String, Value>>(request.body());
-    match map.and_then(Faults::deserialize) {
-        Ok(set) => {
-            faults.store(Arc::new(set));
-            ok(&**faults.load())
-        }
-        Err(error) => failed(400, &error.to_string()),
-    }
+    let map: Map<String, Value> = serde_json::from_slice(request.body())?;
+    faults.store(Arc::new(Faults::deserialize(map)?));
+    Ok(json!(**faults.load()))
 }
 
-fn set_status(state: &State, request: &ApiRequest) -> Response<Body> {
-    let (client, online) = match serde_json::from_slice(request.body()) {
-        Ok(StatusOverride { client_id, online }) => (client_id, online),
-        Err(error) => return failed(400, &error.to_string()),
-    };
+fn set_status(state: &State, request: &ApiRequest) -> Result<Value, AdminError> {
+    let StatusOverride { client_id, online } = serde_json::from_slice(request.body())?;
     let now = state.clock.now();
-    if state.devices.override_status(&client, online, now) {
-        response(204, answer::JSON, "")
+    if state.devices.override_status(&client_id, online, now) {
+        Ok(Value::Null)
     } else {
-        failed(404, &format!("there is no client {client}"))
+        Err(AdminError(404, format!("there is no client {client_id}")))
     }
 }
 
-fn clients(state: &State) -> Vec<Value> {
+fn clients(state: &State) -> Value {
     let (devices, now) = (&state.devices, state.clock.now());
-    let instances = devices.fleet().instances().iter();
-    let pairs = instances
-        .flat_map(|(instance, clients)| clients.iter().map(move |client| (instance, client)));
-    pairs
-        .map(|(instance, client)| {
-            let (instance, client) = (instance.as_str(), client.as_str());
-            let online = devices.online_at(instance, client, now);
-            json!({"client_id": client, "instance_id": instance, "online": online})
-        })
-        .collect()
-}
-
-fn ok(value: &impl Serialize) -> Response<Body> {
-    json_response(200, value)
-}
-
-fn failed(status: u16, error: &str) -> Response<Body> {
-    json_response(status, &json!({"error": error}))
-}
-
-fn json_response(status: u16, value: &impl Serialize) -> Response<Body> {
-    let text = serde_json::to_string(value).expect("every key is a text");
-    response(status, answer::JSON, text + "\n")
+    let entry = |(instance, client): (&InstanceId, &ClientId)| {
+        let (instance, client) = (instance.as_str(), client.as_str());
+        let online = devices.online_at(instance, client, now);
+        json!({"client_id": client, "instance_id": instance, "online": online})
+    };
+    devices.fleet().clients().map(entry).collect()
 }

@@ -2,12 +2,10 @@
 
 use std::io;
 
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::Response;
-use hyper::body::Frame;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::{Value, json};
 
@@ -53,12 +51,11 @@ pub(super) fn render(
     let (status, mut value) = match answer {
         Ok(Content::Raw(status, kind, text)) => return (status, kind, text),
         Ok(Content::Result(value)) => (200, value),
-        Err(error) => {
-            let VendorError {
-                status,
-                code,
-                message,
-            } = error;
+        Err(VendorError {
+            status,
+            code,
+            message,
+        }) => {
             let recommend = format!("https://api.aliyun.com/troubleshoot?q={code}");
             let host = request.header("host").unwrap_or_default();
             (
@@ -103,12 +100,14 @@ fn content(value: &Value) -> String {
     }
 }
 
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
-
-/// A response with `text`.
-pub(super) fn response(status: u16, kind: &'static str, text: impl Into<Bytes>) -> Response<Body> {
-    let body = Full::new(text.into()).map_err(|never| match never {});
-    with(status, kind, body.boxed_unsync())
+/// A response with `body`.
+pub(super) fn response(status: u16, kind: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, kind);
+    response
+        .body(body.into())
+        .expect("status and media type are valid")
 }
 
 /// A response that announces all of `text`, then sends half of it and ends the connection.
@@ -119,20 +118,11 @@ pub(super) fn truncated(status: u16, kind: &'static str, text: &str) -> Response
         tokio::task::yield_now().await;
         Err(io::Error::other("the answer is truncated"))
     });
-    let halves = stream::iter([Ok(Frame::data(half))]).chain(end);
-    let mut response = with(status, kind, StreamBody::new(halves).boxed_unsync());
+    let halves = Body::from_stream(stream::iter([Ok(half)]).chain(end));
+    let mut response = response(status, kind, halves);
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, text.len().into());
     response
-}
-
-fn with(status: u16, kind: &'static str, body: Body) -> Response<Body> {
-    let response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, kind);
-    response
-        .body(body)
-        .expect("status and media type are valid")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use axum::body::Body;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::DATE;
@@ -11,9 +12,9 @@ use hyper::{Request, Response};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{self, Body, Content, render, response, truncated};
+use super::answer::{self, Content, render, response, truncated};
 use super::credentials::CredentialService;
-use super::faults::{Effect, FaultDecision};
+use super::faults::Effect;
 use super::request::ApiRequest;
 use super::state::{Exchange, State};
 use super::vendor_error::VendorError;
@@ -50,43 +51,39 @@ impl State {
     /// Answers a request to the API or to a service that issues credentials.
     async fn serve(&self, address: IpAddr, request: &ApiRequest) -> Result<Response<Body>, Reset> {
         let service = CredentialService::of(request);
-        let (number, admitted) = match service {
-            None => {
-                let (mut records, now) = self.records();
-                let number = records.capture(request);
-                let operation = request.operation();
-                (number, records.traffic.arrive(address, operation, now))
-            }
-            // Quotas and blocks are for the API only.
-            Some(_) => (
-                self.records().0.capture(request),
-                Some(CancellationToken::new()),
-            ),
+        let (number, admitted) = {
+            let (mut records, now) = self.records();
+            let number = records.capture(request);
+            let admitted = match service {
+                None => records.traffic.arrive(address, request.operation(), now),
+                // Quotas and blocks are for the API only.
+                Some(_) => Some(CancellationToken::new()),
+            };
+            (number, admitted)
         };
         let ended = |ending| {
             if service.is_none() {
                 self.records().0.traffic.count_answer(ending);
             }
         };
-        let reset = |ending| {
-            ended(Cow::Borrowed(ending));
-            Err(Reset)
+        let reset = |ending: &'static str| {
+            ended(ending.into());
+            Reset
         };
-        let Some(blocked) = admitted else {
-            return reset("blocked");
-        };
+        let blocked = admitted.ok_or_else(|| reset("blocked"))?;
         let faults = match service {
             None => self.faults.load_full(),
             Some(_) => self.credential_faults.load_full(),
         };
-        let FaultDecision { delay, effect } = faults.decide(self.seed, number);
-        if effect == Effect::Hang {
-            ended("hang".into());
-            blocked.cancelled().await;
-            return Err(Reset);
-        }
-        if effect == Effect::Reset {
-            return reset("reset");
+        let (delay, effect) = faults.decide(self.seed, number);
+        match effect {
+            Effect::Reset => return Err(reset("reset")),
+            Effect::Hang => {
+                let reset = reset("hang");
+                blocked.cancelled().await;
+                return Err(reset);
+            }
+            _ => {}
         }
         let exchange = Exchange {
             state: self,
@@ -101,7 +98,7 @@ impl State {
         };
         let (ending, response) = respond(&exchange, answer, &effect);
         if !delay.is_zero() && timeout(delay, blocked.cancelled()).await.is_ok() {
-            return reset("blocked");
+            return Err(reset("blocked"));
         }
         ended(ending);
         Ok(response)
@@ -111,14 +108,11 @@ impl State {
     fn request_id(&self, number: u64) -> String {
         let random = self.random("request ID").nth(number);
         let (high, low) = (random.derive("high").bits(), random.derive("low").bits());
-        let middle =
-            [high >> 16 & 0xffff, high & 0xffff, low >> 48].map(|part| format!("{part:04X}"));
-        format!(
-            "{:08X}-{}-{:012X}",
-            high >> 32,
-            middle.join("-"),
-            low & 0xffff_ffff_ffff
-        )
+        let mut id = format!("{high:016X}{low:016X}");
+        for at in [20, 16, 12, 8] {
+            id.insert(at, '-');
+        }
+        id
     }
 }
 
@@ -133,16 +127,9 @@ fn respond(
         (Ok(content), Effect::Error(error)) if content.status() == 200 => Err(error.clone()),
         (answer, _) => answer,
     };
-    let (ending, retry_after) = match &answer {
-        Ok(_) => (Cow::Borrowed("OK"), None),
-        Err(error) => {
-            let retry_after = exchange
-                .faults
-                .retry_after
-                .filter(|_| error.is_throttling());
-            (error.code.clone(), retry_after)
-        }
-    };
+    let error = answer.as_ref().err();
+    let ending = error.map_or(Cow::Borrowed("OK"), |error| error.code.clone());
+    let throttled = error.is_some_and(VendorError::is_throttling);
     let request_id = exchange.state.request_id(exchange.number);
     let (status, kind, text) = render(answer, exchange.request, &request_id);
     let (ending, mut response) = match effect {
@@ -167,7 +154,7 @@ fn respond(
     );
     put("keep-alive", format!("timeout={}", KEEP_ALIVE.as_secs()));
     put("x-acs-request-id", request_id);
-    if let Some(pause) = retry_after {
+    if let Some(pause) = exchange.faults.retry_after.filter(|_| throttled) {
         put("x-acs-retry-after", pause.get().as_millis().to_string());
     }
     (ending, response)

@@ -23,68 +23,76 @@ use super::vendor_error::VendorError;
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// Latency of every answer.
-    #[arg(long = "fault.latency", value_name = "DURATION", default_value_t)]
+    #[arg(long = "fault.latency", value_name = "DURATION", default_value = "0s")]
     pub latency: DurationSetting,
     /// Maximum additional latency, random for each request.
     #[arg(
         long = "fault.latency-jitter",
         value_name = "DURATION",
-        default_value_t
+        default_value = "0s"
     )]
     pub latency_jitter: DurationSetting,
     /// `InternalError` with HTTP status 500, as from older gateways.
     #[arg(
         long = "fault.internal-error",
         value_name = "PROBABILITY",
-        default_value_t
+        default_value = "0"
     )]
     pub internal_error: Probability,
     /// `InternalError` with HTTP status 417, as documented.
     #[arg(
         long = "fault.internal-error-417",
         value_name = "PROBABILITY",
-        default_value_t
+        default_value = "0"
     )]
     pub internal_error_417: Probability,
     /// `Throttling.User`.
-    #[arg(long = "fault.throttling", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.throttling",
+        value_name = "PROBABILITY",
+        default_value = "0"
+    )]
     pub throttling: Probability,
     /// `SystemOverFlow`.
     #[arg(
         long = "fault.system-overflow",
         value_name = "PROBABILITY",
-        default_value_t
+        default_value = "0"
     )]
     pub system_overflow: Probability,
     /// `ServiceUnavailable`.
     #[arg(
         long = "fault.service-unavailable",
         value_name = "PROBABILITY",
-        default_value_t
+        default_value = "0"
     )]
     pub service_unavailable: Probability,
     /// HTTP status 502 with an HTML page, as from a proxy.
     #[arg(
         long = "fault.bad-gateway",
         value_name = "PROBABILITY",
-        default_value_t
+        default_value = "0"
     )]
     pub bad_gateway: Probability,
     /// The connection ends after half of the body.
-    #[arg(long = "fault.truncated", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.truncated",
+        value_name = "PROBABILITY",
+        default_value = "0"
+    )]
     pub truncated: Probability,
     /// HTTP status 200 with a body that cannot be parsed.
     #[arg(
         long = "fault.undecodable",
         value_name = "PROBABILITY",
-        default_value_t
+        default_value = "0"
     )]
     pub undecodable: Probability,
     /// The connection is reset before the first byte of the answer.
-    #[arg(long = "fault.reset", value_name = "PROBABILITY", default_value_t)]
+    #[arg(long = "fault.reset", value_name = "PROBABILITY", default_value = "0")]
     pub reset: Probability,
     /// The request is read and never answered.
-    #[arg(long = "fault.hang", value_name = "PROBABILITY", default_value_t)]
+    #[arg(long = "fault.hang", value_name = "PROBABILITY", default_value = "0")]
     pub hang: Probability,
     /// Value of the header `x-acs-retry-after` in throttling errors.
     #[arg(long = "fault.retry-after", value_name = "DURATION")]
@@ -101,30 +109,30 @@ pub struct Faults {
     #[arg(
         long = "fault.batch-staleness",
         value_name = "DURATION",
-        default_value_t
+        default_value = "0s"
     )]
     pub batch_staleness: DurationSetting,
     /// A client of a batch is missing in the answer.
-    #[arg(long = "fault.omission", value_name = "PROBABILITY", default_value_t)]
+    #[arg(
+        long = "fault.omission",
+        value_name = "PROBABILITY",
+        default_value = "0"
+    )]
     pub omission: Probability,
     /// Nothing is read for one period of `stall_hold`; at its end, all connections deliver
     /// together.
-    #[arg(long = "fault.stall", value_name = "PROBABILITY", default_value_t)]
+    #[arg(long = "fault.stall", value_name = "PROBABILITY", default_value = "0")]
     pub stall: Probability,
     /// Duration of a stall.
-    #[arg(long = "fault.stall-hold", value_name = "DURATION", default_value_t)]
+    #[arg(
+        long = "fault.stall-hold",
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
     pub stall_hold: DurationSetting,
     /// Client ID that is rejected with `ParameterCheckFailed`; repeatable.
     #[arg(long = "fault.poison", value_name = "CLIENT_ID")]
     pub poison: Vec<String>,
-}
-
-/// What happens to one call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FaultDecision {
-    /// Time until the answer.
-    pub(super) delay: Duration,
-    pub(super) effect: Effect,
 }
 
 /// The effect of a fault on the answer.
@@ -141,34 +149,27 @@ pub(super) enum Effect {
 }
 
 impl Faults {
-    /// What happens to the call with the number `request`.
-    pub(super) fn decide(&self, seed: u64, request: u64) -> FaultDecision {
+    /// The time until the answer to the call with the number `request`, and the effect on it.
+    pub(super) fn decide(&self, seed: u64, request: u64) -> (Duration, Effect) {
         let random = SeededRandom::new(seed).derive("request").nth(request);
         let jitter = random.derive("jitter").unit();
-        FaultDecision {
-            delay: self.latency.get() + self.latency_jitter.get().mul_f64(jitter),
-            effect: self.effect(random.derive("outcome").unit()),
-        }
+        let delay = self.latency.get() + self.latency_jitter.get().mul_f64(jitter);
+        (delay, self.effect(random.derive("outcome").unit()))
     }
 
     fn effect(&self, mut random: f64) -> Effect {
+        let error = Effect::Error;
         let effects = [
-            (
-                self.internal_error,
-                Effect::Error(VendorError::INTERNAL_ERROR),
-            ),
+            (self.internal_error, error(VendorError::INTERNAL_ERROR)),
             (
                 self.internal_error_417,
-                Effect::Error(VendorError::INTERNAL_ERROR_417),
+                error(VendorError::INTERNAL_ERROR_417),
             ),
-            (self.throttling, Effect::Error(VendorError::THROTTLED)),
-            (
-                self.system_overflow,
-                Effect::Error(VendorError::SYSTEM_OVERFLOW),
-            ),
+            (self.throttling, error(VendorError::THROTTLED)),
+            (self.system_overflow, error(VendorError::SYSTEM_OVERFLOW)),
             (
                 self.service_unavailable,
-                Effect::Error(VendorError::SERVICE_UNAVAILABLE),
+                error(VendorError::SERVICE_UNAVAILABLE),
             ),
             (self.bad_gateway, Effect::BadGateway),
             (self.truncated, Effect::Truncated),
@@ -192,15 +193,10 @@ impl Faults {
     /// The end of the stall of all connections, if there is one at `now`. Both times count from the
     /// start of the simulator.
     pub(super) fn stalled_until(&self, seed: u64, now: Duration) -> Option<Duration> {
-        let hold = self.stall_hold.get().as_millis();
-        let span = u64::try_from(now.as_millis().checked_div(hold)?).ok()?;
-        let is_stalled =
-            SeededRandom::new(seed).derive("stall").nth(span).unit() < self.stall.get();
-        is_stalled.then(|| {
-            self.stall_hold
-                .get()
-                .saturating_mul(u32::try_from(span + 1).unwrap_or(u32::MAX))
-        })
+        let hold = self.stall_hold.get();
+        let period = u32::try_from(now.as_millis().checked_div(hold.as_millis())?).ok()?;
+        let random = SeededRandom::new(seed).derive("stall").nth(period.into());
+        (random.unit() < self.stall.get()).then(|| hold.saturating_mul(period.saturating_add(1)))
     }
 }
 
@@ -217,10 +213,7 @@ mod tests {
     #[test]
     fn there_are_no_faults_by_default() {
         let faults = Faults::default();
-        let none = FaultDecision {
-            delay: Duration::ZERO,
-            effect: Effect::None,
-        };
+        let none = (Duration::ZERO, Effect::None);
         assert!((0..1000).all(|request| faults.decide(7, request) == none));
         assert!((0..1000).all(|request| !faults.omits(7, request, "GID_test@@@a")));
         assert!((0..1000).all(|second| {
@@ -243,7 +236,7 @@ mod tests {
             ..Faults::default()
         };
         let effects: Vec<Effect> = (0..10_000)
-            .map(|request| faults.decide(1, request).effect)
+            .map(|request| faults.decide(1, request).1)
             .collect();
         let share = |wanted: &Effect| {
             effects.iter().filter(|effect| *effect == wanted).count() as f64 / 10_000.0
@@ -272,7 +265,7 @@ mod tests {
             hang: probability(1.0),
             ..Faults::default()
         };
-        assert!((0..1000).all(|request| faults.decide(1, request).effect == Effect::Reset));
+        assert!((0..1000).all(|request| faults.decide(1, request).1 == Effect::Reset));
     }
 
     #[test]
@@ -284,7 +277,7 @@ mod tests {
             ..Faults::default()
         };
         let delays: Vec<Duration> = (0..1000)
-            .map(|request| faults.decide(1, request).delay)
+            .map(|request| faults.decide(1, request).0)
             .collect();
         assert!(
             delays

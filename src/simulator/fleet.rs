@@ -70,6 +70,12 @@ impl SimulatedFleet {
         &self.instances
     }
 
+    /// Every client and its instance.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (&InstanceId, &ClientId)> {
+        let instances = self.instances.iter();
+        instances.flat_map(|(id, clients)| clients.iter().map(move |client| (id, client)))
+    }
+
     /// Whether the account has this instance.
     pub(super) fn has_instance(&self, instance: &str) -> bool {
         self.instances.iter().any(|(id, _)| id.as_str() == instance)
@@ -78,15 +84,14 @@ impl SimulatedFleet {
     /// The instance that `client` belongs to.
     pub(super) fn instance_of(&self, client: &str) -> Option<&InstanceId> {
         let client = ClientId::new(client).ok()?;
-        self.instance_index
-            .get(&client)
-            .map(|index| &self.instances[*index].0)
+        let index = self.instance_index.get(&client)?;
+        Some(&self.instances[*index].0)
     }
 
     /// The groups, in the order of their first clients.
     pub(super) fn groups(&self) -> Vec<&str> {
         let mut groups = Vec::new();
-        for client in self.instances.iter().flat_map(|(_, clients)| clients) {
+        for (_, client) in self.clients() {
             let group = ClientId::group_of(client.as_str());
             if !groups.contains(&group) {
                 groups.push(group);
