@@ -16,16 +16,6 @@ pub(super) struct DeviceScript {
     shared_uplink: Option<Box<str>>,
 }
 
-/// The behaviour of a device.
-enum Habit {
-    /// Never online.
-    Spare,
-    /// Changes between online and offline.
-    Flapping,
-    /// Online except for rare outages.
-    Steady,
-}
-
 impl DeviceScript {
     /// A script for devices of `groups`, one of which has a shared uplink.
     pub(super) fn new(seed: u64, groups: &[&str]) -> Self {
@@ -49,10 +39,11 @@ impl DeviceScript {
         {
             return false;
         }
-        match habit(random) {
-            Habit::Spare => false,
-            Habit::Flapping => flap(random, now),
-            Habit::Steady => !outage(random, now),
+        match random.derive("habit").unit() {
+            // A spare device.
+            ..0.04 => false,
+            0.04..0.2 => flap(random, now),
+            _ => !outage(random, now),
         }
     }
 
@@ -65,17 +56,6 @@ impl DeviceScript {
         let length = random.derive("length").within(40 * SECOND..80 * SECOND);
         let back = device.nth(now / CYCLE).within(0..15 * SECOND);
         (start..start + length + back).contains(&(now % CYCLE))
-    }
-}
-
-fn habit(device: SeededRandom) -> Habit {
-    let share = device.derive("habit").unit();
-    if share < 0.04 {
-        Habit::Spare
-    } else if share < 0.2 {
-        Habit::Flapping
-    } else {
-        Habit::Steady
     }
 }
 

@@ -70,8 +70,6 @@ pub(super) struct Traffic {
     account: PerOperation<SlidingWindow>,
     all: PerOperation<SlidingWindow>,
     stats: Stats,
-    /// Total duration of the blocks that have ended.
-    blocked: Duration,
 }
 
 /// One egress address.
@@ -79,8 +77,8 @@ pub(super) struct Traffic {
 struct AddressState {
     windows: PerOperation<SlidingWindow>,
     last: Duration,
-    /// Start and end of its block.
-    block: Option<(Duration, Duration)>,
+    /// End of its block.
+    blocked_until: Option<Duration>,
     /// Cancelled when a block starts.
     blocked: CancellationToken,
 }
@@ -95,7 +93,6 @@ impl Traffic {
             account: PerOperation::default(),
             all: PerOperation::default(),
             stats: Stats::default(),
-            blocked: Duration::ZERO,
         }
     }
 
@@ -116,23 +113,18 @@ impl Traffic {
         if self.addresses.len() >= ADDRESSES {
             let recent = |last| now.saturating_sub(last) < Duration::from_secs(1);
             self.addresses
-                .retain(|_, known| known.block.is_some() || recent(known.last));
+                .retain(|_, known| known.blocked_until.is_some() || recent(known.last));
         }
         let known = self.addresses.entry(address).or_default();
-        known.last = now;
-        if let Some((from, until)) = known.block {
-            if now < until {
-                return None;
-            }
-            self.blocked += until.saturating_sub(from);
-            *known = AddressState {
-                last: now,
-                ..AddressState::default()
-            };
+        match known.blocked_until {
+            Some(until) if now < until => return None,
+            Some(_) => *known = AddressState::default(),
+            None => {}
         }
+        known.last = now;
         let count = operation.map_or(0, |operation| known.windows.of(operation).arrive(now));
         if self.quotas && count > ADDRESS {
-            known.block = Some((now, now + self.block_for));
+            known.blocked_until = Some(now + self.block_for);
             known.blocked.cancel();
             self.stats.blocks += 1;
             return None;
@@ -161,11 +153,14 @@ impl Traffic {
     }
 
     pub(super) fn stats(&self, now: Duration) -> Stats {
-        let blocks = self.addresses.values().filter_map(|known| known.block);
-        let current = blocks.map(|(from, until)| until.min(now).saturating_sub(from));
-        let blocked = self.blocked + current.sum::<Duration>();
+        let ends = self
+            .addresses
+            .values()
+            .filter_map(|known| known.blocked_until);
+        let remaining: Duration = ends.map(|end| end.saturating_sub(now)).sum();
+        let total = self.block_for.as_secs_f64() * self.stats.blocks as f64;
         Stats {
-            blocked_seconds: blocked.as_secs_f64(),
+            blocked_seconds: total - remaining.as_secs_f64(),
             ..self.stats.clone()
         }
     }

@@ -131,22 +131,24 @@ impl VendorError {
         "The service is not available now; try again later.",
     );
 
-    /// A parameter, or the header in its place, is missing.
-    pub(super) fn missing(parameter: &str) -> Self {
+    fn bad_request(code: impl Into<Cow<'static, str>>, message: String) -> Self {
         Self {
             status: 400,
-            code: format!("Missing{parameter}").into(),
-            message: format!("{parameter} is mandatory for this action.").into(),
+            code: code.into(),
+            message: message.into(),
         }
+    }
+
+    /// A parameter, or the header in its place, is missing.
+    pub(super) fn missing(parameter: &str) -> Self {
+        let message = format!("{parameter} is mandatory for this action.");
+        Self::bad_request(format!("Missing{parameter}"), message)
     }
 
     /// The value of a parameter is not possible.
     pub(super) fn invalid(parameter: &str) -> Self {
-        Self {
-            status: 400,
-            code: format!("InvalidParameter.{parameter}").into(),
-            message: format!("The value of {parameter} is not valid.").into(),
-        }
+        let message = format!("The value of {parameter} is not valid.");
+        Self::bad_request(format!("InvalidParameter.{parameter}"), message)
     }
 
     /// The signature is wrong. The older SDK of Alibaba Cloud compares the text after the first
@@ -155,11 +157,7 @@ impl VendorError {
         let message = format!(
             "The signature is not the calculated one. server string to sign is:{string_to_sign}"
         );
-        Self {
-            status: 400,
-            code: "SignatureDoesNotMatch".into(),
-            message: message.into(),
-        }
+        Self::bad_request("SignatureDoesNotMatch", message)
     }
 
     /// Whether this error asks the caller to slow down.
