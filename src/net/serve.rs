@@ -3,54 +3,27 @@
 mod acceptor;
 mod connection;
 mod connection_state;
-mod idle_connections;
 mod instrumented;
+mod options;
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper::{Request, Response};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+pub use options::ServeOptions;
 
 use super::tls::Tls;
 use acceptor::Acceptor;
 use connection::Connection;
-use idle_connections::IdleConnections;
-
-/// The limits of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServeOptions {
-    /// The maximum number of connections. At the limit, a new connection replaces the one that has
-    /// been idle longest. If every connection has a request in flight, the new one waits.
-    pub max_connections: usize,
-    /// How long the head of a request may take, from the start of the connection (including the TLS
-    /// handshake) or, on a connection that was used before, from the first byte of the head.
-    pub header_timeout: Duration,
-    /// How long a connection may be idle between requests. Longer than the usual scrape intervals,
-    /// so that Prometheus keeps its connection.
-    pub idle_timeout: Duration,
-    /// How long a client may leave an available part of a response unread.
-    pub write_timeout: Duration,
-    /// How long requests in flight may take after the shutdown.
-    pub drain_timeout: Duration,
-}
-
-impl Default for ServeOptions {
-    fn default() -> Self {
-        Self {
-            max_connections: 512,
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(120),
-            write_timeout: Duration::from_secs(30),
-            drain_timeout: Duration::from_secs(5),
-        }
-    }
-}
+use connection_state::ConnectionState;
 
 /// Serves HTTP at `listeners` until `shutdown`. Then it stops listening, waits for requests in
 /// flight up to [`ServeOptions::drain_timeout`], and closes all other connections.
@@ -74,7 +47,8 @@ pub async fn serve<S, B>(
 {
     let mut acceptor = Acceptor::new(listeners);
     let mut connections = JoinSet::new();
-    let idle_connections = IdleConnections::default();
+    let mut states = Vec::new();
+    let idle_added = Arc::new(Notify::new());
     loop {
         let stream = tokio::select! {
             biased;
@@ -85,11 +59,20 @@ pub async fn serve<S, B>(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            () = make_room(&mut connections, &idle_connections, options.max_connections) => {}
+            () = make_room(&mut connections, &states, &idle_added, options.max_connections) => {}
         }
-        let slot = idle_connections.join();
-        let connection = Connection::new(service.clone(), options, slot, shutdown.clone());
-        connections.spawn(connection.accept(stream, tls.clone()));
+        states.retain(|(_, task): &(_, AbortHandle)| !task.is_finished());
+        let state = ConnectionState::new(Arc::clone(&idle_added));
+        let connection = Connection {
+            service: service.clone(),
+            options,
+            state: state.clone(),
+            shutdown: shutdown.clone(),
+        };
+        states.push((
+            state,
+            connections.spawn(connection.accept(stream, tls.clone())),
+        ));
     }
     drop(acceptor);
     let drained = async { while connections.join_next().await.is_some() {} };
@@ -106,13 +89,77 @@ pub async fn serve<S, B>(
 }
 
 /// Waits until there are fewer than `max` connections, and evicts the oldest idle one if necessary.
-async fn make_room(connections: &mut JoinSet<()>, idle: &IdleConnections, max: usize) {
+async fn make_room(
+    connections: &mut JoinSet<()>,
+    states: &[(ConnectionState, AbortHandle)],
+    idle_added: &Notify,
+    max: usize,
+) {
     let mut evicted = false;
     while connections.len() >= max {
-        evicted = evicted || idle.evict_oldest();
+        evicted = evicted || evict_oldest(states);
         tokio::select! {
             _ = connections.join_next() => {}
-            () = idle.idle_added(), if !evicted => {}
+            () = idle_added.notified(), if !evicted => {}
         }
+    }
+}
+
+/// Ends the connection that has been without a request in flight longest, so that idle and
+/// half-open connections cannot block a scrape. `false` if every connection has one in flight.
+fn evict_oldest(states: &[(ConnectionState, AbortHandle)]) -> bool {
+    let open = states.iter().filter(|(_, task)| !task.is_finished());
+    let idle = open.filter_map(|(state, task)| Some((state.idle_since()?, task)));
+    let oldest = idle.min_by_key(|(since, _)| *since);
+    oldest.inspect(|(_, task)| task.abort()).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::task::yield_now;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// Connections that began a second after each other.
+    async fn connect<const N: usize>() -> [(ConnectionState, AbortHandle); N] {
+        let mut connections = Vec::new();
+        for _ in 0..N {
+            let task = tokio::spawn(std::future::pending::<()>());
+            connections.push((ConnectionState::new(Arc::default()), task.abort_handle()));
+            sleep(Duration::from_secs(1)).await;
+        }
+        connections.try_into().expect("as many as requested")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_connection_that_has_been_idle_longest_is_evicted_and_busy_ones_stay() {
+        let connections = connect::<4>().await;
+        let [first, _, third, busy] = &connections;
+        let (request, other, _in_flight) = (first.0.begin(), third.0.begin(), busy.0.begin());
+        drop(other);
+        sleep(Duration::from_secs(1)).await;
+        drop(request);
+        let finished = || connections.each_ref().map(|(_, task)| task.is_finished());
+        for evicted in [
+            [false, true, false, false],
+            [false, true, true, false],
+            [true, true, true, false],
+        ] {
+            assert!(evict_oldest(&connections));
+            yield_now().await;
+            assert_eq!(finished(), evicted);
+        }
+        assert!(!evict_oldest(&connections));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_ended_cannot_be_evicted() {
+        let connections = connect::<1>().await;
+        connections[0].1.abort();
+        yield_now().await;
+        assert!(!evict_oldest(&connections));
     }
 }

@@ -6,7 +6,6 @@ mod tests;
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
 use hyper::service::{Service, service_fn};
@@ -15,16 +14,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::ServeOptions;
 use super::connection_state::{ConnectionState, Timeout};
-use super::idle_connections::ConnectionSlot;
 use super::instrumented::{InstrumentedBody, InstrumentedIo};
+use super::options::ServeOptions;
 use crate::net::tls::{HTTP2, Tls};
 
 /// How much is read ahead of a request, which limits the size of its head; and how much of a
@@ -45,21 +42,12 @@ const TLS_REQUIRED: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 50\r\nConnection: close\r\n\r\nthis server speaks HTTPS; use https:// in the URL\n";
 
-/// The protocol of a connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
 /// A connection before it is served.
 pub(super) struct Connection<S> {
-    service: S,
-    options: ServeOptions,
-    state: ConnectionState,
-    /// Notified when the connection is evicted.
-    evict: Arc<Notify>,
-    shutdown: CancellationToken,
+    pub(super) service: S,
+    pub(super) options: ServeOptions,
+    pub(super) state: ConnectionState,
+    pub(super) shutdown: CancellationToken,
 }
 
 impl<S, B> Connection<S>
@@ -68,43 +56,22 @@ where
     S::Future: Send + 'static,
     B: Body<Error: std::error::Error + Send + Sync, Data: Send> + Send + Unpin + 'static,
 {
-    pub(super) fn new(
-        service: S,
-        options: ServeOptions,
-        slot: ConnectionSlot,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let evict = slot.evict();
-        Self {
-            service,
-            options,
-            state: ConnectionState::new(slot),
-            evict,
-            shutdown,
-        }
-    }
-
     /// Serves requests on `stream`, with TLS if there is `tls`, until either side closes it, the
     /// client exceeds a timeout, or `shutdown` is requested and no request is in flight.
     pub(super) async fn accept(self, stream: TcpStream, tls: Option<Tls>) {
         let Some(tls) = tls else {
-            return self.serve_connection(stream, Protocol::Http1).await;
+            return self.serve_connection(stream, false).await;
         };
         let secured = tokio::select! {
             biased;
             secured = handshake(stream, &tls) => secured,
             timeout = self.state.timeout(self.options) => return log(timeout),
-            () = self.evict.notified() => return,
             () = self.shutdown.cancelled() => return,
         };
         match secured {
             Ok(stream) => {
-                let protocol = if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                    Protocol::Http2
-                } else {
-                    Protocol::Http1
-                };
-                self.serve_connection(stream, protocol).await;
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+                self.serve_connection(stream, http2).await;
             }
             Err(error) => debug!(%error, "the TLS handshake failed"),
         }
@@ -113,15 +80,14 @@ where
     async fn serve_connection<I: AsyncRead + AsyncWrite + Unpin + 'static>(
         self,
         io: I,
-        protocol: Protocol,
+        http2: bool,
     ) {
         let (service, state) = (self.service, self.state);
         let mut timeout = pin!(state.timeout(self.options));
-        let multiplexed = protocol == Protocol::Http2;
         let io = TokioIo::new(InstrumentedIo {
             io,
             state: state.clone(),
-            requests: !multiplexed,
+            requests: !http2,
         });
         let service = service_fn(move |request| {
             let (request, response) = (state.begin(), service.call(request));
@@ -129,11 +95,11 @@ where
                 Ok::<_, Infallible>(response.await?.map(|body| InstrumentedBody {
                     body,
                     request,
-                    multiplexed,
+                    multiplexed: http2,
                 }))
             }
         });
-        let builder = builder(protocol);
+        let builder = builder(http2);
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut draining = false;
         loop {
@@ -147,15 +113,14 @@ where
                 }
                 timeout = timeout.as_mut() => {
                     log(timeout);
-                    if multiplexed && timeout == Timeout::Idle {
+                    if http2 && timeout == Timeout::Idle {
                         // HTTP/2 can report that a request sent at this moment was not read.
                         connection.as_mut().graceful_shutdown();
                         let _ = tokio::time::timeout(self.options.header_timeout, connection).await;
                     }
                     return;
                 }
-                () = self.evict.notified() => return,
-                () = self.shutdown.cancelled(), if !draining => {
+                    () = self.shutdown.cancelled(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -181,26 +146,22 @@ async fn handshake(mut stream: TcpStream, tls: &Tls) -> io::Result<TlsStream<Tcp
     TlsAcceptor::from(tls.current()).accept(stream).await
 }
 
-/// The server of `protocol`, with limits on what a client can make it hold.
-fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
+/// The server of one protocol, with limits on what a client can make it hold.
+fn builder(http2: bool) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    match protocol {
-        Protocol::Http1 => {
-            builder
-                .http1()
-                .header_read_timeout(None)
-                .max_buf_size(BUFFER_BYTES);
-            builder.http1_only()
-        }
-        Protocol::Http2 => {
-            builder
-                .http2()
-                .max_concurrent_streams(STREAMS)
-                .max_header_list_size(HEAD_BYTES)
-                .max_send_buf_size(BUFFER_BYTES)
-                .initial_stream_window_size(WINDOW_BYTES)
-                .initial_connection_window_size(WINDOW_BYTES);
-            builder.http2_only()
-        }
+    builder
+        .http1()
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER_BYTES)
+        .http2()
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_BYTES)
+        .max_send_buf_size(BUFFER_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
+    if http2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
     }
 }

@@ -9,75 +9,82 @@ use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::ServeOptions;
-use super::idle_connections::ConnectionSlot;
+use super::options::ServeOptions;
 
 /// The key of the stream in [`Record::unread`]; requests are numbered from 1.
 const STREAM: u64 = 0;
 
 /// The state of one connection. Clones share it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct ConnectionState(Arc<Mutex<Record>>);
 
+#[derive(Debug)]
 struct Record {
     /// How many requests are in flight.
     requests: usize,
-    /// Whether the head of a request is being read, or is due because the connection is new.
-    head: bool,
-    /// When the head began or the connection became idle; of no meaning with requests in flight.
-    since: Instant,
+    /// When the last request ended, or the connection began.
+    idle_since: Instant,
+    /// Since when the head of a request is being read, or is due because the connection is new.
+    head_since: Option<Instant>,
     /// How many requests have begun.
     begun: u64,
     /// Since when the client has left available data unread, by request.
     unread: BTreeMap<u64, Instant>,
-    slot: ConnectionSlot,
+    /// Notified when no request is in flight any more.
+    idle_added: Arc<Notify>,
     /// The task that waits for the timeout. The responses of HTTP/2 have tasks of their own.
     waker: Option<Waker>,
 }
 
 impl ConnectionState {
-    /// A new connection, on which a head is due.
-    pub(super) fn new(slot: ConnectionSlot) -> Self {
+    /// A new connection, on which a head is due. `idle_added` is notified when it becomes idle.
+    pub(super) fn new(idle_added: Arc<Notify>) -> Self {
+        let now = Instant::now();
         Self(Arc::new(Mutex::new(Record {
             requests: 0,
-            head: true,
-            since: Instant::now(),
+            idle_since: now,
+            head_since: Some(now),
             begun: 0,
             unread: BTreeMap::new(),
-            slot,
+            idle_added,
             waker: None,
         })))
     }
 
     /// Records that bytes of a request were read.
     pub(super) fn read(&self) {
-        let mut record = self.lock();
-        if !record.head {
-            record.head = true;
-            record.since = Instant::now();
-        }
+        self.lock().head_since.get_or_insert_with(Instant::now);
     }
 
     /// Records whether a write to the stream made progress.
     pub(super) fn written(&self, progress: bool) {
-        self.lock().set_unread(STREAM, !progress, false);
+        let unread = &mut self.lock().unread;
+        if progress {
+            unread.remove(&STREAM);
+        } else {
+            unread.entry(STREAM).or_insert_with(Instant::now);
+        }
     }
 
     /// Records that a request was read. It is in flight until the returned value is dropped.
     pub(super) fn begin(&self) -> InFlight {
         let mut record = self.lock();
-        if record.requests == 0 {
-            record.slot.busy();
-        }
         record.requests += 1;
-        record.head = false;
+        record.head_since = None;
         record.begun += 1;
         InFlight {
             number: record.begun,
             state: self.clone(),
         }
+    }
+
+    /// Since when no request is in flight; `None` if there is one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let record = self.lock();
+        (record.requests == 0).then_some(record.idle_since)
     }
 
     /// Completes when the client has exceeded a timeout. Poll it after each poll of the connection,
@@ -105,10 +112,14 @@ impl ConnectionState {
             record.waker = Some(waker.clone());
             return None;
         }
-        Some(if record.head {
-            (record.since + options.header_timeout, Timeout::Head)
-        } else {
-            (record.since + options.idle_timeout, Timeout::Idle)
+        let idle_since = record.idle_since;
+        Some(match record.head_since {
+            // A head that was sent ahead of a response is not late while the response is due.
+            Some(since) => (
+                since.max(idle_since) + options.header_timeout,
+                Timeout::Head,
+            ),
+            None => (idle_since + options.idle_timeout, Timeout::Idle),
         })
     }
 
@@ -118,15 +129,6 @@ impl ConnectionState {
 }
 
 impl Record {
-    /// Records whether data are unread; `again` restarts the time.
-    fn set_unread(&mut self, key: u64, unread: bool, again: bool) {
-        if !unread {
-            self.unread.remove(&key);
-        } else if again || !self.unread.contains_key(&key) {
-            self.unread.insert(key, Instant::now());
-        }
-    }
-
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -145,7 +147,11 @@ impl InFlight {
     /// earlier parts.
     pub(super) fn offered(&self, available: bool) {
         let mut record = self.state.lock();
-        record.set_unread(self.number, available, true);
+        if available {
+            record.unread.insert(self.number, Instant::now());
+        } else {
+            record.unread.remove(&self.number);
+        }
         record.wake();
     }
 }
@@ -156,8 +162,8 @@ impl Drop for InFlight {
         record.unread.remove(&self.number);
         record.requests -= 1;
         if record.requests == 0 {
-            record.since = Instant::now();
-            record.slot.idle();
+            record.idle_since = Instant::now();
+            record.idle_added.notify_one();
         }
         record.wake();
     }

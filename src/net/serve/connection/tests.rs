@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::net::serve::idle_connections::IdleConnections;
 
 /// How much hyper's client takes of an answer that is not read.
 const CLIENT_WINDOW: usize = 2 * 1024 * 1024;
@@ -64,11 +63,11 @@ fn connect(thinking: Duration, chunks: usize) -> (DuplexStream, JoinHandle<()>) 
 fn connect_to<F: Future<Output = Chunks> + Send + 'static>(
     body: impl Fn() -> F + Send + 'static,
 ) -> (DuplexStream, JoinHandle<()>) {
-    connect_by(Protocol::Http1, body)
+    connect_by(false, body)
 }
 
 fn connect_by<F: Future<Output = Chunks> + Send + 'static>(
-    protocol: Protocol,
+    http2: bool,
     body: impl Fn() -> F + Send + 'static,
 ) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = duplex(4096);
@@ -76,15 +75,15 @@ fn connect_by<F: Future<Output = Chunks> + Send + 'static>(
         let body = body();
         async { Ok::<_, Infallible>(Response::new(body.await)) }
     });
-    let connection = Connection::new(
+    let connection = Connection {
         service,
-        OPTIONS,
-        IdleConnections::default().join(),
-        CancellationToken::new(),
-    );
+        options: OPTIONS,
+        state: ConnectionState::new(Arc::default()),
+        shutdown: CancellationToken::new(),
+    };
     (
         client,
-        tokio::spawn(connection.serve_connection(server, protocol)),
+        tokio::spawn(connection.serve_connection(server, http2)),
     )
 }
 
@@ -130,7 +129,7 @@ async fn a_head_that_trickles_in_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_outlives_the_header_timeout_and_then_owes_a_whole_head() {
+async fn an_idle_connection_outlives_the_header_timeout_which_then_limits_the_next_head() {
     let (mut client, served) = connect(Duration::ZERO, 1);
     for _ in 0..3 {
         client.write_all(REQUEST).await.expect("open");
@@ -173,7 +172,7 @@ async fn a_service_may_take_longer_than_any_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_stops_reading_is_dropped_and_held_little() {
+async fn a_client_that_stops_reading_is_dropped_and_little_is_buffered() {
     let left = Arc::new(AtomicUsize::new(1000));
     let counter = Arc::clone(&left);
     let (mut client, served) = connect_to(move || {
@@ -208,7 +207,7 @@ async fn a_client_that_reads_slowly_gets_everything() {
     client.read_exact(&mut rest).await.expect("open");
 }
 
-/// A client of HTTP/2 whose answers are read when they are asked for, and the time from which on it waits.
+/// A client of HTTP/2, the task of its connection, and how many chunks are not made yet.
 async fn connect_http2(
     chunks: usize,
 ) -> (
@@ -223,7 +222,7 @@ async fn connect_http2(
             left: Arc::clone(&counter),
         })
     };
-    let (client, served) = connect_by(Protocol::Http2, body);
+    let (client, served) = connect_by(true, body);
     let handshake = http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(client));
     let (sender, connection) = handshake.await.expect("HTTP/2");
     tokio::spawn(connection);
@@ -231,7 +230,7 @@ async fn connect_http2(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_of_http2_is_told_before_it_is_dropped() {
+async fn an_idle_connection_of_http2_is_closed_with_a_notice() {
     let (mut sender, served, _) = connect_http2(1).await;
     let answer = sender
         .send_request(Request::new(Empty::new()))
@@ -243,13 +242,13 @@ async fn an_idle_connection_of_http2_is_told_before_it_is_dropped() {
     assert_eq!(
         idle.elapsed(),
         OPTIONS.idle_timeout,
-        "the client was told, and had nothing more to say"
+        "the client has no request in flight"
     );
     assert!(sender.ready().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_by_http2_that_is_not_read_ends_its_connection_and_held_little() {
+async fn an_answer_by_http2_that_is_not_read_ends_its_connection_and_little_is_buffered() {
     let (mut sender, served, left) = connect_http2(1_000_000).await;
     let start = Instant::now();
     let unread = sender
