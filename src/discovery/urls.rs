@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{self, Authorization, ClientUrl};
-use crate::net::client::{causes, client_with_identity};
+use crate::net::client::{causes, client_with_identity, with_causes};
 use crate::telemetry::VERSION;
 
 /// The time limit of a request, if the interval is not shorter.
@@ -111,10 +111,7 @@ fn prepare(url: &ClientUrl) -> Result<RequestBuilder, String> {
     let identity = identity.map(|identity| (&*identity.cert_file, &*identity.key_file));
     let (address, ca_file) = (url.url.expose(), url.tls.ca_file.as_deref());
     let http = client_with_identity([address], ca_file, identity, CONNECT_TIMEOUT);
-    let http = http.map_err(|error| {
-        let causes: Vec<_> = causes(&error).map(ToString::to_string).collect();
-        causes.join(": ")
-    })?;
+    let http = http.map_err(|error| with_causes(&error))?;
     let interval = url.refresh_interval.as_secs_f64().to_string();
     let request = http
         .get(address.clone())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Url};
+use reqwest::{Client, Url};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject as _};
@@ -93,7 +93,21 @@ pub fn client_with_identity<'a>(
         Some(path) => roots_of(path)?,
         None => system_roots().map_err(ClientError::NoSystemRoots)?,
     };
-    let builder = base_builder(roots, identity.filter(|_| https), connect_timeout)?;
+    let tls = tls(roots, identity.filter(|_| https))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that builds clients"
+    )]
+    let builder = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_nodelay(true);
     let builder = if only_loopback {
         builder.no_proxy()
     } else {
@@ -105,30 +119,7 @@ pub fn client_with_identity<'a>(
 /// Builds the client for services on this host or its link: plain `http`, and never through a
 /// proxy, which would reach the services of the host of the proxy.
 pub fn client_without_proxy(connect_timeout: Duration) -> Result<Client, ClientError> {
-    let builder = base_builder(RootCertStore::empty(), None, connect_timeout)?;
-    Ok(builder.no_proxy().build()?)
-}
-
-fn base_builder(
-    roots: RootCertStore,
-    identity: Option<(&Path, &Path)>,
-    connect_timeout: Duration,
-) -> Result<ClientBuilder, ClientError> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that builds clients"
-    )]
-    let builder = Client::builder();
-    Ok(builder
-        .tls_backend_preconfigured(tls(roots, identity)?)
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .tcp_keepalive(KEEPALIVE)
-        .tcp_nodelay(true))
+    client([], None, connect_timeout)
 }
 
 /// Whether `url` is on this host.
@@ -222,4 +213,11 @@ pub fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The messages of `error` and its causes, outermost first, separated by colons.
+#[must_use]
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let messages: Vec<_> = causes(error).map(ToString::to_string).collect();
+    messages.join(": ")
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::{Clock, Timestamp};
 
@@ -135,63 +136,56 @@ impl FileState {
     }
 }
 
-/// Checks [`WatchedFiles`] for changes. The checks run on a thread for blocking work.
+/// Checks [`WatchedFiles`] for changes until it is dropped.
 #[derive(Debug)]
-pub struct FileWatch(Arc<Mutex<Checks>>);
-
-#[derive(Debug)]
-struct Checks {
-    files: WatchedFiles,
-    next: Instant,
-    /// When the first change was found that is not reported yet.
-    changed_since: Option<Instant>,
-    /// Whether a change has to be reported now.
-    due: bool,
+pub struct FileWatch {
+    changed: Arc<Notify>,
+    _checks: AbortOnDropHandle<()>,
 }
 
 impl FileWatch {
-    /// Watches `files` for changes of the states that they contain.
+    /// Watches `files` for changes of the states that they contain. The checks run on a thread for
+    /// blocking work of the current runtime.
     #[must_use]
     pub fn new(files: WatchedFiles) -> Self {
-        Self(Arc::new(Mutex::new(Checks {
-            files,
-            next: Instant::now() + INTERVAL,
-            changed_since: None,
-            due: false,
-        })))
+        let changed = Arc::new(Notify::new());
+        let checks = tokio::spawn(watch(files, Arc::clone(&changed)));
+        Self {
+            changed,
+            _checks: AbortOnDropHandle::new(checks),
+        }
     }
 
     /// Returns once files have changed since the last return, and the changes have settled.
     /// Cancellation loses no change.
     pub async fn changed(&self) {
-        loop {
-            let mut checks = Arc::clone(&self.0).lock_owned().await;
-            if std::mem::take(&mut checks.due) {
-                return;
-            }
-            if checks.files.is_empty() {
-                std::future::pending::<()>().await;
-            }
-            sleep_until(checks.next).await;
-            // On cancellation the check continues, and `checks` keeps the result.
-            let _ = spawn_blocking(move || checks.run()).await;
-        }
+        self.changed.notified().await;
     }
 }
 
-impl Checks {
-    fn run(&mut self) {
-        let started = Instant::now();
-        let changed = self.files.check();
-        let ended = Instant::now();
+async fn watch(mut files: WatchedFiles, settled: Arc<Notify>) {
+    // When the first change was found that is not reported yet.
+    let (mut changed_since, mut next) = (None, INTERVAL);
+    while !files.is_empty() {
+        sleep(next).await;
+        let check = spawn_blocking(move || {
+            let started = Instant::now();
+            (files.check(), started.elapsed(), files)
+        });
+        let Ok((changed, took, checked)) = check.await else {
+            return;
+        };
+        files = checked;
         if changed {
-            self.changed_since.get_or_insert(ended);
+            changed_since.get_or_insert_with(Instant::now);
         }
-        self.due = self
-            .changed_since
-            .take_if(|since| !changed || ended - *since >= MAX_DELAY)
+        let report = changed_since
+            .take_if(|since| !changed || since.elapsed() >= MAX_DELAY)
             .is_some();
-        self.next = ended + pause(self.changed_since.is_some(), ended - started);
+        if report {
+            settled.notify_one();
+        }
+        next = pause(changed_since.is_some(), took);
     }
 }
 
@@ -304,7 +298,7 @@ mod tests {
         let lively = async {
             for n in 0.. {
                 write(&file, &n.to_string());
-                tokio::time::sleep(SETTLE / 2).await;
+                sleep(SETTLE / 2).await;
             }
         };
         tokio::select! {

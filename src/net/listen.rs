@@ -14,19 +14,11 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The text is not an address.
-    #[error("invalid listen address `{address}`; {}", correction(address))]
-    Address {
-        /// The address as configured.
-        address: String,
-    },
-    /// The host name cannot be resolved.
-    #[error("cannot listen on {address}: cannot resolve the host: {source}")]
-    Host {
-        /// The address as configured.
-        address: String,
-        /// The error of the resolver.
-        source: io::Error,
-    },
+    #[error("invalid listen address `{0}`; {hint}", hint = correction(.0))]
+    Address(String),
+    /// The host name of the address cannot be resolved.
+    #[error("cannot listen on {0}: cannot resolve the host: {1}")]
+    Host(String, #[source] io::Error),
     /// The service manager passed a socket that does not accept connections.
     #[error("cannot listen on a socket passed by the service manager: {0}")]
     HandedOver(io::Error),
@@ -37,13 +29,8 @@ pub enum ListenError {
     )]
     NoneHandedOver,
     /// The address cannot be bound.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The address as configured.
-        address: String,
-        /// The error of the operating system.
-        source: io::Error,
-    },
+    #[error("cannot listen on {0}: {1}")]
+    Bind(String, #[source] io::Error),
 }
 
 fn correction(address: &str) -> String {
@@ -60,13 +47,8 @@ fn correction(address: &str) -> String {
 /// `:PORT` means IPv6 and IPv4 on one socket; on a host without IPv6, only IPv4. Of the addresses
 /// of a host name, the first that can be bound is used.
 pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
-    let bind_error = |source| ListenError::Bind {
-        address: address.to_owned(),
-        source,
-    };
-    let (host, port) = split(address).ok_or_else(|| ListenError::Address {
-        address: address.to_owned(),
-    })?;
+    let bind_error = |source| ListenError::Bind(address.to_owned(), source);
+    let (host, port) = split(address).ok_or_else(|| ListenError::Address(address.to_owned()))?;
     if host.is_empty() {
         return match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
             Err(error) if !is_about_the_port(&error) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
@@ -74,10 +56,7 @@ pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
         }
         .map_err(bind_error);
     }
-    let unknown = |source| ListenError::Host {
-        address: address.to_owned(),
-        source,
-    };
+    let unknown = |source| ListenError::Host(address.to_owned(), source);
     let mut refused = unknown(io::ErrorKind::NotFound.into());
     for candidate in lookup_host((host, port)).await.map_err(unknown)? {
         match bind(candidate) {

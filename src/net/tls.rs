@@ -5,7 +5,7 @@ mod clients;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
@@ -66,7 +66,7 @@ impl TlsSettings {
             .map(|auth| clients::verifier(auth, &provider))
             .transpose()
             .map_err(TlsError::Trust)?;
-        let builder = ServerConfig::builder_with_details(provider, Arc::new(WallTime(clock)))
+        let builder = ServerConfig::builder_with_details(provider, Arc::new(clock))
             .with_protocol_versions(&self.versions)
             .map_err(TlsError::Choice)?;
         let builder = match verifier {
@@ -133,16 +133,9 @@ impl fmt::Debug for Tls {
     }
 }
 
-#[derive(Debug)]
-struct WallTime(Clock);
-
-impl TimeProvider for WallTime {
+impl TimeProvider for Clock {
     fn current_time(&self) -> Option<UnixTime> {
-        self.0
-            .now()
-            .to_system_time()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .ok()
-            .map(UnixTime::since_unix_epoch)
+        let since_epoch = Duration::from_millis(self.now().as_millis());
+        Some(UnixTime::since_unix_epoch(since_epoch))
     }
 }

@@ -10,7 +10,7 @@ use super::fetch::{FetchError, Fetched, ProviderDeps};
 use super::sts_response::TemporaryKey;
 use crate::aliyun::transport::{self, HttpResponse};
 use crate::clock::Timestamp;
-use crate::net::client::{ClientError, causes, client, client_without_proxy};
+use crate::net::client::{client, client_without_proxy, with_causes};
 use crate::presence::ErrorClass;
 
 /// The route to a service.
@@ -86,10 +86,7 @@ async fn http_client(
     };
     let built = tokio::task::spawn_blocking(make).await;
     let built = built.map_err(|error| error.to_string())?;
-    built.map_err(|error: ClientError| {
-        let causes: Vec<_> = causes(&error).map(ToString::to_string).collect();
-        causes.join(": ")
-    })
+    built.map_err(|error| with_causes(&error))
 }
 
 impl HttpReply {

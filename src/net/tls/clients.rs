@@ -47,48 +47,34 @@ pub(super) fn verifier(
     auth: ClientAuth,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let (chain, trusted) = match auth.issued_by {
-        None => (None, Vec::new()),
-        Some(trust) => {
-            let (roots, trusted) = roots(trust)?;
-            let builder =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-            let builder = if auth.required {
-                builder
-            } else {
-                builder.allow_unauthenticated()
-            };
-            (
-                Some(builder.build().map_err(|error| error.to_string())?),
-                trusted,
-            )
+    let mut trusted = Vec::new();
+    let roots = match auth.issued_by {
+        None => None,
+        Some(Trust::System) => Some(
+            system_roots()
+                .map_err(|_| "this system has no trusted certificates; set `client_ca_file`")?,
+        ),
+        Some(Trust::These(certificates)) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in &certificates {
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| format!("a certificate in it cannot be trusted: {error}"))?;
+            }
+            trusted = certificates;
+            Some(roots)
         }
     };
+    let chain = roots.map(|roots| {
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()
+    });
     Ok(Arc::new(Verifier {
         required: auth.required,
-        chain,
+        chain: chain.transpose().map_err(|error| error.to_string())?,
         trusted,
         allowed_names: auth.allowed_names,
         algorithms: provider.signature_verification_algorithms,
     }))
-}
-
-fn roots(trust: Trust) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
-    let trusted = match trust {
-        Trust::System => {
-            let roots = system_roots()
-                .map_err(|_| "this system has no trusted certificates; set `client_ca_file`")?;
-            return Ok((roots, Vec::new()));
-        }
-        Trust::These(trusted) => trusted,
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in &trusted {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| format!("a certificate in it cannot be trusted: {error}"))?;
-    }
-    Ok((roots, trusted))
 }
 
 #[derive(Debug)]
@@ -207,15 +193,11 @@ fn name_text(name: &GeneralName) -> Option<String> {
         | GeneralName::Rfc822Name(text)
         | GeneralName::UniformResourceIdentifier(text) => Some(text.as_str().to_owned()),
         GeneralName::IpAddress(bytes) => {
-            address(bytes.as_bytes()).map(|address| address.to_canonical().to_string())
+            let (v4, v6) = (bytes.as_bytes().try_into(), bytes.as_bytes().try_into());
+            let v4 = v4.map(|octets: [u8; 4]| IpAddr::from(octets));
+            let address = v4.or_else(|_| v6.map(|octets: [u8; 16]| IpAddr::from(octets)));
+            Some(address.ok()?.to_canonical().to_string())
         }
         _ => None,
     }
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    <[u8; 4]>::try_from(bytes)
-        .map(IpAddr::from)
-        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
-        .ok()
 }
