@@ -106,7 +106,7 @@ fn registry(devices: &[Device], instance: &InstanceSnapshot) -> Registry {
         &|n| known(n).0.at.as_seconds(),
     );
     family(STATE.client_status_since_timestamp_seconds, false, &|n| {
-        known(n).1.since.as_seconds()
+        known(n).1.as_seconds()
     });
     registry
 }

@@ -40,26 +40,23 @@ use snapshot::SourceTexts;
 pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Discovered, Problems> {
     let files = WatchedFiles::matching(patterns(config).cloned());
     let snapshot = SourceTexts::read(config, before);
+    let built = build_fleets(config, shard, &snapshot);
     let mut problems = Problems::default();
-    for failure in &snapshot.failures {
+    let invalid = built.as_ref().err().into_iter().flatten();
+    let invalid = invalid.map(|(_, failure)| failure);
+    for failure in snapshot.failures.iter().chain(invalid) {
         problems.append(failure.problems.clone());
     }
-    match build_fleets(config, shard, &snapshot) {
+    match built {
         Ok(discovered) if problems.is_empty() => {
             check_size(config, &discovered)?;
-            return Ok(Discovered {
+            Ok(Discovered {
                 files,
                 ..discovered
-            });
+            })
         }
-        Ok(_) => {}
-        Err(invalid) => {
-            for (_, failure) in invalid {
-                problems.append(failure.problems);
-            }
-        }
+        _ => Err(problems),
     }
-    Err(problems)
 }
 
 /// The result of [`refresh`].
@@ -86,7 +83,7 @@ pub fn refresh(
 ) -> Refreshed {
     let response = response.map(|(location, bytes)| (location, before.text(location, bytes)));
     if let Some((location, text)) = &response
-        && before.get(location) == Some(text)
+        && before.0.get(location) == Some(text)
     {
         return Refreshed {
             good: BTreeSet::from([location.to_string().into()]),
@@ -97,9 +94,10 @@ pub fn refresh(
     let patterns = patterns(config).map(|pattern| pattern.as_str().into());
     let mut good: BTreeSet<Arc<str>> = patterns.collect();
     if let Some((location, text)) = response {
-        let items = snapshot.items.iter().filter(|it| it.location == *location);
-        good.extend(items.map(|item| Arc::clone(&item.name)));
-        snapshot.texts.put(location.clone(), text);
+        let sources = snapshot.sources.iter();
+        let sources = sources.filter(|it| it.location == *location);
+        good.extend(sources.map(|source| Arc::clone(&source.name)));
+        snapshot.texts.0.insert(location.clone(), text);
     }
     let changed = snapshot.changed(before);
     let mut failures = std::mem::take(&mut snapshot.failures);

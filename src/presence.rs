@@ -17,7 +17,7 @@ pub use fleet::{ClientGroup, Fleet, FleetBuilder, FleetError, MAX_GROUPS};
 pub use id::{ClientId, EmptyId, InstanceId};
 pub use instance_stats::{InstanceStats, LastError, SweepResult, SweepSummary};
 pub use label::{LabelName, LabelNameError, RESERVED_LABELS, escape, escape_into, unescape};
-pub use observation::{Observation, Operation, Run, Status};
+pub use observation::{Observation, Operation, Status};
 pub use shard::{NoSuchShard, Shard};
 pub use snapshot::{InstanceSnapshot, Snapshot, StatusCounts};
 pub use source::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::snapshot::SourceTexts;
-use super::source::{CONFIG, Source, SourceFailure, SourceLocation};
+use super::source::{Source, SourceFailure, SourceLocation};
 use super::source_cache::SourceCache;
 use super::target_group::TargetDocument;
 use super::target_reader::{FleetBuilders, TargetReader};
@@ -33,37 +33,25 @@ pub(super) fn build_fleets(
     snapshot: &SourceTexts,
 ) -> Result<Discovered, Vec<(SourceLocation, SourceFailure)>> {
     let mut builders = FleetBuilders::new(&config.instances, shard);
-    let (mut sources, mut invalid) = (Vec::new(), Vec::new());
-    for (n, instance) in config.instances.iter().enumerate() {
-        let (name, location) = (Arc::from(CONFIG), SourceLocation::Config);
-        let problems = builders.add_configured(n, instance);
-        if !problems.is_empty() {
-            let name = Arc::clone(&name);
-            invalid.push((location.clone(), SourceFailure { name, problems }));
-        }
-        if !instance.clients.is_empty() {
-            sources.push(Source {
-                instance: instance.id.clone(),
-                name,
-                location,
-                clients: Some(instance.clients.len()),
-            });
-        }
-    }
-    for item in &snapshot.items {
-        let (name, location) = (Arc::clone(&item.name), item.location.clone());
-        let text = snapshot.texts.get(&location);
-        let clients = text.map(|text| read(&location, &text.bytes(), item.instance, &mut builders));
-        match clients.transpose() {
-            Ok(clients) => sources.push(Source {
-                instance: config.instances[item.instance].id.clone(),
-                name,
-                location,
-                clients,
-            }),
-            // Where several instances list it, once.
-            Err(_) if invalid.iter().any(|(other, _)| *other == location) => {}
-            Err(problems) => invalid.push((location, SourceFailure { name, problems })),
+    let (mut sources, mut invalid) = (snapshot.sources.clone(), Vec::<(SourceLocation, _)>::new());
+    for source in &mut sources {
+        let Source { name, location, .. } = &*source;
+        let instance = builders.index_of(&source.instance);
+        let clients = match snapshot.texts.0.get(location) {
+            _ if *location == SourceLocation::Config => builders.add_configured(instance).map(Some),
+            Some(text) => read(location, &text.bytes(), instance, &mut builders).map(Some),
+            None => Ok(None),
+        };
+        match clients {
+            Ok(clients) => source.clients = clients,
+            // A file that several instances list is reported once.
+            Err(_)
+                if *location != SourceLocation::Config
+                    && invalid.iter().any(|(other, _)| other == location) => {}
+            Err(problems) => {
+                let name = Arc::clone(name);
+                invalid.push((location.clone(), SourceFailure { name, problems }));
+            }
         }
     }
     if !invalid.is_empty() {
@@ -103,14 +91,9 @@ fn read(
         SourceLocation::File(path) => path.extension().is_none_or(|it| it != "json"),
         _ => false,
     };
-    let document = if yaml {
-        TargetDocument::yaml(text)
-    } else {
-        TargetDocument::json(text)
-    };
     let reader = TargetReader {
         file: &file,
-        document: &document.map_err(invalid)?,
+        document: &TargetDocument::read(text, yaml).map_err(invalid)?,
         builders,
         instance,
         report: Report::default(),

@@ -6,25 +6,16 @@ use std::sync::Arc;
 
 use glob::Pattern;
 
-use super::source::{SourceFailure, SourceLocation};
+use super::source::{CONFIG, Source, SourceFailure, SourceLocation};
 use super::source_cache::SourceCache;
 use crate::config::{self, Config, Problem, Problems};
-
-/// A file or URL that lists clients of an instance.
-#[derive(Clone, Debug)]
-pub(super) struct Item {
-    /// The index of the instance in the configuration.
-    pub(super) instance: usize,
-    pub(super) name: Arc<str>,
-    pub(super) location: SourceLocation,
-}
 
 /// The content of all files and URLs.
 #[derive(Debug, Default)]
 pub(super) struct SourceTexts {
-    /// All files and URLs; the labels of the first ones count.
-    pub(super) items: Vec<Item>,
-    /// Their content, if they have any.
+    /// All sources; the labels of the first ones count.
+    pub(super) sources: Vec<Source>,
+    /// The content of the files and URLs that have any.
     pub(super) texts: SourceCache,
     pub(super) failures: Vec<SourceFailure>,
     pub(super) warnings: Vec<Problem>,
@@ -35,33 +26,29 @@ impl SourceTexts {
     /// `before`.
     pub(super) fn read(config: &Config, before: &SourceCache) -> Self {
         let mut snapshot = Self::default();
-        for (instance, it) in config.instances.iter().enumerate() {
+        let inline = config.instances.iter().filter(|it| !it.clients.is_empty());
+        let inline = inline.map(|it| Source::new(it, &CONFIG.into(), SourceLocation::Config));
+        snapshot.sources.extend(inline);
+        for (n, instance) in config.instances.iter().enumerate() {
             let mut seen = BTreeSet::new();
-            for (at, pattern) in it.client_files.iter().enumerate() {
+            for (at, pattern) in instance.client_files.iter().enumerate() {
                 let name: Arc<str> = pattern.as_str().into();
-                let key = format!("instances[{instance}].client_files[{at}]");
+                let key = format!("instances[{n}].client_files[{at}]");
                 for path in snapshot.matching(&name, &key, before) {
                     if seen.insert(path.clone()) {
-                        snapshot.read_file(&name, &path, before);
-                        let (name, location) = (Arc::clone(&name), SourceLocation::File(path));
-                        snapshot.items.push(Item {
-                            instance,
-                            name,
-                            location,
-                        });
+                        let source = Source::new(instance, &name, SourceLocation::File(path));
+                        snapshot.read_file(&source, before);
+                        snapshot.sources.push(source);
                     }
                 }
             }
-            for url in &it.client_urls {
+            for url in &instance.client_urls {
                 let location = SourceLocation::Url(url.url.clone());
-                if let Some(text) = before.get(&location) {
-                    snapshot.texts.put(location.clone(), Arc::clone(text));
-                }
-                snapshot.items.push(Item {
-                    instance,
-                    name: url.url.to_string().into(),
-                    location,
-                });
+                snapshot.fall_back(&location, before);
+                let name = location.to_string().into();
+                snapshot
+                    .sources
+                    .push(Source::new(instance, &name, location));
             }
         }
         snapshot
@@ -82,16 +69,16 @@ impl SourceTexts {
             }
         }
         if !problems.is_empty() || files.is_empty() && is_literal(pattern) {
-            let matches = |path: &Path| Pattern::new(pattern).is_ok_and(|it| it.matches_path(path));
             // Reading a file that does not exist reports it.
-            let known = before.locations().filter_map(|location| match location {
-                SourceLocation::File(path) if matches(path) && !files.contains(path) => {
-                    Some(path.clone())
+            let matches = |path: &Path| Pattern::new(pattern).is_ok_and(|it| it.matches_path(path));
+            for location in before.0.keys() {
+                if let SourceLocation::File(path) = location
+                    && matches(path)
+                    && !files.contains(path)
+                {
+                    files.push(path.clone());
                 }
-                _ => None,
-            });
-            let known: Vec<_> = known.collect();
-            files.extend(known);
+            }
         }
         if !problems.is_empty() {
             let name = Arc::clone(pattern);
@@ -104,40 +91,42 @@ impl SourceTexts {
     }
 
     /// Reads a file, unless it was read for another instance.
-    fn read_file(&mut self, name: &Arc<str>, path: &Path, before: &SourceCache) {
-        let location = SourceLocation::File(path.to_owned());
-        if self.texts.get(&location).is_some() {
+    fn read_file(&mut self, source: &Source, before: &SourceCache) {
+        let Source { location, name, .. } = source;
+        if self.texts.0.contains_key(location) {
             return;
         }
-        match config::read(path) {
+        let file = location.as_file();
+        match config::read(&file) {
             Ok(bytes) => {
-                let text = before.text(&location, &bytes);
-                self.texts.put(location, text);
+                let text = before.text(location, &bytes);
+                self.texts.0.insert(location.clone(), text);
             }
             Err(message) => {
-                self.fall_back(&location, before);
-                let problems = Problem::of_file(&path.into(), message).into();
-                let name = Arc::clone(name);
-                self.failures.push(SourceFailure { name, problems });
+                self.fall_back(location, before);
+                self.failures.push(SourceFailure {
+                    name: Arc::clone(name),
+                    problems: Problem::of_file(&file, message).into(),
+                });
             }
         }
     }
 
     /// Restores the content that `location` had `before`, or removes it if that is invalid as well.
     pub(super) fn fall_back(&mut self, location: &SourceLocation, before: &SourceCache) {
-        let current = self.texts.get(location);
-        match before.get(location).filter(|text| current != Some(*text)) {
-            Some(text) => self.texts.put(location.clone(), Arc::clone(text)),
-            None => self.texts.remove(location),
+        let current = self.texts.0.remove(location);
+        let earlier = before.0.get(location).cloned();
+        if let Some(text) = earlier.filter(|text| current.as_ref() != Some(text)) {
+            self.texts.0.insert(location.clone(), text);
         }
     }
 
     /// The names of the sources whose content is not that of `before`.
     pub(super) fn changed(&self, before: &SourceCache) -> BTreeSet<Arc<str>> {
-        let items = self.items.iter();
-        let changed =
-            items.filter(|item| self.texts.get(&item.location) != before.get(&item.location));
-        changed.map(|item| Arc::clone(&item.name)).collect()
+        let text = |texts: &SourceCache, source: &Source| texts.0.get(&source.location).cloned();
+        let changed = |source: &&Source| text(&self.texts, source) != text(before, source);
+        let names = self.sources.iter().filter(changed);
+        names.map(|source| Arc::clone(&source.name)).collect()
     }
 }
 

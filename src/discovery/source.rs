@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{HiddenUrl, Problems};
+use crate::config::{HiddenUrl, Instance, Problems};
 use crate::presence::InstanceId;
 
 /// The name of the configuration among the sources.
@@ -53,6 +53,18 @@ pub struct Source {
     /// How many clients it lists, including those that are listed elsewhere as well; `None` for a
     /// URL without a response so far.
     pub clients: Option<usize>,
+}
+
+impl Source {
+    /// A source of `instance` that is not read yet.
+    pub(super) fn new(instance: &Instance, name: &Arc<str>, location: SourceLocation) -> Self {
+        Self {
+            instance: instance.id.clone(),
+            name: Arc::clone(name),
+            location,
+            clients: None,
+        }
+    }
 }
 
 impl fmt::Display for Source {

@@ -1,7 +1,6 @@
 //! The last valid content of all sources.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
@@ -17,36 +16,20 @@ use super::source::SourceLocation;
 /// It is kept unparsed and compressed: a list of client IDs shrinks to a few bytes per client, less
 /// than any parsed form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceCache(BTreeMap<SourceLocation, Arc<Text>>);
+pub struct SourceCache(pub(super) BTreeMap<SourceLocation, Arc<Text>>);
 
 impl SourceCache {
-    pub(super) fn get(&self, location: &SourceLocation) -> Option<&Arc<Text>> {
-        self.0.get(location)
-    }
-
     /// The text `bytes`, shared with the current text of `location` if that is equal.
     pub(super) fn text(&self, location: &SourceLocation, bytes: &[u8]) -> Arc<Text> {
         let digest = Sha256::digest(bytes).into();
-        match self.get(location) {
+        match self.0.get(location) {
             Some(text) if text.digest == digest => Arc::clone(text),
             _ => Arc::new(Text::new(digest, bytes)),
         }
     }
-
-    pub(super) fn put(&mut self, location: SourceLocation, text: Arc<Text>) {
-        self.0.insert(location, text);
-    }
-
-    pub(super) fn remove(&mut self, location: &SourceLocation) {
-        self.0.remove(location);
-    }
-
-    pub(super) fn locations(&self) -> impl Iterator<Item = &SourceLocation> {
-        self.0.keys()
-    }
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Text {
     digest: [u8; 32],
     packed: Box<[u8]>,
@@ -74,14 +57,6 @@ impl Text {
     }
 }
 
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Text")
-            .field("packed", &self.packed.len())
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +71,7 @@ mod tests {
         let text = texts.text(&location, &bytes);
         assert_eq!(text.bytes(), bytes);
         assert!(text.packed.len() * 20 < bytes.len());
-        texts.put(location.clone(), Arc::clone(&text));
+        texts.0.insert(location.clone(), Arc::clone(&text));
         assert!(Arc::ptr_eq(&texts.text(&location, &bytes), &text));
         assert!(!Arc::ptr_eq(&texts.text(&location, b"[]"), &text));
     }

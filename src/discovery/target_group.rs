@@ -24,7 +24,11 @@ pub(super) struct TargetGroup<'t> {
 }
 
 impl<'t> TargetDocument<'t> {
-    pub(super) fn json(text: &'t str) -> Result<Self, Problem> {
+    /// Parses `text`, which is `yaml` or JSON.
+    pub(super) fn read(text: &'t str, yaml: bool) -> Result<Self, Problem> {
+        if yaml {
+            return Document::read(text).map(Self::Yaml);
+        }
         let root = serde_json::from_str(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let message = error.to_string();
@@ -33,10 +37,6 @@ impl<'t> TargetDocument<'t> {
             Problem::of_text(Some(position), format!("not valid JSON: {message}"))
         })?;
         Ok(Self::Json { text, root })
-    }
-
-    pub(super) fn yaml(text: &'t str) -> Result<Self, Problem> {
-        Document::read(text).map(Self::Yaml)
     }
 
     /// The position of a mark in the text.

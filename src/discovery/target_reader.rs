@@ -10,7 +10,7 @@ use crate::aliyun::client_id_irregularity;
 use crate::config::{
     Instance, Problem, Problems, Report, UNUSUAL_ID_HINT, WarningGroup, label_name_problem, quote,
 };
-use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, LabelName, Shard};
+use crate::presence::{Fleet, FleetBuilder, FleetError, InstanceId, LabelName, Shard};
 
 type Labels = Vec<(LabelName, String)>;
 
@@ -30,7 +30,7 @@ impl<'c> FleetBuilders<'c> {
         let builder = |instance: &'c Instance| InstanceBuilder {
             fleet: FleetBuilder::new(instance.id.clone()),
             shard,
-            instance_labels: &instance.labels,
+            instance,
             unusual: WarningGroup::default(),
             conflicts: WarningGroup::default(),
         };
@@ -42,13 +42,19 @@ impl<'c> FleetBuilders<'c> {
         }
     }
 
-    /// Adds the clients that the configuration lists for instance `n`.
-    pub(super) fn add_configured(&mut self, n: usize, instance: &Instance) -> Problems {
+    /// The index of a configured instance.
+    pub(super) fn index_of(&self, instance: &InstanceId) -> usize {
+        self.by_id[instance.as_str()]
+    }
+
+    /// Adds the clients that the configuration lists for instance `n`, and returns their number.
+    pub(super) fn add_configured(&mut self, n: usize) -> Result<usize, Problems> {
         let mut problems = Problems::default();
         let builder = &mut self.all[n];
-        for (at, client) in instance.clients.iter().enumerate() {
+        let clients = &builder.instance.clients;
+        for (at, client) in clients.iter().enumerate() {
             let labels = builder.with_instance_labels(&client.labels);
-            match builder.add(&client.id, &labels) {
+            match builder.add(client.id.as_str(), &labels) {
                 // The configuration lists each client once.
                 Ok(()) | Err(FleetError::Duplicate { .. }) => {}
                 Err(error) => {
@@ -57,7 +63,11 @@ impl<'c> FleetBuilders<'c> {
                 }
             }
         }
-        problems
+        if problems.is_empty() {
+            Ok(clients.len())
+        } else {
+            Err(problems)
+        }
     }
 
     /// The fleets, in the order of the configuration; adds the warnings about all sources.
@@ -81,7 +91,7 @@ impl<'c> FleetBuilders<'c> {
 struct InstanceBuilder<'c> {
     fleet: FleetBuilder,
     shard: Shard,
-    instance_labels: &'c Labels,
+    instance: &'c Instance,
     unusual: WarningGroup<Problem>,
     conflicts: WarningGroup<Problem>,
 }
@@ -90,7 +100,7 @@ impl InstanceBuilder<'_> {
     /// The labels `own` of a client and the other labels of the instance, sorted, so that equal
     /// sets are equal.
     fn with_instance_labels(&self, own: &Labels) -> Labels {
-        let inherited = self.instance_labels.iter();
+        let inherited = self.instance.labels.iter();
         let inherited = inherited.filter(|(name, _)| own.iter().all(|(other, _)| other != name));
         let mut labels: Labels = own.iter().chain(inherited).cloned().collect();
         labels.sort();
@@ -98,12 +108,12 @@ impl InstanceBuilder<'_> {
     }
 
     /// Adds a client, if it belongs to this shard.
-    fn add(&mut self, client: &ClientId, labels: &Labels) -> Result<(), FleetError> {
-        if !self.shard.owns(client.as_str()) {
+    fn add(&mut self, client: &str, labels: &Labels) -> Result<(), FleetError> {
+        if !self.shard.owns(client) {
             return Ok(());
         }
         let labels = labels.iter().map(|(name, value)| (name, value.as_str()));
-        self.fleet.push(client.as_str(), labels)
+        self.fleet.push(client, labels)
     }
 }
 
@@ -142,13 +152,15 @@ impl TargetReader<'_, '_> {
             if label.key == INSTANCE_ID {
                 instance = self.builders.by_id.get(&*value).copied();
                 if instance.is_none() {
-                    let message = || {
+                    self.builders.unknown_instances.add(|| {
                         let id = quote(&value);
-                        format!("belongs to the instance {id}, which is not configured")
-                    };
-                    let location = || location(self.file, self.document, group.mark, &group.path);
-                    let unknown = &mut self.builders.unknown_instances;
-                    unknown.add(|| (location(), message()));
+                        let message =
+                            format!("belongs to the instance {id}, which is not configured");
+                        (
+                            location(self.file, self.document, group.mark, &group.path),
+                            message,
+                        )
+                    });
                 }
             } else if !label.key.starts_with("__") {
                 match LabelName::new(&label.key) {
@@ -169,14 +181,14 @@ impl TargetReader<'_, '_> {
             let Some(id) = target.text(&mut self.report, path) else {
                 continue;
             };
-            let Ok(client) = ClientId::new(&*id) else {
+            if id.is_empty() {
                 let message = "is empty; write a client ID or remove it";
                 self.report.problem(target.mark(), path, message);
                 continue;
-            };
+            }
             clients += 1;
             if let Some(n) = instance {
-                self.add_client(n, &client, &labels, target.mark(), path);
+                self.add_client(n, &id, &labels, target.mark(), path);
             }
         }
         clients
@@ -185,25 +197,24 @@ impl TargetReader<'_, '_> {
     fn add_client(
         &mut self,
         instance: usize,
-        client: &ClientId,
+        client: &str,
         labels: &Labels,
         mark: usize,
         path: impl Display,
     ) {
         let builder = &mut self.builders.all[instance];
         let location = || location(self.file, self.document, mark, &path);
-        let id = client.as_str();
+        let warning = |why: &str| (location(), format!("{} {why}", quote(client)));
         match builder.add(client, labels) {
             Ok(()) => {
-                if let Some(why) = client_id_irregularity(id) {
-                    let message = || format!("{} {why}", quote(id));
-                    builder.unusual.add(|| (location(), message()));
+                if let Some(why) = client_id_irregularity(client) {
+                    builder.unusual.add(|| warning(why));
                 }
             }
             Err(FleetError::Duplicate { same_labels: true }) => {}
             Err(FleetError::Duplicate { same_labels: false }) => {
-                let message = || format!("{} is listed again with other labels", quote(id));
-                builder.conflicts.add(|| (location(), message()));
+                let why = "is listed again with other labels";
+                builder.conflicts.add(|| warning(why));
             }
             Err(error @ FleetError::TooLong) => self.report.problem(mark, path, error.to_string()),
         }

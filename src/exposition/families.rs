@@ -132,8 +132,8 @@ impl Family {
                 out.client_time(fleet.ids_text(item), seen.at);
             }
             Samples::StatusSince => {
-                let (_, run) = instance.client(item)?;
-                out.client_time(fleet.ids_text(item), run.since);
+                let (_, since) = instance.client(item)?;
+                out.client_time(fleet.ids_text(item), since);
             }
             Samples::Statuses => {
                 let labels = &fleet.groups()[item].label_text;

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -41,7 +40,7 @@ pub struct ClientGroup {
 }
 
 /// Where the text of one client is in the arena.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     /// The first byte; the text ends where that of the next client starts.
     start: u32,
@@ -70,6 +69,7 @@ impl Entry {
 }
 
 /// The clients of one instance.
+#[derive(Debug)]
 pub struct Fleet {
     instance: InstanceId,
     text: String,
@@ -166,16 +166,6 @@ impl PartialEq for Fleet {
 
 impl Eq for Fleet {}
 
-impl fmt::Debug for Fleet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fleet")
-            .field("instance", &self.instance)
-            .field("clients", &self.len())
-            .field("groups", &self.groups.len())
-            .finish_non_exhaustive()
-    }
-}
-
 /// Builds a [`Fleet`] client by client.
 #[derive(Debug)]
 pub struct FleetBuilder {
@@ -213,43 +203,33 @@ impl FleetBuilder {
         client: &str,
         labels: impl IntoIterator<Item = (&'a LabelName, &'a str)>,
     ) -> Result<(), FleetError> {
-        let present = self.fleet.position(client);
-        let group = self.group(ClientId::group_of(client));
+        let (group, escaped) = (self.group(ClientId::group_of(client)), escape(client));
+        let group_text = &self.fleet.groups[usize::from(group)].label_text;
+        let mut rendered = format!("{escaped}\",{group_text}");
+        let ids = rendered.len();
+        for (name, value) in labels {
+            if !value.is_empty() {
+                rendered.extend([",", name.as_str(), "=\""]);
+                escape_into(&mut rendered, value);
+                rendered.push('"');
+            }
+        }
+        if let Some(at) = self.fleet.position(client) {
+            let same_labels = self.fleet.label_text(at) == rendered;
+            return Err(FleetError::Duplicate { same_labels });
+        }
         let Fleet {
             text,
             entries,
-            groups,
             index,
             hasher,
             ..
         } = &mut self.fleet;
-        let (escaped, start) = (escape(client), text.len());
-        text.push_str(&escaped);
-        text.push_str("\",");
-        text.push_str(&groups[usize::from(group)].label_text);
-        let ids = text.len() - start;
-        for (name, value) in labels {
-            if !value.is_empty() {
-                text.push(',');
-                text.push_str(name.as_str());
-                text.push_str("=\"");
-                escape_into(text, value);
-                text.push('"');
-            }
-        }
-        if let Some(at) = present {
-            let end = entries
-                .get(at + 1)
-                .map_or(start, |next| next.start as usize);
-            let same_labels = text[entries[at].start as usize..end] == text[start..];
-            text.truncate(start);
-            return Err(FleetError::Duplicate { same_labels });
-        }
-        let Some(entry) = Entry::new(start, text.len(), escaped.len(), ids, group) else {
-            text.truncate(start);
-            return Err(FleetError::TooLong);
-        };
+        let (start, end) = (text.len(), text.len() + rendered.len());
+        let entry = Entry::new(start, end, escaped.len(), ids, group);
+        let entry = entry.ok_or(FleetError::TooLong)?;
         let at = u32::try_from(entries.len()).map_err(|_| FleetError::TooLong)?;
+        text.push_str(&rendered);
         entries.push(entry);
         index.insert_unique(hasher.hash_one(&*escaped), at, |&at| {
             hasher.hash_one(entries[at as usize].escaped_id(text))

@@ -52,7 +52,7 @@ pub struct LastError {
 }
 
 /// What is known about one instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InstanceStats {
     /// The age at which an observation expires and its client becomes unknown.
     pub stale_after: Duration,
@@ -69,17 +69,6 @@ pub struct InstanceStats {
 }
 
 impl InstanceStats {
-    pub(super) const fn new(stale_after: Duration) -> Self {
-        Self {
-            stale_after,
-            api_up: None,
-            sweeps: [0; 3],
-            last_sweep: None,
-            clock_offset_millis: 0,
-            last_error: None,
-        }
-    }
-
     /// Counts a sweep that has ended.
     pub fn count_sweep(&mut self, result: SweepResult) {
         self.sweeps[result as usize] += 1;

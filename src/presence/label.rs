@@ -2,7 +2,6 @@
 //! (page "Exposition formats": backslash, double quote and newline).
 
 use std::borrow::Cow;
-use std::fmt;
 
 /// Label names that a configuration must not use: the exporter or Prometheus sets them.
 pub const RESERVED_LABELS: [&str; 10] = [
@@ -36,11 +35,9 @@ pub struct LabelName(Box<str>);
 impl LabelName {
     /// Validates `text`.
     pub fn new(text: &str) -> Result<Self, LabelNameError> {
-        let mut chars = text.chars();
-        let first = chars
-            .next()
-            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        if !first || !chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let starts_well = text.starts_with(|c: char| allowed(c) && !c.is_ascii_digit());
+        if !starts_well || !text.chars().all(allowed) {
             Err(LabelNameError::Malformed)
         } else if text.starts_with("__") || RESERVED_LABELS.contains(&text) {
             Err(LabelNameError::Reserved)
@@ -53,12 +50,6 @@ impl LabelName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for LabelName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -100,14 +91,11 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('n') => out.push('\n'),
-                Some(other) => out.push(other),
-                None => out.push('\\'),
-            },
-            other => out.push(other),
-        }
+        let escaped = if c == '\\' { chars.next() } else { None };
+        out.push(match escaped {
+            Some('n') => '\n',
+            escaped => escaped.unwrap_or(c),
+        });
     }
     Cow::Owned(out)
 }

@@ -62,15 +62,6 @@ pub struct Observation {
     pub operation: Operation,
 }
 
-/// The current run of observations with the same status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The status of all observations in the run.
-    pub online: bool,
-    /// The time of the first observation in the run.
-    pub since: Timestamp,
-}
-
 const ONLINE: u64 = 1;
 const BATCH: u64 = 2;
 const FLAGS: u32 = 2;
@@ -88,11 +79,7 @@ impl Observation {
 
     /// One word: milliseconds above two flags; zero is reserved for "never observed".
     pub(super) fn pack(self) -> u64 {
-        let batch = if self.operation == Operation::Batch {
-            BATCH
-        } else {
-            0
-        };
+        let batch = u64::from(self.operation == Operation::Batch) * BATCH;
         (self.at.as_millis().max(1) << FLAGS) | batch | u64::from(self.online)
     }
 
@@ -100,25 +87,7 @@ impl Observation {
         (word != 0).then(|| Self {
             online: word & ONLINE != 0,
             at: Timestamp::from_millis(word >> FLAGS),
-            operation: if word & BATCH == 0 {
-                Operation::Single
-            } else {
-                Operation::Batch
-            },
-        })
-    }
-}
-
-impl Run {
-    /// One word, in the format of an observation.
-    pub(super) fn pack(self) -> u64 {
-        (self.since.as_millis().max(1) << FLAGS) | u64::from(self.online)
-    }
-
-    pub(super) fn unpack(word: u64) -> Option<Self> {
-        (word != 0).then(|| Self {
-            online: word & ONLINE != 0,
-            since: Timestamp::from_millis(word >> FLAGS),
+            operation: Operation::ALL[usize::from(word & BATCH != 0)],
         })
     }
 }
@@ -131,13 +100,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packing_an_observation_or_a_run_is_lossless(online: bool, batch: bool, millis in 1..=u64::MAX >> 2) {
+        fn packing_an_observation_is_lossless(online: bool, batch: bool, millis in 1..=u64::MAX >> 2) {
             let at = Timestamp::from_millis(millis);
             let operation = if batch { Operation::Batch } else { Operation::Single };
             let observation = Observation { online, at, operation };
             prop_assert_eq!(Observation::unpack(observation.pack()), Some(observation));
-            let run = Run { online, since: at };
-            prop_assert_eq!(Run::unpack(run.pack()), Some(run));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::table::FleetTable;
-use super::{Fleet, InstanceId, InstanceStats, Observation, Run, Status};
+use super::{Fleet, InstanceId, InstanceStats, Observation, Status};
 use crate::clock::Timestamp;
 
 /// The number of clients of one group by status, and the number of their changes.
@@ -50,8 +50,8 @@ pub struct Snapshot {
     pub instances: Vec<InstanceSnapshot>,
 }
 
-/// Observation and run of a client, packed; zeroes if it is unknown.
-type PackedCell = (u64, u64);
+/// The packed observation of a client, zero if it is unknown, and since when it has had its status.
+type PackedCell = (u64, Timestamp);
 
 /// Keeps the buffer of a dropped snapshot for the next one.
 ///
@@ -109,9 +109,7 @@ impl InstanceSnapshot {
                 Some((observation, _)) if observation.online => counts.online += 1,
                 Some(_) => counts.offline += 1,
             }
-            known.map_or((0, 0), |(observation, run)| {
-                (observation.pack(), run.pack())
-            })
+            known.map_or((0, now), |(observation, since)| (observation.pack(), since))
         }));
         Self {
             fleet: Arc::clone(&table.fleet),
@@ -134,11 +132,12 @@ impl InstanceSnapshot {
         &self.fleet
     }
 
-    /// The observation and run of client `index`; `None` if it is unknown.
+    /// The last observation of client `index`, and the time of the first one in the current run of
+    /// observations with the same status; `None` if the client is unknown.
     #[must_use]
-    pub fn client(&self, index: usize) -> Option<(Observation, Run)> {
-        let (observation, run) = self.cells[index];
-        Some((Observation::unpack(observation)?, Run::unpack(run)?))
+    pub fn client(&self, index: usize) -> Option<(Observation, Timestamp)> {
+        let (observation, since) = self.cells[index];
+        Some((Observation::unpack(observation)?, since))
     }
 
     /// The status of client `index`.

@@ -1,12 +1,10 @@
 //! The trait of the API, and the results of its calls.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 /// A boxed future that may move between threads, so that the trait can be a `dyn` one.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use futures_util::future::BoxFuture;
 
 /// A successful call.
 #[derive(Clone, Debug, PartialEq, Eq)]

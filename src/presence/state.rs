@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use super::snapshot::BufferPool;
 use super::table::FleetTable;
 use super::{
-    Fleet, InstanceId, InstanceSnapshot, InstanceStats, LastError, Observation, Operation, Run,
+    Fleet, InstanceId, InstanceSnapshot, InstanceStats, LastError, Observation, Operation,
 };
 use crate::clock::Timestamp;
 
@@ -52,7 +52,10 @@ impl InstanceState {
             id: fleet.instance().clone(),
             table: ArcSwap::from_pointee(FleetTable::empty(fleet)),
             writers: Mutex::new(()),
-            stats: Mutex::new(InstanceStats::new(stale_after)),
+            stats: Mutex::new(InstanceStats {
+                stale_after,
+                ..InstanceStats::default()
+            }),
             pool: Arc::default(),
         }
     }
@@ -102,14 +105,11 @@ impl InstanceState {
         if needs_confirmation && observation.operation == Operation::Batch {
             return Published::Unconfirmed;
         }
-        let run = match before {
-            Some((old, run)) if old.online == observation.online && is_fresh(old) => run,
-            _ => Run {
-                online: observation.online,
-                since: observation.at,
-            },
+        let since = match before {
+            Some((old, since)) if old.online == observation.online && is_fresh(old) => since,
+            _ => observation.at,
         };
-        table.cells[index].write(observation, run);
+        table.cells[index].write(observation, since);
         if before.is_none_or(|(old, _)| old.online == observation.online) {
             return Published::Kept;
         }
@@ -197,13 +197,13 @@ mod tests {
         assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
         assert_eq!(state.publish("a", seen(false, 1200)), Published::Kept);
         assert_eq!(
-            state.snapshot(at(1200)).client(0).map(|(_, run)| run.since),
+            state.snapshot(at(1200)).client(0).map(|(_, since)| since),
             Some(at(1000))
         );
         assert_eq!(state.snapshot(at(1501)).client(0), None);
         assert_eq!(state.publish("a", seen(false, 1600)), Published::Kept);
         assert_eq!(
-            state.snapshot(at(1600)).client(0).map(|(_, run)| run.since),
+            state.snapshot(at(1600)).client(0).map(|(_, since)| since),
             Some(at(1600))
         );
     }

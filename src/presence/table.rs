@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Fleet, Observation, Run};
+use super::{Fleet, Observation};
+use crate::clock::Timestamp;
 
 /// A fleet with a cell for each client and the counters of each group, in the order of the fleet.
 #[derive(Debug)]
@@ -13,14 +14,15 @@ pub(super) struct FleetTable {
     pub(super) changes: Box<[Arc<GroupChanges>]>,
 }
 
-/// The observation and the run of one client.
+/// The last observation of one client, and the first one of the run of observations with the same
+/// status.
 ///
-/// The run is written first and read last, so that a reader that sees an observation also sees
-/// its run; a reader that sees a run newer than its observation reads again.
+/// The first one is written first and read last, so that a reader that sees an observation also
+/// sees its run; a reader that sees a run newer than its observation reads again.
 #[derive(Debug, Default)]
 pub(super) struct ClientCell {
-    observation: AtomicU64,
-    run: AtomicU64,
+    last: AtomicU64,
+    first: AtomicU64,
 }
 
 /// Counts the changes of the clients of one group.
@@ -31,22 +33,22 @@ pub(super) struct GroupChanges {
 }
 
 impl ClientCell {
-    /// An observation and the run that it belongs to.
-    pub(super) fn read(&self) -> Option<(Observation, Run)> {
+    /// The last observation, and since when all observations have had its status.
+    pub(super) fn read(&self) -> Option<(Observation, Timestamp)> {
         loop {
-            let observation = Observation::unpack(self.observation.load(Ordering::Acquire))?;
-            let run = Run::unpack(self.run.load(Ordering::Acquire))?;
-            if run.online == observation.online && run.since <= observation.at {
-                return Some((observation, run));
+            let last = Observation::unpack(self.last.load(Ordering::Acquire))?;
+            let first = Observation::unpack(self.first.load(Ordering::Acquire))?;
+            if first.online == last.online && first.at <= last.at {
+                return Some((last, first.at));
             }
             std::hint::spin_loop();
         }
     }
 
-    pub(super) fn write(&self, observation: Observation, run: Run) {
-        self.run.store(run.pack(), Ordering::Release);
-        self.observation
-            .store(observation.pack(), Ordering::Release);
+    pub(super) fn write(&self, last: Observation, since: Timestamp) {
+        let first = Observation { at: since, ..last };
+        self.first.store(first.pack(), Ordering::Release);
+        self.last.store(last.pack(), Ordering::Release);
     }
 }
 
@@ -63,8 +65,8 @@ impl FleetTable {
     pub(super) fn carry_over(&mut self, old: &Self) {
         for (index, cell) in self.cells.iter().enumerate() {
             let before = old.fleet.position(&self.fleet.client(index));
-            if let Some((observation, run)) = before.and_then(|at| old.cells[at].read()) {
-                cell.write(observation, run);
+            if let Some((observation, since)) = before.and_then(|at| old.cells[at].read()) {
+                cell.write(observation, since);
             }
         }
         let old_groups = old.fleet.groups();

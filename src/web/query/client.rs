@@ -38,7 +38,7 @@ impl<'a> ClientRef<'a> {
 
     /// When the status became what it is; `None` while it is unknown.
     pub(in crate::web) fn since(&self) -> Option<Timestamp> {
-        self.instance.client(self.index).map(|(_, run)| run.since)
+        self.instance.client(self.index).map(|(_, since)| since)
     }
 
     /// When the client was last observed; `None` while its status is unknown.

@@ -14,7 +14,7 @@ use mqtt_presence_exporter::config::{
 use mqtt_presence_exporter::net;
 use mqtt_presence_exporter::presence::{
     ClientId, FleetBuilder, InstanceId, InstanceSnapshot, InstanceState, Observation, Operation,
-    Run, Shard,
+    Shard,
 };
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::secret::Secret;
@@ -176,8 +176,8 @@ fn truths(rig: &Rig, client: &str, seen: Observation) -> [bool; 2] {
 /// Watches what is shown, and what was said for it.
 #[derive(Default)]
 struct Witness {
-    /// The last run of each client.
-    runs: HashMap<usize, Run>,
+    /// The status of each client and since when it has had it.
+    runs: HashMap<usize, (bool, Timestamp)>,
     /// What single calls said: of whom, when, and whether it was online.
     single: HashSet<(String, Timestamp, bool)>,
     heard: usize,
@@ -199,7 +199,7 @@ impl Witness {
         }
         self.heard = said.len();
         for n in 0..CLIENTS {
-            let Some((seen, run)) = snapshot.client(n) else {
+            let Some((seen, since)) = snapshot.client(n) else {
                 continue;
             };
             let client = client(n);
@@ -207,10 +207,11 @@ impl Witness {
                 truths(rig, &client, seen).contains(&seen.online),
                 "{client}: {seen:?}"
             );
+            let run = (seen.online, since);
             let before = self.runs.insert(n, run);
-            let is_change = before.map_or(!run.online, |before| before != run);
+            let is_change = before.map_or(!seen.online, |before| before != run);
             assert!(
-                !is_change || self.single.contains(&(client, run.since, run.online)),
+                !is_change || self.single.contains(&(client, since, seen.online)),
                 "{}: {run:?}",
                 self::client(n)
             );
