@@ -99,6 +99,7 @@ fn exporter(runtime: &Runtime, state: InstanceState) -> SocketAddr {
             state: Arc::new(state),
             source: Arc::new(Silent),
             account: None,
+            place: "http://127.0.0.1".to_owned(),
             calls_per_second: 1,
         };
         let deps = SweepDeps {

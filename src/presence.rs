@@ -21,7 +21,7 @@ pub use observation::{Observation, Operation, Status};
 pub use shard::{NoSuchShard, Shard};
 pub use snapshot::{InstanceSnapshot, Snapshot, StatusCounts};
 pub use source::{
-    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, MAX_BATCH, PresenceSource,
+    ApiResponse, BatchEntry, BoxFuture, CallError, Delivery, ErrorClass, MAX_BATCH, PresenceSource,
     ThrottledLayer,
 };
 pub use state::{InstanceState, Published};

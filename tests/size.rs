@@ -118,6 +118,7 @@ fn sweeps(state: &Arc<InstanceState>) -> Sweeps {
         state: Arc::clone(state),
         source: Arc::new(AllOnline),
         account: None,
+        place: "http://127.0.0.1".to_owned(),
         calls_per_second: 100,
     };
     Sweeps::new(

@@ -17,7 +17,7 @@ pub(super) struct ErrorBody {
     #[serde(alias = "code", deserialize_with = "lenient")]
     pub(super) code: Box<str>,
     #[serde(alias = "message", deserialize_with = "lenient")]
-    pub(super) message: String,
+    pub(super) message: Box<str>,
     #[serde(alias = "requestId", deserialize_with = "lenient")]
     pub(super) request_id: Option<String>,
 }
@@ -48,7 +48,7 @@ impl ErrorBody {
         };
         Some(Self {
             code: element("Code").unwrap_or_default().into(),
-            message: element("Message").unwrap_or_default(),
+            message: element("Message").unwrap_or_default().into(),
             request_id: element("RequestId"),
         })
     }
@@ -59,7 +59,7 @@ impl ErrorBody {
         let message = without_string_to_sign(&self.code, &self.message);
         let shown = |text: &str, longest| presentable(&redact(text), longest);
         Self {
-            message: shown(message, MAX_MESSAGE),
+            message: shown(message, MAX_MESSAGE).into(),
             code: shown(&self.code, MAX_CODE).into(),
             request_id: self.request_id.map(|id| shown(&id, MAX_CODE)),
         }

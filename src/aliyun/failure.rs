@@ -11,7 +11,7 @@ use codes::{RULES, Rule};
 
 use super::access_key::AccessKey;
 use super::body::ErrorBody;
-use crate::presence::{CallError, ErrorClass, InstanceId, Operation, ThrottledLayer};
+use crate::presence::{CallError, Delivery, ErrorClass, InstanceId, Operation, ThrottledLayer};
 
 /// Labels of failures without a code of the API.
 pub(super) mod label {
@@ -70,6 +70,7 @@ pub struct CallFailure {
     pub class: ErrorClass,
     /// One of [`ERROR_LABELS`].
     pub label: &'static str,
+    delivery: Delivery,
     error: ErrorBody,
     /// What to do; `None`: grant the RAM action of the operation.
     advice: Option<&'static str>,
@@ -85,12 +86,13 @@ impl CallFailure {
     ) -> Self {
         let error = ErrorBody {
             code: label.into(),
-            message: message.into(),
+            message: message.into().into(),
             request_id: None,
         };
         Self {
             class,
             label,
+            delivery: Delivery::Answered,
             error,
             advice: Some(advice),
         }
@@ -106,6 +108,7 @@ impl CallFailure {
     pub(super) fn no_credentials(why: String) -> Self {
         let advice = "no API calls are made until `credentials` works";
         Self::new(ErrorClass::Credentials, label::CREDENTIALS, why, advice)
+            .with_delivery(Delivery::NotSent)
     }
 
     /// There are no credentials yet; the fetch continues.
@@ -121,6 +124,7 @@ impl CallFailure {
         let advice = "check the network, or raise `collect.call_timeout` if the API is far away";
         let message = format!("no answer within {limit:?}");
         Self::new(ErrorClass::Transient, label::TIMEOUT, message, advice)
+            .with_delivery(Delivery::Unanswered)
     }
 
     /// An error of the API, classified by its code, or by its status if the code is not
@@ -134,6 +138,7 @@ impl CallFailure {
         Self {
             class,
             label,
+            delivery: Delivery::Answered,
             error,
             advice,
         }
@@ -149,6 +154,11 @@ impl CallFailure {
         let message = "the answer contains no error of the API";
         Self::new(class_of_status(status), label::HTTP_STATUS, message, advice)
             .with_code(format!("HTTP {status}"))
+    }
+
+    /// The same failure of a call that got this far.
+    pub(super) fn with_delivery(self, delivery: Delivery) -> Self {
+        Self { delivery, ..self }
     }
 
     /// The same failure with a code other than its label.
@@ -186,11 +196,12 @@ impl CallFailure {
         } = self.error.presentable(redact);
         CallError {
             class: self.class,
+            delivery: self.delivery,
             label: self.label,
             operation: operation.name(),
             instance: instance.as_str().to_owned(),
             code: code.into(),
-            message,
+            message: message.into(),
             request_id,
             advice: self.advice.unwrap_or_else(|| grant(operation)),
         }

@@ -14,7 +14,7 @@ use secrecy::zeroize::Zeroizing;
 use super::failure::{CallFailure, label};
 use crate::clock::{Clock, Timestamp};
 use crate::net::client::{causes, tls_error};
-use crate::presence::ErrorClass;
+use crate::presence::{Delivery, ErrorClass};
 
 /// The largest body that is read, in bytes; the largest expected answer has about 2,000.
 const MAX_BODY: usize = 1 << 20;
@@ -40,7 +40,14 @@ pub(super) async fn send(
     clock: &Clock,
 ) -> Result<HttpResponse, CallFailure> {
     let sent = http.execute(request).await;
-    let mut response = sent.map_err(|error| no_answer(&error))?;
+    let mut response = sent.map_err(|error| {
+        let delivery = if error.is_connect() {
+            Delivery::NotSent
+        } else {
+            Delivery::Unanswered
+        };
+        no_answer(&error).with_delivery(delivery)
+    })?;
     let received = clock.now();
     let mut answer = HttpResponse {
         status: response.status().as_u16(),

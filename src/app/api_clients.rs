@@ -152,6 +152,19 @@ impl ApiClients {
         }
     }
 
+    /// The scheme, host and port of each client, in the same order.
+    pub(super) fn places(&self) -> impl Iterator<Item = String> {
+        let entries = self.entries.iter();
+        entries.map(|entry| {
+            entry
+                .transport
+                .route
+                .endpoint
+                .origin()
+                .ascii_serialization()
+        })
+    }
+
     /// The clients as sources of presence, in the order of the configuration.
     pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
         let entries = self.entries.iter();

@@ -115,11 +115,12 @@ impl Runtime {
             .await;
         self.api_clients.set(&config, transports);
         let instances = config.instances.iter().zip(&self.states);
-        let sweeps = instances.zip(self.api_clients.iter());
-        let sweeps = sweeps.map(|((instance, state), source)| SweepConfig {
+        let sweeps = instances.zip(self.api_clients.iter().zip(self.api_clients.places()));
+        let sweeps = sweeps.map(|((instance, state), (source, place))| SweepConfig {
             state: Arc::clone(state),
             source,
             account: instance.credentials.account.clone(),
+            place,
             calls_per_second: instance.calls_per_second,
         });
         self.sweeps.replace(sweeps.collect(), &config.collect).await;

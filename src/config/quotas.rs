@@ -6,15 +6,16 @@ use super::values::{Config, Instance};
 use crate::limits::{LayerSpec, Rate};
 use crate::presence::{Operation, Shard};
 
-/// Single calls that may arrive in any second from one `serve` process. Together with
-/// [`QUERY_SLOTS`] this stays below 300, at which Alibaba Cloud blocks an egress IP (page "QPS limits").
-const SINGLE_SLOTS: usize = 265;
+/// Single calls that may arrive in any second from one `serve` process, and those of them that are
+/// reserved for trial calls. Together with [`QUERY_SLOTS`] this stays below 300, at which Alibaba
+/// Cloud blocks an egress IP (page "QPS limits").
+const SINGLE_SLOTS: [usize; 2] = [255, 10];
 
-/// Batch calls that may arrive in any second; an account may make 100.
-const BATCH_SLOTS: usize = 85;
+/// Batch calls likewise; an account may make 100.
+const BATCH_SLOTS: [usize; 2] = [80, 5];
 
 /// The limits of a `query` process that runs next to `serve`.
-const QUERY_SLOTS: usize = 25;
+const QUERY_SLOTS: [usize; 2] = [23, 2];
 const QUERY_PER_SECOND: u32 = 10;
 
 /// A `serve` process sends no call before it is this old, so that a crash loop adds no calls.
@@ -36,10 +37,13 @@ impl Quotas {
     #[must_use]
     pub fn serve(config: &Config, shard: Shard) -> Self {
         let limits = &config.limits;
-        let layer = |per_second, slots| LayerSpec {
-            in_flight: config.collect.concurrency,
-            ..LayerSpec::standard(Rate::per_second(per_second), slots)
-                .scaled(limits.share * shard.part())
+        let layer = |per_second, [slots, trial_slots]: [usize; 2]| {
+            let whole = LayerSpec {
+                trial_slots,
+                in_flight: config.collect.concurrency,
+                ..LayerSpec::standard(Rate::per_second(per_second), slots)
+            };
+            whole.scaled(limits.share * shard.part())
         };
         Self {
             egress: [
@@ -54,9 +58,11 @@ impl Quotas {
     /// The limits of a `query` process.
     #[must_use]
     pub fn query() -> Self {
+        let [slots, trial_slots] = QUERY_SLOTS;
         let layer = LayerSpec {
-            slots: QUERY_SLOTS,
-            ..LayerSpec::standard(Rate::per_second(QUERY_PER_SECOND), QUERY_SLOTS)
+            slots,
+            trial_slots,
+            ..LayerSpec::standard(Rate::per_second(QUERY_PER_SECOND), slots)
         };
         Self {
             egress: [layer; 2],
@@ -75,7 +81,11 @@ impl Quotas {
     #[must_use]
     pub fn instance(&self, calls_per_second: u32) -> LayerSpec {
         let rate = Rate::per_second(calls_per_second).scaled(self.instance_part);
-        LayerSpec::standard(rate, usize::MAX)
+        let [_, trial_slots] = SINGLE_SLOTS;
+        LayerSpec {
+            trial_slots,
+            ..LayerSpec::standard(rate, usize::MAX)
+        }
     }
 
     /// Calls per second of an operation, all instances together.

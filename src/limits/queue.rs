@@ -4,24 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::layer::{LayerLimiter, Priority};
+use super::call::{LaneId, LayerId, PlaceId, Priority, QUEUES, Queue};
+use super::layer::LayerLimiter;
+use super::place::Gate;
 use super::rate::Time;
-
-/// A layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LayerId(pub(super) usize);
-
-/// A lane: waiting is fair between lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneId(pub(super) usize);
-
-/// A call that waits for its permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket {
-    pub(super) lane: LaneId,
-    pub(super) priority: Priority,
-    pub(super) number: u64,
-}
 
 /// The rank in a queue: the smallest goes first.
 ///
@@ -36,43 +22,58 @@ pub(super) enum Member {
     Layer(LayerId),
 }
 
-/// The lanes and layers that could go at once if the layer above let them, by turn and priority.
-pub(super) type ReadyQueue = [BTreeMap<Turn, Member>; 2];
+/// The lanes and layers that could go at once if the layer above let them, by queue and turn.
+pub(super) type ReadyQueue = [BTreeMap<Turn, Member>; QUEUES];
 
-/// The turn of a lane or layer in the queue above it, by priority; `None` if it cannot go.
-pub(super) type QueuePosition = [Option<Turn>; 2];
+/// The turn of a lane or layer in the queues above it; `None` if it cannot go.
+pub(super) type QueuePosition = [Option<Turn>; QUEUES];
 
 /// A queue of calls that are served in order.
 #[derive(Debug)]
 pub(super) struct Lane {
     /// The layers that its calls pass, the nearest first.
     pub(super) path: Arc<[LayerId]>,
+    /// Where its calls go.
+    pub(super) place: PlaceId,
     /// The numbers of the tickets and their times of arrival, by priority.
-    pub(super) tickets: [BTreeMap<u64, Time>; 2],
-    pub(super) turns: [Turn; 2],
+    pub(super) tickets: [BTreeMap<u64, Time>; 4],
+    pub(super) turns: [Turn; QUEUES],
     pub(super) position: QueuePosition,
 }
 
+/// The order in which an ordinary turn is offered: sweeps first. The others have their own turns,
+/// and would otherwise starve the sweep if this is the only lane.
+const OFFERED: [Priority; 4] = [
+    Priority::Ordinary,
+    Priority::FirstSweep,
+    Priority::Urgent,
+    Priority::Hint,
+];
+
 impl Lane {
-    /// The position that the lane should have: in both queues if it has an urgent ticket.
-    pub(super) fn evaluate(&self) -> QueuePosition {
-        let [urgent, ordinary] = self.tickets.each_ref().map(|tickets| !tickets.is_empty());
-        [
-            urgent.then_some(self.turns[0]),
-            (urgent || ordinary).then_some(self.turns[1]),
-        ]
+    /// The position that the lane should have at the gate of its place. Any ticket can use an
+    /// ordinary turn, or be the trial call.
+    pub(super) fn evaluate(&self, gate: Gate) -> QueuePosition {
+        let any = self.tickets.iter().any(|tickets| !tickets.is_empty());
+        let mut position = [None; QUEUES];
+        for queue in Queue::ALL {
+            let waits = match queue {
+                Queue::Trial => gate.trial && any,
+                Queue::Ordinary => gate.open && any,
+                own => gate.open && !self.tickets[own as usize].is_empty(),
+            };
+            position[queue as usize] = waits.then_some(self.turns[queue as usize]);
+        }
+        position
     }
 
-    /// Takes out the ticket that goes at a `turn`, with its time of arrival.
-    ///
-    /// An ordinary turn is for ordinary tickets first. Urgent tickets have their tenth, and would
-    /// otherwise starve the ordinary tickets if this is the only lane.
-    pub(super) fn next(&mut self, turn: Priority) -> Option<(Priority, u64, Time)> {
-        let priority = if self.tickets[Priority::Ordinary as usize].is_empty() {
-            Priority::Urgent
-        } else {
-            turn
-        };
+    /// Takes out the ticket that goes at a turn of `queue`, with its time of arrival.
+    pub(super) fn next(&mut self, queue: Queue) -> Option<(Priority, u64, Time)> {
+        let waits = |priority: &Priority| !self.tickets[*priority as usize].is_empty();
+        let own = OFFERED.into_iter().find(|own| Queue::from(*own) == queue);
+        let priority = own
+            .filter(|own| *own != Priority::Ordinary)
+            .or_else(|| OFFERED.into_iter().find(waits))?;
         let (number, since) = self.tickets[priority as usize].pop_first()?;
         Some((priority, number, since))
     }
@@ -103,7 +104,7 @@ impl Layer {
             path,
             limiter,
             ready: ReadyQueue::default(),
-            position: [None; 2],
+            position: [None; QUEUES],
             alarm: None,
             holds_back: false,
             held_back_until: 0,
@@ -113,15 +114,15 @@ impl Layer {
 
     /// The position that the layer should have, and the time to evaluate it again.
     pub(super) fn evaluate(&mut self, now: Time) -> (QueuePosition, Option<Time>) {
-        let (mut position, mut alarm) = ([None; 2], None);
-        let wait = !self.ready[Priority::Ordinary as usize].is_empty();
+        let (mut position, mut alarm) = ([None; QUEUES], None);
+        let wait = !self.ready[Queue::Ordinary as usize].is_empty();
         self.limiter.set_waiting(wait, now);
-        for priority in Priority::ALL {
-            let Some((&turn, _)) = self.ready[priority as usize].first_key_value() else {
+        for queue in Queue::ALL {
+            let Some((&turn, _)) = self.ready[queue as usize].first_key_value() else {
                 continue;
             };
-            match self.limiter.opens_at(priority) {
-                Some(at) if at <= now => position[priority as usize] = Some(turn),
+            match self.limiter.opens_at(queue) {
+                Some(at) if at <= now => position[queue as usize] = Some(turn),
                 later => alarm = alarm.into_iter().chain(later).min(),
             }
         }

@@ -3,6 +3,7 @@
 
 mod granted;
 mod model;
+mod places;
 mod promises;
 mod rules;
 mod world;
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{LaneId, LayerId, LayerSpec, LayerTree, Rate, Time};
+use super::{
+    LaneId, LayerId, LayerSpec, LayerTree, Outcome, PlaceId, Priority, Rate, Ticket, Time,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,8 +28,20 @@ fn wide() -> LayerSpec {
         rate: Rate::per_second(1_000_000),
         burst: 1_000_000,
         slots: usize::MAX,
+        trial_slots: 0,
         in_flight: usize::MAX,
     }
+}
+
+/// A place that has answered before.
+fn answering(limits: &mut LayerTree) -> PlaceId {
+    let place = limits.add_place();
+    let layer = limits.add_layer(None, &wide(), Time::START);
+    let lane = limits.add_lane(layer, place);
+    limits.enqueue(Time::START, lane, Priority::Ordinary);
+    let (_, permit) = limits.advance(Time::START).granted.remove(0);
+    limits.finish(permit, Outcome::Answered, Time::START);
+    place
 }
 
 /// A layer with only a pace.
@@ -46,6 +61,7 @@ fn any_spec(millicalls: u64) -> impl Strategy<Value = LayerSpec> {
             rate: Rate::from_millicalls(rate),
             burst,
             slots,
+            trial_slots: 0,
             in_flight,
         },
     )
@@ -69,6 +85,7 @@ const LANES: [&[usize]; 7] = [
 /// The lanes and layers of [`LANES`] and [`LAYERS`], open from `opens_at` on.
 fn limits(specs: &[LayerSpec], opens_at: Time) -> (LayerTree, Vec<LayerId>, Vec<LaneId>) {
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let mut layers: Vec<LayerId> = Vec::new();
     for (above, spec) in LAYERS.iter().zip(specs) {
         let above = above.map(|above| layers[above]);
@@ -76,7 +93,7 @@ fn limits(specs: &[LayerSpec], opens_at: Time) -> (LayerTree, Vec<LayerId>, Vec<
     }
     let lanes = LANES
         .iter()
-        .map(|path| limits.add_lane(layers[path[0]]))
+        .map(|path| limits.add_lane(layers[path[0]], place))
         .collect();
     (limits, layers, lanes)
 }

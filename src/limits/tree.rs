@@ -5,16 +5,20 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::layer::{LayerLimiter, LayerSpec, Priority};
-use super::queue::{Lane, LaneId, Layer, LayerId, Member, QueuePosition, ReadyQueue, Ticket};
+use super::call::{LaneId, LayerId, Outcome, PlaceId, Priority, QUEUES, Queue, Ticket};
+use super::layer::{LayerLimiter, LayerSpec};
+use super::place::Place;
+use super::queue::{Lane, Layer, Member, QueuePosition, ReadyQueue};
 use super::rate::{Rate, Time};
 
-/// The right to send one request. It is given back once, by [`LayerTree::finish`] or
-/// [`LayerTree::return_unsent`]; a permit that is lost keeps its slots.
+/// The right to send one request. It is given back once, by [`LayerTree::finish`]; a permit that is
+/// lost keeps its slots.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped holds its slots for ever"]
 pub struct Permit {
     path: Arc<[LayerId]>,
+    place: PlaceId,
+    queue: Queue,
     /// The time of the grant, which is the earliest time at which the request left.
     pub granted_at: Time,
 }
@@ -41,12 +45,14 @@ pub struct LayerTree {
     events: u64,
     layers: Vec<Layer>,
     lanes: Vec<Lane>,
+    places: Vec<Place>,
     /// Spreads the gain seconds of processes that share a quota.
     phase: u64,
     /// The layers without a layer above that could go.
     top: ReadyQueue,
-    /// The times at which closed layers are evaluated again.
+    /// The times at which closed layers and places are evaluated again.
     alarms: BTreeSet<(Time, LayerId)>,
+    place_alarms: BTreeSet<(Time, PlaceId)>,
 }
 
 impl LayerTree {
@@ -83,16 +89,52 @@ impl LayerTree {
         self.change(layer, now, |limiter, now| limiter.reconfigure(spec, now));
     }
 
-    /// Adds a lane to `layer`; its calls pass that layer and all layers above it.
-    pub fn add_lane(&mut self, layer: LayerId) -> LaneId {
+    /// Adds a place to which no call was made yet.
+    pub fn add_place(&mut self) -> PlaceId {
+        self.places.push(Place::default());
+        PlaceId(self.places.len() - 1)
+    }
+
+    /// Adds a lane to `layer`; its calls pass that layer and all layers above it, and go to `place`.
+    pub fn add_lane(&mut self, layer: LayerId, place: PlaceId) -> LaneId {
         let turn = self.number();
         self.lanes.push(Lane {
             path: Arc::clone(&self.layers[layer.0].path),
+            place,
             tickets: Default::default(),
-            turns: [turn; 2],
-            position: [None; 2],
+            turns: [turn; QUEUES],
+            position: [None; QUEUES],
         });
-        LaneId(self.lanes.len() - 1)
+        let lane = LaneId(self.lanes.len() - 1);
+        self.places[place.0].lanes.push(lane);
+        lane
+    }
+
+    /// The calls of a lane go to another place from now on.
+    pub fn move_lane(&mut self, lane: LaneId, place: PlaceId) {
+        let before = mem::replace(&mut self.lanes[lane.0].place, place);
+        self.places[before.0].lanes.retain(|other| *other != lane);
+        self.places[place.0].lanes.push(lane);
+        self.refresh_lane(lane);
+    }
+
+    /// The place that the calls of a lane go to.
+    #[must_use]
+    pub fn place(&self, lane: LaneId) -> PlaceId {
+        self.lanes[lane.0].place
+    }
+
+    /// Whether any lane that goes to the place will be used. Without one, the slots of its calls
+    /// without an answer become free within a minute.
+    pub fn set_in_use(&mut self, place: PlaceId, in_use: bool, now: Time) {
+        self.pass_time(now);
+        self.change_place(place, |place, now| place.set_in_use(in_use, now));
+    }
+
+    /// Whether the calls of a lane wait until a trial call to its place is answered.
+    #[must_use]
+    pub fn is_shut(&self, lane: LaneId) -> bool {
+        self.places[self.lanes[lane.0].place.0].is_shut()
     }
 
     /// A call wants to leave.
@@ -106,6 +148,13 @@ impl LayerTree {
             priority,
             number,
         }
+    }
+
+    /// The number of calls of a lane that want to leave.
+    #[cfg(test)]
+    pub(super) fn waiting(&self, lane: LaneId) -> usize {
+        let tickets = self.lanes[lane.0].tickets.iter();
+        tickets.map(std::collections::BTreeMap::len).sum()
     }
 
     /// A call no longer wants to leave. `false` if its permit was granted already and has to be
@@ -122,27 +171,45 @@ impl LayerTree {
     /// Grants everything that can be granted at `now`, each ticket from all its layers at once.
     pub fn advance(&mut self, now: Time) -> Advance {
         self.pass_time(now);
+        while let Some(&(at, id)) = self.place_alarms.first()
+            && at <= self.now
+        {
+            for held in self.change_place(id, Place::free) {
+                self.change_path(&held.path, |limiter, now| {
+                    if held.trial {
+                        limiter.free_trial();
+                    } else {
+                        limiter.settle(false, now);
+                    }
+                });
+            }
+        }
         while let Some(&(at, layer)) = self.alarms.first()
             && at <= self.now
         {
             self.refresh(&Arc::clone(&self.layers[layer.0].path));
         }
         let granted = std::iter::from_fn(|| self.grant()).collect();
-        let next = self.alarms.first().map(|(at, _)| *at);
+        let layers = self.alarms.first().map(|(at, _)| *at);
+        let places = self.place_alarms.first().map(|(at, _)| *at);
+        let next = layers.into_iter().chain(places).min();
         Advance { granted, next }
     }
 
-    /// The answer to a call has arrived, or its connection was closed.
-    pub fn finish(&mut self, permit: Permit, now: Time) {
+    /// A call has ended.
+    pub fn finish(&mut self, permit: Permit, outcome: Outcome, now: Time) {
         self.pass_time(now);
-        let Permit { path, .. } = permit;
-        self.change_path(&path, LayerLimiter::end);
-    }
-
-    /// A call will not be made.
-    pub fn return_unsent(&mut self, permit: Permit) {
-        let Permit { path, .. } = permit;
-        self.change_path(&path, |limiter, _| limiter.take_back());
+        let Permit {
+            path,
+            place,
+            queue,
+            granted_at,
+        } = permit;
+        self.change_path(&path, |limiter, now| limiter.end(queue, outcome, now));
+        let (number, call) = (self.number(), (&path, queue, granted_at));
+        for held in self.change_place(place, |place, now| place.end(call, outcome, number, now)) {
+            self.change_path(&held.path, |limiter, now| limiter.settle(true, now));
+        }
     }
 
     /// The API answered a call and did not throttle it. The rate of a layer that is throttled
@@ -183,34 +250,40 @@ impl LayerTree {
 
     /// Grants the next ticket, if one can go.
     fn grant(&mut self) -> Option<(Ticket, Permit)> {
-        let (id, turn) = self.choose()?;
+        let (id, queue) = self.choose()?;
         let event = self.number();
         let lane = &mut self.lanes[id.0];
-        let (priority, number, since) = lane.next(turn).expect("a queued lane has a ticket");
-        lane.turns[turn as usize] = event;
-        let path = Arc::clone(&lane.path);
+        let (priority, number, since) = lane.next(queue).expect("a queued lane has a ticket");
+        lane.turns[queue as usize] = event;
+        let (path, place) = (Arc::clone(&lane.path), lane.place);
         for layer in &*path {
-            self.layers[layer.0].limiter.pass(turn, self.now);
+            self.layers[layer.0].limiter.pass(queue, self.now);
         }
         self.book(&path, number, self.now.since(since));
+        self.change_place(place, |place, _| place.pass(queue));
         self.refresh_lane(id);
         let ticket = Ticket {
             lane: id,
             priority,
             number,
         };
-        let granted_at = self.now;
-        Some((ticket, Permit { path, granted_at }))
+        let permit = Permit {
+            path,
+            place,
+            queue,
+            granted_at: self.now,
+        };
+        Some((ticket, permit))
     }
 
     /// The next lane, and the queue that it is in: from the top down, always the first of the
     /// queue. A queued member could pass all layers below, and the top has no limit.
-    fn choose(&self) -> Option<(LaneId, Priority)> {
-        Priority::ALL.into_iter().find_map(|priority| {
+    fn choose(&self) -> Option<(LaneId, Queue)> {
+        Queue::ALL.into_iter().find_map(|chosen| {
             let mut queue = &self.top;
             loop {
-                match *queue[priority as usize].first_key_value()?.1 {
-                    Member::Lane(first) => return Some((first, priority)),
+                match *queue[chosen as usize].first_key_value()?.1 {
+                    Member::Lane(first) => return Some((first, chosen)),
                     Member::Layer(first) => queue = &self.layers[first.0].ready,
                 }
             }
@@ -236,6 +309,26 @@ impl LayerTree {
         self.refresh(path);
     }
 
+    /// Changes a place, and updates its lanes if its gate has changed.
+    fn change_place<T>(&mut self, id: PlaceId, change: impl FnOnce(&mut Place, Time) -> T) -> T {
+        let place = &mut self.places[id.0];
+        let changed = change(place, self.now);
+        let (wakes_at, gate) = (place.wakes_at(self.now), place.gate(self.now));
+        let before = mem::replace(&mut place.alarm, wakes_at);
+        if before != wakes_at {
+            if let Some(before) = before {
+                self.place_alarms.remove(&(before, id));
+            }
+            self.place_alarms.extend(wakes_at.map(|at| (at, id)));
+        }
+        if mem::replace(&mut self.places[id.0].gate_in_force, gate) != gate {
+            for lane in self.places[id.0].lanes.clone() {
+                self.refresh_lane(lane);
+            }
+        }
+        changed
+    }
+
     fn change(&mut self, id: LayerId, now: Time, change: impl FnOnce(&mut LayerLimiter, Time)) {
         self.pass_time(now);
         let layer = &mut self.layers[id.0];
@@ -247,7 +340,7 @@ impl LayerTree {
     /// Updates the position of a lane after its tickets or its turn changed, and of all above it.
     fn refresh_lane(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id.0];
-        let after = lane.evaluate();
+        let after = lane.evaluate(self.places[lane.place.0].gate(self.now));
         let before = mem::replace(&mut lane.position, after);
         let path = Arc::clone(&lane.path);
         self.requeue(path.first(), Member::Lane(id), before, after);
@@ -263,7 +356,7 @@ impl LayerTree {
             if layer.holds_back {
                 layer.held_back_until = event;
             }
-            let ordinary = Priority::Ordinary as usize;
+            let ordinary = Queue::Ordinary as usize;
             layer.holds_back = after[ordinary].is_none() && !layer.ready[ordinary].is_empty();
             let alarm_before = mem::replace(&mut layer.alarm, alarm);
             let before = mem::replace(&mut layer.position, after);

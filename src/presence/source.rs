@@ -92,12 +92,25 @@ pub enum ErrorClass {
     Client,
 }
 
+/// How far a failed call got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// No byte of the request was sent.
+    NotSent,
+    /// The request was sent and had no answer: it may still arrive.
+    Unanswered,
+    /// The server answered.
+    Answered,
+}
+
 /// A failed call: its class, and everything an operator needs to resolve it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation} on {instance}: {code}: {message}{}; {advice}", .request_id.as_deref().map(|id| format!(" (request ID {id})")).unwrap_or_default())]
 pub struct CallError {
     /// What the caller should do.
     pub class: ErrorClass,
+    /// How far the call got.
+    pub delivery: Delivery,
     /// The value of the label `code`; one of a closed set.
     pub label: &'static str,
     /// The vendor's name of the operation.

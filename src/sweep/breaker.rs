@@ -153,6 +153,7 @@ mod tests {
     fn error(class: ErrorClass, label: &'static str) -> CallError {
         CallError {
             class,
+            delivery: crate::presence::Delivery::Answered,
             label,
             operation: "Query",
             instance: "post-cn-1".into(),

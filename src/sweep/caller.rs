@@ -74,6 +74,7 @@ impl InstanceCaller {
         };
         let accepted = purpose == Purpose::Probe || self.state.stats().api_up == Some(true);
         Ok(match start {
+            StartMode::Full if self.deps.limiter.is_shut(&self.queue) => StartMode::Trial,
             StartMode::Full if !accepted => StartMode::Careful,
             start => start,
         })

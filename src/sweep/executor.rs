@@ -20,8 +20,8 @@ use super::breaker::StartMode;
 use super::caller::{InstanceCaller, Purpose};
 use super::limiter::CallPermit;
 use super::retry::{Attempts, RetryDecision};
-use crate::limits::Priority;
-use crate::presence::{BoxFuture, CallError, ErrorClass, Operation};
+use crate::limits::{Outcome, Priority};
+use crate::presence::{BoxFuture, CallError, Delivery, ErrorClass, Operation};
 
 /// How calls are made.
 #[derive(Debug)]
@@ -137,7 +137,14 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
     if !result.as_ref().is_err_and(refused) {
         permit.granted();
     }
-    drop(permit);
+    permit.finish(match &result {
+        Ok(_) => Outcome::Answered,
+        Err(error) => match error.delivery {
+            Delivery::NotSent => Outcome::NotSent,
+            Delivery::Unanswered => Outcome::Unanswered,
+            Delivery::Answered => Outcome::Answered,
+        },
+    });
     caller.count_ended(request.operation, took, &result);
     let request_id = match &result {
         Ok((_, request_id)) => request_id.clone(),

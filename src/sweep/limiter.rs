@@ -14,7 +14,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::retry::RetryBudget;
 use crate::config::Quotas;
-use crate::limits::{LaneId, LayerId, LayerSpec, LayerTree, Permit, Priority, Ticket, Time};
+use crate::limits::{
+    LaneId, LayerId, LayerSpec, LayerTree, Outcome, Permit, PlaceId, Priority, Ticket, Time,
+};
 use crate::presence::{ErrorClass, InstanceId, Operation, ThrottledLayer};
 use crate::random::Random;
 use crate::telemetry::Metrics;
@@ -43,7 +45,7 @@ pub(super) struct Account {
     pub(super) budget: RetryBudget,
 }
 
-/// The right to make one call. It is dropped when the answer has arrived or the connection is closed.
+/// The right to make one call, until [`CallPermit::finish`].
 #[derive(Debug)]
 pub(super) struct CallPermit {
     shared: Arc<Shared>,
@@ -71,6 +73,8 @@ struct Inner {
     queues: HashMap<(Option<String>, InstanceId), Arc<InstanceQueue>>,
     /// The labels of the series of the last export.
     exported: HashSet<SeriesLabels>,
+    /// By scheme, host and port. A place is never removed.
+    places: HashMap<String, PlaceId>,
 }
 
 /// The labels of a layer in metrics: `egress`, `account` or `instance`; the name of the account or
@@ -108,6 +112,34 @@ impl Inner {
         Arc::clone(account)
     }
 
+    fn place(&mut self, place: &str) -> PlaceId {
+        let known = self.places.get(place).copied();
+        known.unwrap_or_else(|| {
+            let id = self.limits.add_place();
+            self.places.insert(place.to_owned(), id);
+            id
+        })
+    }
+
+    /// The queues in use: those that have callers.
+    fn queues_in_use(
+        &self,
+    ) -> impl Iterator<Item = (&(Option<String>, InstanceId), &InstanceQueue)> {
+        let queues = self.queues.iter();
+        queues
+            .filter(|(_, queue)| Arc::strong_count(queue) > 1)
+            .map(|(key, queue)| (key, &**queue))
+    }
+
+    /// Tells the limits which places are in use.
+    fn update_places(&mut self, now: Time) {
+        let lanes = self.queues_in_use().map(|(_, queue)| queue.lanes[0]);
+        let used: HashSet<PlaceId> = lanes.map(|lane| self.limits.place(lane)).collect();
+        for place in self.places.values() {
+            self.limits.set_in_use(*place, used.contains(place), now);
+        }
+    }
+
     /// The layers that have series: those of the egress IP, and those of the queues in use and of
     /// their accounts.
     fn series(&self) -> HashMap<SeriesLabels, LayerId> {
@@ -118,12 +150,10 @@ impl Inner {
             }
         };
         add("egress", "", &self.egress);
-        for ((account, instance), queue) in &self.queues {
-            if Arc::strong_count(queue) > 1 {
-                let account = account.as_deref().unwrap_or("default");
-                add("account", account, &queue.account.layers);
-                add("instance", instance.as_str(), &[queue.instance]);
-            }
+        for ((account, instance), queue) in self.queues_in_use() {
+            let account = account.as_deref().unwrap_or("default");
+            add("account", account, &queue.account.layers);
+            add("instance", instance.as_str(), &[queue.instance]);
         }
         series
     }
@@ -155,6 +185,7 @@ impl Limiter {
                 accounts: HashMap::new(),
                 queues: HashMap::new(),
                 exported: HashSet::new(),
+                places: HashMap::new(),
             }),
             wake: Notify::new(),
         });
@@ -185,20 +216,28 @@ impl Limiter {
     }
 
     /// The queue of an instance, which stays the same for the same account. `calls_per_second` is
-    /// the limit on its single calls from all shards, which may be different at each call. The
-    /// queue has series in metrics until its callers have dropped it.
+    /// the limit on its single calls from all shards; it and `place`, the scheme, host and port of
+    /// the API, may be different at each call. The queue has series in metrics until its callers
+    /// have dropped it.
     pub(super) fn queue(
         &self,
         instance: &InstanceId,
         account: Option<&str>,
         calls_per_second: u32,
+        place: &str,
     ) -> Arc<InstanceQueue> {
         let now = self.shared.now();
         let key = (account.map(str::to_owned), instance.clone());
         let mut inner = self.shared.lock();
+        let inner = &mut *inner;
         let spec = inner.quotas.instance(calls_per_second);
+        let place = inner.place(place);
         if let Some(queue) = inner.queues.get(&key).cloned() {
             inner.limits.reconfigure(queue.instance, &spec, now);
+            for lane in queue.lanes {
+                inner.limits.move_lane(lane, place);
+            }
+            inner.update_places(now);
             self.shared.wake.notify_one();
             return queue;
         }
@@ -206,14 +245,20 @@ impl Limiter {
         let account = inner.account(account, opens_at);
         let [single, batch] = account.layers;
         let instance = inner.limits.add_layer(Some(single), &spec, opens_at);
-        let lanes = [instance, batch].map(|layer| inner.limits.add_lane(layer));
+        let lanes = [instance, batch].map(|layer| inner.limits.add_lane(layer, place));
         let queue = Arc::new(InstanceQueue {
             lanes,
             instance,
             account,
         });
         inner.queues.insert(key, Arc::clone(&queue));
+        inner.update_places(now);
         queue
+    }
+
+    /// Whether the calls of `queue` wait until a trial call to their place is answered.
+    pub(super) fn is_shut(&self, queue: &InstanceQueue) -> bool {
+        self.shared.lock().limits.is_shut(queue.lanes[0])
     }
 
     /// The time before which no call leaves.
@@ -296,6 +341,7 @@ impl Limiter {
     pub(super) fn export(&self, metrics: &Metrics) {
         let now = self.shared.now();
         let mut inner = self.shared.lock();
+        inner.update_places(now);
         let rates = &metrics.limiter_calls_per_second;
         let waits = &metrics.limiter_wait_seconds_total;
         let series = inner.series();
@@ -351,8 +397,8 @@ impl Shared {
                 Some(sender) => sender.send(permit).err(),
                 None => Some(permit),
             };
-            if let Some(mut permit) = unwanted {
-                permit.give_back(|limits, permit, _| limits.return_unsent(permit));
+            if let Some(permit) = unwanted {
+                permit.finish(Outcome::Unused);
             }
         }
         advance.next
@@ -368,18 +414,24 @@ impl CallPermit {
         }
     }
 
-    fn give_back(&mut self, how: impl FnOnce(&mut LayerTree, Permit, Time)) {
+    /// The call has ended.
+    pub(super) fn finish(mut self, outcome: Outcome) {
+        self.give_back(outcome);
+    }
+
+    fn give_back(&mut self, outcome: Outcome) {
         if let Some(permit) = self.permit.take() {
             let now = self.shared.now();
-            how(&mut self.shared.lock().limits, permit, now);
+            self.shared.lock().limits.finish(permit, outcome, now);
             self.shared.wake.notify_one();
         }
     }
 }
 
 impl Drop for CallPermit {
+    /// The call was abandoned and may still arrive.
     fn drop(&mut self) {
-        self.give_back(LayerTree::finish);
+        self.give_back(Outcome::Unanswered);
     }
 }
 

@@ -107,6 +107,7 @@ mod tests {
     fn error(class: ErrorClass) -> CallError {
         CallError {
             class,
+            delivery: crate::presence::Delivery::Answered,
             label: "x",
             operation: "Query",
             instance: "post-cn-1".into(),

@@ -29,6 +29,8 @@ pub struct SweepConfig {
     pub source: Arc<dyn PresenceSource>,
     /// The account whose quota its calls use.
     pub account: Option<String>,
+    /// The scheme, host and port of the API.
+    pub place: String,
     /// The limit on its single calls per second.
     pub calls_per_second: u32,
 }
@@ -143,8 +145,9 @@ impl Sweeps {
     /// The sweeper of `config`, which continues the one that it had `before`.
     fn sweeper(&self, before: &SweeperSet, config: SweepConfig, collect: &Collect) -> Arc<Sweeper> {
         let (limiter, account) = (&self.deps.limiter, config.account.as_deref());
+        let calls_per_second = config.calls_per_second;
         let caller = InstanceCaller {
-            queue: limiter.queue(config.state.id(), account, config.calls_per_second),
+            queue: limiter.queue(config.state.id(), account, calls_per_second, &config.place),
             state: config.state,
             source: config.source,
             deps: self.deps.clone(),

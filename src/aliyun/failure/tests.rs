@@ -17,7 +17,7 @@ const INSTANCE: ErrorClass = ErrorClass::Throttled {
 fn api_error(status: u16, code: &str, message: &str) -> CallFailure {
     let error = ErrorBody {
         code: code.into(),
-        message: message.to_owned(),
+        message: message.into(),
         request_id: Some("R-1".to_owned()),
     };
     CallFailure::of_api(status, error)

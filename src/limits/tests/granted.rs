@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::limits::{Permit, Priority, Ticket};
+use crate::limits::Permit;
 
 const CONFIGURED: u32 = 220;
 /// How long a call is in flight: between half of it and one and a half.
@@ -49,7 +49,8 @@ impl Process {
     fn new(phase: u64) -> Self {
         let mut limits = LayerTree::new(phase);
         let layer = limits.add_layer(None, &paced(CONFIGURED, 11), Time::START);
-        let lane = limits.add_lane(layer);
+        let place = answering(&mut limits);
+        let lane = limits.add_lane(layer, place);
         Self {
             limits,
             layer,
@@ -97,7 +98,7 @@ impl Process {
                 let sent = permit.granted_at;
                 self.limits.throttled(self.layer, sent, at(millis), None);
             }
-            self.limits.finish(permit, at(millis));
+            self.limits.finish(permit, Outcome::Answered, at(millis));
         }
     }
 }

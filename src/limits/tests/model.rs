@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::Permit;
 use crate::limits::rate::CALL;
-use crate::limits::{Permit, Priority, Ticket};
 
 const TICK: Duration = Duration::from_millis(10);
 const TICKS_A_SECOND: u64 = 100;
@@ -22,19 +22,30 @@ struct Layer {
     spec: LayerSpec,
     /// The rate in force, which the model takes from the limits: [`super::granted`] tests it.
     millicalls: u64,
-    spent: u128,
-    spent_overtaking: u128,
+    /// By priority, like `in_flight`.
+    spent: [u128; 4],
     shut_until: u64,
-    in_flight: usize,
+    in_flight: [usize; 4],
     cooling: Vec<u64>,
 }
 
+const PRIORITIES: [Priority; 4] = [
+    Priority::Urgent,
+    Priority::Hint,
+    Priority::FirstSweep,
+    Priority::Ordinary,
+];
+
+/// The tenths of a layer that each priority may use.
+const TENTHS: [usize; 4] = [1, 7, 8, 10];
+
+const ORDINARY: usize = 3;
+
+/// By priority.
 #[derive(Default)]
 struct Lane {
-    urgent: VecDeque<CallNo>,
-    ordinary: VecDeque<CallNo>,
-    served_urgent: usize,
-    served: usize,
+    waiting: [VecDeque<CallNo>; 4],
+    served: [usize; 4],
 }
 
 struct Model {
@@ -43,22 +54,30 @@ struct Model {
     layers: Vec<Layer>,
     lanes: Vec<Lane>,
     grants: usize,
+    /// The priorities at which calls were granted.
+    granted_as: HashMap<CallNo, usize>,
 }
 
 impl Layer {
-    fn burst(&self) -> u128 {
-        u128::from(self.spec.burst) * CALL
+    fn cost(priority: usize) -> u128 {
+        (10 * CALL).div_ceil(TENTHS[priority] as u128)
     }
 
-    fn open(&self, tick: u64) -> bool {
+    fn burst(&self, priority: usize) -> u128 {
+        (u128::from(self.spec.burst) * CALL).max(Self::cost(priority))
+    }
+
+    fn open(&self, priority: usize, tick: u64) -> bool {
+        let all: usize = self.in_flight.iter().sum();
+        let fits =
+            |priority: usize| self.spent[priority] + Self::cost(priority) <= self.burst(priority);
+        let part = self.spec.in_flight.min(self.spec.slots) as u128 * TENTHS[priority] as u128 / 10;
         self.shut_until <= tick
-            && self.spent + CALL <= self.burst()
-            && self.in_flight + self.cooling.len() < self.spec.slots
-            && self.in_flight < self.spec.in_flight
-    }
-
-    fn open_for_overtaking(&self, tick: u64) -> bool {
-        self.open(tick) && self.spent_overtaking + 10 * CALL <= self.burst().max(10 * CALL)
+            && fits(ORDINARY)
+            && fits(priority)
+            && all + self.cooling.len() < self.spec.slots
+            && all < self.spec.in_flight
+            && (priority == ORDINARY || (self.in_flight[priority] as u128) < part.max(1))
     }
 }
 
@@ -68,19 +87,16 @@ impl Model {
             let mut layer = Layer {
                 spec: *spec,
                 millicalls: spec.rate.millicalls(),
-                spent: 0,
-                spent_overtaking: 0,
+                spent: [0; 4],
                 shut_until: opens_at,
-                in_flight: 0,
+                in_flight: [0; 4],
                 cooling: Vec::new(),
             };
-            layer.spent = layer.burst() - CALL;
-            layer.spent_overtaking = layer.burst().max(10 * CALL) - 10 * CALL;
+            layer.spent = [0, 1, 2, 3].map(|n| layer.burst(n) - Layer::cost(n));
             layer
         };
         let lanes = (0..LANES.len()).map(|at| Lane {
-            served: at,
-            served_urgent: at,
+            served: [at; 4],
             ..Lane::default()
         });
         Self {
@@ -89,6 +105,7 @@ impl Model {
             layers: specs.iter().map(layer).collect(),
             lanes: lanes.collect(),
             grants: LANES.len(),
+            granted_as: HashMap::new(),
         }
     }
 
@@ -96,8 +113,7 @@ impl Model {
         for layer in &mut self.layers {
             if self.tick >= self.opens_at {
                 let leak = u128::from(layer.millicalls) * TICK.as_nanos();
-                layer.spent = layer.spent.saturating_sub(leak);
-                layer.spent_overtaking = layer.spent_overtaking.saturating_sub(leak);
+                layer.spent = layer.spent.map(|spent| spent.saturating_sub(leak));
             }
         }
         self.tick += 1;
@@ -107,50 +123,48 @@ impl Model {
     }
 
     fn grant(&mut self) -> Option<CallNo> {
-        let open = |lane: usize| {
-            LANES[lane]
-                .iter()
-                .all(|layer| self.layers[*layer].open(self.tick))
-        };
-        let overtakes = |lane: usize| {
-            LANES[lane]
-                .iter()
-                .all(|layer| self.layers[*layer].open_for_overtaking(self.tick))
-        };
-        let lanes = || self.lanes.iter().enumerate();
-        let urgent = lanes()
-            .filter(|(at, lane)| !lane.urgent.is_empty() && overtakes(*at))
-            .min_by_key(|(_, lane)| lane.served_urgent);
-        let ordinary = lanes()
-            .filter(|(at, lane)| !(lane.urgent.is_empty() && lane.ordinary.is_empty()) && open(*at))
-            .min_by_key(|(_, lane)| lane.served);
-        let overtaking = urgent.is_some();
-        let (at, _) = urgent.or(ordinary)?;
+        let (at, priority) = [0, 1, 2, ORDINARY].into_iter().find_map(|priority| {
+            let waits = |lane: &Lane| match priority {
+                ORDINARY => lane.waiting.iter().any(|waiting| !waiting.is_empty()),
+                own => !lane.waiting[own].is_empty(),
+            };
+            let open = |layers: &[usize]| {
+                let mut layers = layers.iter();
+                layers.all(|layer| self.layers[*layer].open(priority, self.tick))
+            };
+            let lanes = self.lanes.iter().enumerate();
+            lanes
+                .filter(|(at, lane)| waits(lane) && open(LANES[*at]))
+                .min_by_key(|(_, lane)| lane.served[priority])
+                .map(|(at, _)| (at, priority))
+        })?;
         self.grants += 1;
         for layer in LANES[at] {
             let layer = &mut self.layers[*layer];
-            layer.in_flight += 1;
-            layer.spent += CALL;
-            if overtaking {
-                layer.spent_overtaking += 10 * CALL;
+            layer.in_flight[priority] += 1;
+            layer.spent[ORDINARY] += CALL;
+            if priority != ORDINARY {
+                layer.spent[priority] += Layer::cost(priority);
             }
         }
         let lane = &mut self.lanes[at];
-        if overtaking {
-            lane.served_urgent = self.grants;
-            lane.urgent.pop_front()
-        } else {
-            lane.served = self.grants;
-            lane.ordinary
-                .pop_front()
-                .or_else(|| lane.urgent.pop_front())
-        }
+        lane.served[priority] = self.grants;
+        let call = match priority {
+            // Sweeps first: the others have parts of their own.
+            ORDINARY => [ORDINARY, 2, 0, 1]
+                .into_iter()
+                .find_map(|own| lane.waiting[own].pop_front()),
+            own => lane.waiting[own].pop_front(),
+        }?;
+        self.granted_as.insert(call, priority);
+        Some(call)
     }
 
-    fn end(&mut self, lane: usize, sent: bool) {
+    fn end(&mut self, call: CallNo, lane: usize, sent: bool) {
+        let priority = self.granted_as[&call];
         for layer in LANES[lane] {
             let layer = &mut self.layers[*layer];
-            layer.in_flight -= 1;
+            layer.in_flight[priority] -= 1;
             if sent {
                 layer.cooling.push(self.tick + TICKS_A_SECOND);
             }
@@ -159,8 +173,9 @@ impl Model {
 
     fn cancel(&mut self, call: CallNo) {
         for lane in &mut self.lanes {
-            lane.urgent.retain(|other| *other != call);
-            lane.ordinary.retain(|other| *other != call);
+            for waiting in &mut lane.waiting {
+                waiting.retain(|other| *other != call);
+            }
         }
     }
 
@@ -183,7 +198,7 @@ enum Act {
     /// Asks for a call that ends so many ticks after its grant; 0 for one that is not sent.
     Ask {
         lane: usize,
-        urgent: bool,
+        priority: usize,
         ends_after: u64,
     },
     Cancel(usize),
@@ -237,25 +252,17 @@ impl Pair {
         match act {
             Act::Ask {
                 lane,
-                urgent,
+                priority,
                 ends_after,
             } => {
                 let call = self.asked.len();
                 self.asked.push((lane, ends_after));
-                let priority = if urgent {
-                    Priority::Urgent
-                } else {
-                    Priority::Ordinary
-                };
-                let ticket = self.limits.enqueue(now, self.lanes[lane], priority);
+                let now = self.now();
+                let ticket = self
+                    .limits
+                    .enqueue(now, self.lanes[lane], PRIORITIES[priority]);
                 self.waiting.insert(ticket, call);
-                let lane = &mut self.model.lanes[lane];
-                if urgent {
-                    &mut lane.urgent
-                } else {
-                    &mut lane.ordinary
-                }
-                .push_back(call);
+                self.model.lanes[lane].waiting[priority].push_back(call);
             }
             Act::Cancel(which) => {
                 let mut waiting: Vec<_> = self
@@ -304,8 +311,8 @@ impl Pair {
                 granted.push(call);
                 let (lane, ends_after) = self.asked[call];
                 if ends_after == 0 {
-                    self.limits.return_unsent(permit);
-                    self.model.end(lane, false);
+                    self.limits.finish(permit, Outcome::Unused, self.now());
+                    self.model.end(call, lane, false);
                     self.happened = true;
                 } else {
                     self.ends
@@ -333,8 +340,8 @@ impl Pair {
             if call % 3 > 0 {
                 self.limits.granted(&permit, now);
             }
-            self.limits.finish(permit, now);
-            self.model.end(self.asked[call].0, true);
+            self.limits.finish(permit, Outcome::Answered, now);
+            self.model.end(call, self.asked[call].0, true);
             self.happened = true;
         }
     }
@@ -348,8 +355,8 @@ fn any_act() -> impl Strategy<Value = Act> {
     let layer = || 0..LAYERS.len();
     let rest = prop::option::weighted(0.3, prop_oneof![3 => 0u64..500, 1 => 29_000u64..31_000]);
     prop_oneof![
-        24 => (0..LANES.len(), prop::bool::weighted(0.3), prop_oneof![1 => Just(0u64), 8 => 1u64..200])
-            .prop_map(|(lane, urgent, ends_after)| Act::Ask { lane, urgent, ends_after }),
+        24 => (0..LANES.len(), prop_oneof![1 => 0usize..3, 1 => Just(ORDINARY)], prop_oneof![1 => Just(0u64), 8 => 1u64..200])
+            .prop_map(|(lane, priority, ends_after)| Act::Ask { lane, priority, ends_after }),
         2 => (0usize..100).prop_map(Act::Cancel),
         1 => (layer(), 0u64..300, rest).prop_map(|(layer, sent_before, rest)| Act::Throttled { layer, sent_before, rest }),
         1 => (layer(), any_spec(40_000)).prop_map(|(layer, spec)| Act::Reconfigure { layer, spec }),

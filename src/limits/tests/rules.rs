@@ -1,13 +1,14 @@
 //! The rules one by one, each in the smallest case that shows it.
 
 use super::*;
-use crate::limits::{Permit, Priority, Ticket};
+use crate::limits::Permit;
 
 /// Limits of one layer with one lane.
 fn single(spec: &LayerSpec) -> (LayerTree, LayerId, LaneId) {
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let layer = limits.add_layer(None, spec, Time::START);
-    let lane = limits.add_lane(layer);
+    let lane = limits.add_lane(layer, place);
     (limits, layer, lane)
 }
 
@@ -42,8 +43,9 @@ fn permit(limits: &mut LayerTree, now: Time, lane: LaneId) -> Option<Permit> {
 #[test]
 fn the_first_call_leaves_when_the_layer_opens_and_no_burst_is_saved_up() {
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let layer = limits.add_layer(None, &paced(10, 5), at(1_000));
-    let lane = limits.add_lane(layer);
+    let lane = limits.add_lane(layer, place);
     assert_eq!(
         grants(&mut limits, at(0), lane, 3),
         [at(1_000), at(1_100), at(1_200)]
@@ -67,7 +69,7 @@ fn a_slot_is_held_until_a_second_after_the_end() {
     let waits = limits.advance(at(60_000));
     assert!(waits.granted.is_empty());
     assert_eq!(waits.next, None, "only the end of the first can help");
-    limits.finish(first, at(60_000));
+    limits.finish(first, Outcome::Answered, at(60_000));
     assert_eq!(limits.advance(at(60_000)).next, Some(at(61_000)));
     assert_eq!(limits.advance(at(61_000)).granted.len(), 1);
 }
@@ -80,7 +82,7 @@ fn a_place_in_flight_is_free_at_the_end() {
     });
     let first = permit(&mut limits, at(0), lane).expect("the place is free");
     assert!(permit(&mut limits, at(5), lane).is_none());
-    limits.finish(first, at(10));
+    limits.finish(first, Outcome::Answered, at(10));
     assert!(permit(&mut limits, at(10), lane).is_some());
 }
 
@@ -92,16 +94,17 @@ fn what_was_not_sent_holds_no_slot() {
         ..wide()
     });
     let first = permit(&mut limits, at(0), lane).expect("the slot is free");
-    limits.return_unsent(first);
+    limits.finish(first, Outcome::Unused, at(0));
     assert!(permit(&mut limits, at(1), lane).is_some());
 }
 
 #[test]
 fn what_is_held_back_by_one_layer_takes_nothing_from_the_others() {
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let ip = limits.add_layer(None, &LayerSpec { slots: 2, ..wide() }, Time::START);
     let full = limits.add_layer(Some(ip), &LayerSpec { slots: 1, ..wide() }, Time::START);
-    let (held_back, free) = (limits.add_lane(full), limits.add_lane(ip));
+    let (held_back, free) = (limits.add_lane(full, place), limits.add_lane(ip, place));
     assert!(permit(&mut limits, at(1), held_back).is_some());
     for _ in 0..10 {
         ask(&mut limits, at(2), held_back);
@@ -121,12 +124,13 @@ fn what_is_held_back_by_one_layer_takes_nothing_from_the_others() {
 #[test]
 fn no_lane_is_in_the_way_of_another() {
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let ip = limits.add_layer(None, &paced(100, 1), Time::START);
     let slow = limits.add_layer(Some(ip), &paced(10, 1), Time::START);
     let lanes = [
-        limits.add_lane(slow),
-        limits.add_lane(ip),
-        limits.add_lane(ip),
+        limits.add_lane(slow, place),
+        limits.add_lane(ip, place),
+        limits.add_lane(ip, place),
     ];
     let mut tickets: Vec<Vec<Ticket>> = Vec::new();
     for lane in lanes {
@@ -159,11 +163,12 @@ fn no_lane_is_in_the_way_of_another() {
 fn thousands_of_lanes_take_turns() {
     const LANES: usize = 5_000;
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let ip = limits.add_layer(None, &paced(220, 11), Time::START);
     let mut lane_of = std::collections::HashMap::new();
     for number in 0..LANES {
         let instance = limits.add_layer(Some(ip), &paced(1, 1), Time::START);
-        let lane = limits.add_lane(instance);
+        let lane = limits.add_lane(instance, place);
         for _ in 0..2 {
             lane_of.insert(ask(&mut limits, at(0), lane), number);
         }
@@ -219,8 +224,9 @@ fn urgent_calls_use_the_whole_rate_where_nothing_else_wants_it() {
 #[test]
 fn an_urgent_call_does_not_wait_for_the_queue() {
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let layer = limits.add_layer(None, &paced(10, 1), Time::START);
-    let (busy, other) = (limits.add_lane(layer), limits.add_lane(layer));
+    let (busy, other) = (limits.add_lane(layer, place), limits.add_lane(layer, place));
     for _ in 0..1_000 {
         ask(&mut limits, at(0), busy);
     }
@@ -246,13 +252,13 @@ fn another_configured_rate_keeps_slots_and_pace() {
         },
         at(1_000),
     );
-    limits.finish(first, at(1_000));
+    limits.finish(first, Outcome::Answered, at(1_000));
     ask(&mut limits, at(5_000), lane);
     assert!(
         limits.advance(at(5_000)).granted.is_empty(),
         "the second still holds the one slot"
     );
-    limits.finish(second, at(5_000));
+    limits.finish(second, Outcome::Answered, at(5_000));
     assert_eq!(limits.advance(at(5_000)).next, Some(at(6_000)));
 
     let (mut limits, layer, lane) = single(&paced(1, 1));
@@ -283,9 +289,10 @@ fn a_service_is_left_alone_as_long_as_it_asks_but_not_for_ever() {
 #[test]
 fn a_wait_counts_to_the_layer_that_held_back_last() {
     let mut limits = LayerTree::default();
+    let place = answering(&mut limits);
     let ip = limits.add_layer(None, &paced(10, 1), Time::START);
     let instance = limits.add_layer(Some(ip), &paced(5, 1), Time::START);
-    let (inner, outer) = (limits.add_lane(instance), limits.add_lane(ip));
+    let (inner, outer) = (limits.add_lane(instance, place), limits.add_lane(ip, place));
     let waited = |limits: &LayerTree| [ip, instance].map(|layer| limits.waited(layer).as_millis());
     assert!(permit(&mut limits, at(0), inner).is_some());
     assert_eq!(waited(&limits), [0, 0]);
@@ -306,7 +313,7 @@ fn a_wait_counts_to_the_layer_that_held_back_last() {
 fn time_that_goes_backwards_stands_still() {
     let (mut limits, _, lane) = single(&LayerSpec { slots: 1, ..wide() });
     let first = permit(&mut limits, at(5_000), lane).expect("open");
-    limits.finish(first, at(1_000));
+    limits.finish(first, Outcome::Answered, at(1_000));
     assert!(permit(&mut limits, at(2_000), lane).is_none());
     assert!(permit(&mut limits, at(5_999), lane).is_none());
     assert!(permit(&mut limits, at(6_000), lane).is_some());

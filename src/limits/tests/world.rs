@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{Permit, Priority, Ticket};
+use crate::limits::Permit;
 
 /// A call that a script asks for.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +120,7 @@ impl World {
             while let Some(end) = self.ends.first_entry()
                 && end.key().0 <= due
             {
-                self.limits.finish(end.remove(), due);
+                self.limits.finish(end.remove(), Outcome::Answered, due);
             }
             self.advance();
         }
@@ -186,7 +186,7 @@ impl World {
                 .zip(&self.specs)
                 .for_each(|(slots, spec)| *slots = spec.slots);
             if ask.unsent {
-                self.limits.return_unsent(permit);
+                self.limits.finish(permit, Outcome::Unused, self.now);
                 self.next = Some(self.now);
             } else {
                 self.ends
@@ -224,17 +224,16 @@ pub(super) fn any_ask() -> impl Strategy<Value = Ask> {
     );
     (
         0..LANES.len(),
-        prop::bool::weighted(0.2),
+        prop_oneof![
+            3 => Just(Priority::Ordinary),
+            1 => prop::sample::select(vec![Priority::Urgent, Priority::Hint, Priority::FirstSweep]),
+        ],
         times,
         prop::bool::weighted(0.1),
     )
-        .prop_map(|(lane, urgent, (flight, answer), unsent)| Ask {
+        .prop_map(|(lane, priority, (flight, answer), unsent)| Ask {
             lane,
-            priority: if urgent {
-                Priority::Urgent
-            } else {
-                Priority::Ordinary
-            },
+            priority,
             flight,
             answer,
             unsent,

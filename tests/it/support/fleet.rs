@@ -68,6 +68,7 @@ pub(crate) fn web(
         state,
         source: Arc::clone(source),
         account: None,
+        place: "http://127.0.0.1".to_owned(),
         calls_per_second: 100,
     };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));

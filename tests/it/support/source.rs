@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use mqtt_presence_exporter::presence::{
-    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, PresenceSource,
+    ApiResponse, BatchEntry, BoxFuture, CallError, Delivery, ErrorClass, PresenceSource,
 };
 use tokio::sync::watch;
 
@@ -120,6 +120,7 @@ impl PresenceSource for Scripted {
 /// A failed call of this class.
 pub(crate) fn failure(class: ErrorClass, code: &'static str) -> Box<CallError> {
     Box::new(CallError {
+        delivery: Delivery::Answered,
         class,
         label: code,
         operation: "QuerySessionByClientId",

@@ -134,6 +134,7 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
         state: Arc::clone(&state),
         source: Arc::new(source),
         account: None,
+        place: "http://127.0.0.1".to_owned(),
         calls_per_second: 100,
     };
     let config = rig.configuration("collect: {mode: poll, query: batch}", "");

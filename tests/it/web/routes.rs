@@ -33,6 +33,7 @@ fn exporter(clients: usize, options: WebOptions) -> (Web, watch::Sender<bool>) {
         state: Arc::new(InstanceState::new(fleet.build(), Duration::from_secs(300))),
         source: Arc::new(Gated(gate)),
         account: None,
+        place: "http://127.0.0.1".to_owned(),
         calls_per_second: 100,
     };
     let metrics = Arc::new(Metrics::new(Duration::from_secs(5)));
