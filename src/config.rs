@@ -30,7 +30,7 @@ pub use load::Loaded;
 pub(crate) use load::{parse_document, read};
 pub use problem::{Position, Problem, Problems};
 pub use quotas::Quotas;
-pub(crate) use report::{Report, WarningGroup, quote, truncate, unknown_key};
+pub(crate) use report::{Report, WarningGroup, quote, unknown_key};
 pub(crate) use tree::{Node, ScalarKind, Value};
 pub use values::{
     Address, Api, Client, Collect, Config, Exposition, Instance, Limits, Mode, Network, Probe,

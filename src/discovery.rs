@@ -13,7 +13,7 @@ mod build_fleets;
 mod snapshot;
 mod source;
 mod source_cache;
-mod target_group;
+mod target_document;
 mod target_reader;
 mod urls;
 

@@ -13,7 +13,7 @@ use super::tree::{Node, ScalarKind, Value};
 /// A node and its path.
 #[derive(Clone, Copy)]
 pub(crate) struct NodeCursor<'a> {
-    node: &'a Node,
+    node: &'a Node<'a>,
     parent: Option<&'a NodeCursor<'a>>,
     step: Step<'a>,
 }
@@ -62,7 +62,7 @@ pub(crate) use keys;
 
 impl<'a> NodeCursor<'a> {
     /// The root of a tree.
-    pub(crate) fn root(node: &'a Node) -> Self {
+    pub(crate) fn root(node: &'a Node<'a>) -> Self {
         Self {
             node,
             parent: None,
@@ -70,19 +70,24 @@ impl<'a> NodeCursor<'a> {
         }
     }
 
+    /// The mark of the node.
+    pub(crate) fn mark(&self) -> usize {
+        self.node.mark
+    }
+
     /// The value of the node.
-    pub(crate) fn value(&self) -> &'a Value {
+    pub(crate) fn value(&self) -> &'a Value<'a> {
         &self.node.value
     }
 
     /// Reports a problem at this node, which makes the text invalid.
     pub(crate) fn problem(&self, report: &mut Report, message: impl Into<String>) {
-        report.problem(self.node.mark, self, message);
+        report.problem(self.mark(), self, message);
     }
 
     /// Reports a warning at this node; the text stays valid.
     pub(crate) fn warning(&self, report: &mut Report, message: impl Into<String>) {
-        report.warning(self.node.mark, self, message);
+        report.warning(self.mark(), self, message);
     }
 
     /// Reports that the node has another type than `expected`.
@@ -131,7 +136,7 @@ impl<'a> NodeCursor<'a> {
             };
             let step = Step::Key(name);
             let [key, value] = [key, value].map(|node| self.child(node, step));
-            if seen.insert(&**name) {
+            if seen.insert(name) {
                 entries.push(MapEntry { name, key, value });
             } else {
                 key.problem(report, "duplicate key; remove one of the two");
@@ -140,7 +145,7 @@ impl<'a> NodeCursor<'a> {
         Some(entries)
     }
 
-    fn child<'b>(&'b self, node: &'b Node, step: Step<'b>) -> NodeCursor<'b> {
+    fn child<'b>(&'b self, node: &'b Node<'b>, step: Step<'b>) -> NodeCursor<'b> {
         NodeCursor {
             node,
             parent: Some(self),
@@ -180,7 +185,7 @@ impl<'a> NodeCursor<'a> {
         let list = if let Value::List(list) = &self.node.value {
             list.as_slice()
         } else {
-            self.wrong_type(report, "a list (`- item`)");
+            self.wrong_type(report, "a list (`- item` or `[item]`)");
             &[]
         };
         list.iter()

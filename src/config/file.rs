@@ -22,7 +22,7 @@ use super::values::{Config, Mode};
 pub(crate) struct Document<'t> {
     text: &'t str,
     /// The root node.
-    pub(crate) root: Node,
+    pub(crate) root: Node<'t>,
 }
 
 impl<'t> Document<'t> {

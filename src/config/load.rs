@@ -63,7 +63,7 @@ fn parse(
     folder: &Path,
     rules: &VendorRules,
 ) -> Result<Loaded, Problems> {
-    let check = |root: &mut Node, report: &mut Report| {
+    let check = |root: &mut Node<'_>, report: &mut Report| {
         let at = NodeCursor::root(root);
         if matches!(root.value, Value::Null) {
             // No node has this mark: the problem is that of the whole file and has no position.
@@ -81,7 +81,7 @@ fn parse(
 pub(crate) fn parse_document<T>(
     bytes: &[u8],
     name: &Arc<Path>,
-    check: impl FnOnce(&mut Node, &mut Report) -> Option<T>,
+    check: impl FnOnce(&mut Node<'_>, &mut Report) -> Option<T>,
 ) -> Result<(T, Vec<Problem>), Problems> {
     let mut document = file::decode(bytes)
         .and_then(Document::read)

@@ -1,29 +1,31 @@
-//! A YAML document as it was written: every key, in order, duplicates included, and the text of
-//! every scalar.
+//! A document as it was written: every key, in order, duplicates included, and the text of every
+//! scalar.
+
+use std::borrow::Cow;
 
 /// One node of the tree.
 #[derive(Debug)]
-pub(crate) struct Node {
-    /// The node's number, counted as a reader meets keys and values; the mark of what is wrong with it.
+pub(crate) struct Node<'t> {
+    /// Identifies the node; its reader finds the position of a mark.
     pub(crate) mark: usize,
     /// What it is.
-    pub(crate) value: Value,
+    pub(crate) value: Value<'t>,
 }
 
 /// What a node is.
 #[derive(Debug)]
-pub(crate) enum Value {
+pub(crate) enum Value<'t> {
     /// Nothing: `null`, `~`, or no value at all.
     Null,
     /// A scalar, as written, without quotes.
-    Scalar(ScalarKind, Box<str>),
+    Scalar(ScalarKind, Cow<'t, str>),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<Node<'t>>),
     /// Keys and values.
-    Map(Vec<(Node, Node)>),
+    Map(Vec<(Node<'t>, Node<'t>)>),
 }
 
-/// What YAML takes a scalar for.
+/// What YAML or JSON takes a scalar for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScalarKind {
     /// `true` or `false`, without quotes.
@@ -34,7 +36,7 @@ pub(crate) enum ScalarKind {
     Text,
 }
 
-impl Value {
+impl Value<'_> {
     /// What a message calls it.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::snapshot::SourceTexts;
 use super::source::{Source, SourceFailure, SourceLocation};
 use super::source_cache::SourceCache;
-use super::target_group::TargetDocument;
+use super::target_document::TargetDocument;
 use super::target_reader::{FleetBuilders, TargetReader};
 use crate::config::{self, Config, Problem, Problems, Report};
 use crate::net::WatchedFiles;

@@ -1,14 +1,14 @@
 //! The fleets while they are built, and the reader that adds the clients of one source.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::target_group::{TargetDocument, TargetGroup};
+use super::target_document::TargetDocument;
 use crate::aliyun::client_id_irregularity;
 use crate::config::{
-    Instance, Problem, Problems, Report, UNUSUAL_ID_HINT, WarningGroup, label_name_problem, quote,
+    Instance, MapEntry, NodeCursor, Problem, Problems, Report, ScalarKind, UNUSUAL_ID_HINT, Value,
+    WarningGroup, label_name_problem, quote,
 };
 use crate::presence::{Fleet, FleetBuilder, FleetError, InstanceId, LabelName, Shard};
 
@@ -130,8 +130,9 @@ pub(super) struct TargetReader<'r, 'c> {
 impl TargetReader<'_, '_> {
     /// Adds all clients of the source and returns how many it lists, or what is wrong with it.
     pub(super) fn read(mut self) -> Result<usize, Problems> {
-        let groups = self.document.groups(&mut self.report);
-        let clients = groups.iter().map(|group| self.add(group)).sum();
+        let root = NodeCursor::root(self.document.root());
+        let groups = root.items(&mut self.report);
+        let clients = groups.filter_map(|group| self.add_group(&group)).sum();
         let position = |mark| self.document.position(mark);
         let (problems, _) = self.report.locate(self.file, position);
         if problems.is_empty() {
@@ -142,68 +143,71 @@ impl TargetReader<'_, '_> {
     }
 
     /// Adds a group and returns the number of its clients.
-    fn add(&mut self, group: &TargetGroup<'_>) -> usize {
-        let (mut labels, mut instance) = (Labels::new(), Some(self.instance));
-        for label in &group.labels {
-            let Some(value) = label.value.text(&mut self.report, &label.path) else {
+    fn add_group(&mut self, group: &NodeCursor<'_>) -> Option<usize> {
+        let [targets, labels] = group.fields(["targets", "labels"], &mut self.report)?;
+        let missing = "`targets` is missing; list client IDs in it";
+        let targets = group.required(targets, &mut self.report, missing)?;
+        let (mut own, mut instance) = (Labels::new(), Some(self.instance));
+        let labels = labels.as_ref();
+        let labels = labels.and_then(|labels| labels.entries(&mut self.report));
+        for MapEntry { name, key, value } in labels.into_iter().flatten() {
+            let Some(value) = self.text(&value) else {
                 continue;
             };
             // Other names that begin with `__` are dropped, as Prometheus does after relabelling.
-            if label.key == INSTANCE_ID {
-                instance = self.builders.by_id.get(&*value).copied();
+            if name == INSTANCE_ID {
+                instance = self.builders.by_id.get(value).copied();
                 if instance.is_none() {
-                    self.builders.unknown_instances.add(|| {
-                        let id = quote(&value);
-                        let message =
-                            format!("belongs to the instance {id}, which is not configured");
-                        (
-                            location(self.file, self.document, group.mark, &group.path),
-                            message,
-                        )
-                    });
+                    let id = quote(value);
+                    let message = format!("belongs to the instance {id}, which is not configured");
+                    let location = || (location(self.file, self.document, group), message);
+                    self.builders.unknown_instances.add(location);
                 }
-            } else if !label.key.starts_with("__") {
-                match LabelName::new(&label.key) {
-                    Ok(name) => labels.push((name, value.into_owned())),
-                    Err(error) => {
-                        let message = label_name_problem(error);
-                        self.report.problem(label.mark, &label.path, message);
-                    }
+            } else if !name.starts_with("__") {
+                match LabelName::new(name) {
+                    Ok(name) => own.push((name, value.to_owned())),
+                    Err(error) => key.problem(&mut self.report, label_name_problem(error)),
                 }
             }
         }
         if let Some(n) = instance {
-            labels = self.builders.all[n].with_instance_labels(&labels);
+            own = self.builders.all[n].with_instance_labels(&own);
         }
         let mut clients = 0;
-        for (n, target) in group.targets.iter().enumerate() {
-            let path = format_args!("{}.targets[{n}]", group.path);
-            let Some(id) = target.text(&mut self.report, path) else {
-                continue;
-            };
-            if id.is_empty() {
-                let message = "is empty; write a client ID or remove it";
-                self.report.problem(target.mark(), path, message);
-                continue;
-            }
-            clients += 1;
-            if let Some(n) = instance {
-                self.add_client(n, &id, &labels, target.mark(), path);
+        for target in targets.items(&mut self.report) {
+            match self.text(&target) {
+                None => {}
+                Some("") => {
+                    let message = "is empty; write a client ID or remove it";
+                    target.problem(&mut self.report, message);
+                }
+                Some(client) => {
+                    clients += 1;
+                    if let Some(n) = instance {
+                        self.add_client(n, client, &own, &target);
+                    }
+                }
             }
         }
-        clients
+        Some(clients)
     }
 
-    fn add_client(
-        &mut self,
-        instance: usize,
-        client: &str,
-        labels: &Labels,
-        mark: usize,
-        path: impl Display,
-    ) {
+    /// A text. In YAML this is every scalar as it is written; in JSON it has quotes.
+    fn text<'a>(&mut self, at: &NodeCursor<'a>) -> Option<&'a str> {
+        match (self.document, at.value()) {
+            (TargetDocument::Json { .. }, Value::Scalar(kind, _)) if *kind != ScalarKind::Text => {
+                let found = at.value().name();
+                let message = format!("expected a text in double quotes, found {found}");
+                at.problem(&mut self.report, message);
+                None
+            }
+            _ => at.scalar(&mut self.report),
+        }
+    }
+
+    fn add_client(&mut self, instance: usize, client: &str, labels: &Labels, at: &NodeCursor<'_>) {
         let builder = &mut self.builders.all[instance];
-        let location = || location(self.file, self.document, mark, &path);
+        let location = || location(self.file, self.document, at);
         let warning = |why: &str| (location(), format!("{} {why}", quote(client)));
         match builder.add(client, labels) {
             Ok(()) => {
@@ -216,16 +220,11 @@ impl TargetReader<'_, '_> {
                 let why = "is listed again with other labels";
                 builder.conflicts.add(|| warning(why));
             }
-            Err(error @ FleetError::TooLong) => self.report.problem(mark, path, error.to_string()),
+            Err(error @ FleetError::TooLong) => at.problem(&mut self.report, error.to_string()),
         }
     }
 }
 
-fn location(
-    file: &Arc<Path>,
-    document: &TargetDocument<'_>,
-    mark: usize,
-    path: impl Display,
-) -> Problem {
-    Problem::of_file(file, "").at(document.position(mark), path.to_string())
+fn location(file: &Arc<Path>, document: &TargetDocument<'_>, at: &NodeCursor<'_>) -> Problem {
+    Problem::of_file(file, "").at(document.position(at.mark()), at.to_string())
 }

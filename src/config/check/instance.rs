@@ -55,7 +55,7 @@ pub(super) fn instances(
         if let Some(id) = at.get("id")
             && let Value::Scalar(_, text) = id.value()
         {
-            let first = *seen.entry(text.clone()).or_insert(n);
+            let first = *seen.entry(text.to_string()).or_insert(n);
             if first != n {
                 id.problem(
                     cx.report,

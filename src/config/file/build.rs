@@ -1,5 +1,6 @@
 //! The second reading: a tree, guided by what the first one found.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -11,9 +12,9 @@ use super::scan::Shape;
 pub(super) struct Build<'s, I>(pub(super) &'s mut I);
 
 impl<'de, I: Iterator<Item = (usize, Shape)>> DeserializeSeed<'de> for Build<'_, I> {
-    type Value = Node;
+    type Value = Node<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         let (mark, shape) = self.0.next().expect("both readings meet the same nodes");
         let value = match shape {
             Shape::Null => deserializer
@@ -30,13 +31,13 @@ impl<'de, I: Iterator<Item = (usize, Shape)>> DeserializeSeed<'de> for Build<'_,
 }
 
 impl<'de, I: Iterator<Item = (usize, Shape)>> Visitor<'de> for Build<'_, I> {
-    type Value = Value;
+    type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the node that was there before")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'de>, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(Build(self.0))? {
             list.push(item);
@@ -44,7 +45,7 @@ impl<'de, I: Iterator<Item = (usize, Shape)>> Visitor<'de> for Build<'_, I> {
         Ok(Value::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value<'de>, A::Error> {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key_seed(Build(self.0))? {
             map.push((key, entries.next_value_seed(Build(self.0))?));
@@ -55,14 +56,18 @@ impl<'de, I: Iterator<Item = (usize, Shape)>> Visitor<'de> for Build<'_, I> {
 
 struct BuildText;
 
-impl Visitor<'_> for BuildText {
-    type Value = Box<str>;
+impl<'de> Visitor<'de> for BuildText {
+    type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the scalar that was there before")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Box<str>, E> {
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
         Ok(text.into())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(text.to_owned().into())
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::{Node, NodeCursor, Report, ScalarKind, Value};
 
 /// Replaces each `<<` by the entries of its maps, except those that the map has itself.
-pub(super) fn merge(node: &mut Node) {
+pub(super) fn merge(node: &mut Node<'_>) {
     match &mut node.value {
         Value::Null | Value::Scalar(..) => {}
         Value::List(list) => list.iter_mut().for_each(merge),
@@ -25,7 +25,7 @@ pub(super) fn merge(node: &mut Node) {
     }
 }
 
-fn name(key: &Node) -> Option<&str> {
+fn name<'n>(key: &'n Node<'_>) -> Option<&'n str> {
     match &key.value {
         Value::Scalar(_, name) => Some(name),
         _ => None,
@@ -33,13 +33,13 @@ fn name(key: &Node) -> Option<&str> {
 }
 
 /// Whether `node` is a map or a list of maps.
-fn is_mergeable(node: &Node) -> bool {
-    let is_map = |node: &Node| matches!(node.value, Value::Map(_));
+fn is_mergeable(node: &Node<'_>) -> bool {
+    let is_map = |node: &Node<'_>| matches!(node.value, Value::Map(_));
     is_map(node) || matches!(&node.value, Value::List(list) if list.iter().all(is_map))
 }
 
 /// The entries of a map, or of all maps of a list.
-fn entries(node: Node) -> Vec<(Node, Node)> {
+fn entries(node: Node<'_>) -> Vec<(Node<'_>, Node<'_>)> {
     match node.value {
         Value::Map(entries) => entries,
         Value::List(list) => list.into_iter().flat_map(entries).collect(),

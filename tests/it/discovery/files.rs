@@ -158,11 +158,15 @@ fn everything_that_is_wrong_with_every_file_is_told() {
         &[
             (
                 "a.json",
-                r#"[{"targets": ["", 5, "\ud800", "GID_test@@@1"], "labels": {"job": "x", "site": 1}, "label": {}, "targets": []},
- {"labels": {"\ud800": ""}}, 7]"#,
+                r#"[{"targets": ["", 5, ["x"], "GID_test@@@1"], "labels": {"job": "x", "site": 1}, "label": {}, "targets": []},
+ {"labels": {"": ""}}, 7]"#,
             ),
             ("b.json", "[{\"targets\": [\"GID_test@@@1\",]}]"),
             ("d.json", "{}"),
+            (
+                "h.json",
+                r#"[{"targets": ["GID_test@@@\u0031", "\ud800"]}]"#,
+            ),
             (
                 "e.yaml",
                 "- targets: [GID_test@@@1, '', [x]]\n  labels: {instance: a, site: [b]}\n  label: {}\n- labels: {}\n- 7\n",
