@@ -15,7 +15,7 @@
 //! | services | `operations` (behind `gateway`), `credentials`, `admin` |
 //! | state | `state`, `faults`, `keys`, `stats`, `traffic`, `devices` (`fleet`, `script`) |
 //!
-//! A new operation of the API is an arm in `operations`, a new fault a field in `faults`.
+//! A new operation of the API is an entry in `operations`, a new fault a field in `faults`.
 
 mod admin;
 mod announcement;

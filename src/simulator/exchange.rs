@@ -12,13 +12,14 @@ use hyper::{Request, Response};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::admin;
 use super::answer::{self, Content, render, response, truncated};
 use super::credentials::CredentialService;
 use super::faults::Effect;
+use super::operations::{self, ApiOperation};
 use super::request::ApiRequest;
 use super::state::{Exchange, State};
 use super::vendor_error::VendorError;
-use super::{admin, operations};
 use crate::clock::Timestamp;
 
 /// The gateway of the API closes a connection that was idle for this long.
@@ -55,7 +56,10 @@ impl State {
             let (mut records, now) = self.records();
             let number = records.capture(request);
             let admitted = match service {
-                None => records.traffic.arrive(address, request.operation(), now),
+                None => {
+                    let operation = ApiOperation::of(request).map(|operation| operation.name);
+                    records.traffic.arrive(address, operation, now)
+                }
                 // Quotas and blocks are for the API only.
                 Some(_) => Some(CancellationToken::new()),
             };

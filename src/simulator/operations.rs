@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::request::ApiRequest;
 use super::state::Exchange;
 use super::vendor_error::VendorError;
-use crate::presence::Operation;
 
 /// The version of the API that has these operations.
 const VERSION: &str = "2020-04-20";
@@ -15,6 +14,38 @@ const MAX_BATCH: usize = 10;
 
 /// Characters in a client ID, at most.
 const MAX_CLIENT_ID: usize = 64;
+
+/// One operation of the API.
+pub(super) struct ApiOperation {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Calls per second of an account.
+    quota: u64,
+    /// Answers an authenticated request.
+    handler: fn(&Exchange<'_>) -> Result<Value, VendorError>,
+}
+
+/// All operations.
+static OPERATIONS: [ApiOperation; 2] = [
+    ApiOperation {
+        name: "QuerySessionByClientId",
+        quota: 500,
+        handler: single,
+    },
+    ApiOperation {
+        name: "BatchQuerySessionByClientIds",
+        quota: 100,
+        handler: batch,
+    },
+];
+
+impl ApiOperation {
+    /// The operation that `request` names, if there is one.
+    pub(super) fn of(request: &ApiRequest) -> Option<&'static Self> {
+        let action = request.action()?;
+        OPERATIONS.iter().find(|operation| operation.name == action)
+    }
+}
 
 /// The result of the operation, without faults that decide the outcome.
 pub(super) fn answer(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
@@ -29,23 +60,28 @@ pub(super) fn answer(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
         return Err(VendorError::missing("Action"));
     }
     let version = exchange.authenticate()?;
-    let operation = request.operation().filter(|_| version == VERSION);
+    let operation = ApiOperation::of(request).filter(|_| version == VERSION);
     let operation = operation.ok_or(VendorError::NO_SUCH_API)?;
     {
         let (mut records, now) = state.records();
-        records.traffic.charge(operation, now)?;
+        let traffic = &mut records.traffic;
+        traffic.charge(operation.name, operation.quota, now)?;
     }
-    let instance = request.required("InstanceId")?;
-    if !state.devices.fleet().has_instance(instance) {
-        return Err(VendorError::FOREIGN_INSTANCE);
-    }
-    match operation {
-        Operation::Single => single(exchange, instance),
-        Operation::Batch => batch(exchange, instance),
+    (operation.handler)(exchange)
+}
+
+/// The instance that a request is about.
+fn instance<'a>(exchange: &Exchange<'a>) -> Result<&'a str, VendorError> {
+    let instance = exchange.request.required("InstanceId")?;
+    if exchange.state.devices.fleet().has_instance(instance) {
+        Ok(instance)
+    } else {
+        Err(VendorError::FOREIGN_INSTANCE)
     }
 }
 
-fn single(exchange: &Exchange<'_>, instance: &str) -> Result<Value, VendorError> {
+fn single(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
+    let instance = instance(exchange)?;
     let client = exchange.request.required("ClientId")?;
     check_client(exchange, client)?;
     let now = exchange.state.clock.now();
@@ -53,7 +89,8 @@ fn single(exchange: &Exchange<'_>, instance: &str) -> Result<Value, VendorError>
     Ok(json!({"OnlineStatus": online}))
 }
 
-fn batch(exchange: &Exchange<'_>, instance: &str) -> Result<Value, VendorError> {
+fn batch(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
+    let instance = instance(exchange)?;
     let Exchange {
         state,
         number,

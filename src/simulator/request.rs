@@ -9,7 +9,6 @@ use hyper::http::request::Parts;
 use serde::Serialize;
 
 use super::vendor_error::VendorError;
-use crate::presence::Operation;
 
 /// A request to the API or to another service of the simulator.
 #[derive(Debug)]
@@ -103,13 +102,6 @@ impl ApiRequest {
     pub(super) fn action(&self) -> Option<Cow<'_, str>> {
         self.header("x-acs-action")
             .or_else(|| self.param("Action").map(Cow::Borrowed))
-    }
-
-    /// The operation, if the exporter uses it.
-    pub(super) fn operation(&self) -> Option<Operation> {
-        let action = self.action()?;
-        let mut all = Operation::ALL.into_iter();
-        all.find(|operation| operation.name() == action)
     }
 
     /// Whether the answer is to be XML.

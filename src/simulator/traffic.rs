@@ -14,7 +14,7 @@ use super::vendor_error::VendorError;
 use crate::presence::Operation;
 
 /// One value for each operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PerOperation<T> {
     /// The value of [`Operation::Single`].
     #[serde(rename = "QuerySessionByClientId")]
@@ -22,13 +22,20 @@ pub struct PerOperation<T> {
     /// The value of [`Operation::Batch`].
     #[serde(rename = "BatchQuerySessionByClientIds")]
     pub batch: T,
+    /// The values of other operations that were called, by name.
+    #[serde(flatten)]
+    pub others: BTreeMap<&'static str, T>,
 }
 
-impl<T> PerOperation<T> {
-    const fn of(&mut self, operation: Operation) -> &mut T {
-        match operation {
-            Operation::Single => &mut self.single,
-            Operation::Batch => &mut self.batch,
+impl<T: Default> PerOperation<T> {
+    /// The value of the operation with this name.
+    fn of(&mut self, operation: &'static str) -> &mut T {
+        if operation == Operation::Single.name() {
+            &mut self.single
+        } else if operation == Operation::Batch.name() {
+            &mut self.batch
+        } else {
+            self.others.entry(operation).or_default()
         }
     }
 }
@@ -48,12 +55,6 @@ pub struct Stats {
     /// Total duration of the blocks, in seconds.
     pub blocked_seconds: f64,
 }
-
-/// Calls per second of an account.
-const ACCOUNT: PerOperation<u64> = PerOperation {
-    single: 500,
-    batch: 100,
-};
 
 /// Calls per second and operation of an egress address.
 const ADDRESS: u64 = 300;
@@ -101,7 +102,7 @@ impl Traffic {
     pub(super) fn arrive(
         &mut self,
         address: IpAddr,
-        operation: Option<Operation>,
+        operation: Option<&'static str>,
         now: Duration,
     ) -> Option<CancellationToken> {
         if let Some(operation) = operation {
@@ -132,15 +133,15 @@ impl Traffic {
         Some(known.blocked.clone())
     }
 
-    /// Counts a call against the quota of the account, and throttles it above the quota.
+    /// Counts a call against the account's `quota` of calls per second, and throttles it above.
     pub(super) fn charge(
         &mut self,
-        operation: Operation,
+        operation: &'static str,
+        quota: u64,
         now: Duration,
     ) -> Result<(), VendorError> {
-        let mut quota = ACCOUNT;
         let count = self.account.of(operation).arrive(now);
-        if self.quotas && count > *quota.of(operation) {
+        if self.quotas && count > quota {
             Err(VendorError::THROTTLED)
         } else {
             Ok(())
@@ -216,7 +217,9 @@ mod tests {
         operation: Operation,
         now: Duration,
     ) -> bool {
-        traffic.arrive(address, Some(operation), now).is_some()
+        traffic
+            .arrive(address, Some(operation.name()), now)
+            .is_some()
     }
 
     #[test]
@@ -256,14 +259,16 @@ mod tests {
             stats.max_arrivals_per_second,
             PerOperation {
                 single: 302,
-                batch: 2
+                batch: 2,
+                others: BTreeMap::new(),
             }
         );
         assert_eq!(
             stats.arrivals,
             PerOperation {
                 single: 454,
-                batch: 2
+                batch: 2,
+                others: BTreeMap::new(),
             }
         );
     }
@@ -271,13 +276,11 @@ mod tests {
     #[test]
     fn an_account_is_throttled_past_its_quota_and_not_longer() {
         let mut traffic = Traffic::new(true, MINUTE);
-        for (operation, quota) in [(Operation::Single, 500), (Operation::Batch, 100)] {
-            assert!((0..quota).all(|_| traffic.charge(operation, at(0)).is_ok()));
-            assert_eq!(
-                traffic.charge(operation, at(999)),
-                Err(VendorError::THROTTLED)
-            );
-            assert_eq!(traffic.charge(operation, at(1000)), Ok(()));
+        for (operation, quota) in [("one", 500), ("another", 100)] {
+            let mut charge = |now| traffic.charge(operation, quota, at(now));
+            assert!((0..quota).all(|_| charge(0).is_ok()));
+            assert_eq!(charge(999), Err(VendorError::THROTTLED));
+            assert_eq!(charge(1000), Ok(()));
         }
     }
 
@@ -285,7 +288,7 @@ mod tests {
     fn without_quotas_it_only_counts() {
         let mut traffic = Traffic::new(false, MINUTE);
         assert!((0..2000).all(|_| admitted(&mut traffic, HERE, Operation::Batch, at(7))));
-        assert!((0..2000).all(|_| traffic.charge(Operation::Batch, at(7)).is_ok()));
+        assert!((0..2000).all(|_| traffic.charge("any", 100, at(7)).is_ok()));
         assert_eq!(traffic.stats(at(7)).max_arrivals_per_second.batch, 2000);
     }
 
