@@ -45,11 +45,13 @@ use std::sync::atomic::Ordering;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use announcement::Announcement;
 pub use credentials::IdentityInfo;
-pub use faults::{DurationSetting, Faults, InvalidProbability, Probability};
+pub use faults::{
+    DurationSetting, Faults, InvalidProbability, InvalidRefusal, InvalidSetting, KeyedSetting,
+    Probability, Refusal,
+};
 pub use fleet::{DuplicateId, SimulatedFleet};
 pub use request::CapturedRequest;
 pub use state::{MetadataTokens, SimulatorOptions};
@@ -63,7 +65,6 @@ use state::State;
 #[derive(Debug)]
 pub struct Simulator {
     state: Arc<State>,
-    tasks: TaskTracker,
 }
 
 impl Simulator {
@@ -77,12 +78,11 @@ impl Simulator {
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let endpoint = format!("http://{}", reachable(listener.local_addr()?));
-        let state = Arc::new(State::new(options, endpoint, clock));
-        let tasks = TaskTracker::new();
-        let accept = server::accept(listener, Arc::clone(&state), shutdown, tasks.clone());
-        tasks.spawn(accept);
-        tasks.close();
-        Ok(Self { state, tasks })
+        let state = Arc::new(State::new(options, endpoint, clock, shutdown));
+        let accept = server::accept(listener, Arc::clone(&state));
+        state.tasks.spawn(accept);
+        state.tasks.close();
+        Ok(Self { state })
     }
 
     /// What a client must know.
@@ -118,7 +118,7 @@ impl Simulator {
 
     /// Sets the faults of calls that arrive from now on.
     pub fn set_faults(&self, faults: Faults) {
-        self.state.faults.store(Arc::new(faults));
+        self.state.faults.set(faults);
     }
 
     /// What a caller needs to get temporary credentials.
@@ -130,7 +130,7 @@ impl Simulator {
     /// Sets the faults of the services that issue credentials, for requests that arrive from now
     /// on. Faults that do not apply to these services are ignored.
     pub fn set_credential_faults(&self, faults: Faults) {
-        self.state.credential_faults.store(Arc::new(faults));
+        self.state.credential_faults.set(faults);
     }
 
     /// Replaces the token of the identity provider.
@@ -164,7 +164,7 @@ impl Simulator {
 
     /// Waits until the last connection has ended, at most a second after the shutdown.
     pub async fn stopped(&self) {
-        self.tasks.wait().await;
+        self.state.tasks.wait().await;
     }
 }
 

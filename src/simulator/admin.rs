@@ -12,9 +12,6 @@
 //! | `GET credential-faults`, `PUT credential-faults` | the same for the services that issue credentials |
 //! | `GET requests` | the last 100 requests to the API, as they arrived |
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
 use axum::body::Body;
 use hyper::Response;
 use serde::Deserialize;
@@ -23,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{self, response};
 use super::faults::Faults;
 use super::request::ApiRequest;
-use super::state::State;
+use super::state::{FaultSwitch, State};
 use crate::presence::{ClientId, InstanceId};
 
 /// The path of the admin API.
@@ -58,9 +55,9 @@ pub(super) fn respond(state: &State, resource: &str, request: &ApiRequest) -> Re
 
 fn answer(state: &State, resource: &str, request: &ApiRequest) -> Result<Value, AdminError> {
     Ok(match (request.method(), resource) {
-        ("GET", "faults") => json!(**state.faults.load()),
+        ("GET", "faults") => json!(*state.faults.get()),
         ("PUT", "faults") => set_faults(&state.faults, request)?,
-        ("GET", "credential-faults") => json!(**state.credential_faults.load()),
+        ("GET", "credential-faults") => json!(*state.credential_faults.get()),
         ("PUT", "credential-faults") => set_faults(&state.credential_faults, request)?,
         ("GET", "stats") => json!(state.stats()),
         ("GET", "clients") => clients(state),
@@ -75,11 +72,11 @@ fn answer(state: &State, resource: &str, request: &ApiRequest) -> Result<Value, 
     })
 }
 
-fn set_faults(faults: &ArcSwap<Faults>, request: &ApiRequest) -> Result<Value, AdminError> {
+fn set_faults(faults: &FaultSwitch, request: &ApiRequest) -> Result<Value, AdminError> {
     // Read as a map first: a derived `Deserialize` also takes a list.
     let map: Map<String, Value> = serde_json::from_slice(request.body())?;
-    faults.store(Arc::new(Faults::deserialize(map)?));
-    Ok(json!(**faults.load()))
+    faults.set(Faults::deserialize(map)?);
+    Ok(json!(*faults.get()))
 }
 
 fn set_status(state: &State, request: &ApiRequest) -> Result<Value, AdminError> {

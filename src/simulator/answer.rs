@@ -51,6 +51,11 @@ pub(super) fn render(
     let (status, mut value) = match answer {
         Ok(Content::Raw(status, kind, text)) => return (status, kind, text),
         Ok(Content::Result(value)) => (200, value),
+        // The API answers every error with a code.
+        Err(VendorError { status, code, .. }) if code.is_empty() => {
+            let page = format!("<html><head><title>{status}</title></head></html>");
+            return (status, HTML, page);
+        }
         Err(VendorError {
             status,
             code,

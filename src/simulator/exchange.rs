@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,7 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::DATE;
 use hyper::{Request, Response};
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::admin;
@@ -18,7 +19,7 @@ use super::credentials::CredentialService;
 use super::faults::Effect;
 use super::operations::{self, ApiOperation};
 use super::request::ApiRequest;
-use super::state::{Exchange, State};
+use super::state::{Exchange, FaultSwitch, State};
 use super::vendor_error::VendorError;
 use crate::clock::Timestamp;
 
@@ -36,16 +37,34 @@ pub(super) struct Reset;
 impl State {
     /// Answers one request from `address`.
     pub(super) async fn answer(
-        &self,
+        self: Arc<Self>,
         address: IpAddr,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Reset> {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, MAX_BODY).collect().await;
         let request = ApiRequest::new(head, body.map_err(|_| Reset)?.to_bytes());
-        match request.path().strip_prefix(admin::PREFIX) {
-            Some(resource) => Ok(admin::respond(self, resource, &request)),
-            None => self.serve(address, &request).await,
+        if let Some(resource) = request.path().strip_prefix(admin::PREFIX) {
+            return Ok(admin::respond(&self, resource, &request));
+        }
+        if !self.faults_for(&request).get().freeze {
+            return self.serve(address, &request).await;
+        }
+        let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
+        let answer = async move {
+            self.faults_for(&request).thaw().await;
+            self.serve(address, &request).await
+        };
+        // The request arrives after the freeze, even if its connection is closed before.
+        let task = tasks.spawn(shutdown.run_until_cancelled_owned(answer));
+        task.await.ok().flatten().unwrap_or(Err(Reset))
+    }
+
+    /// The faults of the service that `request` is for.
+    fn faults_for(&self, request: &ApiRequest) -> &FaultSwitch {
+        match CredentialService::of(request) {
+            None => &self.faults,
+            Some(_) => &self.credential_faults,
         }
     }
 
@@ -75,10 +94,7 @@ impl State {
             Reset
         };
         let blocked = admitted.ok_or_else(|| reset("blocked"))?;
-        let faults = match service {
-            None => self.faults.load_full(),
-            Some(_) => self.credential_faults.load_full(),
-        };
+        let faults = self.faults_for(request).get();
         let (delay, effect) = faults.decide(self.seed, number);
         match effect {
             Effect::Reset => return Err(reset("reset")),
@@ -101,7 +117,14 @@ impl State {
             Some(service) => service.answer(&exchange),
         };
         let (ending, response) = respond(&exchange, answer, &effect);
-        if !delay.is_zero() && timeout(delay, blocked.cancelled()).await.is_ok() {
+        let delay = delay + faults.late(request.clients());
+        let answerable = async {
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
+            self.faults_for(request).thaw().await;
+        };
+        if blocked.run_until_cancelled(answerable).await.is_none() {
             return Err(reset("blocked"));
         }
         ended(ending);
@@ -132,7 +155,11 @@ fn respond(
         (answer, _) => answer,
     };
     let error = answer.as_ref().err();
-    let ending = error.map_or(Cow::Borrowed("OK"), |error| error.code.clone());
+    let ending = match error.map(|error| error.code.clone()) {
+        None => "OK".into(),
+        Some(code) if code.is_empty() => "error_page".into(),
+        Some(code) => code,
+    };
     let throttled = error.is_some_and(VendorError::is_throttling);
     let request_id = exchange.state.request_id(exchange.number);
     let (status, kind, text) = render(answer, exchange.request, &request_id);
@@ -154,7 +181,9 @@ fn respond(
     };
     put(
         DATE.as_str(),
-        httpdate::fmt_http_date(exchange.server_time.to_system_time()),
+        httpdate::fmt_http_date(
+            skewed(exchange.server_time, exchange.faults.date_skew).to_system_time(),
+        ),
     );
     put("keep-alive", format!("timeout={}", KEEP_ALIVE.as_secs()));
     put("x-acs-request-id", request_id);

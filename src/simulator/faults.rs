@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use setting::{DurationSetting, InvalidProbability, Probability};
+pub use setting::{
+    DurationSetting, InvalidProbability, InvalidRefusal, InvalidSetting, KeyedSetting, Probability,
+    Refusal,
+};
 
 use super::seeded_random::SeededRandom;
 use super::vendor_error::VendorError;
@@ -133,6 +136,33 @@ pub struct Faults {
     /// Client ID that is rejected with `ParameterCheckFailed`; repeatable.
     #[arg(long = "fault.poison", value_name = "CLIENT_ID")]
     pub poison: Vec<String>,
+    /// Error in place of the status of a client (`*` for all clients); without a code, the page of
+    /// a proxy; repeatable.
+    #[arg(long = "fault.refusal", value_name = "CLIENT_ID=STATUS[:CODE]")]
+    pub refusal: Vec<KeyedSetting<Refusal>>,
+    /// Additional latency of answers about a client; their content does not change meanwhile;
+    /// repeatable.
+    #[arg(long = "fault.late", value_name = "CLIENT_ID=DURATION")]
+    pub late: Vec<KeyedSetting<DurationSetting>>,
+    /// Calls per second of an account for an operation (`*` for each operation), in place of the
+    /// documented quota; repeatable.
+    #[arg(long = "fault.quota", value_name = "OPERATION=CALLS")]
+    pub quota: Vec<KeyedSetting<u64>>,
+    /// Offset of the header `Date` in seconds, in addition to that of the server's clock.
+    #[arg(
+        long = "fault.date-skew",
+        value_name = "SECONDS",
+        default_value_t,
+        allow_negative_numbers = true
+    )]
+    pub date_skew: i64,
+    /// Requests are accepted and not answered; when the freeze ends, all of them arrive together.
+    #[arg(long = "fault.freeze")]
+    pub freeze: bool,
+    /// Connections that are open when this is set stay open, but nothing is read or answered on
+    /// them from then on; new connections work.
+    #[arg(long = "fault.dead-connections")]
+    pub dead_connections: bool,
 }
 
 /// The effect of a fault on the answer.
@@ -188,6 +218,30 @@ impl Faults {
     pub(super) fn omits(&self, seed: u64, request: u64, client: &str) -> bool {
         let random = SeededRandom::new(seed).derive("omission").nth(request);
         random.derive(client).unit() < self.omission.get()
+    }
+
+    /// The error that is answered in place of the status of `client`.
+    pub(super) fn refused(&self, client: &str) -> Option<VendorError> {
+        if self.poison.iter().any(|poison| poison == client) {
+            return Some(VendorError::CLIENT_ID);
+        }
+        let Refusal { status, code } = KeyedSetting::find(&self.refusal, client)?.clone();
+        Some(VendorError {
+            status,
+            code: code.into(),
+            message: "The call is refused.".into(),
+        })
+    }
+
+    /// The additional latency of an answer about `clients`.
+    pub(super) fn late<'a>(&self, clients: impl Iterator<Item = &'a str>) -> Duration {
+        let late = clients.filter_map(|client| KeyedSetting::find(&self.late, client));
+        late.map(|late| late.get()).max().unwrap_or_default()
+    }
+
+    /// The calls per second of an account for an operation, in place of the documented quota.
+    pub(super) fn quota(&self, operation: &str) -> Option<u64> {
+        KeyedSetting::find(&self.quota, operation).copied()
     }
 
     /// The end of the stall of all connections, if there is one at `now`. Both times count from the
@@ -289,14 +343,17 @@ mod tests {
 
     #[test]
     fn settings_are_kept_in_json_and_a_typo_is_an_error() {
-        let faults: Faults =
-            serde_json::from_str(r#"{"latency": "20ms", "hang": 0.1, "poison": ["a"]}"#).unwrap();
+        let faults: Faults = serde_json::from_str(
+            r#"{"latency": "20ms", "hang": 0.1, "poison": ["a"], "late": ["a=3s"]}"#,
+        )
+        .unwrap();
         assert_eq!(faults.latency.get(), Duration::from_millis(20));
         assert_eq!(faults.hang, probability(0.1));
         let again = serde_json::to_string(&faults).unwrap();
         assert_eq!(serde_json::from_str::<Faults>(&again).unwrap(), faults);
         assert!(serde_json::from_str::<Faults>(r#"{"hangs": 0.1}"#).is_err());
         assert!(serde_json::from_str::<Faults>(r#"{"hang": 1.1}"#).is_err());
+        assert!(serde_json::from_str::<Faults>(r#"{"late": ["a=3"]}"#).is_err());
     }
 
     proptest! {

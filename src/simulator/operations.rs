@@ -65,7 +65,8 @@ pub(super) fn answer(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
     {
         let (mut records, now) = state.records();
         let traffic = &mut records.traffic;
-        traffic.charge(operation.name, operation.quota, now)?;
+        let changed = exchange.faults.quota(operation.name);
+        traffic.charge(operation.name, operation.quota, changed, now)?;
     }
     (operation.handler)(exchange)
 }
@@ -115,14 +116,9 @@ fn batch(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
     Ok(json!({"OnlineStatusList": entries}))
 }
 
-/// The clients of a batch: the parameters `ClientIdList.1` and so on.
+/// The clients of a batch.
 fn client_list(request: &ApiRequest) -> Result<Vec<&str>, VendorError> {
-    let numbered = |name: &str| {
-        let number = name.strip_prefix("ClientIdList.");
-        number.is_some_and(|number| number.parse::<u32>().is_ok())
-    };
-    let clients = request.params().filter(|(name, _)| numbered(name));
-    let clients: Vec<&str> = clients.map(|(_, client)| client).collect();
+    let clients: Vec<&str> = request.batch().collect();
     match clients.len() {
         0 => Err(VendorError::missing("ClientIdList")),
         1..=MAX_BATCH => Ok(clients),
@@ -130,14 +126,14 @@ fn client_list(request: &ApiRequest) -> Result<Vec<&str>, VendorError> {
     }
 }
 
-/// Rejects what cannot be a client ID, and the clients of the fault `poison`. IDs that do not have
-/// the documented form pass: there are some in the examples of Alibaba Cloud.
+/// Rejects what cannot be a client ID, and the clients that a fault refuses. IDs that do not have the
+/// documented form pass: there are some in the examples of Alibaba Cloud.
 fn check_client(exchange: &Exchange<'_>, client: &str) -> Result<(), VendorError> {
     let possible = (1..=MAX_CLIENT_ID).contains(&client.chars().count())
         && !client.chars().any(|c| c.is_whitespace() || c.is_control());
-    if possible && !exchange.faults.poison.iter().any(|poison| poison == client) {
-        Ok(())
-    } else {
-        Err(VendorError::CLIENT_ID)
+    match exchange.faults.refused(client) {
+        Some(error) => Err(error),
+        None if possible => Ok(()),
+        None => Err(VendorError::CLIENT_ID),
     }
 }

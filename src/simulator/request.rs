@@ -86,6 +86,21 @@ impl ApiRequest {
         self.param(name).ok_or_else(|| VendorError::missing(name))
     }
 
+    /// The clients of a batch: the parameters `ClientIdList.1` and so on.
+    pub(super) fn batch(&self) -> impl Iterator<Item = &str> {
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("ClientIdList.");
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let clients = self.params().filter(move |(name, _)| numbered(name));
+        clients.map(|(_, client)| client)
+    }
+
+    /// The clients that the request is about.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &str> {
+        self.param("ClientId").into_iter().chain(self.batch())
+    }
+
     pub(super) const fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }

@@ -1,11 +1,13 @@
 //! The options of the simulator, what its services share, and the request that one of them answers.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::devices::Devices;
 use super::faults::Faults;
@@ -85,14 +87,57 @@ pub(super) struct State {
     /// Number of rotations of the token of the identity provider.
     pub(super) oidc_rotations: AtomicU64,
     pub(super) devices: Devices,
-    pub(super) faults: ArcSwap<Faults>,
+    pub(super) faults: FaultSwitch,
     /// The faults of the services that issue credentials.
-    pub(super) credential_faults: ArcSwap<Faults>,
+    pub(super) credential_faults: FaultSwitch,
     records: Mutex<Records>,
+    /// Connections, and requests that wait for the end of a freeze.
+    pub(super) tasks: TaskTracker,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// The faults in force, which connections and requests watch.
+#[derive(Debug, Default)]
+pub(super) struct FaultSwitch(watch::Sender<Arc<Faults>>);
+
+impl FaultSwitch {
+    fn new(faults: Faults) -> Self {
+        Self(watch::Sender::new(Arc::new(faults)))
+    }
+
+    pub(super) fn get(&self) -> Arc<Faults> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    pub(super) fn set(&self, faults: Faults) {
+        self.0.send_replace(Arc::new(faults));
+    }
+
+    /// Returns when there is no freeze.
+    pub(super) async fn thaw(&self) {
+        self.until(|faults| !faults.freeze).await;
+    }
+
+    /// Returns when the connections that are open now die.
+    pub(super) async fn death(&self) {
+        self.until(|faults| !faults.dead_connections).await;
+        self.until(|faults| faults.dead_connections).await;
+    }
+
+    async fn until(&self, are_such: impl Fn(&Faults) -> bool) {
+        let mut faults = self.0.subscribe();
+        // It fails only without a sender.
+        let _ = faults.wait_for(|faults| are_such(faults)).await;
+    }
 }
 
 impl State {
-    pub(super) fn new(options: SimulatorOptions, endpoint: String, clock: Clock) -> Self {
+    pub(super) fn new(
+        options: SimulatorOptions,
+        endpoint: String,
+        clock: Clock,
+        shutdown: CancellationToken,
+    ) -> Self {
         let seed = options.seed;
         let traffic = Traffic::new(options.quotas, options.block_for);
         Self {
@@ -105,9 +150,11 @@ impl State {
             credential_lifetime: options.credential_lifetime,
             oidc_rotations: AtomicU64::new(0),
             devices: Devices::new(seed, options.fleet, options.cache_refresh),
-            faults: ArcSwap::from_pointee(options.faults),
-            credential_faults: ArcSwap::default(),
+            faults: FaultSwitch::new(options.faults),
+            credential_faults: FaultSwitch::default(),
             records: Mutex::new(Records::new(traffic)),
+            tasks: TaskTracker::new(),
+            shutdown,
         }
     }
 
@@ -125,7 +172,7 @@ impl State {
 
     /// The end of the stall of all connections, if there is one now.
     pub(super) fn stalled_until(&self) -> Option<Instant> {
-        let faults = self.faults.load();
+        let faults = self.faults.get();
         let end = faults.stalled_until(self.seed, self.started.elapsed())?;
         self.started.checked_add(end)
     }

@@ -48,7 +48,7 @@ pub struct Stats {
     /// The most requests that arrived in any second.
     pub max_arrivals_per_second: PerOperation<u64>,
     /// How calls ended: `OK`, an error code of the API, or what happened instead of an answer
-    /// (`bad_gateway`, `truncated`, `undecodable`, `reset`, `hang`, `blocked`).
+    /// (`bad_gateway`, `error_page`, `truncated`, `undecodable`, `reset`, `hang`, `blocked`).
     pub answers: BTreeMap<Cow<'static, str>, u64>,
     /// Number of blocks of an address.
     pub blocks: u64,
@@ -133,19 +133,23 @@ impl Traffic {
         Some(known.blocked.clone())
     }
 
-    /// Counts a call against the account's `quota` of calls per second, and throttles it above.
+    /// Counts a call against the account's quota of calls per second, and throttles it above. The
+    /// quota is `documented` if quotas are enforced, unless a fault has `changed` it. Throttled
+    /// calls do not count.
     pub(super) fn charge(
         &mut self,
         operation: &'static str,
-        quota: u64,
+        documented: u64,
+        changed: Option<u64>,
         now: Duration,
     ) -> Result<(), VendorError> {
-        let count = self.account.of(operation).arrive(now);
-        if self.quotas && count > quota {
-            Err(VendorError::THROTTLED)
-        } else {
-            Ok(())
+        let quota = changed.or(self.quotas.then_some(documented));
+        let granted = self.account.of(operation);
+        if quota.is_some_and(|quota| granted.count(now) >= quota) {
+            return Err(VendorError::THROTTLED);
         }
+        granted.arrive(now);
+        Ok(())
     }
 
     /// Counts how a call ended.
@@ -178,9 +182,8 @@ struct SlidingWindow {
 }
 
 impl SlidingWindow {
-    /// Adds an arrival at `now`, which never decreases. Returns the number of arrivals in the
-    /// second that ends with it, itself included.
-    fn arrive(&mut self, now: Duration) -> u64 {
+    /// The number of arrivals in the second that ends at `now`, which never decreases.
+    fn count(&mut self, now: Duration) -> u64 {
         let now = now.as_micros();
         while let Some(&(at, arrivals)) = self.runs.front()
             && now - at >= 1_000_000
@@ -188,6 +191,14 @@ impl SlidingWindow {
             self.runs.pop_front();
             self.count -= arrivals;
         }
+        self.count
+    }
+
+    /// Adds an arrival at `now`. Returns the number of arrivals in the second that ends with it,
+    /// itself included.
+    fn arrive(&mut self, now: Duration) -> u64 {
+        self.count(now);
+        let now = now.as_micros();
         match self.runs.back_mut() {
             Some((at, arrivals)) if *at == now => *arrivals += 1,
             _ => self.runs.push_back((now, 1)),
@@ -277,7 +288,7 @@ mod tests {
     fn an_account_is_throttled_past_its_quota_and_not_longer() {
         let mut traffic = Traffic::new(true, MINUTE);
         for (operation, quota) in [("one", 500), ("another", 100)] {
-            let mut charge = |now| traffic.charge(operation, quota, at(now));
+            let mut charge = |now| traffic.charge(operation, quota, None, at(now));
             assert!((0..quota).all(|_| charge(0).is_ok()));
             assert_eq!(charge(999), Err(VendorError::THROTTLED));
             assert_eq!(charge(1000), Ok(()));
@@ -285,10 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_may_change_and_throttled_calls_do_not_count() {
+        let mut traffic = Traffic::new(false, MINUTE);
+        let mut granted = |quota, now| {
+            let charge = |_: &_| traffic.charge("any", 500, quota, at(now)).is_ok();
+            (0..100).filter(charge).count()
+        };
+        assert_eq!(granted(None, 0), 100, "quotas are not enforced");
+        assert_eq!(granted(Some(50), 1000), 50);
+        assert_eq!(granted(Some(60), 1999), 10);
+        assert_eq!(granted(Some(60), 2000), 50);
+    }
+
+    #[test]
     fn without_quotas_it_only_counts() {
         let mut traffic = Traffic::new(false, MINUTE);
         assert!((0..2000).all(|_| admitted(&mut traffic, HERE, Operation::Batch, at(7))));
-        assert!((0..2000).all(|_| traffic.charge("any", 100, at(7)).is_ok()));
+        assert!((0..2000).all(|_| traffic.charge("any", 100, None, at(7)).is_ok()));
         assert_eq!(traffic.stats(at(7)).max_arrivals_per_second.batch, 2000);
     }
 

@@ -6,3 +6,4 @@ mod faults;
 mod gateway;
 mod operations;
 mod quotas;
+mod steered;
