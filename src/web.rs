@@ -4,6 +4,7 @@
 //! sweeps and probes, which decide about calls.
 
 mod auth;
+mod chunked;
 mod clients;
 mod encoding;
 mod health;

@@ -1,13 +1,12 @@
 //! `/api/v1/clients`: the state of the clients as JSON. `docs/api.md` describes it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::RawQuery;
 use axum::response::IntoResponse as _;
 use axum::routing::{MethodRouter, get};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::query::{BadParameter, ClientQuery, ClientRef, SnapshotReader};
 use crate::clock::Timestamp;
@@ -26,7 +25,7 @@ pub(super) fn routes(reader: SnapshotReader) -> MethodRouter {
                 offset: query.offset,
                 limit: query.limit(),
                 counts: statuses.into_iter().zip(page.counts).collect(),
-                clients: page.clients.iter().map(ClientRow::new).collect(),
+                clients: page.clients,
             };
             let status = "success";
             Json(ApiResponse { status, data }).into_response()
@@ -36,43 +35,35 @@ pub(super) fn routes(reader: SnapshotReader) -> MethodRouter {
 }
 
 /// The frame of the responses of Prometheus's API.
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct ApiResponse<'a> {
     status: &'static str,
     data: ClientPage<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct ClientPage<'a> {
     timestamp_seconds: f64,
     total: usize,
     offset: usize,
     limit: usize,
     counts: BTreeMap<&'static str, usize>,
-    clients: Vec<ClientRow<'a>>,
+    clients: Vec<ClientRef<'a>>,
 }
 
-#[derive(Serialize)]
-struct ClientRow<'a> {
-    instance_id: &'a str,
-    client_id: Cow<'a, str>,
-    group_id: &'a str,
-    labels: BTreeMap<&'a str, Cow<'a, str>>,
-    status: &'static str,
-    status_since_timestamp_seconds: Option<f64>,
-    last_observation_timestamp_seconds: Option<f64>,
-}
-
-impl<'a> ClientRow<'a> {
-    fn new(client: &ClientRef<'a>) -> Self {
-        Self {
-            instance_id: client.instance_id(),
-            client_id: client.client_id(),
-            group_id: client.group_id(),
-            labels: client.labels(),
-            status: client.status().as_str(),
-            status_since_timestamp_seconds: client.since().map(Timestamp::as_seconds),
-            last_observation_timestamp_seconds: client.observed().map(Timestamp::as_seconds),
-        }
+/// An element of `clients`.
+impl Serialize for ClientRef<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let seconds = |time: Option<Timestamp>| time.map(Timestamp::as_seconds);
+        let mut row = serializer.serialize_struct("Client", 7)?;
+        row.serialize_field("instance_id", self.instance_id())?;
+        row.serialize_field("client_id", &self.client_id())?;
+        row.serialize_field("group_id", self.group_id())?;
+        row.serialize_field("labels", &self.labels())?;
+        row.serialize_field("status", self.status().as_str())?;
+        let (since, observed) = (seconds(self.since()), seconds(self.observed()));
+        row.serialize_field("status_since_timestamp_seconds", &since)?;
+        row.serialize_field("last_observation_timestamp_seconds", &observed)?;
+        row.end()
     }
 }

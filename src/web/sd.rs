@@ -6,26 +6,26 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::iter;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use futures_util::stream::{self, StreamExt as _};
+use bytes::Bytes;
 use serde::Serialize;
 
+use super::chunked::chunked_body;
 use super::paths::Prefix;
 use super::query::{BadParameter, ClientFilter, ClientRef, parameters};
 use crate::presence::Snapshot;
 use crate::sweep::Sweeps;
 
-/// The number of clients whose targets are written at once, before other tasks run: about 128 KiB.
-const CLIENTS_PER_CHUNK: usize = 256;
+/// The number of clients whose targets are written at once: about 64 KiB.
+const CLIENTS_PER_CHUNK: usize = 128;
 
 const PARAMETERS: [&str; 4] = ["instance_id", "group_id", "label", "text"];
 
@@ -97,22 +97,17 @@ impl Targets {
         });
         let chunks: Vec<_> = chunks.collect();
         let mut separator = "\n";
-        let targets = stream::iter(chunks).then(move |(instance, start)| {
-            let text = self.text(instance, start, &mut separator);
-            async move {
-                tokio::task::yield_now().await;
-                text
-            }
-        });
-        let [start, end] = ["[", "\n]\n"].map(|text| stream::iter([text.into()]));
-        let text = start.chain(targets).chain(end);
-        let body = Body::from_stream(text.map(Ok::<Vec<u8>, Infallible>));
+        let targets = chunks.into_iter();
+        let targets =
+            targets.map(move |(instance, start)| self.text(instance, start, &mut separator));
+        let [start, end] = ["[", "\n]\n"].map(|text| iter::once(text.into()));
+        let body = chunked_body(start.chain(targets).chain(end));
         ([(CONTENT_TYPE, "application/json")], body).into_response()
     }
 
     /// The targets of the chunk of an instance that begins with client `start`, each after a
     /// separator.
-    fn text(&self, instance: usize, start: usize, separator: &mut &str) -> Vec<u8> {
+    fn text(&self, instance: usize, start: usize, separator: &mut &str) -> Bytes {
         let instance = &self.snapshot.instances[instance];
         let mut text = Vec::new();
         if let Some(matches) = self.filter.matcher(instance) {
@@ -123,36 +118,33 @@ impl Targets {
                 serde_json::to_writer(&mut text, &group).expect("a Vec takes everything");
             }
         }
-        text
+        text.into()
     }
 
     fn group<'a>(&'a self, client: ClientRef<'a>) -> TargetGroup<'a> {
         let (instance_id, client_id) = (client.instance_id(), client.client_id());
         // All targets have the same address; this label distinguishes them.
         let instance = format!("{instance_id}/{client_id}");
-        let mut labels: BTreeMap<Cow<'static, str>, Cow<'a, str>> = BTreeMap::from([
-            ("instance".into(), instance.into()),
-            ("__metrics_path__".into(), (&*self.path).into()),
-            ("__param_instance_id".into(), instance_id.into()),
-            ("__param_client_id".into(), client_id.clone()),
-            (
-                "__meta_mqtt_presence_instance_id".into(),
-                instance_id.into(),
-            ),
-            (
-                "__meta_mqtt_presence_group_id".into(),
-                client.group_id().into(),
-            ),
-            ("__meta_mqtt_presence_client_id".into(), client_id),
-        ]);
+        let labels = [
+            ("instance", instance.into()),
+            ("__metrics_path__", (&*self.path).into()),
+            ("__param_instance_id", instance_id.into()),
+            ("__param_client_id", client_id.clone()),
+            ("__meta_mqtt_presence_instance_id", instance_id.into()),
+            ("__meta_mqtt_presence_group_id", client.group_id().into()),
+            ("__meta_mqtt_presence_client_id", client_id),
+        ];
         let scheme = self.external.scheme_str();
-        labels.extend(scheme.map(|scheme| ("__scheme__".into(), scheme.into())));
+        let scheme = scheme.map(|scheme| ("__scheme__", scheme.into()));
+        let labels = labels.into_iter().chain(scheme);
         let meta = |name| format!("__meta_mqtt_presence_label_{name}").into();
         let configured = client.labels().into_iter();
-        labels.extend(configured.map(|(name, value)| (meta(name), value)));
+        let configured = configured.map(|(name, value)| (meta(name), value));
         TargetGroup {
             targets: [&self.address],
-            labels,
+            labels: (labels.map(|(name, value)| (name.into(), value)))
+                .chain(configured)
+                .collect(),
         }
     }
 }

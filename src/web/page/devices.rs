@@ -55,11 +55,11 @@ impl<'a> DeviceTable<'a> {
         Self {
             columns: [
                 (SortKey::Status, "Status"),
-                (SortKey::Client, "Device"),
-                (SortKey::Group, "Group"),
-                (SortKey::Instance, "Instance"),
-                (SortKey::Since, "Since"),
-                (SortKey::Observation, "Last observation"),
+                (SortKey::ClientId, "Device"),
+                (SortKey::GroupId, "Group"),
+                (SortKey::InstanceId, "Instance"),
+                (SortKey::StatusSince, "Since"),
+                (SortKey::LastObservation, "Last observation"),
             ]
             .map(|(key, title)| {
                 let order = match query.sort.descending {

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
+use clap::ValueEnum;
+
 use super::client::ClientRef;
 use super::parameter::{BadParameter, valid};
-use crate::clock::Timestamp;
 use crate::presence::Status;
 
 /// An order of clients. Equal clients are ordered by ID.
@@ -15,28 +16,27 @@ pub(in crate::web) struct SortOrder {
 }
 
 /// What clients are sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub(in crate::web) enum SortKey {
     #[default]
-    Client,
-    Instance,
-    Group,
+    ClientId,
+    InstanceId,
+    GroupId,
     /// As in [`URGENT_FIRST`].
     Status,
     /// When the status became what it is. Unknown clients come last, also in descending order.
-    Since,
+    StatusSince,
     /// When the client was last observed; unknown clients likewise.
-    Observation,
+    LastObservation,
 }
 
-const KEYS: [(SortKey, &str); 6] = [
-    (SortKey::Client, "client_id"),
-    (SortKey::Instance, "instance_id"),
-    (SortKey::Group, "group_id"),
-    (SortKey::Status, "status"),
-    (SortKey::Since, "status_since"),
-    (SortKey::Observation, "last_observation"),
-];
+impl SortKey {
+    fn name(self) -> String {
+        let value = self.to_possible_value().expect("no key is hidden");
+        value.get_name().to_owned()
+    }
+}
 
 /// Clients that need attention come first.
 const URGENT_FIRST: [Status; 3] = [Status::Offline, Status::Unknown, Status::Online];
@@ -44,46 +44,49 @@ const URGENT_FIRST: [Status; 3] = [Status::Offline, Status::Unknown, Status::Onl
 impl SortOrder {
     /// The value that [`SortOrder::parse`] reads.
     pub(super) fn value(self) -> String {
-        let (_, name) = KEYS[self.key as usize];
-        format!("{}{name}", if self.descending { "-" } else { "" })
+        let sign = if self.descending { "-" } else { "" };
+        format!("{sign}{}", self.key.name())
     }
 
     /// The name of a key, with `-` before it for descending order.
     pub(super) fn parse(value: &str) -> Result<Self, BadParameter> {
         let name = value.strip_prefix('-').unwrap_or(value);
-        let key = KEYS.iter().find(|(_, known)| *known == name);
-        let names = KEYS.map(|(_, name)| format!("`{name}`")).join(", ");
-        let expected = format!("one of {names}, optionally with a `-` before it");
-        let (key, _) = valid(key, "sort", value, &expected)?;
+        let keys = SortKey::value_variants().iter();
+        let names: Vec<_> = keys.map(|key| format!("`{}`", key.name())).collect();
+        let expected = format!(
+            "one of {}, optionally with a `-` before it",
+            names.join(", ")
+        );
+        let key = SortKey::from_str(name, false).ok();
         Ok(Self {
-            key: *key,
+            key: valid(key, "sort", value, &expected)?,
             descending: name != value,
         })
     }
 
     pub(super) fn compare(self, a: &ClientRef<'_>, b: &ClientRef<'_>) -> Ordering {
-        let directed = |order: Ordering| {
-            if self.descending {
-                order.reverse()
-            } else {
-                order
-            }
+        let urgency = |client: &ClientRef<'_>| {
+            let mut statuses = URGENT_FIRST.iter();
+            statuses.position(|of| *of == client.status())
         };
-        let times = |a: Option<Timestamp>, b: Option<Timestamp>| {
-            let unknown_last = a.is_none().cmp(&b.is_none());
-            unknown_last.then_with(|| directed(a.cmp(&b)))
-        };
-        let urgency = |status| URGENT_FIRST.iter().position(|of| *of == status);
         let by_client = || a.client_id().cmp(&b.client_id());
         let by_instance = || a.instance_id().cmp(b.instance_id());
         let order = match self.key {
-            SortKey::Client => directed(by_client()),
-            SortKey::Instance => directed(by_instance()),
-            SortKey::Group => directed(a.group_id().cmp(b.group_id())),
-            SortKey::Status => directed(urgency(a.status()).cmp(&urgency(b.status()))),
-            SortKey::Since => times(a.since(), b.since()),
-            SortKey::Observation => times(a.observed(), b.observed()),
+            SortKey::ClientId => by_client(),
+            SortKey::InstanceId => by_instance(),
+            SortKey::GroupId => a.group_id().cmp(b.group_id()),
+            SortKey::Status => urgency(a).cmp(&urgency(b)),
+            SortKey::StatusSince => a.since().cmp(&b.since()),
+            SortKey::LastObservation => a.observed().cmp(&b.observed()),
         };
+        let directed = if self.descending {
+            order.reverse()
+        } else {
+            order
+        };
+        let by_time = matches!(self.key, SortKey::StatusSince | SortKey::LastObservation);
+        let is_last = |client: &ClientRef<'_>| by_time && client.status() == Status::Unknown;
+        let order = is_last(a).cmp(&is_last(b)).then(directed);
         order.then_with(by_client).then_with(by_instance)
     }
 }
