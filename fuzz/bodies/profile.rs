@@ -2,6 +2,7 @@
 //! short line.
 
 use mqtt_presence_exporter::aliyun::credentials::profile::find;
+use mqtt_presence_exporter::config::{Endpoints, Env};
 
 /// The text that the log could contain; it must not contain a secret.
 pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
@@ -10,7 +11,7 @@ pub(crate) fn run(bytes: &[u8]) -> Vec<String> {
         return shown;
     };
     for name in [None, Some("default"), Some("a")] {
-        match find(text, name) {
+        match find(text, name, &Endpoints::default(), &Env::default()) {
             Ok(Some(found)) => shown.push(format!("{found:?}")),
             Ok(None) => {}
             Err(why) => assert!(

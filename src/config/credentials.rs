@@ -32,6 +32,9 @@ pub enum Provider {
         /// The access key secret.
         #[serde(flatten)]
         secret: SecretSource,
+        /// The security token of a temporary access key, which only a profile contains.
+        #[serde(skip)]
+        token: Option<Secret>,
     },
     /// Environment variables.
     Env,

@@ -23,6 +23,13 @@ impl Env {
         let value = self.0.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())
     }
+
+    /// Whether the value of `name` is `true`, in any case.
+    #[must_use]
+    pub fn is_true(&self, name: &str) -> bool {
+        let value = self.get(name);
+        value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Env {

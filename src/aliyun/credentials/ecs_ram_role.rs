@@ -20,7 +20,7 @@ pub(super) async fn fetch(
     endpoint: Option<&Url>,
     deps: &ProviderDeps,
 ) -> Result<Fetched, FetchError> {
-    if deps.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
+    if deps.env.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
         let why = "ALIBABA_CLOUD_ECS_METADATA_DISABLED is true";
         return Err(FetchError::NotConfigured(why.to_owned()));
     }
@@ -76,7 +76,7 @@ impl Metadata<'_> {
             Err(FetchError::NotConfigured(why)) => return Err(self.missing(why)),
             Err(failed) => failed,
         };
-        if self.deps.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED") {
+        if self.deps.env.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED") {
             Err(why)
         } else {
             Ok(None)

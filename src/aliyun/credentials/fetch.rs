@@ -30,14 +30,6 @@ pub struct ProviderDeps {
     pub ca_file: Option<PathBuf>,
 }
 
-impl ProviderDeps {
-    /// Whether the environment variable `name` is `true`.
-    pub(super) fn is_true(&self, name: &str) -> bool {
-        let value = self.env.get(name);
-        value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    }
-}
-
 /// Why there are no credentials. The text contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 
-pub use entry::ProfileKind;
-use entry::{ProfileEntry, shown};
+use entry::{ProfileEntry, Profiles, shown};
 
-use super::fetch::{FetchError, ProviderDeps};
+use super::fetch::FetchError;
+use crate::config::{Endpoints, Env, Provider};
 
 /// A file that may contain the profile.
 pub(super) struct ProfileFile {
@@ -23,7 +23,7 @@ pub(super) struct ProfileFile {
 }
 
 /// `file`, or the files that Alibaba Cloud's SDKs read, in their order.
-pub(super) fn files(file: Option<&Path>, deps: &ProviderDeps) -> Vec<ProfileFile> {
+pub(super) fn files(file: Option<&Path>, env: &Env) -> Vec<ProfileFile> {
     let explicit = |path: &Path| ProfileFile {
         path: path.to_owned(),
         explicit: true,
@@ -32,17 +32,17 @@ pub(super) fn files(file: Option<&Path>, deps: &ProviderDeps) -> Vec<ProfileFile
         return vec![explicit(file)];
     }
     let in_home = |file| {
-        let path = Path::new(deps.env.get("HOME")?).join(file);
+        let path = Path::new(env.get("HOME")?).join(file);
         Some(ProfileFile {
             path,
             explicit: false,
         })
     };
     let mut files = Vec::new();
-    if !deps.is_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
+    if !env.is_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
         files.extend(in_home(".aliyun/config.json"));
     }
-    if let Some(file) = deps.env.get("ALIBABA_CLOUD_CREDENTIALS_FILE") {
+    if let Some(file) = env.get("ALIBABA_CLOUD_CREDENTIALS_FILE") {
         files.push(explicit(Path::new(file)));
     } else {
         files.extend(in_home(".alibabacloud/credentials.ini"));
@@ -51,17 +51,18 @@ pub(super) fn files(file: Option<&Path>, deps: &ProviderDeps) -> Vec<ProfileFile
     files
 }
 
-/// The profile `name`, by default the one that the environment or a file names, and its place for
-/// errors.
+/// The credentials that the profile `name` describes, by default the one that the environment or
+/// a file names, and its place for errors.
 pub(super) async fn search(
     name: Option<&str>,
     file: Option<&Path>,
-    deps: &ProviderDeps,
-) -> Result<(ProfileKind, String), FetchError> {
-    let name = name.or_else(|| deps.env.get("ALIBABA_CLOUD_PROFILE"));
+    endpoints: &Endpoints,
+    env: &Env,
+) -> Result<(Provider, String), FetchError> {
+    let name = name.or_else(|| env.get("ALIBABA_CLOUD_PROFILE"));
     let mut missing = Vec::new();
     let mut any_file = false;
-    for ProfileFile { path, explicit } in files(file, deps) {
+    for ProfileFile { path, explicit } in files(file, env) {
         let place = path.display();
         let text = match tokio::fs::read_to_string(&path).await.map(Zeroizing::new) {
             Ok(text) => text,
@@ -72,8 +73,9 @@ pub(super) async fn search(
             Err(error) => return Err(format!("cannot read {place}: {error}").into()),
         };
         any_file = true;
-        match find(&text, name).map_err(|why| format!("{place}: {why}"))? {
-            Some((found, kind)) => return Ok((kind, format!("{place}: profile `{found}`"))),
+        let found = find(&text, name, endpoints, env);
+        match found.map_err(|why| format!("{place}: {why}"))? {
+            Some((name, found)) => return Ok((found, format!("{place}: profile `{name}`"))),
             None => missing.push(match name {
                 Some(name) => format!("{place} has no profile `{name}`"),
                 None => format!("{place} has no default profile"),
@@ -101,29 +103,37 @@ struct CliConfig {
 }
 
 /// Finds the profile `name`, or the default one, in the text of a file; returns its presentable
-/// name and its kind. The first character shows the format of the file. An error contains nothing
-/// that may be a secret.
-pub fn find(text: &str, name: Option<&str>) -> Result<Option<(String, ProfileKind)>, String> {
+/// name and the credentials that it describes, with those of `endpoints` and `env` that it leaves
+/// open. The first character shows the format of the file. An error contains nothing that may be
+/// a secret.
+pub fn find(
+    text: &str,
+    name: Option<&str>,
+    endpoints: &Endpoints,
+    env: &Env,
+) -> Result<Option<(String, Provider)>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (name, entries) = if text.trim_start().starts_with('{') {
         let config: CliConfig = serde_json::from_str(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             format!("not the JSON of Alibaba Cloud's CLI (line {line}, column {column})")
         })?;
-        let Some(name) = name.map(str::to_owned).or(config.current) else {
-            return Ok(None);
-        };
-        (name, config.profiles)
+        (name.map(str::to_owned).or(config.current), config.profiles)
     } else {
         let name = name.unwrap_or("default");
         let entry = ini::find(text, name)?;
-        (name.to_owned(), entry.into_iter().collect())
+        (Some(name.to_owned()), entry.into_iter().collect())
     };
-    let Some(entry) = entries.iter().find(|entry| entry.is(&name)) else {
+    let Some(name) = name else {
         return Ok(None);
     };
-    let kind = entry.kind(&entries, &mut vec![&name])?;
-    Ok(Some((shown(&name), kind)))
+    let profiles = Profiles {
+        entries,
+        endpoints,
+        env,
+    };
+    let found = profiles.provider(&name, &mut Vec::new())?;
+    Ok(found.map(|provider| (shown(&name), provider)))
 }
 
 #[cfg(test)]
@@ -131,6 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::find;
+    use crate::config::{Endpoints, Env};
 
     proptest! {
         /// People write the files: no text panics, and an error has the place of the fault, not
@@ -143,7 +154,7 @@ mod tests {
                 format!("[default]\ntype = access_key\naccess_key_secret = SECRETTEXT\n{before}"),
                 format!("[default]\n{before}\naccess_key_secret SECRETTEXT {after}"),
             ] {
-                if let Err(error) = find(&text, None) {
+                if let Err(error) = find(&text, None, &Endpoints::default(), &Env::default()) {
                     prop_assert!(!error.contains("SECRETTEXT"), "{}", error);
                 }
             }

@@ -8,11 +8,10 @@ use reqwest::{Method, Request, Url};
 
 use super::fetch::{FetchError, Fetched, ProviderDeps, read_secret};
 use super::http::{self, Route};
-use super::profile::{self, ProfileKind};
-use super::sts::{OidcIdentity, ROLE, Role, Sts, StsRegion};
-use super::{ecs_ram_role, sts_response};
+use super::sts::Sts;
+use super::{ecs_ram_role, profile, sts_response};
 use crate::aliyun::access_key::AccessKey;
-use crate::config::{self, Endpoints, Env, HiddenUrl, SecretSource};
+use crate::config::{self, Env, HiddenUrl, SecretSource};
 use crate::presence::BoxFuture;
 use crate::secret::Secret;
 
@@ -54,17 +53,16 @@ impl Source {
         config: &'a config::Provider,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let deps = &self.deps;
-        let sts = |endpoint| Sts::new(endpoint, &StsRegion::default(), deps);
         Box::pin(async move {
             match config {
-                config::Provider::AccessKey { id, secret } => {
+                config::Provider::AccessKey { id, secret, token } => {
                     let secret = match secret {
                         SecretSource::Inline(secret) => secret.clone(),
                         SecretSource::File(file) => {
                             read_secret("the access key secret", file).await?
                         }
                     };
-                    Ok(AccessKey::new(id, &secret, None)?.into())
+                    Ok(AccessKey::new(id, &secret, token.as_ref())?.into())
                 }
                 config::Provider::Env => from_env(&deps.env),
                 config::Provider::Profile {
@@ -72,9 +70,9 @@ impl Source {
                     file,
                     endpoints,
                 } => {
-                    let (profile, place) =
-                        profile::search(name.as_deref(), file.as_deref(), deps).await?;
-                    let fetched = self.fetch_profile(&profile, endpoints).await;
+                    let (name, file) = (name.as_deref(), file.as_deref());
+                    let (found, place) = profile::search(name, file, endpoints, &deps.env).await?;
+                    let fetched = self.fetch_from(&found).await;
                     fetched.map_err(|why| why.context(place))
                 }
                 config::Provider::EcsRamRole { role, endpoint } => {
@@ -87,13 +85,10 @@ impl Source {
                     session,
                     sts_endpoint,
                 } => {
-                    let identity = OidcIdentity {
-                        role_arn: role_arn.clone(),
-                        provider_arn: provider_arn.clone(),
-                        token_file: token_file.clone(),
-                    };
-                    let sts = sts(sts_endpoint.as_ref())?;
-                    sts.assume_with_oidc(&identity, session).await
+                    let (role, provider) = (role_arn.as_deref(), provider_arn.as_deref());
+                    let sts = Sts::new(sts_endpoint.as_ref(), session, deps)?;
+                    sts.assume_with_oidc(role, provider, token_file.as_deref())
+                        .await
                 }
                 config::Provider::AssumeRole {
                     source,
@@ -104,12 +99,9 @@ impl Source {
                 } => {
                     let caller = self.fetch_from(source).await;
                     let caller = caller.map_err(|why| why.context(source.kind()))?;
-                    let role = Role {
-                        arn: role_arn,
-                        session,
-                        external_id: external_id.as_deref(),
-                    };
-                    sts(sts_endpoint.as_ref())?.assume(&role, &caller.key).await
+                    let sts = Sts::new(sts_endpoint.as_ref(), session, deps)?;
+                    sts.assume(role_arn, external_id.as_deref(), &caller.key)
+                        .await
                 }
                 config::Provider::Uri { uri } => from_uri(uri.as_ref(), deps).await,
                 config::Provider::Chain { providers: links } => self.fetch_first(links).await,
@@ -147,47 +139,6 @@ impl Source {
         }
         Err(FetchError::NotConfigured(attempts.join("; ")))
     }
-
-    /// Fetches the credentials that a profile contains or leads to.
-    fn fetch_profile<'a>(
-        &'a self,
-        profile: &'a ProfileKind,
-        endpoints: &'a Endpoints,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        let deps = &self.deps;
-        let sts = |region| Sts::new(endpoints.sts.as_ref(), region, deps);
-        Box::pin(async move {
-            match profile {
-                ProfileKind::AccessKey(key) => Ok(key.clone().into()),
-                ProfileKind::EcsRamRole(role) => {
-                    ecs_ram_role::fetch(role.as_deref(), endpoints.metadata.as_ref(), deps).await
-                }
-                ProfileKind::Oidc {
-                    identity,
-                    session,
-                    region,
-                } => sts(region)?.assume_with_oidc(identity, session).await,
-                ProfileKind::AssumeRole {
-                    source,
-                    role_arn,
-                    external_id,
-                    session,
-                    region,
-                } => {
-                    let arn = role_arn.as_deref().or_else(|| deps.env.get(ROLE));
-                    let arn = arn.ok_or_else(|| "the profile has no role".to_owned())?;
-                    let role = Role {
-                        arn,
-                        session,
-                        external_id: external_id.as_deref(),
-                    };
-                    let caller = self.fetch_profile(source, endpoints).await;
-                    let caller = caller.map_err(|why| why.context(source.name()))?;
-                    sts(region)?.assume(&role, &caller.key).await
-                }
-            }
-        })
-    }
 }
 
 fn files(config: &config::Provider, deps: &ProviderDeps) -> Vec<PathBuf> {
@@ -197,7 +148,7 @@ fn files(config: &config::Provider, deps: &ProviderDeps) -> Vec<PathBuf> {
             ..
         } => vec![file.clone()],
         config::Provider::Profile { file, .. } => {
-            let files = profile::files(file.as_deref(), deps);
+            let files = profile::files(file.as_deref(), &deps.env);
             files.into_iter().map(|file| file.path).collect()
         }
         config::Provider::AssumeRole { source, .. } => files(source, deps),

@@ -1,7 +1,7 @@
 //! The security token service: temporary credentials for a role (pages "`AssumeRole`" and
 //! "`AssumeRoleWithOIDC`" of RAM).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request, Url};
@@ -13,7 +13,7 @@ use crate::aliyun::access_key::AccessKey;
 use crate::aliyun::body::ErrorBody;
 use crate::aliyun::endpoint::endpoint_of;
 use crate::aliyun::request::{AGENT, RequestSigner, Stamp};
-use crate::config::Session;
+use crate::config::{Env, Session};
 use crate::secret::REDACTED;
 
 const VERSION: &str = "2015-04-01";
@@ -26,71 +26,61 @@ pub(super) const ROLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
 const OIDC_PROVIDER: &str = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN";
 const OIDC_TOKEN: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
 
-/// The region of the service, and whether its VPC endpoint is used; by default those of the
-/// environment.
-#[derive(Clone, Debug, Default)]
-pub struct StsRegion {
-    pub(super) name: Option<String>,
-    pub(super) vpc: Option<bool>,
+/// The endpoint of the service: `configured`, otherwise the one of `region` and its `vpc`, by
+/// default those of the environment.
+pub(super) fn endpoint(
+    configured: Option<&Url>,
+    region: Option<&str>,
+    vpc: Option<bool>,
+    env: &Env,
+) -> Result<Url, String> {
+    if let Some(endpoint) = configured {
+        return Ok(endpoint.clone());
+    }
+    let Some(region) = region.or_else(|| env.get("ALIBABA_CLOUD_STS_REGION")) else {
+        return Ok(Url::parse("https://sts.aliyuncs.com/").expect("a URL"));
+    };
+    let vpc = vpc.unwrap_or_else(|| env.is_true("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED"));
+    endpoint_of(if vpc { "sts-vpc" } else { "sts" }, region)
+        .map_err(|error| format!("the region of the security token service: {error}"))
 }
 
-/// The service.
+/// Sessions of roles, from the service.
 pub(super) struct Sts<'a> {
     endpoint: Url,
+    session: &'a Session,
     deps: &'a ProviderDeps,
 }
 
-/// A role to assume.
-pub(super) struct Role<'a> {
-    pub(super) arn: &'a str,
-    pub(super) session: &'a Session,
-    /// The external ID required by the trust policy of the role.
-    pub(super) external_id: Option<&'a str>,
-}
-
-/// A token that a Kubernetes cluster issued (RRSA of ACK), so that no long-lived key is needed;
-/// what is missing is in the environment, where the cluster puts it.
-#[derive(Clone, Debug)]
-pub struct OidcIdentity {
-    pub(super) role_arn: Option<String>,
-    pub(super) provider_arn: Option<String>,
-    pub(super) token_file: Option<PathBuf>,
-}
-
 impl<'a> Sts<'a> {
-    /// The service at `endpoint`, otherwise in `region`.
+    /// The service at `configured`, by default the one of the environment.
     pub(super) fn new(
-        endpoint: Option<&Url>,
-        region: &StsRegion,
+        configured: Option<&Url>,
+        session: &'a Session,
         deps: &'a ProviderDeps,
     ) -> Result<Self, FetchError> {
-        let from_env = || deps.env.get("ALIBABA_CLOUD_STS_REGION");
-        let endpoint = match (endpoint, region.name.as_deref().or_else(from_env)) {
-            (Some(endpoint), _) => endpoint.clone(),
-            (None, Some(name)) => {
-                let from_env = || deps.is_true("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
-                let vpc = region.vpc.unwrap_or_else(from_env);
-                endpoint_of(if vpc { "sts-vpc" } else { "sts" }, name)
-                    .map_err(|error| format!("the region of the security token service: {error}"))?
-            }
-            (None, None) => Url::parse("https://sts.aliyuncs.com/").expect("a URL"),
-        };
-        Ok(Self { endpoint, deps })
+        Ok(Self {
+            endpoint: endpoint(configured, None, None, &deps.env)?,
+            session,
+            deps,
+        })
     }
 
-    /// The credentials of `role`, assumed by the owner of `caller`. If the service rejects the
-    /// time of the request, it is sent once more with the time of the server.
+    /// The credentials of the role `arn`, assumed by the owner of `caller`. If the service rejects
+    /// the time of the request, it is sent once more with the time of the server.
     pub(super) async fn assume(
         &self,
-        role: &Role<'_>,
+        arn: &str,
+        external_id: Option<&str>,
         caller: &AccessKey,
     ) -> Result<Fetched, FetchError> {
         let signer = RequestSigner::new(self.endpoint.clone(), VERSION, self.deps.signature);
-        let params = role.params(self.deps);
+        let duration = self.session.duration.as_secs().to_string();
         let request = |now| {
-            let params = params.iter().map(|(name, value)| (*name, value.as_str()));
+            let mut params = self.params(arn, &duration);
+            params.extend(external_id.map(|id| ("ExternalId", id)));
             signer
-                .request("AssumeRole", params.collect(), caller, &Stamp::new(now))
+                .request("AssumeRole", params, caller, &Stamp::new(now))
                 .map_err(|error| error.to_string())
         };
         let mut reply = self.send(request(self.deps.clock.now())?).await?;
@@ -103,20 +93,20 @@ impl<'a> Sts<'a> {
         credentials(&reply, |text| caller.redact(text))
     }
 
-    /// The credentials of a role, assumed with the token of `identity`. The cluster replaces the
-    /// token long before it expires, so it is read each time. It authorises the request by
-    /// itself, so it is in the body and not in the URL.
+    /// The credentials of a role, assumed with a token that a Kubernetes cluster issued (RRSA of
+    /// ACK), so that no long-lived key is needed. What is missing is in the environment, where the
+    /// cluster puts it. The cluster replaces the token long before it expires, so it is read each
+    /// time. It authorises the request by itself, so it is in the body and not in the URL.
     pub(super) async fn assume_with_oidc(
         &self,
-        identity: &OidcIdentity,
-        session: &Session,
+        arn: Option<&str>,
+        provider: Option<&str>,
+        token_file: Option<&Path>,
     ) -> Result<Fetched, FetchError> {
         let from_env = |name| self.deps.env.get(name);
-        let arn = identity.role_arn.as_deref().or_else(|| from_env(ROLE));
-        let provider = identity.provider_arn.as_deref();
+        let arn = arn.or_else(|| from_env(ROLE));
         let provider = provider.or_else(|| from_env(OIDC_PROVIDER));
-        let file = identity.token_file.as_deref();
-        let file = file.or_else(|| from_env(OIDC_TOKEN).map(Path::new));
+        let file = token_file.or_else(|| from_env(OIDC_TOKEN).map(Path::new));
         let (Some(arn), Some(provider), Some(file)) = (arn, provider, file) else {
             let variables = [
                 (ROLE, arn.is_none()),
@@ -129,11 +119,6 @@ impl<'a> Sts<'a> {
             let why = format!("{} {are} not set", missing.join(" and "));
             return Err(FetchError::NotConfigured(why));
         };
-        let role = Role {
-            arn,
-            session,
-            external_id: None,
-        };
         let token = read_secret("the token", file).await?;
         let Stamp { date, nonce } = Stamp::new(self.deps.clock.now());
         let mut url = self.endpoint.clone();
@@ -144,8 +129,9 @@ impl<'a> Sts<'a> {
             ("Timestamp", &date),
             ("Version", VERSION),
         ]);
+        let duration = self.session.duration.as_secs().to_string();
         let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(role.params(self.deps))
+            .extend_pairs(self.params(arn, &duration))
             .append_pair("OIDCProviderArn", provider)
             .append_pair("OIDCToken", token.expose())
             .finish();
@@ -161,27 +147,23 @@ impl<'a> Sts<'a> {
         credentials(&reply, |text| text.replace(token.expose(), REDACTED))
     }
 
+    /// The parameters of a session of the role `arn`, with its duration in seconds.
+    fn params<'p>(&'p self, arn: &'p str, duration: &'p str) -> Vec<(&'p str, &'p str)> {
+        let Session { name, policy, .. } = self.session;
+        let from_env = || self.deps.env.get("ALIBABA_CLOUD_ROLE_SESSION_NAME");
+        let name = name.as_deref().or_else(from_env).unwrap_or(SESSION_NAME);
+        let mut params = vec![
+            ("RoleArn", arn),
+            ("RoleSessionName", name),
+            ("DurationSeconds", duration),
+        ];
+        params.extend(policy.as_deref().map(|policy| ("Policy", policy)));
+        params
+    }
+
     async fn send(&self, request: Request) -> Result<HttpReply, FetchError> {
         let name = "the security token service";
         http::send(name, Route::Network, request, self.deps).await
-    }
-}
-
-impl Role<'_> {
-    fn params(&self, deps: &ProviderDeps) -> Vec<(&'static str, String)> {
-        let name = self.session.name.as_deref();
-        let name = name.or_else(|| deps.env.get("ALIBABA_CLOUD_ROLE_SESSION_NAME"));
-        let mut params = vec![
-            ("RoleArn", self.arn.to_owned()),
-            ("RoleSessionName", name.unwrap_or(SESSION_NAME).to_owned()),
-            (
-                "DurationSeconds",
-                self.session.duration.as_secs().to_string(),
-            ),
-        ];
-        params.extend(self.session.policy.clone().map(|policy| ("Policy", policy)));
-        params.extend(self.external_id.map(|id| ("ExternalId", id.to_owned())));
-        params
     }
 }
 

@@ -127,6 +127,7 @@ async fn an_access_key_has_its_secret_inline_or_in_a_file() {
     let config = |secret| Config::AccessKey {
         id: "id".to_owned(),
         secret,
+        token: None,
     };
     let file = |name: &str| config(SecretSource::File(home.path().join(name)));
     let none = Env::default();
@@ -375,6 +376,7 @@ fn in_file(file: &Path) -> CredentialProvider {
         &Config::AccessKey {
             id: "id".to_owned(),
             secret,
+            token: None,
         },
         &deps(&Env::default()),
     )

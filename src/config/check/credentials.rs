@@ -179,6 +179,7 @@ fn access_key(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Provider> {
     Some(Provider::AccessKey {
         id: id?,
         secret: secret?,
+        token: None,
     })
 }
 

@@ -35,6 +35,7 @@ fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> Ap
     let provider = ProviderConfig::AccessKey {
         id: ID.to_owned(),
         secret,
+        token: None,
     };
     let instance = InstanceId::new("post-cn-example").expect("not empty");
     let options = ApiClientOptions {

@@ -156,7 +156,8 @@ instances:
         one.credentials.provider,
         Provider::AccessKey {
             id: "LTAItest".into(),
-            secret: SecretSource::File("etc/run/secret".into())
+            secret: SecretSource::File("etc/run/secret".into()),
+            token: None,
         }
     );
     assert_eq!(one.calls_per_second, 220);

@@ -108,6 +108,7 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
     let provider = config::Provider::AccessKey {
         id: rig.announcement.access_key_id.clone(),
         secret: SecretSource::Inline(Secret::new(rig.announcement.access_key_secret.clone())),
+        token: None,
     };
     let instance = InstanceId::new(&rig.announcement.instance_ids[0]).expect("an ID");
     let mut fleet = FleetBuilder::new(instance.clone());

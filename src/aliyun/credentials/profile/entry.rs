@@ -1,13 +1,14 @@
-//! A profile, and how it leads to an access key.
+//! The profiles of a file, and the credentials that they describe.
 
 use std::time::Duration;
 
+use reqwest::Url;
 use serde::Deserialize;
 
 use crate::aliyun::access_key::AccessKey;
 use crate::aliyun::body::presentable;
-use crate::aliyun::credentials::sts::{OidcIdentity, StsRegion};
-use crate::config::Session;
+use crate::aliyun::credentials::sts;
+use crate::config::{Endpoints, Env, Provider, SecretSource, Session};
 use crate::secret::Secret;
 
 const SUPPORTED: &str =
@@ -15,49 +16,6 @@ const SUPPORTED: &str =
 
 /// The shortest session of the security token service, in seconds.
 const MIN_SESSION: u64 = 900;
-
-/// How a profile leads to an access key.
-#[derive(Debug)]
-pub enum ProfileKind {
-    /// The profile contains the access key.
-    AccessKey(AccessKey),
-    /// A role of the ECS instance; by default the only one.
-    EcsRamRole(Option<String>),
-    /// A role, assumed with the token of an identity provider.
-    Oidc {
-        /// The role and the token.
-        identity: OidcIdentity,
-        /// The session.
-        session: Session,
-        /// The region of the security token service.
-        region: StsRegion,
-    },
-    /// A role, assumed with other credentials.
-    AssumeRole {
-        /// The other credentials.
-        source: Box<ProfileKind>,
-        /// The role.
-        role_arn: Option<String>,
-        /// The external ID required by the trust policy of the role.
-        external_id: Option<String>,
-        /// The session.
-        session: Session,
-        /// The region of the security token service.
-        region: StsRegion,
-    },
-}
-
-impl ProfileKind {
-    /// The type of credentials, as a configuration names it.
-    pub(in crate::aliyun::credentials) const fn name(&self) -> &'static str {
-        match self {
-            Self::AccessKey(_) => "access_key",
-            Self::EcsRamRole(_) => "ecs_ram_role",
-            Self::Oidc { .. } => "oidc",
-            Self::AssumeRole { .. } => "assume_role",
-        }
-    }
-}
 
 /// A profile as `config.json` of the CLI contains it. An empty text counts as missing.
 #[derive(Default, Deserialize)]
@@ -82,79 +40,95 @@ pub(super) struct ProfileEntry {
     pub(super) enable_vpc: Option<bool>,
 }
 
-impl ProfileEntry {
-    /// Whether this is the profile `name`.
-    pub(super) fn is(&self, name: &str) -> bool {
-        self.name.as_deref() == Some(name)
-    }
+/// The profiles of a file, with the values for what they leave open.
+pub(super) struct Profiles<'a> {
+    pub(super) entries: Vec<ProfileEntry>,
+    pub(super) endpoints: &'a Endpoints,
+    pub(super) env: &'a Env,
+}
 
-    /// How the profile leads to an access key. `entries` are all profiles of the file, `path` the
-    /// names of those that led here.
-    pub(super) fn kind<'a>(
-        &'a self,
-        entries: &'a [Self],
-        path: &mut Vec<&'a str>,
-    ) -> Result<ProfileKind, String> {
-        let name = shown(self.name.as_deref().unwrap_or_default());
-        match self.mode.as_deref().unwrap_or_default() {
-            "AK" => self.access_key(None),
-            "StsToken" => match filled(self.sts_token.as_ref()) {
-                Some(token) => self.access_key(Some(&Secret::new(token))),
-                None => Err(format!(
-                    "profile `{name}` has mode `StsToken` and no `sts_token`"
-                )),
+impl Profiles<'_> {
+    /// The credentials that the profile `name` describes, if there is one. `path` has the names of
+    /// the profiles that led here.
+    pub(super) fn provider<'n>(
+        &'n self,
+        name: &'n str,
+        path: &mut Vec<&'n str>,
+    ) -> Result<Option<Provider>, String> {
+        let mut entries = self.entries.iter();
+        let Some(entry) = entries.find(|entry| entry.name.as_deref() == Some(name)) else {
+            return Ok(None);
+        };
+        path.push(name);
+        let provider = match entry.mode.as_deref().unwrap_or_default() {
+            "AK" => entry.access_key(None)?,
+            "StsToken" => {
+                let token = filled(entry.sts_token.as_ref()).map(Secret::new);
+                let missing = || entry.failed(" has mode `StsToken` and no `sts_token`");
+                entry.access_key(Some(token.ok_or_else(missing)?))?
+            }
+            "EcsRamRole" => Provider::EcsRamRole {
+                role: filled(entry.ram_role_name.as_ref()),
+                endpoint: self.endpoints.metadata.clone(),
             },
-            "EcsRamRole" => Ok(ProfileKind::EcsRamRole(filled(self.ram_role_name.as_ref()))),
-            "RamRoleArn" => self.assume_role(self.access_key(None)?),
+            "RamRoleArn" => self.assume_role(entry, entry.access_key(None)?)?,
             "ChainableRamRoleArn" => {
-                let source = self.source_profile.as_deref().unwrap_or_default();
+                let source = entry.source_profile.as_deref().unwrap_or_default();
                 let failed = |what| {
                     let source = shown(source);
-                    format!("profile `{name}` has the `source_profile` `{source}`, which {what}")
+                    entry.failed(&format!(
+                        " has the `source_profile` `{source}`, which {what}"
+                    ))
                 };
-                let entry = entries.iter().find(|entry| entry.is(source));
-                let entry = entry.ok_or_else(|| failed("does not exist"))?;
                 if path.contains(&source) {
                     return Err(failed("leads back to it"));
                 }
-                path.push(source);
-                self.assume_role(entry.kind(entries, path)?)
+                let provider = self.provider(source, path)?;
+                self.assume_role(entry, provider.ok_or_else(|| failed("does not exist"))?)?
             }
-            "OIDC" => Ok(ProfileKind::Oidc {
-                identity: OidcIdentity {
-                    role_arn: filled(self.ram_role_arn.as_ref()),
-                    provider_arn: filled(self.oidc_provider_arn.as_ref()),
-                    token_file: filled(self.oidc_token_file.as_ref()).map(Into::into),
-                },
-                session: self.session(
-                    self.role_session_name
-                        .as_ref()
-                        .or(self.ram_session_name.as_ref()),
-                )?,
-                region: self.region(),
-            }),
-            mode => Err(unsupported(&name, "mode", mode, SUPPORTED)),
-        }
+            "OIDC" => {
+                let session = entry.role_session_name.as_ref();
+                Provider::Oidc {
+                    role_arn: filled(entry.ram_role_arn.as_ref()),
+                    provider_arn: filled(entry.oidc_provider_arn.as_ref()),
+                    token_file: filled(entry.oidc_token_file.as_ref()).map(Into::into),
+                    session: entry.session(session.or(entry.ram_session_name.as_ref()))?,
+                    sts_endpoint: Some(self.sts_endpoint(entry)?),
+                }
+            }
+            mode => return Err(unsupported(name, "mode", mode, SUPPORTED)),
+        };
+        Ok(Some(provider))
     }
 
-    fn access_key(&self, token: Option<&Secret>) -> Result<ProfileKind, String> {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let secret = Secret::new(text(&self.access_key_secret));
-        let key = AccessKey::new(&text(&self.access_key_id), &secret, token);
-        key.map(ProfileKind::AccessKey).map_err(|why| {
-            let name = shown(self.name.as_deref().unwrap_or_default());
-            format!("profile `{name}`: {why}")
-        })
-    }
-
-    fn assume_role(&self, source: ProfileKind) -> Result<ProfileKind, String> {
-        Ok(ProfileKind::AssumeRole {
+    fn assume_role(&self, entry: &ProfileEntry, source: Provider) -> Result<Provider, String> {
+        let role_arn = filled(entry.ram_role_arn.as_ref());
+        let role_arn = role_arn.or_else(|| self.env.get(sts::ROLE).map(str::to_owned));
+        Ok(Provider::AssumeRole {
+            role_arn: role_arn.ok_or_else(|| entry.failed(" has no role"))?,
+            external_id: filled(entry.external_id.as_ref()),
+            session: entry.session(entry.ram_session_name.as_ref())?,
+            sts_endpoint: Some(self.sts_endpoint(entry)?),
             source: Box::new(source),
-            role_arn: filled(self.ram_role_arn.as_ref()),
-            external_id: filled(self.external_id.as_ref()),
-            session: self.session(self.ram_session_name.as_ref())?,
-            region: self.region(),
         })
+    }
+
+    fn sts_endpoint(&self, entry: &ProfileEntry) -> Result<Url, String> {
+        let region = filled(entry.sts_region.as_ref());
+        let configured = self.endpoints.sts.as_ref();
+        sts::endpoint(configured, region.as_deref(), entry.enable_vpc, self.env)
+            .map_err(|why| entry.failed(&format!(": {why}")))
+    }
+}
+
+impl ProfileEntry {
+    fn access_key(&self, token: Option<Secret>) -> Result<Provider, String> {
+        let id = self.access_key_id.clone().unwrap_or_default();
+        let secret = Secret::new(self.access_key_secret.as_deref().unwrap_or_default());
+        AccessKey::new(&id, &secret, token.as_ref())
+            .map_err(|why| self.failed(&format!(": {why}")))?;
+        let secret = SecretSource::Inline(secret);
+        Ok(Provider::AccessKey { id, secret, token })
     }
 
     fn session(&self, name: Option<&String>) -> Result<Session, String> {
@@ -162,10 +136,8 @@ impl ProfileEntry {
             None | Some(0) => Session::default().duration,
             Some(seconds) if seconds >= MIN_SESSION => Duration::from_secs(seconds),
             Some(_) => {
-                let name = shown(self.name.as_deref().unwrap_or_default());
-                return Err(format!(
-                    "profile `{name}` has `expired_seconds` below {MIN_SESSION}"
-                ));
+                let what = format!(" has `expired_seconds` below {MIN_SESSION}");
+                return Err(self.failed(&what));
             }
         };
         Ok(Session {
@@ -175,11 +147,9 @@ impl ProfileEntry {
         })
     }
 
-    fn region(&self) -> StsRegion {
-        StsRegion {
-            name: filled(self.sts_region.as_ref()),
-            vpc: self.enable_vpc,
-        }
+    fn failed(&self, what: &str) -> String {
+        let name = shown(self.name.as_deref().unwrap_or_default());
+        format!("profile `{name}`{what}")
     }
 }
 
