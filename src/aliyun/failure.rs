@@ -5,6 +5,7 @@
 
 mod codes;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use codes::{RULES, Rule};
@@ -13,53 +14,28 @@ use super::access_key::AccessKey;
 use super::body::ErrorBody;
 use crate::presence::{CallError, Delivery, ErrorClass, InstanceId, Operation, ThrottledLayer};
 
-/// Labels of failures without a code of the API.
-pub(super) mod label {
-    /// The call exceeded its time limit.
-    pub(crate) const TIMEOUT: &str = "timeout";
-    /// The connection could not be made.
-    pub(crate) const CONNECT: &str = "connect";
-    /// The TLS handshake failed.
-    pub(crate) const TLS: &str = "tls";
-    /// The connection ended too early.
-    pub(crate) const RESET: &str = "reset";
-    /// The answer could not be decoded.
-    pub(crate) const DECODE: &str = "decode";
-    /// The answer is an HTTP error that is not from the API.
-    pub(crate) const HTTP_STATUS: &str = "http_status";
-    /// There were no credentials to sign with: no request was sent.
-    pub(crate) const CREDENTIALS: &str = "credentials";
-    /// Everything else, such as codes that are not documented.
-    pub(crate) const OTHER: &str = "other";
-
-    pub(super) const ALL: [&str; 8] = [
-        TIMEOUT,
-        CONNECT,
-        TLS,
-        RESET,
-        DECODE,
-        HTTP_STATUS,
-        CREDENTIALS,
-        OTHER,
-    ];
-}
+/// Labels of failures without a code of the API: the call exceeded its time limit; the connection
+/// could not be made; the TLS handshake failed; the connection ended too early; the answer could
+/// not be decoded; the answer is an HTTP error that is not from the API; there were no credentials
+/// to sign with; everything else, such as codes that are not documented.
+const OWN_LABELS: [&str; 8] = [
+    "timeout",
+    "connect",
+    "tls",
+    "reset",
+    "decode",
+    "http_status",
+    "credentials",
+    "other",
+];
 
 /// All values of the label `code`: the documented codes, where a code that names a parameter or a
 /// reason (`InvalidParameter.ClientId`) counts as its family (`InvalidParameter`), and the labels
 /// of failures without a code of the API.
-pub const ERROR_LABELS: &[&str] = &{
-    let mut labels = [""; RULES.len() + label::ALL.len()];
-    let mut n = 0;
-    while n < labels.len() {
-        labels[n] = if n < RULES.len() {
-            RULES[n].name
-        } else {
-            label::ALL[n - RULES.len()]
-        };
-        n += 1;
-    }
-    labels
-};
+pub static ERROR_LABELS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let documented = RULES.iter().map(|rule| rule.name);
+    documented.chain(OWN_LABELS).collect()
+});
 
 /// A failed call, without its operation and instance.
 ///
@@ -70,20 +46,21 @@ pub struct CallFailure {
     pub class: ErrorClass,
     /// One of [`ERROR_LABELS`].
     pub label: &'static str,
-    delivery: Delivery,
-    error: ErrorBody,
+    pub(super) delivery: Delivery,
+    pub(super) error: ErrorBody,
     /// What to do; `None`: grant the RAM action of the operation.
-    advice: Option<&'static str>,
+    pub(super) advice: Option<&'static str>,
 }
 
 impl CallFailure {
-    /// A failure without a code of the API; its label is its code.
+    /// A failure without a code of the API; `label`, one of [`OWN_LABELS`], is its code.
     pub(super) fn new(
         class: ErrorClass,
         label: &'static str,
         message: impl Into<String>,
         advice: &'static str,
     ) -> Self {
+        debug_assert!(OWN_LABELS.contains(&label), "{label} is not a known label");
         let error = ErrorBody {
             code: label.into(),
             message: message.into().into(),
@@ -101,14 +78,16 @@ impl CallFailure {
     /// An answer that could not be decoded: nothing is known of its clients.
     pub(super) fn undecodable(message: impl Into<String>) -> Self {
         let advice = "if this continues, check that nothing between this host and the API changes or truncates answers";
-        Self::new(ErrorClass::Transient, label::DECODE, message, advice)
+        Self::new(ErrorClass::Transient, "decode", message, advice)
     }
 
     /// There are no credentials to sign with.
     pub(super) fn no_credentials(why: String) -> Self {
         let advice = "no API calls are made until `credentials` works";
-        Self::new(ErrorClass::Credentials, label::CREDENTIALS, why, advice)
-            .with_delivery(Delivery::NotSent)
+        Self {
+            delivery: Delivery::NotSent,
+            ..Self::new(ErrorClass::Credentials, "credentials", why, advice)
+        }
     }
 
     /// There are no credentials yet; the fetch continues.
@@ -123,8 +102,10 @@ impl CallFailure {
     pub(super) fn timeout(limit: Duration) -> Self {
         let advice = "check the network, or raise `collect.call_timeout` if the API is far away";
         let message = format!("no answer within {limit:?}");
-        Self::new(ErrorClass::Transient, label::TIMEOUT, message, advice)
-            .with_delivery(Delivery::Unanswered)
+        Self {
+            delivery: Delivery::Unanswered,
+            ..Self::new(ErrorClass::Transient, "timeout", message, advice)
+        }
     }
 
     /// An error of the API, classified by its code, or by its status if the code is not
@@ -132,7 +113,7 @@ impl CallFailure {
     pub(super) fn of_api(status: u16, error: ErrorBody) -> Self {
         let unknown = "look the code up in the documentation of ApsaraMQ for MQTT";
         let (class, label, advice) = Rule::of(&error.code).map_or_else(
-            || (class_of_status(status), label::OTHER, Some(unknown)),
+            || (class_of_status(status), "other", Some(unknown)),
             |rule| (rule.class, rule.name, rule.advice),
         );
         Self {
@@ -152,13 +133,8 @@ impl CallFailure {
             _ => "check `region`, `endpoint` and the proxy: the answer is not from the API",
         };
         let message = "the answer contains no error of the API";
-        Self::new(class_of_status(status), label::HTTP_STATUS, message, advice)
+        Self::new(class_of_status(status), "http_status", message, advice)
             .with_code(format!("HTTP {status}"))
-    }
-
-    /// The same failure of a call that got this far.
-    pub(super) fn with_delivery(self, delivery: Delivery) -> Self {
-        Self { delivery, ..self }
     }
 
     /// The same failure with a code other than its label.
@@ -173,11 +149,6 @@ impl CallFailure {
             *retry_after = pause;
         }
         self
-    }
-
-    /// The raw message.
-    pub(super) fn message(&self) -> &str {
-        &self.error.message
     }
 
     /// The failure for the rest of the program, with presentable texts that contain nothing of

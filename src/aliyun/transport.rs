@@ -11,7 +11,7 @@ use reqwest::Request;
 use reqwest::header::{DATE, HeaderMap};
 use secrecy::zeroize::Zeroizing;
 
-use super::failure::{CallFailure, label};
+use super::failure::CallFailure;
 use crate::clock::{Clock, Timestamp};
 use crate::net::client::{causes, tls_error};
 use crate::presence::{Delivery, ErrorClass};
@@ -46,7 +46,10 @@ pub(super) async fn send(
         } else {
             Delivery::Unanswered
         };
-        no_answer(&error).with_delivery(delivery)
+        CallFailure {
+            delivery,
+            ..no_answer(&error)
+        }
     })?;
     let received = clock.now();
     let mut answer = HttpResponse {
@@ -98,7 +101,7 @@ fn no_answer(error: &reqwest::Error) -> CallFailure {
             }
             _ => "check that `endpoint` supports TLS, and that no proxy interferes",
         };
-        return CallFailure::new(unconnected, label::TLS, message, advice);
+        return CallFailure::new(unconnected, "tls", message, advice);
     }
     if error.is_connect() {
         let message = if error.is_timeout() {
@@ -106,18 +109,18 @@ fn no_answer(error: &reqwest::Error) -> CallFailure {
         } else {
             message
         };
-        return CallFailure::new(unconnected, label::CONNECT, message, CHECK_ENDPOINT);
+        return CallFailure::new(unconnected, "connect", message, CHECK_ENDPOINT);
     }
     if end_of(error).is_some() {
         // The library does not report whether part of the head arrived.
         let message = "the connection ended before the answer";
         let advice = "if this continues, check what ends connections between this host and the API";
-        return CallFailure::new(ErrorClass::Closed, label::RESET, message, advice);
+        return CallFailure::new(ErrorClass::Closed, "reset", message, advice);
     }
     if causes(error).any(|cause| hyper(cause).is_some_and(hyper::Error::is_parse)) {
         return CallFailure::undecodable("the answer is not HTTP");
     }
-    CallFailure::new(unconnected, label::OTHER, message, CHECK_ENDPOINT).with_code("transport")
+    CallFailure::new(unconnected, "other", message, CHECK_ENDPOINT).with_code("transport")
 }
 
 /// The head of an answer arrived, but not the whole body.
@@ -127,7 +130,7 @@ fn partial_answer(error: &reqwest::Error) -> CallFailure {
             let message = "the connection was reset within the answer";
             let advice =
                 "if this continues, check what resets connections between this host and the API";
-            CallFailure::new(ErrorClass::Transient, label::RESET, message, advice)
+            CallFailure::new(ErrorClass::Transient, "reset", message, advice)
         }
         Some(End::Closed) => CallFailure::undecodable("the answer ended early"),
         None => CallFailure::undecodable(innermost(error)),

@@ -161,7 +161,7 @@ impl Runtime {
         let used = config.collect.query.operations();
         let operations: Vec<_> = used.iter().map(|&operation| operation.name()).collect();
         for instance in &config.instances {
-            metrics.touch_instance(instance.id.as_str(), &operations, aliyun::ERROR_LABELS);
+            metrics.touch_instance(instance.id.as_str(), &operations, &aliyun::ERROR_LABELS);
         }
         let quota = &metrics.quota_calls_per_second;
         for operation in [Operation::Single, Operation::Batch] {

@@ -61,7 +61,7 @@ pub(super) async fn send(
     match sent.await {
         Ok(Ok(response)) => Ok(HttpReply { service, response }),
         Ok(Err(failure)) => {
-            let why = format!("{service}: {}", failure.message());
+            let why = format!("{service}: {}", failure.error.message);
             if route == Route::LinkLocal && failure.class == ErrorClass::Connect {
                 Err(FetchError::NotConfigured(why))
             } else {

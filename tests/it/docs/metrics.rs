@@ -77,7 +77,7 @@ fn the_reference_and_the_table_say_the_same() {
 #[test]
 fn the_reference_lists_every_error_code() {
     let text = text();
-    for label in ERROR_LABELS {
+    for label in ERROR_LABELS.iter() {
         assert!(
             text.contains(&format!("`{label}`")),
             "`{label}` is missing in docs/metrics.md"
