@@ -44,8 +44,7 @@ pub struct ApiClient {
     credentials: Arc<CredentialProvider>,
     clock: Clock,
     signer: RequestSigner,
-    instance: InstanceId,
-    call_timeout: Duration,
+    options: ApiClientOptions,
     /// The server's clock minus ours, in milliseconds.
     offset: AtomicI64,
     refused: ArcSwapOption<AccessKey>,
@@ -65,9 +64,8 @@ impl ApiClient {
             http,
             credentials,
             clock,
-            signer: RequestSigner::new(options.endpoint, API_VERSION, options.signature),
-            instance: options.instance,
-            call_timeout: options.call_timeout,
+            signer: RequestSigner::new(options.endpoint.clone(), API_VERSION, options.signature),
+            options,
             offset: AtomicI64::new(0),
             refused: ArcSwapOption::empty(),
         }
@@ -81,16 +79,16 @@ impl ApiClient {
         params: Vec<(&'a str, &'a str)>,
         decode: impl FnOnce(&HttpResponse) -> Result<T, CallFailure> + Send,
     ) -> Result<T, CallError> {
-        let limit = self.call_timeout;
+        let limit = self.options.call_timeout;
         let deadline = Instant::now() + limit;
         let error = |failure: CallFailure, key: Option<&AccessKey>| {
-            failure.into_call_error(operation, &self.instance, key)
+            failure.into_call_error(operation, &self.options.instance, key)
         };
         let key = match timeout_at(deadline, self.credentials.get()).await {
             Ok(key) => key.map_err(|why| CallFailure::no_credentials(why.to_string())),
             Err(_) => Err(CallFailure::late_credentials(limit)),
-        };
-        let key = key.map_err(|failure| error(failure, None))?;
+        }
+        .map_err(|failure| error(failure, None))?;
         timeout_at(deadline, self.attempt(operation, params, decode, &key))
             .await
             .unwrap_or_else(|_| Err(CallFailure::timeout(limit)))
@@ -104,14 +102,12 @@ impl ApiClient {
         decode: impl FnOnce(&HttpResponse) -> Result<T, CallFailure>,
         key: &Arc<AccessKey>,
     ) -> Result<T, CallFailure> {
-        params.push(("InstanceId", self.instance.as_str()));
+        params.push(("InstanceId", self.options.instance.as_str()));
         let now = self.clock.now().as_millis();
         let server_time =
             Timestamp::from_millis(now.saturating_add_signed(self.clock_offset_millis()));
-        let request = self
-            .signer
-            .request(operation.name(), params, key, &Stamp::new(server_time))
-            .map_err(|error| CallFailure::no_credentials(error.to_string()))?;
+        let stamp = Stamp::new(server_time);
+        let request = self.signer.request(operation.name(), params, key, &stamp);
         let response = transport::send(&self.http, request, &self.clock).await?;
         decode(&response).map_err(|mut failure| {
             match (failure.class, response.clocks) {
@@ -156,7 +152,9 @@ impl PresenceSource for ApiClient {
         Box::pin(async move {
             let refused = self.refused.load_full();
             let refresh = self.credentials.refresh(refused.as_deref());
-            timeout(self.call_timeout, refresh).await.unwrap_or(false)
+            timeout(self.options.call_timeout, refresh)
+                .await
+                .unwrap_or(false)
         })
     }
 

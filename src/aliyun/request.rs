@@ -2,10 +2,11 @@
 //! body.
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
-    InvalidHeaderValue, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use reqwest::{Method, Request, Url};
+
+use url::Position;
 
 use super::access_key::AccessKey;
 use super::sign::{CanonicalQuery, format_date, percent_encode, v2, v3};
@@ -44,8 +45,6 @@ impl Stamp {
 #[derive(Clone, Debug)]
 pub(super) struct RequestSigner {
     url: Url,
-    /// The `Host` header: the signature covers the value that is sent.
-    host: String,
     version: &'static str,
     signature: Signature,
 }
@@ -56,34 +55,32 @@ impl RequestSigner {
         endpoint.set_path("/");
         endpoint.set_query(None);
         endpoint.set_fragment(None);
-        let host = endpoint.host_str().unwrap_or_default();
-        let host = match endpoint.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
         Self {
             url: endpoint,
-            host,
             version,
             signature,
         }
     }
 
-    /// The signed request for `action` with `params`. It fails only for a host or an access key
-    /// that no header can carry, which their constructors reject.
+    /// The `Host` header: the signature covers the value that is sent.
+    fn host(&self) -> &str {
+        &self.url[Position::BeforeHost..Position::AfterPort]
+    }
+
+    /// The signed request for `action` with `params`.
     pub(super) fn request(
         &self,
         action: &'static str,
         params: Vec<(&str, &str)>,
         key: &AccessKey,
         stamp: &Stamp,
-    ) -> Result<Request, InvalidHeaderValue> {
+    ) -> Request {
         let mut headers = HeaderMap::with_capacity(12);
         let query = match self.signature {
-            Signature::V3 => self.sign_v3(action, params, key, stamp, &mut headers)?,
+            Signature::V3 => self.sign_v3(action, params, key, stamp, &mut headers),
             Signature::V2 => self.sign_v2(action, params, key, stamp),
         };
-        headers.insert(HOST, HeaderValue::from_str(&self.host)?);
+        headers.insert(HOST, header_value(self.host()));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -92,7 +89,7 @@ impl RequestSigner {
         url.set_query(Some(&query));
         let mut request = Request::new(Method::POST, url);
         *request.headers_mut() = headers;
-        Ok(request)
+        request
     }
 
     /// Adds the signed headers and `Authorization` to `headers`; returns the query.
@@ -103,8 +100,9 @@ impl RequestSigner {
         key: &AccessKey,
         stamp: &Stamp,
         headers: &mut HeaderMap,
-    ) -> Result<String, InvalidHeaderValue> {
+    ) -> String {
         let mut signed: Vec<(&'static str, &str)> = vec![
+            ("host", self.host()),
             ("x-acs-action", action),
             ("x-acs-content-sha256", v3::EMPTY_BODY_HASH),
             ("x-acs-date", &stamp.date),
@@ -116,24 +114,22 @@ impl RequestSigner {
             signed.push((TOKEN, token.expose()));
         }
         for &(name, value) in &signed {
-            let mut value = HeaderValue::from_str(value)?;
+            let mut value = header_value(value);
             value.set_sensitive(name == TOKEN);
             headers.insert(HeaderName::from_static(name), value);
         }
-        signed.push(("host", &self.host));
-        let signed = v3::SignedHeaders::new(signed);
         let query = CanonicalQuery::new(params);
-        let request = v3::CanonicalRequest::new("POST", &query, &signed, v3::EMPTY_BODY_HASH);
+        let request = v3::CanonicalRequest::new("POST", &query, signed, v3::EMPTY_BODY_HASH);
         let signature = request.string_to_sign().sign(key.secret());
         let authorization = v3::AuthorizationHeader {
             access_key_id: key.id(),
-            signed_headers: signed.names(),
+            signed_headers: request.signed_headers(),
             signature: signature.as_str(),
         };
-        let mut authorization = HeaderValue::try_from(authorization.to_string())?;
+        let mut authorization = header_value(&authorization.to_string());
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
-        Ok(query.into_string())
+        query.into_string()
     }
 
     /// The query, including the signature.
@@ -157,10 +153,15 @@ impl RequestSigner {
         let token = key.security_token();
         params.extend(token.map(|token| ("SecurityToken", token.expose())));
         let query = CanonicalQuery::new(params);
-        let signature = v2::StringToSign::new("POST", &query).sign(key.secret());
+        let signature = v2::string_to_sign("POST", &query).sign(key.secret());
         let signature = percent_encode(signature.as_str());
         format!("{}&Signature={signature}", query.as_str())
     }
+}
+
+/// A host or a part of an access key: ASCII without control characters, as their types ensure.
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("printable ASCII")
 }
 
 #[cfg(test)]
@@ -200,9 +201,7 @@ mod tests {
             date: all.date.clone(),
             nonce: all.nonce.clone(),
         };
-        RequestSigner::new(endpoint, API_VERSION, signature)
-            .request(action, params, &key, &stamp)
-            .unwrap()
+        RequestSigner::new(endpoint, API_VERSION, signature).request(action, params, &key, &stamp)
     }
 
     fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -279,8 +278,11 @@ mod tests {
 
     #[test]
     fn a_port_other_than_the_default_is_signed_and_sent() {
-        let host =
-            |url| RequestSigner::new(Url::parse(url).unwrap(), API_VERSION, Signature::V3).host;
+        let host = |url| {
+            let endpoint = Url::parse(url).unwrap();
+            let signer = RequestSigner::new(endpoint, API_VERSION, Signature::V3);
+            signer.host().to_owned()
+        };
         assert_eq!(host("http://127.0.0.1:8080/"), "127.0.0.1:8080");
         assert_eq!(host("http://[::1]:80/"), "[::1]");
         assert_eq!(host("https://example.org:443"), "example.org");

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | parameters, sorted and encoded | [`CanonicalQuery`] | [`CanonicalQuery`] |
 //! | request | [`v3::CanonicalRequest`] | |
-//! | text that is signed | [`v3::StringToSign`] | [`v2::StringToSign`] |
+//! | text that is signed | [`StringToSign`] | [`StringToSign`] |
 //! | signature | [`RequestSignature`] | [`RequestSignature`] |
 //! | in the request | [`v3::AuthorizationHeader`] | the parameter `Signature` |
 //!
@@ -23,4 +23,4 @@ pub(in crate::aliyun) mod vectors;
 
 pub use date::{format_date, parse_date};
 pub use query::{CanonicalQuery, percent_encode};
-pub use signature::RequestSignature;
+pub use signature::{RequestSignature, StringToSign};

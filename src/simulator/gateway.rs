@@ -9,7 +9,7 @@ use hyper::header::HeaderName;
 use super::request::ApiRequest;
 use super::state::Exchange;
 use super::vendor_error::VendorError;
-use crate::aliyun::sign::{self, CanonicalQuery, v2, v3};
+use crate::aliyun::sign::{self, CanonicalQuery, StringToSign, v2, v3};
 use crate::secret::Secret;
 
 /// Accepted difference between a timestamp and the server's time, in either direction.
@@ -53,15 +53,12 @@ impl Exchange<'_> {
         }
         let token = optional("x-acs-security-token", "SecurityToken").map(Secret::new);
         let secret = self.state.keys.admit(id, token, now)?.secret;
-        let (signature, string_to_sign) = if let Some(authorization) = v3 {
-            let text = v3_string_to_sign(request, authorization.signed_headers);
-            (text.sign(&secret), text.as_str().to_owned())
-        } else {
-            let text = v2_string_to_sign(request);
-            (text.sign(&secret), text.as_str().to_owned())
+        let string_to_sign = match v3 {
+            Some(authorization) => v3_string_to_sign(request, authorization.signed_headers),
+            None => v2_string_to_sign(request),
         };
-        if !signature.matches(claimed) {
-            return Err(VendorError::signature(&string_to_sign));
+        if !string_to_sign.sign(&secret).matches(claimed) {
+            return Err(VendorError::signature(string_to_sign.as_str()));
         }
         // Until then, the same nonce could arrive with a timestamp that is accepted.
         let until = stamped + TOLERANCE;
@@ -75,7 +72,7 @@ impl Exchange<'_> {
 
 /// The text that signs a V3 request. Host and `x-acs-` headers are covered whether or not the
 /// caller listed them, so that a request that omits one has a wrong signature.
-fn v3_string_to_sign(request: &ApiRequest, listed: &str) -> v3::StringToSign {
+fn v3_string_to_sign(request: &ApiRequest, listed: &str) -> StringToSign {
     let is_signed = |name: &str| {
         name == "host" || name.starts_with("x-acs-") || listed.split(';').any(|other| other == name)
     };
@@ -83,10 +80,9 @@ fn v3_string_to_sign(request: &ApiRequest, listed: &str) -> v3::StringToSign {
     let value = |name| (name, request.header(name).unwrap_or_default());
     let headers: Vec<_> = names.filter(|name| is_signed(name)).map(value).collect();
     let headers = headers.iter().map(|(name, value)| (*name, &**value));
-    let headers = v3::SignedHeaders::new(headers.collect());
     let query = CanonicalQuery::new(request.query().collect());
     let body_hash = v3::body_hash(request.body());
-    v3::CanonicalRequest::new(request.method(), &query, &headers, body_hash.as_str())
+    v3::CanonicalRequest::new(request.method(), &query, headers.collect(), &body_hash)
         .string_to_sign()
 }
 
@@ -102,7 +98,7 @@ fn check_v2_method(request: &ApiRequest) -> Result<(), VendorError> {
     Ok(())
 }
 
-fn v2_string_to_sign(request: &ApiRequest) -> v2::StringToSign {
+fn v2_string_to_sign(request: &ApiRequest) -> StringToSign {
     let params = request.params().filter(|(name, _)| *name != "Signature");
-    v2::StringToSign::new(request.method(), &CanonicalQuery::new(params.collect()))
+    v2::string_to_sign(request.method(), &CanonicalQuery::new(params.collect()))
 }

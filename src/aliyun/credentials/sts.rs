@@ -79,16 +79,14 @@ impl<'a> Sts<'a> {
         let request = |now| {
             let mut params = self.params(arn, &duration);
             params.extend(external_id.map(|id| ("ExternalId", id)));
-            signer
-                .request("AssumeRole", params, caller, &Stamp::new(now))
-                .map_err(|error| error.to_string())
+            signer.request("AssumeRole", params, caller, &Stamp::new(now))
         };
-        let mut reply = self.send(request(self.deps.clock.now())?).await?;
+        let mut reply = self.send(request(self.deps.clock.now())).await?;
         if let Some((server, _)) = reply.response.clocks
             && ErrorBody::read(&reply.response.body)
                 .is_some_and(|error| error.code.starts_with("InvalidTimeStamp"))
         {
-            reply = self.send(request(server)?).await?;
+            reply = self.send(request(server)).await?;
         }
         credentials(&reply, |text| caller.redact(text))
     }
@@ -168,7 +166,10 @@ impl<'a> Sts<'a> {
 }
 
 /// The credentials in `reply`. Errors contain nothing that `redact` removes.
-fn credentials(reply: &HttpReply, redact: impl Fn(&str) -> String) -> Result<Fetched, FetchError> {
+fn credentials(
+    reply: &HttpReply,
+    redact: impl Fn(&str) -> String,
+) -> Result<Fetched, FetchError> {
     let Some(error) = ErrorBody::read(&reply.response.body) else {
         return reply.credentials(" without an error of the service", sts_response::from_sts);
     };

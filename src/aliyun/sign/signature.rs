@@ -1,12 +1,47 @@
-//! The last stage of both signatures.
+//! The last stages of both signatures.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::digest::Output;
-use hmac::{KeyInit, Mac};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::zeroize::Zeroizing;
+use sha1::Sha1;
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
+
+use crate::config::Signature;
+use crate::secret::Secret;
+
+/// The text that is signed.
+pub struct StringToSign {
+    pub(super) version: Signature,
+    pub(super) text: String,
+}
+
+impl StringToSign {
+    /// The text. That of V2 contains the security token of the request, if there is one.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The last stage. The key is the access key secret, for V2 followed by `&`.
+    #[must_use]
+    pub fn sign(&self, access_key_secret: &Secret) -> RequestSignature {
+        let (secret, text) = (access_key_secret.expose(), &self.text);
+        RequestSignature(match self.version {
+            Signature::V3 => hex::encode(authenticate::<Hmac<Sha256>>(secret.as_bytes(), text)),
+            Signature::V2 => {
+                let key = Zeroizing::new([secret, "&"].concat());
+                STANDARD.encode(authenticate::<Hmac<Sha1>>(key.as_bytes(), text))
+            }
+        })
+    }
+}
 
 /// The signature of a request, as the request carries it (not yet percent-encoded).
 #[derive(Clone, Debug)]
-pub struct RequestSignature(pub(super) String);
+pub struct RequestSignature(String);
 
 impl RequestSignature {
     /// The text.
@@ -23,7 +58,7 @@ impl RequestSignature {
 }
 
 /// The authentication code of `text` by the algorithm `M`.
-pub(super) fn authenticate<M: Mac + KeyInit>(key: &[u8], text: &str) -> Output<M> {
+fn authenticate<M: Mac + KeyInit>(key: &[u8], text: &str) -> Output<M> {
     let mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.chain_update(text).finalize().into_bytes()
 }

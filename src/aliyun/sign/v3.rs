@@ -1,11 +1,10 @@
 //! `ACS3-HMAC-SHA256` (page "Request syntax and signature method V3").
 
-use hmac::Hmac;
 use sha2::{Digest as _, Sha256};
 
 use super::query::CanonicalQuery;
-use super::signature::{RequestSignature, authenticate};
-use crate::secret::Secret;
+use super::signature::StringToSign;
+use crate::config::Signature;
 
 /// The name of the algorithm: the start of the string to sign and of the `Authorization` header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
@@ -20,84 +19,57 @@ pub fn body_hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
 
-/// The headers that a signature covers.
-pub struct SignedHeaders {
-    names: String,
-    canonical: String,
-}
-
-impl SignedHeaders {
-    /// Sorts `headers`, pairs of a lower-case name and a value. White space around a value is
-    /// ignored.
-    #[must_use]
-    pub fn new(mut headers: Vec<(&str, &str)>) -> Self {
-        headers.sort_unstable();
-        let mut canonical = String::with_capacity(512);
-        for (name, value) in &headers {
-            canonical.extend([name, ":", value.trim(), "\n"]);
-        }
-        let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
-        Self {
-            names: names.join(";"),
-            canonical,
-        }
-    }
-
-    /// The names, joined by `;`.
-    #[must_use]
-    pub fn names(&self) -> &str {
-        &self.names
-    }
-}
-
 /// The first stage: everything of a request that its signature covers, as one text.
-pub struct CanonicalRequest(String);
+pub struct CanonicalRequest {
+    text: String,
+    signed_headers: String,
+}
 
 impl CanonicalRequest {
-    /// The text for a request to the path `/`; `body_hash` is the value of `x-acs-content-sha256`.
+    /// The text for a request to the path `/`. `headers` are those that the signature covers:
+    /// pairs of a lower-case name and a value, around which white space is ignored. `body_hash` is
+    /// the value of `x-acs-content-sha256`.
     #[must_use]
     pub fn new(
         method: &str,
         query: &CanonicalQuery,
-        headers: &SignedHeaders,
+        mut headers: Vec<(&str, &str)>,
         body_hash: &str,
     ) -> Self {
-        let SignedHeaders { names, canonical } = headers;
-        let query = query.as_str();
-        Self(format!(
-            "{method}\n/\n{query}\n{canonical}\n{names}\n{body_hash}"
-        ))
+        headers.sort_unstable();
+        let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
+        let signed_headers = names.join(";");
+        let mut text = String::with_capacity(1024);
+        text.extend([method, "\n/\n", query.as_str(), "\n"]);
+        for (name, value) in headers {
+            text.extend([name, ":", value.trim(), "\n"]);
+        }
+        text.extend(["\n", &signed_headers, "\n", body_hash]);
+        Self {
+            text,
+            signed_headers,
+        }
+    }
+
+    /// The names of the signed headers, joined by `;`.
+    #[must_use]
+    pub fn signed_headers(&self) -> &str {
+        &self.signed_headers
     }
 
     /// The text. It contains the security token of the request, if there is one.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The next stage.
     #[must_use]
     pub fn string_to_sign(&self) -> StringToSign {
-        StringToSign(format!("{ALGORITHM}\n{}", body_hash(self.0.as_bytes())))
-    }
-}
-
-/// The second stage: the text that is signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StringToSign(String);
-
-impl StringToSign {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The last stage. The key is the access key secret itself.
-    #[must_use]
-    pub fn sign(&self, access_key_secret: &Secret) -> RequestSignature {
-        let key = access_key_secret.expose().as_bytes();
-        RequestSignature(hex::encode(authenticate::<Hmac<Sha256>>(key, &self.0)))
+        StringToSign {
+            version: Signature::V3,
+            text: format!("{ALGORITHM}\n{}", body_hash(self.text.as_bytes())),
+        }
     }
 }
 

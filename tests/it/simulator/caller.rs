@@ -217,14 +217,14 @@ impl Request {
         ] {
             headers.extend(self.common.get(common).map(|value| (header, value.clone())));
         }
-        let signed =
-            v3::SignedHeaders::new(headers.iter().map(|(n, v)| (*n, v.as_str())).collect());
-        let string_to_sign =
-            v3::CanonicalRequest::new(self.method, query, &signed, hash.as_str()).string_to_sign();
-        let signature = string_to_sign.sign(&Secret::new(self.secret.clone()));
+        let signed = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let canonical = v3::CanonicalRequest::new(self.method, query, signed, hash.as_str());
+        let signature = canonical
+            .string_to_sign()
+            .sign(&Secret::new(self.secret.clone()));
         let authorization = v3::AuthorizationHeader {
             access_key_id: &self.common["AccessKeyId"],
-            signed_headers: signed.names(),
+            signed_headers: canonical.signed_headers(),
             signature: signature.as_str(),
         }
         .to_string();
@@ -254,7 +254,7 @@ impl Request {
             .collect();
         let all = CanonicalQuery::new([query.clone(), params.clone()].concat());
         let signature =
-            v2::StringToSign::new(self.method, &all).sign(&Secret::new(self.secret.clone()));
+            v2::string_to_sign(self.method, &all).sign(&Secret::new(self.secret.clone()));
         query.push(("Signature", signature.as_str()));
         let body = if self.form {
             CanonicalQuery::new(params).into_string()
