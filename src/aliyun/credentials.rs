@@ -14,7 +14,7 @@ mod source;
 mod sts;
 pub mod sts_response;
 
-pub use fetch::{FetchError, ProviderDeps};
+pub use fetch::{FetchError, FetchedKey, ProviderDeps};
 pub use provider::CredentialProvider;
 
 #[cfg(test)]

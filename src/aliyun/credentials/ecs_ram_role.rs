@@ -4,7 +4,7 @@
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 
-use super::fetch::{FetchError, Fetched, ProviderDeps};
+use super::fetch::{FetchError, FetchedKey, ProviderDeps};
 use super::http::{self, HttpReply, Route};
 use super::sts_response;
 
@@ -19,86 +19,79 @@ pub(super) async fn fetch(
     role: Option<&str>,
     endpoint: Option<&Url>,
     deps: &ProviderDeps,
-) -> Result<Fetched, FetchError> {
+) -> Result<FetchedKey, FetchError> {
     if deps.env.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
         let why = "ALIBABA_CLOUD_ECS_METADATA_DISABLED is true";
         return Err(FetchError::NotConfigured(why.to_owned()));
     }
     let role = role.or_else(|| deps.env.get("ALIBABA_CLOUD_ECS_METADATA"));
+    let default = || Url::parse(ENDPOINT).expect("a URL");
     let metadata = Metadata {
-        explicit: role.is_some() || endpoint.is_some(),
-        endpoint: endpoint
-            .cloned()
-            .unwrap_or_else(|| Url::parse(ENDPOINT).expect("a URL")),
+        endpoint: endpoint.cloned().unwrap_or_else(default),
         deps,
     };
-    let token = metadata.token().await?;
-    let role = match role {
-        Some(role) => role.to_owned(),
-        None => metadata.role(token.as_ref()).await?,
-    };
-    let reply = metadata.get(&role, token.as_ref()).await?;
-    reply.credentials(
-        &format!(" for the role `{role}`"),
-        sts_response::from_service,
-    )
+    let fetched = metadata.credentials(role).await;
+    // If neither role nor service is named, a missing service means that this host is no ECS
+    // instance.
+    let named = role.is_some() || endpoint.is_some();
+    fetched.map_err(|why| if named { why.failed() } else { why })
 }
 
 struct Metadata<'a> {
-    /// Whether the configuration names the role or the service; otherwise a service that is
-    /// missing means that this host is no ECS instance.
-    explicit: bool,
     endpoint: Url,
     deps: &'a ProviderDeps,
 }
 
 impl Metadata<'_> {
+    async fn credentials(&self, role: Option<&str>) -> Result<FetchedKey, FetchError> {
+        let token = self.token().await?;
+        let role = match role {
+            Some(role) => role.to_owned(),
+            None => self.role(token.as_ref()).await?,
+        };
+        let reply = self.get(&role, token.as_ref()).await?;
+        let request = format!(" for the role `{role}`");
+        reply.credentials(&request, sts_response::from_service)
+    }
+
     /// The token, which a process on another host cannot get through a proxy on this one. `None`
     /// if the service has no tokens and may be used without.
     async fn token(&self) -> Result<Option<HeaderValue>, FetchError> {
         let mut request = Request::new(Method::PUT, self.url(&["latest", "api", "token"]));
         let ttl = HeaderValue::from_static("21600");
         request.headers_mut().insert(TOKEN_TTL, ttl);
-        let why = match self.send(request).await {
-            Ok(reply) if reply.response.status == 200 => {
-                match HeaderValue::from_bytes(reply.response.body.trim_ascii()) {
-                    Ok(mut token) if !token.is_empty() => {
-                        token.set_sensitive(true);
-                        return Ok(Some(token));
-                    }
-                    _ => reply.failed("the answer is not a token"),
-                }
-            }
-            Ok(reply) => reply.failed(format_args!(
-                "HTTP status {} instead of a token",
-                reply.response.status
-            )),
-            Err(FetchError::NotConfigured(why)) => return Err(self.missing(why)),
-            Err(failed) => failed,
+        let token = match self.send(request).await {
+            Err(missing @ FetchError::NotConfigured(_)) => return Err(missing),
+            sent => sent.and_then(|reply| {
+                let body = reply.body(" instead of a token")?.trim_ascii();
+                let token = HeaderValue::from_bytes(body).ok();
+                let token = token.filter(|token| !token.is_empty());
+                let mut token = token.ok_or_else(|| reply.failed("the answer is not a token"))?;
+                token.set_sensitive(true);
+                Ok(token)
+            }),
         };
         if self.deps.env.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED") {
-            Err(why)
+            token.map(Some)
         } else {
-            Ok(None)
+            Ok(token.ok())
         }
     }
 
     /// The name of the role of this instance.
     async fn role(&self, token: Option<&HeaderValue>) -> Result<String, FetchError> {
         let reply = self.get("", token).await?;
-        let text = String::from_utf8_lossy(&reply.response.body);
+        if reply.response.status == 404 {
+            let why = reply.failed("this instance has no RAM role");
+            return Err(FetchError::NotConfigured(why.to_string()));
+        }
+        let text = String::from_utf8_lossy(reply.body(" instead of the name of a role")?);
         let role = text.lines().next().unwrap_or_default().trim();
         let valid = |c: char| c.is_ascii_alphanumeric() || ".@_-".contains(c);
-        match reply.response.status {
-            200 if (1..=64).contains(&role.len()) && role.chars().all(valid) => Ok(role.to_owned()),
-            200 => Err(reply.failed("the answer is not the name of a role")),
-            404 => {
-                let why = reply.failed("this instance has no RAM role");
-                Err(self.missing(why.to_string()))
-            }
-            status => Err(reply.failed(format_args!(
-                "HTTP status {status} instead of the name of a role"
-            ))),
+        if (1..=64).contains(&role.len()) && role.chars().all(valid) {
+            Ok(role.to_owned())
+        } else {
+            Err(reply.failed("the answer is not the name of a role"))
         }
     }
 
@@ -109,7 +102,7 @@ impl Metadata<'_> {
         let token = token.map(|token| (TOKEN, token.clone()));
         request.headers_mut().extend(token);
         let reply = self.send(request).await;
-        reply.map_err(|why| FetchError::Failed(why.to_string()))
+        reply.map_err(FetchError::failed)
     }
 
     async fn send(&self, request: Request) -> Result<HttpReply, FetchError> {
@@ -122,13 +115,5 @@ impl Metadata<'_> {
             segments.clear().extend(path);
         }
         url
-    }
-
-    fn missing(&self, why: String) -> FetchError {
-        if self.explicit {
-            FetchError::Failed(why)
-        } else {
-            FetchError::NotConfigured(why)
-        }
     }
 }

@@ -42,6 +42,11 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The failure of something that is configured.
+    pub(super) fn failed(self) -> Self {
+        Self::Failed(self.to_string())
+    }
+
     /// The failure of something that is configured, with `context` in front.
     pub(super) fn context(&self, context: impl fmt::Display) -> Self {
         Self::Failed(format!("{context}: {self}"))
@@ -54,15 +59,16 @@ impl From<String> for FetchError {
     }
 }
 
-/// The outcome of a successful fetch.
+/// An access key that was fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fetched {
-    pub(super) key: AccessKey,
-    /// When the key expires, by the clock of this host; `None` if that is not known.
-    pub(super) expires: Option<Timestamp>,
+pub struct FetchedKey {
+    /// The access key.
+    pub key: AccessKey,
+    /// When it expires; `None` if that is not known.
+    pub expires: Option<Timestamp>,
 }
 
-impl From<AccessKey> for Fetched {
+impl From<AccessKey> for FetchedKey {
     fn from(key: AccessKey) -> Self {
         Self { key, expires: None }
     }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use reqwest::{Request, Url};
 use tokio::time::timeout;
 
-use super::fetch::{FetchError, Fetched, ProviderDeps};
-use super::sts_response::TemporaryKey;
+use super::fetch::{FetchError, FetchedKey, ProviderDeps};
 use crate::aliyun::transport::{self, HttpResponse};
 use crate::clock::Timestamp;
 use crate::net::client::{client, client_without_proxy, with_causes};
@@ -95,20 +94,23 @@ impl HttpReply {
         format!("{}: {why}", self.service).into()
     }
 
-    /// The credentials that `decode` finds in the body; `request` completes the error of a status
-    /// other than 200.
+    /// The body. `request` completes the error of a status other than 200.
+    pub(super) fn body(&self, request: &str) -> Result<&[u8], FetchError> {
+        match self.response.status {
+            200 => Ok(&self.response.body),
+            status => Err(self.failed(format_args!("HTTP status {status}{request}"))),
+        }
+    }
+
+    /// The credentials that `decode` finds in the body.
     pub(super) fn credentials(
         &self,
         request: &str,
-        decode: fn(&[u8]) -> Result<TemporaryKey, String>,
-    ) -> Result<Fetched, FetchError> {
-        let HttpResponse { status, body, .. } = &self.response;
-        if *status != 200 {
-            return Err(self.failed(format_args!("HTTP status {status}{request}")));
-        }
-        let TemporaryKey { key, expires } = decode(body).map_err(|why| self.failed(why))?;
-        let expires = Some(self.by_our_clock(expires));
-        Ok(Fetched { key, expires })
+        decode: fn(&[u8]) -> Result<FetchedKey, String>,
+    ) -> Result<FetchedKey, FetchError> {
+        let mut fetched = decode(self.body(request)?).map_err(|why| self.failed(why))?;
+        fetched.expires = fetched.expires.map(|expires| self.by_our_clock(expires));
+        Ok(fetched)
     }
 
     /// `expires`, a time of the server's clock, by ours. Dates have whole seconds, so clocks that

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::fetch::{FetchError, Fetched, ProviderDeps};
+use super::fetch::{FetchError, FetchedKey, ProviderDeps};
 use super::schedule;
 use super::source::Source;
 use crate::aliyun::access_key::AccessKey;
@@ -243,7 +243,7 @@ impl Shared {
         ended
     }
 
-    fn finish(self: &Arc<Self>, fetched: Result<Fetched, FetchError>, replacing: bool) {
+    fn finish(self: &Arc<Self>, fetched: Result<FetchedKey, FetchError>, replacing: bool) {
         let now = self.now();
         let fetched = fetched.and_then(|fetched| match fetched.expires {
             Some(expires) if expires.since(now) < MIN_LEFT => Err(format!(
@@ -274,9 +274,9 @@ impl Shared {
         }
     }
 
-    fn keep(&self, state: &mut State, fetched: Fetched, replacing: bool, now: Timestamp) {
+    fn keep(&self, state: &mut State, fetched: FetchedKey, replacing: bool, now: Timestamp) {
         let (name, deps) = (self.name.as_str(), &self.source.deps);
-        let Fetched { key, expires } = fetched;
+        let FetchedKey { key, expires } = fetched;
         let expiry = &deps.metrics.credential_expiry_timestamp_seconds;
         match expires {
             Some(expires) => expiry.with_label_values(&[name]).set(expires.as_seconds()),

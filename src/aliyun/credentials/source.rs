@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Url};
 
-use super::fetch::{FetchError, Fetched, ProviderDeps, read_secret};
+use super::fetch::{FetchError, FetchedKey, ProviderDeps, read_secret};
 use super::http::{self, Route};
 use super::sts::Sts;
 use super::{ecs_ram_role, profile, sts_response};
@@ -44,14 +44,14 @@ impl Source {
     }
 
     /// Fetches credentials, once.
-    pub(super) async fn fetch(&self) -> Result<Fetched, FetchError> {
+    pub(super) async fn fetch(&self) -> Result<FetchedKey, FetchError> {
         self.fetch_from(&self.config).await
     }
 
     fn fetch_from<'a>(
         &'a self,
         config: &'a config::Provider,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    ) -> BoxFuture<'a, Result<FetchedKey, FetchError>> {
         let deps = &self.deps;
         Box::pin(async move {
             match config {
@@ -114,7 +114,7 @@ impl Source {
     /// A link that is configured and fails ends the chain: the next one may belong to another
     /// account, whose answers would be wrong. A link that has given credentials is configured,
     /// even if it no longer looks so.
-    async fn fetch_first(&self, links: &[config::Provider]) -> Result<Fetched, FetchError> {
+    async fn fetch_first(&self, links: &[config::Provider]) -> Result<FetchedKey, FetchError> {
         let configured = || {
             self.configured
                 .lock()
@@ -161,7 +161,7 @@ fn files(config: &config::Provider, deps: &ProviderDeps) -> Vec<PathBuf> {
 
 /// The access key in the environment. One variable without the other is an error, not a reason to
 /// continue with another source.
-fn from_env(env: &Env) -> Result<Fetched, FetchError> {
+fn from_env(env: &Env) -> Result<FetchedKey, FetchError> {
     let half = |set, unset| Err(format!("{set} is set, but {unset} is not").into());
     match (env.get(ID), env.get(SECRET)) {
         (Some(id), Some(secret)) => {
@@ -178,7 +178,7 @@ fn from_env(env: &Env) -> Result<Fetched, FetchError> {
 }
 
 /// Temporary credentials from `uri`, by default the one of the environment.
-async fn from_uri(uri: Option<&HiddenUrl>, deps: &ProviderDeps) -> Result<Fetched, FetchError> {
+async fn from_uri(uri: Option<&HiddenUrl>, deps: &ProviderDeps) -> Result<FetchedKey, FetchError> {
     let url = match (uri, deps.env.get(URI)) {
         (Some(uri), _) => uri.expose().clone(),
         (None, Some(text)) => Url::parse(text)

@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request, Url};
 
-use super::fetch::{FetchError, Fetched, ProviderDeps, read_secret};
+use super::fetch::{FetchError, FetchedKey, ProviderDeps, read_secret};
 use super::http::{self, HttpReply, Route};
 use super::sts_response;
 use crate::aliyun::access_key::AccessKey;
@@ -73,7 +73,7 @@ impl<'a> Sts<'a> {
         arn: &str,
         external_id: Option<&str>,
         caller: &AccessKey,
-    ) -> Result<Fetched, FetchError> {
+    ) -> Result<FetchedKey, FetchError> {
         let signer = RequestSigner::new(self.endpoint.clone(), VERSION, self.deps.signature);
         let duration = self.session.duration.as_secs().to_string();
         let request = |now| {
@@ -100,7 +100,7 @@ impl<'a> Sts<'a> {
         arn: Option<&str>,
         provider: Option<&str>,
         token_file: Option<&Path>,
-    ) -> Result<Fetched, FetchError> {
+    ) -> Result<FetchedKey, FetchError> {
         let from_env = |name| self.deps.env.get(name);
         let arn = arn.or_else(|| from_env(ROLE));
         let provider = provider.or_else(|| from_env(OIDC_PROVIDER));
@@ -169,7 +169,7 @@ impl<'a> Sts<'a> {
 fn credentials(
     reply: &HttpReply,
     redact: impl Fn(&str) -> String,
-) -> Result<Fetched, FetchError> {
+) -> Result<FetchedKey, FetchError> {
     let Some(error) = ErrorBody::read(&reply.response.body) else {
         return reply.credentials(" without an error of the service", sts_response::from_sts);
     };

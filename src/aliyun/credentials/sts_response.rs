@@ -1,24 +1,15 @@
 //! The answers of services that issue temporary credentials: bytes in, credentials out.
 //!
-//! The security token service returns them within `Credentials`; the metadata service of an
+//! Times are those of the service's clock. The security token service returns them within `Credentials`; the metadata service of an
 //! instance and a credentials URI return them at the top level, next to `Code`: `Success`.
 
 use serde::Deserialize;
 
+use super::fetch::FetchedKey;
 use crate::aliyun::access_key::AccessKey;
 use crate::aliyun::body::parse;
 use crate::aliyun::sign::parse_date;
-use crate::clock::Timestamp;
 use crate::secret::Secret;
-
-/// A temporary access key, as a service issues it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemporaryKey {
-    /// The access key with its token.
-    pub key: AccessKey,
-    /// When it expires, by the clock of the service.
-    pub expires: Timestamp,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -28,15 +19,8 @@ struct FromSts {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct FromService {
-    code: Option<String>,
-    #[serde(flatten)]
-    fields: Fields,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct Fields {
+    code: Option<String>,
     access_key_id: Option<String>,
     access_key_secret: Option<String>,
     security_token: Option<String>,
@@ -45,7 +29,7 @@ struct Fields {
 
 /// Decodes an answer of the security token service (pages "`AssumeRole`" and
 /// "`AssumeRoleWithOIDC`"). The error contains nothing of the answer.
-pub fn from_sts(body: &[u8]) -> Result<TemporaryKey, String> {
+pub fn from_sts(body: &[u8]) -> Result<FetchedKey, String> {
     let FromSts { credentials } = parse(body)?;
     credentials
         .ok_or("the answer has no `Credentials`")?
@@ -54,12 +38,12 @@ pub fn from_sts(body: &[u8]) -> Result<TemporaryKey, String> {
 
 /// Decodes an answer of a metadata service or a credentials URI. The error contains nothing of the
 /// answer except its code.
-pub fn from_service(body: &[u8]) -> Result<TemporaryKey, String> {
-    let FromService { code, fields } = parse(body)?;
+pub fn from_service(body: &[u8]) -> Result<FetchedKey, String> {
+    let fields: Fields = parse(body)?;
     let short = |code: &str| {
         code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'.')
     };
-    match code.as_deref() {
+    match fields.code.as_deref() {
         Some("Success") => fields.check(),
         Some(code) if short(code) => Err(format!("the answer's `Code` is `{code}`, not `Success`")),
         Some(_) => Err("the answer's `Code` is not `Success`".to_owned()),
@@ -68,7 +52,7 @@ pub fn from_service(body: &[u8]) -> Result<TemporaryKey, String> {
 }
 
 impl Fields {
-    fn check(self) -> Result<TemporaryKey, String> {
+    fn check(self) -> Result<FetchedKey, String> {
         let required = |value: Option<String>, name: &str| {
             value
                 .filter(|value| !value.is_empty())
@@ -80,7 +64,8 @@ impl Fields {
         let expires = parse_date(&required(self.expiration, "Expiration")?)
             .ok_or("the answer's `Expiration` does not have the form `YYYY-MM-DDThh:mm:ssZ`")?;
         let key = AccessKey::new(&id, &secret, Some(&token))?;
-        Ok(TemporaryKey { key, expires })
+        let expires = Some(expires);
+        Ok(FetchedKey { key, expires })
     }
 }
 
@@ -89,6 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::clock::Timestamp;
 
     const KEYS: &str = r#""AccessKeyId":"STS.id","AccessKeySecret":"hidden-1","SecurityToken":"hidden-2","Expiration":"2030-01-01T00:00:00Z""#;
 
@@ -101,7 +87,8 @@ mod tests {
             sts.key.security_token().map(Secret::expose),
             Some("hidden-2")
         );
-        assert_eq!(sts.expires, Timestamp::from_millis(1_893_456_000_000));
+        let expires = Timestamp::from_millis(1_893_456_000_000);
+        assert_eq!(sts.expires, Some(expires));
         let service = format!(r#"{{"Code":"Success","LastUpdated":"x",{KEYS}}}"#);
         assert_eq!(from_service(service.as_bytes()), Ok(sts));
     }
