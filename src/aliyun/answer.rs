@@ -10,17 +10,11 @@ use super::failure::CallFailure;
 use super::transport::HttpResponse;
 use crate::presence::{ApiResponse, BatchEntry};
 
+/// The body of a success: the first key is the answer to a single query, the second to a batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Single {
+struct Answer {
     online_status: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    request_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Batch {
     online_status_list: Option<Vec<BatchItem>>,
     #[serde(default, deserialize_with = "lenient")]
     request_id: Option<String>,
@@ -35,7 +29,7 @@ struct BatchItem {
 
 /// Decodes an answer to `QuerySessionByClientId`.
 pub fn decode_single(response: &HttpResponse) -> Result<ApiResponse<bool>, CallFailure> {
-    let answer: Single = decode(response)?;
+    let answer = decode(response)?;
     let value = answer
         .online_status
         .ok_or_else(|| CallFailure::undecodable("the answer has no `OnlineStatus`"))?;
@@ -53,7 +47,7 @@ pub fn decode_batch(
     response: &HttpResponse,
     queried: &[&str],
 ) -> Result<ApiResponse<Vec<BatchEntry>>, CallFailure> {
-    let answer: Batch = decode(response)?;
+    let answer = decode(response)?;
     let items = answer
         .online_status_list
         .ok_or_else(|| CallFailure::undecodable("the answer has no `OnlineStatusList`"))?;
@@ -80,7 +74,7 @@ pub fn decode_batch(
 }
 
 /// The body of a success. A success with the code of an error is that error.
-fn decode<'a, T: Deserialize<'a>>(response: &'a HttpResponse) -> Result<T, CallFailure> {
+fn decode(response: &HttpResponse) -> Result<Answer, CallFailure> {
     let HttpResponse { status, body, .. } = response;
     let failure = if let Some(error) = ErrorBody::read(body) {
         CallFailure::of_api(*status, error)

@@ -15,35 +15,19 @@ use entry::{ProfileEntry, Profiles, shown};
 use super::fetch::FetchError;
 use crate::config::{Endpoints, Env, Provider};
 
-/// A file that may contain the profile.
-pub(super) struct ProfileFile {
-    pub(super) path: PathBuf,
-    /// The file is named explicitly: it must exist.
-    explicit: bool,
-}
-
-/// `file`, or the files that Alibaba Cloud's SDKs read, in their order.
-pub(super) fn files(file: Option<&Path>, env: &Env) -> Vec<ProfileFile> {
-    let explicit = |path: &Path| ProfileFile {
-        path: path.to_owned(),
-        explicit: true,
-    };
+/// `file`, or the files that Alibaba Cloud's SDKs read, in their order; with each, whether it is
+/// named explicitly and so must exist.
+pub(super) fn files(file: Option<&Path>, env: &Env) -> Vec<(PathBuf, bool)> {
     if let Some(file) = file {
-        return vec![explicit(file)];
+        return vec![(file.to_owned(), true)];
     }
-    let in_home = |file| {
-        let path = Path::new(env.get("HOME")?).join(file);
-        Some(ProfileFile {
-            path,
-            explicit: false,
-        })
-    };
+    let in_home = |file| Some((Path::new(env.get("HOME")?).join(file), false));
     let mut files = Vec::new();
     if !env.is_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
         files.extend(in_home(".aliyun/config.json"));
     }
     if let Some(file) = env.get("ALIBABA_CLOUD_CREDENTIALS_FILE") {
-        files.push(explicit(Path::new(file)));
+        files.push((file.into(), true));
     } else {
         files.extend(in_home(".alibabacloud/credentials.ini"));
         files.extend(in_home(".alibabacloud/credentials"));
@@ -62,7 +46,7 @@ pub(super) async fn search(
     let name = name.or_else(|| env.get("ALIBABA_CLOUD_PROFILE"));
     let mut missing = Vec::new();
     let mut any_file = false;
-    for ProfileFile { path, explicit } in files(file, env) {
+    for (path, explicit) in files(file, env) {
         let place = path.display();
         let text = match tokio::fs::read_to_string(&path).await.map(Zeroizing::new) {
             Ok(text) => text,

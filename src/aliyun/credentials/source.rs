@@ -149,7 +149,7 @@ fn files(config: &config::Provider, deps: &ProviderDeps) -> Vec<PathBuf> {
         } => vec![file.clone()],
         config::Provider::Profile { file, .. } => {
             let files = profile::files(file.as_deref(), &deps.env);
-            files.into_iter().map(|file| file.path).collect()
+            files.into_iter().map(|(path, _)| path).collect()
         }
         config::Provider::AssumeRole { source, .. } => files(source, deps),
         config::Provider::Chain { providers: links } => {
