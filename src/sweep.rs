@@ -16,6 +16,7 @@ mod executor;
 mod limiter;
 mod order;
 mod probe;
+mod rejected;
 mod retry;
 mod run;
 mod sweeper;

@@ -113,7 +113,7 @@ impl CallFailure {
     pub(super) fn of_api(status: u16, error: ErrorBody) -> Self {
         let unknown = "look the code up in the documentation of ApsaraMQ for MQTT";
         let (class, label, advice) = Rule::of(&error.code).map_or_else(
-            || (class_of_status(status), "other", Some(unknown)),
+            || (class_of_unknown_code(status), "other", Some(unknown)),
             |rule| (rule.class, rule.name, rule.advice),
         );
         Self {
@@ -202,7 +202,18 @@ const fn grant(operation: Operation) -> &'static str {
     }
 }
 
-/// The class of a status alone. The API sends `InternalError` with 417. A success that carries an
+/// The class of an error with a code of the API that is not documented: about the client that was
+/// queried, unless the status means something else.
+const fn class_of_unknown_code(status: u16) -> ErrorClass {
+    match status {
+        408 | 417 | 425 | 429 => class_of_status(status),
+        400..=499 => ErrorClass::Client,
+        _ => class_of_status(status),
+    }
+}
+
+/// The class of a status alone: the answer is of a gateway or a proxy. Those statuses of which a
+/// request can be the reason are about the client that was queried. The API sends `InternalError` with 417. A success that carries an
 /// error may be temporary.
 const fn class_of_status(status: u16) -> ErrorClass {
     match status {
@@ -210,8 +221,8 @@ const fn class_of_status(status: u16) -> ErrorClass {
             layer: ThrottledLayer::Account,
             retry_after: None,
         },
-        408 | 417 | 425 | 500..=599 | 200..=299 => ErrorClass::Transient,
-        _ => ErrorClass::Terminal,
+        400 | 413 | 414 | 431 => ErrorClass::Client,
+        _ => ErrorClass::Transient,
     }
 }
 

@@ -56,7 +56,8 @@ pub struct LastError {
 pub struct InstanceStats {
     /// The age at which an observation expires and its client becomes unknown.
     pub stale_after: Duration,
-    /// Whether the newest finished call reached the API and was authorised; `None` before any.
+    /// Whether the API answers: not if the newest call was refused for who made it, or if the newest
+    /// three failed on the way; `None` before any call.
     pub api_up: Option<bool>,
     /// The number of ended sweeps, in the order of [`SweepResult::ALL`].
     pub sweeps: [u64; 3],

@@ -128,12 +128,12 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// Whether the call reached the API and was authorised, judged by its answer.
+    /// Whether the call failed on the way to the API: it proves nothing about who made it.
     #[must_use]
-    pub const fn authorised(&self) -> bool {
+    pub const fn is_on_the_way(&self) -> bool {
         matches!(
             self.class,
-            ErrorClass::Throttled { .. } | ErrorClass::Client
+            ErrorClass::Transient | ErrorClass::Connect | ErrorClass::Closed
         )
     }
 }

@@ -1,30 +1,42 @@
 //! The breaker of an instance: when calls stop, and when a trial call decides whether they continue.
+//!
+//! Each operation has its own. Only evidence about the way to the API or about who this exporter is
+//! opens it, never evidence about one client.
 
-use std::ops::ControlFlow;
+use std::mem;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::presence::{CallError, ErrorClass};
+use crate::presence::{CallError, ErrorClass, Operation};
 
-/// The first time for which the breaker stays open; each failed trial call doubles it.
+/// Failures on the way in a row that open the breaker. A load balancer may drop 64 connections at
+/// once, so one of them has to be of a call that was sent after the first failure.
+const FAILURES: u32 = 20;
+
+/// Trial calls after failures on the way: so many at this distance, ...
+const FIRST_TRIALS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 
-/// The longest time for which it stays open.
+/// ... and further ones at this one.
+const LATER_WAIT: Duration = Duration::from_secs(30);
+
+/// The longest distance of trial calls after a terminal error, which doubles each time.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Connections in a row that could not be established, which open it.
-const REFUSALS: u32 = 5;
-
-/// Equal client errors at the start of a sweep, which open it: then the clients are not the cause.
+/// Equal complaints about clients at the start of a sweep, which open it while no client was ever
+/// answered: then the clients are not the cause.
 const SAME_COMPLAINTS: u32 = 10;
+
+/// Failures on the way in a row after which the API counts as down.
+const DOWN_AFTER: u32 = 3;
 
 /// How calls start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartMode {
     /// With as many calls in flight as the limits allow.
     Full,
-    /// With one call at a time until an answer shows that the credentials are accepted.
+    /// With one call at a time until one succeeds.
     Careful,
     /// With one trial call, which is not repeated and decides whether others follow.
     Trial,
@@ -33,42 +45,92 @@ pub(super) enum StartMode {
 /// The breaker of one instance.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    open: Option<Open>,
-    refusals: u32,
-    client_errors: ClientErrors,
+    operations: [State; 2],
+    /// Whether a client was ever answered with a status.
+    answered: bool,
+    /// Failures on the way in a row, of all operations.
+    failures: u32,
     /// The number of times the credentials were replaced.
     replaced: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    until: Instant,
-    wait: Duration,
+/// The breaker of one operation.
+#[derive(Debug, Default)]
+struct State {
+    open: Option<Open>,
+    failures: Failures,
+    complaints: Complaints,
 }
 
-/// The client errors at the start of a sweep.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    since: Instant,
+    until: Instant,
+    cause: Cause,
+    /// Trial calls so far.
+    trials: u32,
+}
+
+/// What opened the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Calls do not reach the API.
+    Way,
+    /// The API refuses this exporter.
+    Identity,
+}
+
+/// Failures on the way without a success in between.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    count: u32,
+    first_heard: Option<Instant>,
+    /// Whether one of the calls was sent after the first failure was heard.
+    sent_later: bool,
+}
+
+/// The complaints about clients at the start of a sweep.
 #[derive(Debug, Default)]
-struct ClientErrors {
-    code: Option<&'static str>,
+struct Complaints {
+    label: Option<&'static str>,
     count: u32,
     others: bool,
 }
 
+impl Open {
+    fn wait(&self) -> Duration {
+        match self.cause {
+            Cause::Way if self.trials < FIRST_TRIALS => FIRST_WAIT,
+            Cause::Way => LATER_WAIT,
+            Cause::Identity => FIRST_WAIT
+                .saturating_mul(1 << self.trials.min(16))
+                .min(LONGEST_WAIT),
+        }
+    }
+}
+
 impl Breaker {
-    /// How a sweep may start at `now`; `Err` is the time until which no call is allowed.
-    pub(super) fn admit_sweep(&mut self, now: Instant) -> Result<StartMode, Instant> {
-        self.client_errors = ClientErrors::default();
-        self.admit(now)
+    /// A sweep begins: the complaints of the last one are forgotten, unless they opened the breaker.
+    pub(super) fn begin_sweep(&mut self, operation: Operation) {
+        let state = &mut self.operations[operation as usize];
+        if state.open.is_none() {
+            state.complaints = Complaints::default();
+        }
     }
 
-    /// How calls outside sweeps may start at `now`. While a trial call is in flight, others are
-    /// refused.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<StartMode, Instant> {
-        match &mut self.open {
+    /// How calls of an operation may start at `now`; `Err` is the time until which none is allowed.
+    /// While a trial call is in flight, others are refused.
+    pub(super) fn admit(
+        &mut self,
+        operation: Operation,
+        now: Instant,
+    ) -> Result<StartMode, Instant> {
+        match &mut self.operations[operation as usize].open {
             None => Ok(StartMode::Full),
-            Some(Open { until, .. }) if now < *until => Err(*until),
-            Some(Open { until, wait }) => {
-                *until = now + *wait;
+            Some(open) if now < open.until => Err(open.until),
+            Some(open) => {
+                open.trials += 1;
+                open.until = now + open.wait();
                 Ok(StartMode::Trial)
             }
         }
@@ -76,84 +138,136 @@ impl Breaker {
 
     /// The credentials were replaced this many times in all. New credentials close the breaker.
     pub(super) fn credentials_replaced(&mut self, times: u64) {
-        if std::mem::replace(&mut self.replaced, times) != times {
-            self.open = None;
+        if mem::replace(&mut self.replaced, times) != times {
+            self.reset();
         }
     }
 
-    /// The time of the next trial call, if the breaker is open.
-    pub(super) fn open_until(&self) -> Option<Instant> {
-        self.open.map(|open| open.until)
+    /// Closes the breaker: an operator has changed something.
+    pub(super) fn reset(&mut self) {
+        self.operations = Default::default();
     }
 
-    /// A call succeeded; returns whether that closed the breaker.
-    pub(super) fn succeeded(&mut self) -> bool {
-        self.refusals = 0;
-        self.client_errors.others = true;
-        self.open.take().is_some()
+    /// The time of the next trial call of an operation, if its breaker is open.
+    pub(super) fn open_until(&self, operation: Operation) -> Option<Instant> {
+        let open = self.operations[operation as usize].open;
+        open.map(|open| open.until)
     }
 
-    /// An attempt failed and may be repeated. `Break` with the time to the next trial call if no
-    /// connections can be established.
-    pub(super) fn attempt_failed(
+    /// Whether a client was ever answered with a status.
+    pub(super) fn was_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Whether the newest failures on the way leave the API up.
+    pub(super) fn is_down(&self) -> bool {
+        self.failures >= DOWN_AFTER
+    }
+
+    /// A call that started at `started` was answered with a status; returns whether that closed the
+    /// breaker.
+    pub(super) fn succeeded(&mut self, operation: Operation, started: Instant) -> bool {
+        self.answered = true;
+        self.reached(operation, started)
+    }
+
+    /// A call reached the API and was authorised. A call from before it opened closes no breaker.
+    fn reached(&mut self, operation: Operation, started: Instant) -> bool {
+        self.failures = 0;
+        let state = &mut self.operations[operation as usize];
+        state.failures = Failures::default();
+        let decides = state.open.is_some_and(|open| started >= open.since);
+        decides && state.open.take().is_some()
+    }
+
+    /// An attempt failed on the way, may it be repeated or not. Returns the time to the next trial
+    /// call if that opened the breaker.
+    pub(super) fn failed_on_the_way(
         &mut self,
-        error: &CallError,
+        operation: Operation,
+        started: Instant,
         now: Instant,
-    ) -> ControlFlow<Duration> {
-        self.refusals = if error.class == ErrorClass::Connect {
-            self.refusals + 1
-        } else {
-            0
+    ) -> Option<Duration> {
+        self.failures += 1;
+        let state = &mut self.operations[operation as usize];
+        let failures = &mut state.failures;
+        failures.count += 1;
+        let first_heard = *failures.first_heard.get_or_insert(now);
+        failures.sent_later |= failures.count > 1 && started >= first_heard;
+        let enough = failures.count >= FAILURES && failures.sent_later;
+        (enough && state.open.is_none()).then(|| state.open(Cause::Way, now))
+    }
+
+    /// A call failed finally, for another reason than the way. Returns the time to the next trial
+    /// call if no further call can succeed.
+    pub(super) fn failed(
+        &mut self,
+        operation: Operation,
+        error: &CallError,
+        started: Instant,
+        now: Instant,
+    ) -> Option<Duration> {
+        let state = &mut self.operations[operation as usize];
+        let opens = match error.class {
+            ErrorClass::Terminal => true,
+            ErrorClass::Client => {
+                let same = state.complaints.note(error.label);
+                if self.answered || !same {
+                    self.reached(operation, started);
+                    return None;
+                }
+                true
+            }
+            _ => false,
         };
-        if self.refusals >= REFUSALS {
-            self.open(now)
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
-
-    /// A call failed finally. `Break` with the time to the next trial call if calls stop.
-    pub(super) fn failed(&mut self, error: &CallError, now: Instant) -> ControlFlow<Duration> {
-        let same = self.client_errors.note(error);
-        if error.class == ErrorClass::Terminal || same || self.open.is_some() {
-            self.open(now)
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
-
-    fn open(&mut self, now: Instant) -> ControlFlow<Duration> {
-        let wait = self
-            .open
-            .map_or(FIRST_WAIT, |open| (open.wait * 2).min(LONGEST_WAIT));
-        self.open = Some(Open {
-            until: now + wait,
-            wait,
-        });
-        ControlFlow::Break(wait)
+        let state = &mut self.operations[operation as usize];
+        opens.then(|| state.open(Cause::Identity, now))
     }
 }
 
-impl ClientErrors {
-    /// Whether the first results of the sweep were all this error.
-    fn note(&mut self, error: &CallError) -> bool {
-        if error.class != ErrorClass::Client || self.code.is_some_and(|code| code != error.label) {
-            self.others = true;
+impl State {
+    /// Opens the breaker, or keeps it open. Returns the time to the next trial call.
+    fn open(&mut self, cause: Cause, now: Instant) -> Duration {
+        let open = self.open.get_or_insert(Open {
+            since: now,
+            until: now,
+            cause,
+            trials: 0,
+        });
+        if open.cause != cause {
+            *open = Open {
+                cause,
+                trials: 0,
+                ..*open
+            };
         }
-        self.code = Some(error.label);
+        open.until = open.until.max(now + open.wait());
+        open.until - now
+    }
+}
+
+impl Complaints {
+    /// Whether the first answers of the sweep were all this complaint.
+    fn note(&mut self, label: &'static str) -> bool {
+        self.others |= self.label.is_some_and(|other| other != label);
+        self.label = Some(label);
         self.count += 1;
-        !self.others && self.count == SAME_COMPLAINTS
+        !self.others && self.count >= SAME_COMPLAINTS
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presence::Delivery;
+
+    const SINGLE: Operation = Operation::Single;
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn error(class: ErrorClass, label: &'static str) -> CallError {
         CallError {
             class,
-            delivery: crate::presence::Delivery::Answered,
+            delivery: Delivery::Answered,
             label,
             operation: "Query",
             instance: "post-cn-1".into(),
@@ -164,88 +278,109 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_terminal_error_opens_it_and_failed_trial_calls_double_the_wait_up_to_five_minutes() {
-        let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+    fn terminal(breaker: &mut Breaker, now: Instant) -> Option<Duration> {
         let refused = error(ErrorClass::Terminal, "NoPermission");
-        assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Full));
-        for wait in [10, 20, 40, 80, 160, 300, 300].map(Duration::from_secs) {
-            assert_eq!(breaker.failed(&refused, now), ControlFlow::Break(wait));
-            assert_eq!(breaker.admit_sweep(now), Err(now + wait));
-            now += wait;
-            assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Trial));
-        }
-        assert!(breaker.succeeded());
-        assert!(!breaker.succeeded());
-        assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Full));
-        assert_eq!(
-            breaker.failed(&refused, now),
-            ControlFlow::Break(Duration::from_secs(10))
-        );
+        breaker.failed(SINGLE, &refused, now, now)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_trial_call_is_made_at_a_time() {
+    async fn after_a_terminal_error_the_distance_of_trial_calls_doubles_up_to_five_minutes() {
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
-        assert!(
-            breaker
-                .failed(&error(ErrorClass::Terminal, "NoPermission"), now)
-                .is_break()
-        );
-        now += Duration::from_secs(10);
-        assert_eq!(breaker.admit(now), Ok(StartMode::Trial));
-        assert_eq!(breaker.admit(now), Err(now + Duration::from_secs(10)));
-        assert_eq!(breaker.admit_sweep(now), Err(now + Duration::from_secs(10)));
-        // The trial call had no result.
-        now += Duration::from_secs(10);
-        assert_eq!(breaker.admit_sweep(now), Ok(StartMode::Trial));
-        assert!(breaker.succeeded());
-        assert_eq!(breaker.admit(now), Ok(StartMode::Full));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn any_failure_of_a_trial_call_keeps_it_open() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
-        assert!(
-            breaker
-                .failed(&error(ErrorClass::Terminal, "NoPermission"), now)
-                .is_break()
-        );
-        assert!(
-            breaker
-                .failed(&error(ErrorClass::Transient, "timeout"), now)
-                .is_break()
-        );
-        assert!(breaker.admit_sweep(now).is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn refused_connections_in_a_row_open_it_and_scattered_ones_do_not() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
-        let refused = error(ErrorClass::Connect, "connect");
-        for _ in 0..20 {
-            assert!(breaker.attempt_failed(&refused, now).is_continue());
-            breaker.succeeded();
+        assert_eq!(breaker.admit(SINGLE, now), Ok(StartMode::Full));
+        assert_eq!(terminal(&mut breaker, now), Some(10 * SECOND));
+        for wait in [10, 20, 40, 80, 160, 300, 300].map(Duration::from_secs) {
+            assert_eq!(breaker.admit(SINGLE, now), Err(now + wait));
+            now += wait;
+            assert_eq!(breaker.admit(SINGLE, now), Ok(StartMode::Trial));
+            terminal(&mut breaker, now);
         }
-        let opened = (0..5)
-            .map(|_| breaker.attempt_failed(&refused, now).is_break())
-            .collect::<Vec<_>>();
-        assert_eq!(opened, [false, false, false, false, true]);
+        now += 300 * SECOND;
+        assert_eq!(breaker.admit(SINGLE, now), Ok(StartMode::Trial));
+        assert!(breaker.succeeded(SINGLE, now));
+        assert!(!breaker.succeeded(SINGLE, now));
+        assert_eq!(breaker.admit(SINGLE, now), Ok(StartMode::Full));
+        assert_eq!(terminal(&mut breaker, now), Some(10 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_equal_client_errors_open_it_only_at_the_start_of_a_sweep() {
+    async fn after_failures_on_the_way_trial_calls_are_at_most_30_seconds_apart() {
+        let (mut breaker, mut now) = (Breaker::default(), Instant::now());
+        let opened = (0..20)
+            .map(|_| breaker.failed_on_the_way(SINGLE, now, now))
+            .collect::<Vec<_>>();
+        assert!(opened[..19].iter().all(Option::is_none));
+        assert_eq!(opened[19], Some(10 * SECOND));
+        for wait in [10, 10, 10, 10, 10, 10, 30, 30, 30].map(Duration::from_secs) {
+            assert_eq!(breaker.admit(SINGLE, now), Err(now + wait));
+            now += wait;
+            assert_eq!(breaker.admit(SINGLE, now), Ok(StartMode::Trial));
+            assert_eq!(breaker.failed_on_the_way(SINGLE, now, now), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_balancer_that_drops_all_connections_at_once_does_not_open_it() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let heard = now + SECOND;
+        let dropped = (0..64).map(|_| breaker.failed_on_the_way(SINGLE, now, heard));
+        assert_eq!(dropped.flatten().count(), 0);
+        assert!(breaker.is_down());
+        let later = breaker.failed_on_the_way(SINGLE, heard + SECOND, heard + SECOND);
+        assert!(
+            later.is_some(),
+            "a call that was sent after the first failure"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_in_between_and_calls_from_before_leave_it_as_it_is() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 0..5 {
+            for _ in 0..19 {
+                assert!(breaker.failed_on_the_way(SINGLE, now, now).is_none());
+            }
+            assert!(breaker.is_down());
+            breaker.succeeded(SINGLE, now);
+            assert!(!breaker.is_down());
+        }
+        terminal(&mut breaker, now + SECOND);
+        assert!(!breaker.succeeded(SINGLE, now), "it was sent before");
+        assert!(breaker.admit(SINGLE, now + SECOND).is_err());
+        assert!(breaker.succeeded(SINGLE, now + SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn operations_have_breakers_of_their_own() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        terminal(&mut breaker, now);
+        assert_eq!(breaker.admit(Operation::Batch, now), Ok(StartMode::Full));
+        breaker.succeeded(Operation::Batch, now);
+        assert!(breaker.admit(SINGLE, now).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn equal_complaints_open_it_only_while_no_client_was_ever_answered() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         let bad = error(ErrorClass::Client, "ParameterCheckFailed");
-        assert!(breaker.admit_sweep(now).is_ok());
-        breaker.succeeded();
-        assert!((0..30).all(|_| breaker.failed(&bad, now).is_continue()));
-        assert!(breaker.admit_sweep(now).is_ok());
-        assert_eq!(
-            (0..10)
-                .filter(|_| breaker.failed(&bad, now).is_break())
-                .count(),
-            1
-        );
+        let complain = |breaker: &mut Breaker| breaker.failed(SINGLE, &bad, now, now).is_some();
+        breaker.begin_sweep(SINGLE);
+        assert_eq!((0..10).filter(|_| complain(&mut breaker)).count(), 1);
+        breaker.reset();
+        breaker.begin_sweep(SINGLE);
+        let other = error(ErrorClass::Client, "InvalidParameter");
+        assert_eq!(breaker.failed(SINGLE, &other, now, now), None);
+        assert!(!(0..60).any(|_| complain(&mut breaker)));
+        breaker.succeeded(SINGLE, now);
+        breaker.begin_sweep(SINGLE);
+        assert!(!(0..60).any(|_| complain(&mut breaker)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_complaint_about_a_client_proves_that_the_api_is_reached() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        terminal(&mut breaker, now);
+        let bad = error(ErrorClass::Client, "ParameterCheckFailed");
+        assert_eq!(breaker.failed(SINGLE, &bad, now, now), None);
+        assert_eq!(breaker.admit(SINGLE, now), Ok(StartMode::Full));
     }
 }

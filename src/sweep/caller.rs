@@ -13,8 +13,8 @@ use super::breaker::{Breaker, StartMode};
 use super::limiter::{InstanceQueue, Limiter};
 use crate::clock::Clock;
 use crate::presence::{
-    CallError, ErrorClass, InstanceState, LastError, Observation, Operation, PresenceSource,
-    Published,
+    CallError, Delivery, ErrorClass, InstanceState, LastError, Observation, Operation,
+    PresenceSource, Published,
 };
 use crate::random::Random;
 use crate::telemetry::{LogThrottle, Metrics};
@@ -53,7 +53,10 @@ pub(super) struct InstanceCaller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Sweep,
+    /// A probe of a client of the fleet.
     Probe,
+    /// A probe of a client outside the fleet, which neither opens the breaker nor is a trial call.
+    Outsider,
     /// The command `query`, which reports errors itself.
     Query,
 }
@@ -63,21 +66,35 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl InstanceCaller {
-    /// How calls may start now, or the time until which the breaker allows none.
-    pub(super) fn admit(&self, purpose: Purpose) -> Result<StartMode, Instant> {
+    /// How calls of an operation may start now, or the time until which the breaker allows none. A
+    /// client outside the fleet is never the trial call.
+    pub(super) fn admit(
+        &self,
+        purpose: Purpose,
+        operation: Operation,
+    ) -> Result<StartMode, Instant> {
         let now = Instant::now();
         let mut breaker = lock(&self.breaker);
         breaker.credentials_replaced(self.source.credentials_replaced());
-        let start = match purpose {
-            Purpose::Probe => breaker.admit(now)?,
-            Purpose::Sweep | Purpose::Query => breaker.admit_sweep(now)?,
-        };
-        let accepted = purpose == Purpose::Probe || self.state.stats().api_up == Some(true);
-        Ok(match start {
+        match purpose {
+            Purpose::Sweep | Purpose::Query => breaker.begin_sweep(operation),
+            Purpose::Outsider => breaker.open_until(operation).map_or(Ok(()), Err)?,
+            Purpose::Probe => {}
+        }
+        let proven = breaker.was_answered() && self.state.stats().api_up == Some(true);
+        let careful = !proven && matches!(purpose, Purpose::Sweep | Purpose::Query);
+        Ok(match breaker.admit(operation, now)? {
             StartMode::Full if self.deps.limiter.is_shut(&self.queue) => StartMode::Trial,
-            StartMode::Full if !accepted => StartMode::Careful,
+            StartMode::Full if careful => StartMode::Careful,
             start => start,
         })
+    }
+
+    /// Whether a call of another operation than that of the sweep may start now. A trial call is
+    /// admitted alone.
+    pub(super) fn admits(&self, operation: Operation) -> bool {
+        let until = lock(&self.breaker).open_until(operation);
+        until.is_none_or(|until| until <= Instant::now())
     }
 
     /// Publishes the status of a client.
@@ -89,36 +106,63 @@ impl InstanceCaller {
         published
     }
 
-    /// A call succeeded.
-    pub(super) fn succeeded(&self) {
+    /// A call that started at `started` was answered with a status.
+    pub(super) fn succeeded(&self, operation: Operation, started: Instant) {
         self.queue.account.budget.refund();
-        if lock(&self.breaker).succeeded() {
-            tracing::info!(instance_id = %self.state.id(), "the API answers again; sweeps continue");
+        self.set_api_up(Some(true));
+        if lock(&self.breaker).succeeded(operation, started) {
+            tracing::info!(instance_id = %self.state.id(), operation = operation.name(), "the API answers again; sweeps continue");
         }
     }
 
-    /// An attempt failed and may be repeated. `Break` if further calls are useless.
-    pub(super) fn attempt_failed(&self, purpose: Purpose, error: &CallError) -> ControlFlow<()> {
-        let verdict = lock(&self.breaker).attempt_failed(error, Instant::now());
-        verdict.map_break(|wait| self.stopped(purpose, error, wait))
+    /// An attempt failed, and may be repeated. `Break` if no further call can succeed.
+    pub(super) fn attempt_failed(
+        &self,
+        purpose: Purpose,
+        operation: Operation,
+        error: &CallError,
+        started: Instant,
+    ) -> ControlFlow<()> {
+        let mut breaker = lock(&self.breaker);
+        let mut opened = None;
+        if error.is_on_the_way() && purpose != Purpose::Outsider {
+            opened = breaker.failed_on_the_way(operation, started, Instant::now());
+        }
+        let is_down = breaker.is_down();
+        drop(breaker);
+        self.set_api_up(match error.class {
+            ErrorClass::Credentials => Some(false),
+            ErrorClass::Terminal | ErrorClass::ClockSkew | ErrorClass::Nonce => None,
+            ErrorClass::Client | ErrorClass::Throttled { .. } => Some(true),
+            ErrorClass::Transient | ErrorClass::Connect | ErrorClass::Closed => Some(!is_down),
+        });
+        opened.map_or(ControlFlow::Continue(()), |wait| {
+            self.stopped(purpose, error, wait);
+            ControlFlow::Break(())
+        })
     }
 
-    /// A call failed finally. `Break` if further calls are useless.
+    /// A call failed finally. `Break` if no further call can succeed.
     pub(super) fn failed(
         &self,
         purpose: Purpose,
-        start: StartMode,
         operation: Operation,
         error: &CallError,
+        started: Instant,
     ) -> ControlFlow<()> {
-        let of_client = error.class == ErrorClass::Client;
-        // A probe of a refused client proves nothing about other clients, unless it is the trial call.
-        if !(of_client && purpose == Purpose::Probe && start == StartMode::Full) {
-            let verdict = lock(&self.breaker).failed(error, Instant::now());
-            verdict.map_break(|wait| self.stopped(purpose, error, wait))?;
+        if error.class == ErrorClass::Terminal {
+            self.set_api_up(Some(false));
+        }
+        if purpose != Purpose::Outsider {
+            let opened = lock(&self.breaker).failed(operation, error, started, Instant::now());
+            if let Some(wait) = opened {
+                self.stopped(purpose, error, wait);
+                return ControlFlow::Break(());
+            }
         }
         // A batch with a refused client is split; the error is logged for that client alone.
-        if purpose != Purpose::Query && !(of_client && operation == Operation::Batch) {
+        let of_batch = error.class == ErrorClass::Client && operation == Operation::Batch;
+        if purpose != Purpose::Query && !of_batch {
             self.log_error(error);
         }
         ControlFlow::Continue(())
@@ -127,8 +171,15 @@ impl InstanceCaller {
     fn stopped(&self, purpose: Purpose, error: &CallError, wait: Duration) {
         if purpose != Purpose::Query {
             self.log_error(error);
-            tracing::debug!(instance_id = %self.state.id(), wait_seconds = wait.as_secs(), "calls stopped; a trial call after the wait decides whether they continue");
+            tracing::warn!(instance_id = %self.state.id(), next_call_seconds = wait.as_secs(), "calls stopped; a trial call decides whether they continue");
         }
+    }
+
+    fn set_api_up(&self, up: Option<bool>) {
+        self.state.record(|stats| {
+            stats.api_up = up.or(stats.api_up);
+            stats.clock_offset_millis = self.source.clock_offset_millis();
+        });
     }
 
     /// Logs an error once, and its repetitions from time to time.
@@ -164,25 +215,25 @@ impl InstanceCaller {
     }
 
     /// Counts a call that has ended.
-    pub(super) fn count_ended<T>(
+    pub(super) fn count_ended(
         &self,
         operation: Operation,
         took: Duration,
-        result: &Result<T, CallError>,
+        error: Option<&CallError>,
     ) {
         let (metrics, name) = (&self.deps.metrics, operation.name());
         let durations = &metrics.api_request_duration_seconds;
         let duration = durations.with_label_values(&[name]);
         duration.observe(took.as_secs_f64());
-        if let Err(error) = result {
+        if let Some(error) = error {
             let labels = [self.state.id().as_str(), name, error.label];
             metrics.api_errors_total.with_label_values(&labels).inc();
+        } else {
+            self.count(&metrics.api_billed_calls_total, operation);
         }
-        let up = result.as_ref().map_or_else(CallError::authorised, |_| true);
-        self.state.record(|stats| {
-            stats.api_up = Some(up);
-            stats.clock_offset_millis = self.source.clock_offset_millis();
-        });
+        if error.is_none_or(|error| error.delivery != Delivery::NotSent) {
+            self.count(&metrics.api_requests_total, operation);
+        }
     }
 
     /// Counts clients of a batch that its answer lacks.

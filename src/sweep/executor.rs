@@ -17,7 +17,7 @@ pub use request::QueryResult;
 pub(super) use request::{Request, Response, WorkSource};
 
 use super::breaker::StartMode;
-use super::caller::{InstanceCaller, Purpose};
+use super::caller::{InstanceCaller, Purpose, lock};
 use super::limiter::CallPermit;
 use super::retry::{Attempts, RetryDecision};
 use crate::limits::{Outcome, Priority};
@@ -27,6 +27,8 @@ use crate::presence::{BoxFuture, CallError, Delivery, ErrorClass, Operation};
 #[derive(Debug)]
 pub(super) struct CallPolicy {
     pub(super) purpose: Purpose,
+    /// The operation that was admitted.
+    pub(super) operation: Operation,
     pub(super) start: StartMode,
     /// The priority of single calls. Batch calls are always ordinary.
     pub(super) priority: Priority,
@@ -39,17 +41,20 @@ pub(super) struct CallPolicy {
 /// A request that waits for its permit.
 type Pending<'c> = BoxFuture<'c, (Request, CallPermit)>;
 
-/// Makes all calls of `work`. `Break` if the breaker or `work` has stopped it.
+/// Makes all calls of `work`. `Break` if the breaker or `work` has stopped it. After the breaker
+/// opened, no further call leaves, and the answers of those in flight are still heard.
 pub(super) async fn execute(
     caller: &InstanceCaller,
-    policy: CallPolicy,
+    mut policy: CallPolicy,
     work: &mut dyn WorkSource,
 ) -> ControlFlow<()> {
+    policy.cancelled = policy.cancelled.child_token();
     let mut executor = Executor {
         caller,
         policy,
         calls: FuturesUnordered::new(),
         refreshed: None,
+        stopped: false,
     };
     // The next request of each operation.
     let mut pending: [Option<Pending<'_>>; 2] = [None, None];
@@ -63,10 +68,15 @@ pub(super) async fn execute(
         for operation in [Operation::Batch, Operation::Single] {
             let idle = executor.calls.is_empty() && pending.iter().all(Option::is_none);
             let open = !cancelled && (idle || executor.policy.start == StartMode::Full);
-            if !open || pending[operation as usize].is_some() {
+            let admitted = operation == executor.policy.operation || caller.admits(operation);
+            if !open || !admitted || pending[operation as usize].is_some() {
                 continue;
             }
             if let Some(clients) = work.next(operation) {
+                if operation != executor.policy.operation {
+                    // If this is a trial call, it is the only one.
+                    let _ = lock(&caller.breaker).admit(operation, Instant::now());
+                }
                 let attempts = Attempts::default();
                 let request = Request {
                     operation,
@@ -81,7 +91,11 @@ pub(super) async fn execute(
         }
         let [single, batch] = &mut pending;
         if wake.is_none() && executor.calls.is_empty() && batch.is_none() && single.is_none() {
-            return ControlFlow::Continue(());
+            return if executor.stopped {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            };
         }
         let (request, permit) = tokio::select! {
             biased;
@@ -114,8 +128,6 @@ async fn granted(pending: &mut Option<Pending<'_>>) -> (Request, CallPermit) {
 /// Makes one call, with one permit, and counts it.
 async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> Response {
     let (started, sent) = (Instant::now(), permit.sent);
-    let calls = &caller.deps.metrics.api_requests_total;
-    caller.count(calls, request.operation);
     let ids: Vec<&str> = request.clients.iter().map(|client| &**client).collect();
     let result = match request.operation {
         Operation::Single => {
@@ -145,7 +157,7 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
             Delivery::Answered => Outcome::Answered,
         },
     });
-    caller.count_ended(request.operation, took, &result);
+    caller.count_ended(request.operation, took, result.as_ref().err());
     let request_id = match &result {
         Ok((_, request_id)) => request_id.clone(),
         Err(error) => error.request_id.clone(),
@@ -168,6 +180,8 @@ struct Executor<'c> {
     calls: FuturesUnordered<BoxFuture<'c, Option<Response>>>,
     /// The time at which the credentials were replaced.
     refreshed: Option<Instant>,
+    /// Whether the breaker has opened.
+    stopped: bool,
 }
 
 impl<'c> Executor<'c> {
@@ -202,57 +216,67 @@ impl<'c> Executor<'c> {
         mut response: Response,
         work: &mut dyn WorkSource,
     ) -> ControlFlow<()> {
-        let operation = response.request.operation;
+        let (operation, started) = (response.request.operation, response.started);
+        let (caller, purpose) = (self.caller, self.policy.purpose);
         let mut verdict = ControlFlow::Continue(());
         if let Err(error) = &mut response.result {
-            let InstanceCaller { deps, queue, .. } = self.caller;
+            let InstanceCaller { deps, queue, .. } = caller;
             deps.limiter
                 .call_failed(queue, operation, response.sent, error.class);
-            verdict = self.caller.attempt_failed(self.policy.purpose, error);
-            if verdict.is_continue() {
-                let attempts = &mut response.request.attempts;
-                if let Some(at) = self.retry_at(attempts, error, response.started).await {
-                    let retries = &self.caller.deps.metrics.api_retries_total;
-                    self.caller.count(retries, operation);
-                    if self.policy.start == StartMode::Careful && error.authorised() {
-                        self.policy.start = StartMode::Full;
-                    }
+            verdict = caller.attempt_failed(purpose, operation, error, started);
+            if verdict.is_continue() && !self.stopped {
+                let request = &mut response.request;
+                if let Some(at) = self.retry_at(request, error, started).await {
+                    caller.count(&deps.metrics.api_retries_total, operation);
                     self.repeat(response.request, at);
                     return ControlFlow::Continue(());
                 }
-                let CallPolicy { purpose, start, .. } = self.policy;
-                verdict = self.caller.failed(purpose, start, operation, error);
+                verdict = caller.failed(purpose, operation, error, started);
+            }
+            let answered = lock(&caller.breaker).was_answered();
+            if error.class == ErrorClass::Client && answered {
+                self.policy.start = StartMode::Full;
+            } else if self.policy.start == StartMode::Trial {
+                verdict = ControlFlow::Break(());
             }
         } else {
-            self.caller.succeeded();
+            caller.succeeded(operation, started);
+            self.policy.start = StartMode::Full;
         }
-        work.completed(response)?;
-        self.policy.start = StartMode::Full;
-        verdict
+        if verdict.is_break() {
+            self.stopped = true;
+            self.policy.cancelled.cancel();
+        }
+        work.completed(response)
     }
 
-    /// The time to repeat a failed call, if it is repeated. Refused credentials that cannot be
-    /// replaced are a terminal error.
+    /// The time to repeat a failed call, if it is repeated. A call that is refused for who made it,
+    /// and cannot be repeated in another way, is a terminal error.
     async fn retry_at(
         &mut self,
-        attempts: &mut Attempts,
+        request: &mut Request,
         error: &mut CallError,
         started: Instant,
     ) -> Option<Instant> {
-        let is_trial = self.policy.start == StartMode::Trial;
-        let retries = if is_trial { 0 } else { self.caller.retries };
-        let now = Instant::now();
-        let at = match attempts.decide(error, retries) {
-            RetryDecision::Final => None,
-            RetryDecision::Repeat => Some(now),
-            RetryDecision::Retry(longest) => {
-                let wait = || now + self.caller.deps.random.part_of(longest);
-                self.caller.queue.account.budget.spend().then(wait)
+        let caller = self.caller;
+        let open = lock(&caller.breaker).open_until(request.operation);
+        let retries = match self.policy.start {
+            StartMode::Trial => 0,
+            _ if open.is_some() => 0,
+            _ => caller.retries,
+        };
+        let repeated = request.attempts.was_repeated(error.class);
+        let decision = request.attempts.decide(error, retries);
+        let paid = || caller.queue.account.budget.spend();
+        let at = match decision {
+            RetryDecision::Retry(longest) if paid() => {
+                Some(Instant::now() + caller.deps.random.part_of(longest))
             }
-            RetryDecision::Refresh => self.refresh(started).await.then(Instant::now),
+            RetryDecision::Refresh if paid() => self.refresh(started).await.then(Instant::now),
+            _ => None,
         };
         let at = at.filter(|at| self.policy.until.is_none_or(|until| *at <= until));
-        if at.is_none() && error.class == ErrorClass::Credentials {
+        if at.is_none() && (error.class == ErrorClass::Credentials || repeated) {
             error.class = ErrorClass::Terminal;
         }
         at

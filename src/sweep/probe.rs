@@ -137,6 +137,7 @@ impl Prober {
     ) -> Result<(), ProbeError> {
         let policy = CallPolicy {
             purpose: Purpose::Query,
+            operation: Operation::Single,
             start: self.admit(Purpose::Query)?,
             priority: Priority::Ordinary,
             until: None,
@@ -157,7 +158,9 @@ impl Prober {
             instance: self.state().id().to_string(),
             wait: until - Instant::now(),
         };
-        self.caller.admit(purpose).map_err(refused)
+        self.caller
+            .admit(purpose, Operation::Single)
+            .map_err(refused)
     }
 
     /// The outcome of the probe of `client` in progress, which is started if there is none and no
@@ -181,12 +184,24 @@ impl Prober {
         if self.probes.gone.is_cancelled() {
             return Err(ProbeError::Stopping);
         }
-        let start = self.admit(Purpose::Probe)?;
+        let purpose = match self.state().fleet().position(client) {
+            Some(_) => Purpose::Probe,
+            None => Purpose::Outsider,
+        };
+        let start = self.admit(purpose)?;
         let (sender, receiver) = watch::channel(ProbeOutcome::Pending);
         let sender = Arc::new(sender);
         let client: Box<str> = client.into();
         pending.open.insert(client.clone(), Arc::downgrade(&sender));
-        let task = self.clone().run(client, sender, start, deadline);
+        let policy = CallPolicy {
+            purpose,
+            operation: Operation::Single,
+            start,
+            priority: Priority::Urgent,
+            until: Some(deadline),
+            cancelled: pending.cancel.child_token(),
+        };
+        let task = self.clone().run(client, sender, policy);
         let tasks = &self.probes.tasks;
         self.caller.tasks.spawn(tasks.track_future(task));
         Ok(receiver)
@@ -201,21 +216,8 @@ impl Prober {
     }
 
     /// Makes the call and passes its outcome to the probes that wait.
-    async fn run(
-        self,
-        client: Box<str>,
-        sender: Arc<PendingProbe>,
-        start: StartMode,
-        deadline: Instant,
-    ) {
-        let cancelled = lock(&self.probes.pending).cancel.child_token();
-        let policy = CallPolicy {
-            purpose: Purpose::Probe,
-            start,
-            priority: Priority::Urgent,
-            until: Some(deadline),
-            cancelled: cancelled.clone(),
-        };
+    async fn run(self, client: Box<str>, sender: Arc<PendingProbe>, policy: CallPolicy) {
+        let cancelled = policy.cancelled.clone();
         let mut outcome = ProbeOutcome::NotSent;
         let mut work = SingleCalls {
             caller: &self.caller,

@@ -38,9 +38,7 @@ pub(super) enum RetryDecision {
     Final,
     /// Repeat at a random time before this has passed; costs a retry of the budget.
     Retry(Duration),
-    /// Repeat at once: one repetition resolves errors of this kind.
-    Repeat,
-    /// Refresh the credentials, then repeat if they have changed.
+    /// Refresh the credentials, then repeat if they have changed; costs a retry as well.
     Refresh,
 }
 
@@ -63,12 +61,20 @@ impl Attempts {
             ErrorClass::ClockSkew | ErrorClass::Nonce
                 if !std::mem::replace(&mut self.restamped, true) =>
             {
-                RetryDecision::Repeat
+                RetryDecision::Retry(Duration::ZERO)
             }
             ErrorClass::Credentials if !std::mem::replace(&mut self.refreshed, true) => {
                 RetryDecision::Refresh
             }
             _ => RetryDecision::Final,
+        }
+    }
+
+    /// Whether the one repetition that can resolve an error of this class was made before.
+    pub(super) fn was_repeated(self, class: ErrorClass) -> bool {
+        match class {
+            ErrorClass::ClockSkew | ErrorClass::Nonce => self.restamped,
+            _ => false,
         }
     }
 }

@@ -10,9 +10,13 @@ use super::caller::InstanceCaller;
 use super::confirm::ConfirmationQueue;
 use super::executor::{Request, Response, WorkSource};
 use super::order::SweepOrder;
+use super::rejected::RejectedClients;
 use crate::clock::Timestamp;
 use crate::config::Query;
 use crate::presence::{ErrorClass, Fleet, MAX_BATCH, Observation, Operation, Published};
+
+/// Clients that are looked at to find one that was answered before.
+const LOOKED_AT: usize = 1_000;
 
 /// The progress of a sweep.
 #[derive(Debug)]
@@ -39,6 +43,15 @@ impl SweepProgress {
     }
 }
 
+/// A call that comes before the sweep and decides whether it begins. Its client is queried in its
+/// turn as well.
+#[derive(Debug)]
+pub(super) enum Trial {
+    None,
+    Next(Box<str>),
+    InFlight,
+}
+
 /// A sweep over a fleet.
 ///
 /// With single calls, each client is queried in order. With batches, ten clients are queried
@@ -48,7 +61,9 @@ pub(super) struct SweepRun<'a> {
     pub(super) query: Query,
     pub(super) fleet: &'a Fleet,
     pub(super) order: SweepOrder<'a>,
-    pub(super) confirmations: ConfirmationQueue<'a>,
+    pub(super) confirmations: ConfirmationQueue,
+    pub(super) rejected: &'a mut RejectedClients,
+    pub(super) trial: Trial,
     /// Halves of batches that were refused because of one of their clients.
     pub(super) halves: Vec<Vec<Box<str>>>,
     pub(super) progress: &'a SweepProgress,
@@ -57,18 +72,40 @@ pub(super) struct SweepRun<'a> {
 }
 
 impl SweepRun<'_> {
+    /// The trial call is about a client that was answered before, if there is one nearby.
+    pub(super) fn begin_with_an_answered_client(&mut self) {
+        let now = self.caller.deps.clock.now();
+        let answered = |client: &str| self.caller.state.observation(client, now).is_some();
+        let clients = (0..self.fleet.len().min(LOOKED_AT)).map(|index| self.fleet.client(index));
+        if let Some(client) = clients.map(String::from).find(|client| answered(client)) {
+            self.trial = Trial::Next(client.into());
+        }
+    }
+
+    /// The next client that is due, without those that were refused and whose interval is not over.
+    fn next_client(&mut self) -> Option<(Box<str>, bool)> {
+        let now = Instant::now();
+        while let Some(index) = self.order.next() {
+            let client: Box<str> = self.fleet.client(index).into();
+            match self.rejected.until(&client) {
+                Some(until) if now < until => self.count_done(1),
+                rejected => return Some((client, rejected.is_some())),
+            }
+        }
+        None
+    }
+
     /// The next clients that are due, without those that would make the batch fail.
     fn batch(&mut self) -> Option<Vec<Box<str>>> {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while batch.len() < MAX_BATCH
             && !self.confirmations.is_full()
-            && let Some(index) = self.order.next()
+            && let Some((client, rejected)) = self.next_client()
         {
-            let client = self.fleet.client(index);
-            if self.confirmations.is_rejected(&client) {
-                self.confirmations.push(client.into());
+            if rejected {
+                self.confirmations.push(client);
             } else {
-                batch.push(client.into());
+                batch.push(client);
             }
         }
         Some(batch).filter(|batch| !batch.is_empty())
@@ -129,6 +166,11 @@ impl WorkSource for SweepRun<'_> {
         if operation != self.query.operation() {
             return None;
         }
+        if let Trial::Next(client) = &self.trial {
+            let client = client.clone();
+            self.trial = Trial::InFlight;
+            return Some(vec![client]);
+        }
         if let Some(half) = self.halves.pop() {
             return Some(half);
         }
@@ -136,7 +178,7 @@ impl WorkSource for SweepRun<'_> {
             return None;
         }
         match operation {
-            Operation::Single => Some(vec![self.fleet.client(self.order.next()?).into()]),
+            Operation::Single => Some(vec![self.next_client()?.0]),
             Operation::Batch => self.batch(),
         }
     }
@@ -154,6 +196,29 @@ impl WorkSource for SweepRun<'_> {
             ..
         } = response;
         let operation = request.operation;
+        if matches!(self.trial, Trial::InFlight) {
+            self.trial = Trial::None;
+            if let Ok([Some(online)]) = result.as_deref() {
+                let observation = Observation {
+                    online: *online,
+                    at,
+                    operation,
+                };
+                self.caller.publish(&request.clients[0], observation);
+            }
+            return ControlFlow::Continue(());
+        }
+        if let [client] = &*request.clients {
+            match &result {
+                Ok(_) => self.rejected.accepted(client),
+                Err(error)
+                    if error.class == ErrorClass::Client && operation == Operation::Single =>
+                {
+                    self.rejected.refused(client, error, Instant::now());
+                }
+                Err(_) => {}
+            }
+        }
         if self.query == Query::Batch && operation == Operation::Single {
             let status = result.as_ref().map(|statuses| statuses[0] == Some(true));
             let confirmed = self.confirmations.completed(&request.clients[0], status);

@@ -1,6 +1,5 @@
 //! The sweeps of one instance: at most one at a time, each in a supervised task of its own.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +13,8 @@ use super::confirm::ConfirmationQueue;
 use super::executor::{CallPolicy, execute};
 use super::order::FleetCursor;
 use super::probe::{Prober, Probes};
-use super::run::{SweepProgress, SweepRun};
+use super::rejected::RejectedClients;
+use super::run::{SweepProgress, SweepRun, Trial};
 use crate::config::{Collect, Query};
 use crate::limits::Priority;
 use crate::presence::{Fleet, InstanceState, SweepResult, SweepSummary};
@@ -48,8 +48,7 @@ struct Shared {
 #[derive(Debug)]
 struct History {
     cursor: FleetCursor,
-    /// Client IDs that the API refused, as in [`ConfirmationQueue`].
-    rejected: HashSet<Box<str>>,
+    rejected: RejectedClients,
 }
 
 /// The newest sweep.
@@ -70,7 +69,7 @@ impl Sweeper {
         } else {
             let history = History {
                 cursor: FleetCursor::new(caller.state.fleet()),
-                rejected: HashSet::new(),
+                rejected: RejectedClients::default(),
             };
             Arc::new(Shared {
                 history: Arc::new(tokio::sync::Mutex::new(history)),
@@ -152,8 +151,7 @@ impl Sweeper {
     /// sweeper takes over.
     ///
     /// A sweep that cannot query all clients within its interval ends with it, and the next one
-    /// continues where it ended. While the breaker is open, the next sweep starts at the time of
-    /// the trial call, or at the next interval if the credentials were replaced by then.
+    /// continues where it ended.
     pub(super) async fn poll(self: Arc<Self>) {
         let interval = self.collect.interval;
         // A sweep of the previous sweeper.
@@ -175,8 +173,7 @@ impl Sweeper {
             if let Some(sweep) = self.start_poll(start..end) {
                 sweep.ended.cancelled().await;
             }
-            let open_until = lock(&self.caller.breaker).open_until();
-            due = open_until.map_or(end, |until| until.min(end));
+            due = end;
         }
     }
 
@@ -198,7 +195,8 @@ impl Sweeper {
         if self.retired.is_cancelled() {
             return None;
         }
-        let start = self.caller.admit(Purpose::Sweep).ok()?;
+        let operation = self.collect.query.operation();
+        let start = self.caller.admit(Purpose::Sweep, operation).ok()?;
         let fleet = self.caller.state.fleet();
         let worth_waiting = start != StartMode::Trial;
         let progress = Arc::new(SweepProgress::new(fleet.len(), worth_waiting));
@@ -208,6 +206,11 @@ impl Sweeper {
         let supervised = Arc::clone(self).supervise(sweep, Arc::clone(&progress));
         self.caller.tasks.spawn(supervised);
         Some(progress)
+    }
+
+    /// The time of the next trial call, if the breaker is open.
+    fn open_until(&self) -> Option<Instant> {
+        lock(&self.caller.breaker).open_until(self.collect.query.operation())
     }
 
     /// Exports what sweeps at this interval spend.
@@ -247,6 +250,25 @@ impl Sweeper {
         // Makes room for the next sweep, then ends the joins of this one.
         lock(&self.shared.current).running = None;
         progress.ended.cancel();
+        if self.open_until().is_some() {
+            let tasks = self.caller.tasks.clone();
+            tasks.spawn(self.try_again());
+        }
+    }
+
+    /// Starts a sweep, which begins with the trial call, as soon as the breaker allows it.
+    async fn try_again(self: Arc<Self>) {
+        while let Some(until) = self.open_until() {
+            tokio::select! {
+                () = self.caller.stop.cancelled() => return,
+                () = self.retired.cancelled() => return,
+                () = sleep_until(until) => {}
+            }
+            let mut current = lock(&self.shared.current);
+            if current.running.is_some() || self.start(&mut current, None).is_some() {
+                return;
+            }
+        }
     }
 
     /// One sweep: every client of `fleet` is queried, the oldest attempt first.
@@ -263,6 +285,7 @@ impl Sweeper {
         let query = self.collect.query;
         let policy = CallPolicy {
             purpose: Purpose::Sweep,
+            operation: query.operation(),
             start,
             // In a batch sweep, single calls are confirmations.
             priority: match query {
@@ -277,8 +300,7 @@ impl Sweeper {
             let fleet = Arc::clone(&fleet);
             let move_to_fleet = move || {
                 history.cursor.move_to(&fleet);
-                let rejected = &mut history.rejected;
-                rejected.retain(|client| fleet.position(client).is_some());
+                history.rejected.retain(&fleet);
                 history
             };
             // This takes a while for a large fleet.
@@ -291,11 +313,16 @@ impl Sweeper {
             query,
             fleet: &fleet,
             order: cursor.sweep(window),
-            confirmations: ConfirmationQueue::new(rejected),
+            confirmations: ConfirmationQueue::default(),
+            rejected,
+            trial: Trial::None,
             halves: Vec::new(),
             progress: &progress,
             answered: 0,
         };
+        if start == StartMode::Trial {
+            run.begin_with_an_answered_client();
+        }
         let stopped = execute(&self.caller, policy, &mut run).await.is_break();
         let (answered, clients) = (run.answered, fleet.len());
         let result = if stopped {

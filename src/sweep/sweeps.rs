@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::breaker::Breaker;
 use super::caller::{InstanceCaller, SweepDeps, lock};
 use super::probe::Prober;
 use super::run::SweepProgress;
@@ -159,7 +158,7 @@ impl Sweeps {
         };
         let before = before.of(&caller.state);
         if let Some(before) = before.filter(|before| before.is_like(&caller, collect)) {
-            *lock(&before.caller.breaker) = Breaker::default();
+            lock(&before.caller.breaker).reset();
             return Arc::clone(before);
         }
         Arc::new(Sweeper::new(caller, collect, before.map(Arc::as_ref)))

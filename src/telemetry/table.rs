@@ -56,6 +56,8 @@ rendered! {
 registered! {
     /// The metrics that the exporter counts about its own work, in a registry of their own.
     pub struct Metrics = "mqtt_presence_" {
+        /// API calls answered with a result, which is what Alibaba Cloud bills.
+        api_billed_calls_total: IntCounterVec[instance_id, operation],
         /// API calls sent, including retries.
         api_requests_total: IntCounterVec[instance_id, operation],
         /// Failed API calls, by error code of the API or by kind of transport error; a code that

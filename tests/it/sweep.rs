@@ -4,6 +4,7 @@ mod batches;
 mod budgets;
 mod faults;
 mod limits;
+mod outages;
 mod poll;
 mod probes;
 mod refusals;

@@ -153,11 +153,16 @@ fn other_errors_are_classified_by_status() {
         Err((ErrorClass::Transient, "http_status"))
     );
     assert_eq!(single(500, ""), Err((ErrorClass::Transient, "http_status")));
-    assert_eq!(
-        single(403, page),
-        Err((ErrorClass::Terminal, "http_status"))
-    );
-    assert_eq!(single(302, ""), Err((ErrorClass::Terminal, "http_status")));
+    // The page of a proxy proves nothing about this exporter or its clients.
+    for foreign in [302, 401, 403, 404, 407] {
+        let failure = Err((ErrorClass::Transient, "http_status"));
+        assert_eq!(single(foreign, page), failure, "{foreign}");
+    }
+    // A client ID can be the reason for these.
+    for of_client in [400, 413, 414, 431] {
+        let failure = Err((ErrorClass::Client, "http_status"));
+        assert_eq!(single(of_client, page), failure, "{of_client}");
+    }
     assert_eq!(single(200, page), Err((ErrorClass::Transient, "decode")));
     assert_eq!(single(200, ""), Err((ErrorClass::Transient, "decode")));
     assert_eq!(single(204, ""), Err((ErrorClass::Transient, "decode")));

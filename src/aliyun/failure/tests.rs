@@ -143,8 +143,9 @@ fn documented_codes_have_their_class_and_label() {
             ErrorClass::Client,
             "InvalidParameter",
         ),
-        (400, "InvalidParameterless", ErrorClass::Terminal, "other"),
-        (400, "Unheard.Of", ErrorClass::Terminal, "other"),
+        (400, "InvalidParameterless", ErrorClass::Client, "other"),
+        (404, "ClientIdNotExist", ErrorClass::Client, "other"),
+        (429, "Unheard.Of", ACCOUNT, "other"),
         (500, "Unheard.Of", ErrorClass::Transient, "other"),
     ] {
         let failure = api_error(status, code, "m");

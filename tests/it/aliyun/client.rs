@@ -354,7 +354,7 @@ async fn a_redirect_is_not_followed() {
     let failure = failed(Step::Say(answer(302, "Location: /elsewhere\r\n", ""))).await;
     assert_eq!(
         (failure.class, failure.label),
-        (ErrorClass::Terminal, "http_status")
+        (ErrorClass::Transient, "http_status")
     );
 }
 
