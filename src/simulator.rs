@@ -10,7 +10,7 @@
 //!
 //! | part | files |
 //! | --- | --- |
-//! | sockets | `server`, `stalling_stream` |
+//! | sockets | `server`, `stalling_reader` |
 //! | one request: count, faults, service, response | `exchange`, `request`, `answer`, `vendor_error` |
 //! | services | `operations` (behind `gateway`), `credentials`, `admin` |
 //! | state | `state`, `faults`, `keys`, `stats`, `traffic`, `devices` (`fleet`, `script`) |
@@ -32,7 +32,7 @@ mod request;
 mod script;
 mod seeded_random;
 mod server;
-mod stalling_stream;
+mod stalling_reader;
 mod state;
 mod stats;
 mod traffic;

@@ -74,13 +74,13 @@ fn answer(state: &State, resource: &str, request: &ApiRequest) -> Result<Value, 
 
 fn set_faults(faults: &FaultSwitch, request: &ApiRequest) -> Result<Value, AdminError> {
     // Read as a map first: a derived `Deserialize` also takes a list.
-    let map: Map<String, Value> = serde_json::from_slice(request.body())?;
+    let map: Map<String, Value> = serde_json::from_slice(&request.body)?;
     faults.set(Faults::deserialize(map)?);
     Ok(json!(*faults.get()))
 }
 
 fn set_status(state: &State, request: &ApiRequest) -> Result<Value, AdminError> {
-    let StatusOverride { client_id, online } = serde_json::from_slice(request.body())?;
+    let StatusOverride { client_id, online } = serde_json::from_slice(&request.body)?;
     let now = state.clock.now();
     if state.devices.override_status(&client_id, online, now) {
         Ok(Value::Null)

@@ -68,38 +68,23 @@ impl State {
     }
 }
 
-/// A service that issues credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CredentialService {
-    Sts,
-    MetadataToken,
-    Metadata,
-    Uri,
+/// Answers a request.
+pub(super) type Service = fn(&Exchange<'_>) -> Result<Content, VendorError>;
+
+/// The service that `request` is for, if it issues credentials; `None` for the API.
+pub(super) fn service(request: &ApiRequest) -> Option<Service> {
+    Some(match request.path() {
+        URI => |exchange| Ok(document(exchange, 3600)),
+        TOKEN => |exchange| Ok(metadata_token(exchange)),
+        path if path.starts_with(ROLES) => |exchange| Ok(metadata(exchange)),
+        _ => match &*request.action()? {
+            "AssumeRole" | "AssumeRoleWithOIDC" => assume_role,
+            _ => return None,
+        },
+    })
 }
 
-impl CredentialService {
-    /// The service that `request` is for; `None` for the API.
-    pub(super) fn of(request: &ApiRequest) -> Option<Self> {
-        match request.path() {
-            URI => Some(Self::Uri),
-            TOKEN => Some(Self::MetadataToken),
-            path if path.starts_with(ROLES) => Some(Self::Metadata),
-            _ => matches!(&*request.action()?, "AssumeRole" | "AssumeRoleWithOIDC")
-                .then_some(Self::Sts),
-        }
-    }
-
-    pub(super) fn answer(self, exchange: &Exchange<'_>) -> Result<Content, VendorError> {
-        match self {
-            Self::Sts => assume_role(exchange).map(Content::Result),
-            Self::MetadataToken => Ok(metadata_token(exchange)),
-            Self::Metadata => Ok(metadata(exchange)),
-            Self::Uri => Ok(document(exchange, 3600)),
-        }
-    }
-}
-
-fn assume_role(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
+fn assume_role(exchange: &Exchange<'_>) -> Result<Content, VendorError> {
     let request = exchange.request;
     let with_oidc = request.action().as_deref() == Some("AssumeRoleWithOIDC");
     let version = if with_oidc {
@@ -126,13 +111,13 @@ fn assume_role(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
     let Ok(seconds @ 900..=43_200) = seconds else {
         return Err(VendorError::invalid("DurationSeconds"));
     };
-    Ok(json!({
+    Ok(Content::Result(json!({
         "AssumedRoleUser": {
             "Arn": format!("acs:ram::{ACCOUNT}:role/{role}/{session}"),
             "AssumedRoleId": format!("300000000000000001:{session}"),
         },
         "Credentials": credentials(exchange, role, seconds),
-    }))
+    })))
 }
 
 /// The role in the request, if the account has it.

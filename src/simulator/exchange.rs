@@ -13,14 +13,13 @@ use hyper::{Request, Response};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::admin;
 use super::answer::{self, Content, render, response, truncated};
-use super::credentials::CredentialService;
 use super::faults::Effect;
 use super::operations::{self, ApiOperation};
 use super::request::ApiRequest;
 use super::state::{Exchange, FaultSwitch, State};
 use super::vendor_error::VendorError;
+use super::{admin, credentials};
 use crate::clock::Timestamp;
 
 /// The gateway of the API closes a connection that was idle for this long.
@@ -62,7 +61,7 @@ impl State {
 
     /// The faults of the service that `request` is for.
     fn faults_for(&self, request: &ApiRequest) -> &FaultSwitch {
-        match CredentialService::of(request) {
+        match credentials::service(request) {
             None => &self.faults,
             Some(_) => &self.credential_faults,
         }
@@ -70,7 +69,7 @@ impl State {
 
     /// Answers a request to the API or to a service that issues credentials.
     async fn serve(&self, address: IpAddr, request: &ApiRequest) -> Result<Response<Body>, Reset> {
-        let service = CredentialService::of(request);
+        let service = credentials::service(request);
         let (number, admitted) = {
             let (mut records, now) = self.records();
             let number = records.capture(request);
@@ -112,10 +111,7 @@ impl State {
             faults: &faults,
             server_time: skewed(self.clock.now(), faults.clock_skew),
         };
-        let answer = match service {
-            None => operations::answer(&exchange).map(Content::Result),
-            Some(service) => service.answer(&exchange),
-        };
+        let answer = service.unwrap_or(operations::answer)(&exchange);
         let (ending, response) = respond(&exchange, answer, &effect);
         let delay = delay + faults.late(request.clients());
         let answerable = async {

@@ -81,7 +81,7 @@ fn v3_string_to_sign(request: &ApiRequest, listed: &str) -> StringToSign {
     let headers: Vec<_> = names.filter(|name| is_signed(name)).map(value).collect();
     let headers = headers.iter().map(|(name, value)| (*name, &**value));
     let query = CanonicalQuery::new(request.query().collect());
-    let body_hash = v3::body_hash(request.body());
+    let body_hash = v3::body_hash(&request.body);
     v3::CanonicalRequest::new(request.method(), &query, headers.collect(), &body_hash)
         .string_to_sign()
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::answer::Content;
 use super::request::ApiRequest;
 use super::state::Exchange;
 use super::vendor_error::VendorError;
@@ -48,7 +49,7 @@ impl ApiOperation {
 }
 
 /// The result of the operation, without faults that decide the outcome.
-pub(super) fn answer(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
+pub(super) fn answer(exchange: &Exchange<'_>) -> Result<Content, VendorError> {
     let (request, state) = (exchange.request, exchange.state);
     if !matches!(request.method(), "GET" | "POST") {
         return Err(VendorError::METHOD);
@@ -68,7 +69,7 @@ pub(super) fn answer(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
         let changed = exchange.faults.quota(operation.name);
         traffic.charge(operation.name, operation.quota, changed, now)?;
     }
-    (operation.handler)(exchange)
+    (operation.handler)(exchange).map(Content::Result)
 }
 
 /// The instance that a request is about.

@@ -14,7 +14,7 @@ use super::vendor_error::VendorError;
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     head: Parts,
-    body: Bytes,
+    pub(super) body: Bytes,
     /// The parameters of the query string.
     query: Vec<(String, String)>,
     /// The parameters of a form in the body.
@@ -56,10 +56,6 @@ impl ApiRequest {
 
     pub(super) fn path(&self) -> &str {
         self.head.uri.path()
-    }
-
-    pub(super) const fn body(&self) -> &Bytes {
-        &self.body
     }
 
     /// The parameters of the query string, which a V3 signature covers one by one.

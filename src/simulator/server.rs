@@ -8,11 +8,12 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::join;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::exchange::{KEEP_ALIVE, Reset};
-use super::stalling_stream::StallingStream;
+use super::stalling_reader::StallingReader;
 use super::state::State;
 
 /// Time for calls in flight at a shutdown.
@@ -40,7 +41,8 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
 async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<State>) {
     // Without it, responses take a few milliseconds longer.
     let _ = stream.set_nodelay(true);
-    let stream = StallingStream::new(stream, Arc::clone(&state));
+    let (reader, writer) = stream.into_split();
+    let reader = StallingReader::new(reader, Arc::clone(&state));
     let service = Arc::clone(&state);
     let answer = service_fn(move |request| {
         let state = Arc::clone(&service);
@@ -49,7 +51,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<State>) {
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(KEEP_ALIVE)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(join(reader, writer)), answer);
     let ended = tokio::select! {
         biased;
         () = state.shutdown.cancelled() => {
@@ -61,6 +63,10 @@ async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<State>) {
         ended = &mut connection => ended,
     };
     if ended.is_err_and(|error| error.source().is_some_and(<dyn Error>::is::<Reset>)) {
-        connection.into_parts().io.into_inner().reset();
+        // A reset without a regular end before it, as from a firewall.
+        let (_, writer) = connection.into_parts().io.into_inner().into_inner();
+        // It fails only if the socket is closed already.
+        let _ = writer.as_ref().set_zero_linger();
+        writer.forget();
     }
 }
