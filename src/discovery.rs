@@ -59,35 +59,36 @@ pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Disco
     }
 }
 
-/// The result of [`refresh`].
-#[derive(Debug, Default)]
-pub struct Refreshed {
-    /// All clients; `None` if no source has changed.
-    pub discovered: Option<Discovered>,
+/// The result of [`refresh`]; `P` is the result of its check.
+#[derive(Debug)]
+pub struct Refreshed<P> {
+    /// All clients; `None` if no source has changed, or the changed ones cannot be used.
+    pub discovered: Option<(Discovered, P)>,
     /// The sources that could not be used. Their previous content stays in use.
     pub failures: Vec<SourceFailure>,
     /// The names of the sources that were read and are valid.
     pub good: BTreeSet<Arc<str>>,
-    /// The names of the sources that have changed.
-    pub changed: BTreeSet<Arc<str>>,
 }
 
 /// Reads all client files, takes the `response` of a URL if there is one, and builds the fleets if
-/// anything has changed since `before`. The previous content of invalid sources stays in use.
+/// anything has changed since `before`. The previous content of invalid sources stays in use. If
+/// `check` rejects the fleets, that of all changed sources does.
 #[must_use]
-pub fn refresh(
+pub fn refresh<P>(
     config: &Config,
     shard: Shard,
     before: &SourceCache,
     response: Option<(&SourceLocation, &[u8])>,
-) -> Refreshed {
+    check: impl FnOnce(&Discovered) -> Result<P, Problems>,
+) -> Refreshed<P> {
     let response = response.map(|(location, bytes)| (location, before.text(location, bytes)));
     if let Some((location, text)) = &response
         && before.0.get(location) == Some(text)
     {
         return Refreshed {
+            discovered: None,
+            failures: Vec::new(),
             good: BTreeSet::from([location.to_string().into()]),
-            ..Refreshed::default()
         };
     }
     let mut snapshot = SourceTexts::read(config, before);
@@ -99,15 +100,26 @@ pub fn refresh(
         good.extend(sources.map(|source| Arc::clone(&source.name)));
         snapshot.texts.0.insert(location.clone(), text);
     }
-    let changed = snapshot.changed(before);
     let mut failures = std::mem::take(&mut snapshot.failures);
-    let discovered = build_valid(config, shard, before, snapshot, &mut failures);
+    let discovered = build_valid(config, shard, before, &mut snapshot, &mut failures);
+    let discovered = discovered.and_then(|discovered| {
+        let checked = check_size(config, &discovered).and_then(|()| check(&discovered));
+        // A source that was removed has no name, and is not the cause.
+        let reject = |problems: &Problems| {
+            let changed = snapshot.changed(before).into_iter();
+            failures.extend(changed.map(|name| SourceFailure {
+                name,
+                problems: problems.clone(),
+            }));
+        };
+        let checked = checked.inspect_err(reject).ok()?;
+        Some((discovered, checked))
+    });
     good.retain(|name| failures.iter().all(|failure| failure.name != *name));
     Refreshed {
         discovered,
         failures,
         good,
-        changed,
     }
 }
 
@@ -116,23 +128,12 @@ fn build_valid(
     config: &Config,
     shard: Shard,
     before: &SourceCache,
-    mut snapshot: SourceTexts,
+    snapshot: &mut SourceTexts,
     failures: &mut Vec<SourceFailure>,
 ) -> Option<Discovered> {
     while snapshot.texts != *before {
-        match build_fleets(config, shard, &snapshot) {
-            Ok(discovered) => {
-                let Err(problems) = check_size(config, &discovered) else {
-                    return Some(discovered);
-                };
-                // A source that was removed has no name, and is not the cause.
-                let changed = snapshot.changed(before).into_iter();
-                failures.extend(changed.map(|name| SourceFailure {
-                    name,
-                    problems: problems.clone(),
-                }));
-                return None;
-            }
+        match build_fleets(config, shard, snapshot) {
+            Ok(discovered) => return Some(discovered),
             Err(invalid) => {
                 for (location, failure) in invalid {
                     snapshot.fall_back(&location, before);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::config::{ClientUrl, Config, Problem};
-use crate::discovery::{Discovered, SourceCache, SourceFailure, SourceLocation};
+use crate::discovery::{Discovered, SourceCache, SourceFailure};
 use crate::net::{FileWatch, WatchedFiles};
 use crate::telemetry::{LogThrottle, Metrics};
 
@@ -58,19 +58,16 @@ impl ClientSources {
     /// sources that left are removed.
     pub(super) fn configure(&mut self, config: &Config, discovered: &Discovered, now: Timestamp) {
         let urls: BTreeSet<Arc<str>> = urls(config).map(|url| url.url.to_string().into()).collect();
-        let inline = discovered.sources.iter();
-        let inline = inline.filter(|source| source.location == SourceLocation::Config);
-        let read: BTreeSet<Arc<str>> = inline
-            .map(|source| Arc::clone(&source.name))
-            .chain(patterns(config))
-            .collect();
-        let names = read.union(&urls).cloned().collect();
+        let listed = discovered.sources.iter();
+        let listed = listed.map(|source| Arc::clone(&source.name));
+        let names: BTreeSet<_> = listed.chain(patterns(config)).collect();
         for left in self.names.difference(&names) {
             self.metrics.remove_series("source", left);
         }
         for name in &names {
             self.metrics.touch_source(name);
         }
+        let read = &names - &urls;
         self.names = names;
         self.watch = FileWatch::new(discovered.files.clone());
         self.set_content(discovered);

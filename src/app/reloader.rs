@@ -19,7 +19,9 @@ use super::error::CommandError;
 use super::runtime::Runtime;
 use crate::aliyun::RULES;
 use crate::config::{Config, Problem};
-use crate::discovery::{self, Refreshed, SourceFailure, SourceLocation, UrlPoller, UrlUpdate};
+use crate::discovery::{
+    self, Discovered, Refreshed, SourceFailure, SourceLocation, UrlPoller, UrlUpdate,
+};
 use crate::presence::Fleet;
 use crate::web::{ReloadOutcome, ReloadRequest};
 
@@ -147,20 +149,18 @@ impl Reloader {
     async fn refresh(&mut self, response: Option<(SourceLocation, Vec<u8>)>) {
         let config = self.runtime.config.load_full();
         let shard = self.runtime.environment.shard;
-        let refresh = {
-            let (config, texts) = (Arc::clone(&config), self.runtime.sources.texts.clone());
-            move || {
-                let response = response
-                    .as_ref()
-                    .map(|(location, text)| (location, &**text));
-                discovery::refresh(&config, shard, &texts, response)
-            }
+        let texts = self.runtime.sources.texts.clone();
+        let refresh = move || {
+            let response = response
+                .as_ref()
+                .map(|(location, text)| (location, &**text));
+            let plan = |discovered: &Discovered| plan(&config, shard, discovered);
+            discovery::refresh(&config, shard, &texts, response, plan)
         };
         let Refreshed {
             discovered,
-            mut failures,
-            mut good,
-            changed,
+            failures,
+            good,
         } = match spawn_blocking(refresh).await {
             Ok(refreshed) => refreshed,
             Err(failure) => {
@@ -168,22 +168,11 @@ impl Reloader {
                 return;
             }
         };
-        if let Some(mut discovered) = discovered {
-            match plan(&config, shard, &discovered) {
-                Ok(plan) => {
-                    let fleets = mem::take(&mut discovered.fleets);
-                    self.runtime.set_fleets(fleets, &plan).await;
-                    self.runtime.sources.set_content(&discovered);
-                    self.runtime.sources.warn(&discovered.warnings);
-                }
-                Err(problems) => {
-                    good.retain(|name| !changed.contains(name));
-                    failures.extend(changed.into_iter().map(|name| SourceFailure {
-                        name,
-                        problems: problems.clone(),
-                    }));
-                }
-            }
+        if let Some((mut discovered, plan)) = discovered {
+            let fleets = mem::take(&mut discovered.fleets);
+            self.runtime.set_fleets(fleets, &plan).await;
+            self.runtime.sources.set_content(&discovered);
+            self.runtime.sources.warn(&discovered.warnings);
         }
         let now = self.runtime.environment.clock.now();
         self.runtime.sources.failed(&failures);

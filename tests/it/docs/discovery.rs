@@ -91,9 +91,11 @@ fn an_inventory_over_http() {
         Shard::WHOLE,
         &SourceCache::default(),
         Some((&place, answer.as_bytes())),
+        |_| Ok(()),
     );
     assert_eq!(after.failures, []);
-    let fleet = &after.discovered.expect("something new").fleets[0];
+    let (discovered, ()) = after.discovered.expect("something new");
+    let fleet = &discovered.fleets[0];
     assert_eq!(fleet.len(), 3);
     assert_eq!(clients(fleet)[0], PUMP_1);
 }
