@@ -11,5 +11,6 @@ mod tls;
 
 pub use file_watch::{FileWatch, WatchedFiles};
 pub use listen::{ListenError, handed_over, listen};
+pub(crate) use serve::Acceptor;
 pub use serve::{ServeOptions, serve};
 pub use tls::{ClientAuth, Tls, TlsError, TlsSettings, Trust};

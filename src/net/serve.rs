@@ -18,10 +18,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+pub(crate) use acceptor::Acceptor;
 pub use options::ServeOptions;
 
 use super::tls::Tls;
-use acceptor::Acceptor;
 use connection::Connection;
 use connection_state::ConnectionState;
 

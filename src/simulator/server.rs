@@ -10,37 +10,28 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::join;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::exchange::{KEEP_ALIVE, Reset};
 use super::stalling_reader::StallingReader;
 use super::state::State;
+use crate::net::Acceptor;
 
 /// Time for calls in flight at a shutdown.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Pause after a failed accept: the process has no descriptors left.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// Serves the connections of `listener` until the shutdown.
 pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
-    let accepted = || state.shutdown.run_until_cancelled(listener.accept());
-    while let Some(accepted) = accepted().await {
-        match accepted {
-            Ok((stream, peer)) => {
-                state.tasks.spawn(serve(stream, peer, Arc::clone(&state)));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accepting a connection failed");
-                sleep(PAUSE).await;
-            }
+    let mut acceptor = Acceptor::new(vec![listener]);
+    while let Some(stream) = state.shutdown.run_until_cancelled(acceptor.accept()).await {
+        // A connection that was reset already has no peer.
+        if let Ok(peer) = stream.peer_addr() {
+            state.tasks.spawn(serve(stream, peer, Arc::clone(&state)));
         }
     }
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<State>) {
-    // Without it, responses take a few milliseconds longer.
-    let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     let reader = StallingReader::new(reader, Arc::clone(&state));
     let service = Arc::clone(&state);

@@ -14,14 +14,14 @@ const MIN_BACKOFF: Duration = Duration::from_millis(5);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Accepts from several listeners, and continues after every error.
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
     listeners: Vec<TcpListener>,
     /// The current delay and its end, after an error such as a lack of file descriptors.
     backoff: Option<(Duration, Instant)>,
 }
 
 impl Acceptor {
-    pub(super) fn new(listeners: Vec<TcpListener>) -> Self {
+    pub(crate) fn new(listeners: Vec<TcpListener>) -> Self {
         Self {
             listeners,
             backoff: None,
@@ -29,7 +29,7 @@ impl Acceptor {
     }
 
     /// The next connection. Cancellation loses nothing.
-    pub(super) async fn accept(&mut self) -> TcpStream {
+    pub(crate) async fn accept(&mut self) -> TcpStream {
         loop {
             if let Some((_, end)) = self.backoff {
                 sleep_until(end).await;
