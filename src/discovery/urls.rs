@@ -160,36 +160,28 @@ fn check(response: &Response) -> Result<(), String> {
             .unwrap_or_default()
     };
     let status = response.status();
-    if status.is_redirection() {
-        let mut target = response.url().join(header(LOCATION)).ok();
-        if let Some(target) = &mut target {
-            target.set_query(None);
-        }
-        let target = target.map(String::from).unwrap_or_default();
-        return Err(format!(
-            "responded with {status} to {target}; set `url` to this address if it is correct"
-        ));
-    }
-    if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-        return Err(format!(
-            "responded with {status}; check `basic_auth` or `authorization` and its file"
-        ));
-    }
-    if status != StatusCode::OK {
-        return Err(format!("responded with {status}, not 200 OK"));
-    }
-    let kind = header(CONTENT_TYPE)
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if kind.eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(format!(
+    let kind = header(CONTENT_TYPE).split(';').next().unwrap_or_default();
+    let kind = kind.trim();
+    Err(match status {
+        StatusCode::OK if kind.eq_ignore_ascii_case("application/json") => return Ok(()),
+        StatusCode::OK => format!(
             "responded with the Content-Type `{kind}`, not `application/json`; check the URL"
-        ))
-    }
+        ),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!("responded with {status}; check `basic_auth` or `authorization` and its file")
+        }
+        _ if status.is_redirection() => {
+            let mut target = response.url().join(header(LOCATION)).ok();
+            if let Some(target) = &mut target {
+                target.set_query(None);
+            }
+            let target = target.map(String::from).unwrap_or_default();
+            format!(
+                "responded with {status} to {target}; set `url` to this address if it is correct"
+            )
+        }
+        _ => format!("responded with {status}, not 200 OK"),
+    })
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, String> {

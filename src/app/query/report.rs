@@ -47,6 +47,7 @@ pub(super) struct Report<'a> {
 }
 
 /// The newest result of one client.
+#[derive(Default)]
 struct Row {
     client: String,
     at: Timestamp,
@@ -57,15 +58,6 @@ struct Row {
 }
 
 impl Row {
-    fn new(client: String) -> Self {
-        Self {
-            client,
-            at: Timestamp::default(),
-            result: None,
-            is_current: false,
-        }
-    }
-
     fn status(&self) -> Status {
         match &self.result {
             Some(QueryResult {
@@ -94,6 +86,10 @@ impl<'a> Report<'a> {
         with_time: bool,
         out: &'a mut (dyn Write + Send),
     ) -> Self {
+        let row = |client| Row {
+            client,
+            ..Row::default()
+        };
         let widths = clients.iter().map(|client| client.chars().count());
         Self {
             instance,
@@ -101,7 +97,7 @@ impl<'a> Report<'a> {
             output,
             with_time,
             width: widths.max().unwrap_or_default().max(6),
-            rows: clients.into_iter().map(Row::new).collect(),
+            rows: clients.into_iter().map(row).collect(),
             out,
             errors: Vec::new(),
             previous_errors: Vec::new(),
