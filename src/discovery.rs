@@ -38,7 +38,7 @@ use snapshot::SourceTexts;
 /// the configuration before all others. Every invalid file is reported, also if its previous content
 /// is valid.
 pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Discovered, Problems> {
-    let files = WatchedFiles::matching(patterns(config).cloned());
+    let files = WatchedFiles::matching(patterns(config).map(|it| it.to_string()));
     let snapshot = SourceTexts::read(config, before);
     let built = build_fleets(config, shard, &snapshot);
     let mut problems = Problems::default();
@@ -92,8 +92,7 @@ pub fn refresh<P>(
         };
     }
     let mut snapshot = SourceTexts::read(config, before);
-    let patterns = patterns(config).map(|pattern| pattern.as_str().into());
-    let mut good: BTreeSet<Arc<str>> = patterns.collect();
+    let mut good: BTreeSet<_> = patterns(config).collect();
     if let Some((location, text)) = response {
         let sources = snapshot.sources.iter();
         let sources = sources.filter(|it| it.location == *location);
@@ -145,8 +144,10 @@ fn build_valid(
     None
 }
 
-fn patterns(config: &Config) -> impl Iterator<Item = &String> {
-    config.instances.iter().flat_map(|it| &it.client_files)
+/// The names of the sources that are files: the patterns of `config`.
+pub fn patterns(config: &Config) -> impl Iterator<Item = Arc<str>> {
+    let patterns = config.instances.iter().flat_map(|it| &it.client_files);
+    patterns.map(|pattern| pattern.as_str().into())
 }
 
 /// Rejects more clients than `max_clients`.

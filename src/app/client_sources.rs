@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::config::{ClientUrl, Config, Problem};
-use crate::discovery::{Discovered, SourceCache, SourceFailure};
+use crate::discovery::{Discovered, SourceCache, SourceFailure, patterns};
 use crate::net::{FileWatch, WatchedFiles};
 use crate::telemetry::{LogThrottle, Metrics};
 
@@ -33,12 +33,6 @@ pub(super) struct ClientSources {
 pub(super) fn urls(config: &Config) -> impl Iterator<Item = &ClientUrl> {
     let instances = config.instances.iter();
     instances.flat_map(|instance| &instance.client_urls)
-}
-
-/// The names of the sources that are files: the patterns of `config`.
-fn patterns(config: &Config) -> impl Iterator<Item = Arc<str>> {
-    let patterns = config.instances.iter().flat_map(|it| &it.client_files);
-    patterns.map(|pattern| pattern.as_str().into())
 }
 
 impl ClientSources {

@@ -60,29 +60,30 @@ impl Providers {
 
 /// The distinct providers of `instances` with unique names: the account if it is configured, else
 /// the type; followed by the first instance if another provider has the same name.
-fn named<'i>(instances: &'i [Instance]) -> Vec<(String, &'i config::Provider)> {
-    let short = |instance: &Instance| {
-        let Credentials { account, provider } = &instance.credentials;
-        account.as_deref().unwrap_or(provider.kind()).to_owned()
-    };
-    let mut distinct: Vec<&Instance> = Vec::new();
+fn named(instances: &[Instance]) -> Vec<(String, &config::Provider)> {
+    let mut distinct: Vec<(String, &Instance)> = Vec::new();
     for instance in instances {
-        let provider = &instance.credentials.provider;
+        let Credentials { account, provider } = &instance.credentials;
         if distinct
             .iter()
-            .all(|other| other.credentials.provider != *provider)
+            .all(|(_, known)| known.credentials.provider != *provider)
         {
-            distinct.push(instance);
+            let name = account.as_deref().unwrap_or(provider.kind());
+            distinct.push((name.to_owned(), instance));
         }
     }
-    let named = |instance: &&'i Instance| {
-        let mut name = short(instance);
-        if distinct.iter().filter(|other| short(other) == name).count() > 1 {
-            name = format!("{name}/{}", instance.id);
+    let unique = |(name, instance): &(String, &Instance)| {
+        let alike = distinct.iter().filter(|(other, _)| other == name);
+        if alike.count() == 1 {
+            name.clone()
+        } else {
+            format!("{name}/{}", instance.id)
         }
-        (name, &instance.credentials.provider)
     };
-    distinct.iter().map(named).collect()
+    distinct
+        .iter()
+        .map(|entry| (unique(entry), &entry.1.credentials.provider))
+        .collect()
 }
 
 #[cfg(test)]

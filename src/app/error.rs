@@ -4,7 +4,6 @@ use std::io;
 
 use crate::config::Problems;
 use crate::net::ListenError;
-use crate::web::PathError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +19,6 @@ pub enum CommandError {
 impl From<Problems> for CommandError {
     fn from(problems: Problems) -> Self {
         Self::Usage(problems.to_string())
-    }
-}
-
-impl From<PathError> for CommandError {
-    fn from(error: PathError) -> Self {
-        Self::Usage(error.to_string())
     }
 }
 

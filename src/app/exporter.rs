@@ -69,7 +69,8 @@ impl Exporter {
             readiness: readiness.clone(),
             config: Arc::clone(&runtime.config),
         };
-        let mut router = web.router()?;
+        let router = web.router();
+        let mut router = router.map_err(|error| CommandError::Usage(error.to_string()))?;
         let mut background = JoinSet::new();
         let tls = web_config.as_ref().and_then(ActiveWebConfig::tls);
         if let Some(web_config) = web_config {

@@ -1,5 +1,6 @@
 //! The content of all sources to fleets.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::snapshot::SourceTexts;
@@ -85,15 +86,15 @@ fn read(
     builders: &mut FleetBuilders<'_>,
 ) -> Result<usize, Problems> {
     let file = location.as_file();
-    let invalid = |problem: Problem| problem.in_file(&file);
-    let text = config::decode(bytes).map_err(invalid)?;
-    let yaml = match location {
-        SourceLocation::File(path) => path.extension().is_none_or(|it| it != "json"),
-        _ => false,
+    let is_json = |path: &Path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
     };
+    let yaml = matches!(location, SourceLocation::File(path) if !is_json(path));
+    let document = config::decode(bytes).and_then(|text| TargetDocument::read(text, yaml));
     let reader = TargetReader {
         file: &file,
-        document: &TargetDocument::read(text, yaml).map_err(invalid)?,
+        document: &document.map_err(|problem| problem.in_file(&file))?,
         builders,
         instance,
         report: Report::default(),
