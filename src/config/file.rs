@@ -1,18 +1,16 @@
 //! YAML: text to tree, the position of a node in the text, and configuration to text.
 //!
 //! The only module that uses `serde_yaml`, which reports positions only in errors, keeps the last of
-//! duplicate keys, and turns `1e3` into a number. Therefore a text is read twice: the first pass
-//! numbers the nodes and determines the kind of each; the second pass knows the kinds and reads every
-//! scalar as it was written. The position of a node is found by a further pass that fails at the node.
+//! duplicate keys, and turns `1e3` into a number. Therefore a text is read twice: the first pass finds
+//! the numbers and booleans, and the second reads them as they were written. The position of a node is
+//! found by a further pass that fails at the node.
 
-mod build;
-mod scan;
+mod pass;
 
 use serde::de::DeserializeSeed;
 use serde_yaml::Value;
 
-use self::build::Build;
-use self::scan::Scan;
+use self::pass::Pass;
 use super::problem::{Position, Problem};
 use super::tree::Node;
 use super::values::{Config, Mode};
@@ -28,24 +26,23 @@ pub(crate) struct Document<'t> {
 impl<'t> Document<'t> {
     /// Parses `text`, which must be a single YAML document.
     pub(crate) fn read(text: &'t str) -> Result<Self, Problem> {
-        let mut scan = Scan::new(text, None);
+        let mut pass = Pass::new(text, None);
         let mut documents = serde_yaml::Deserializer::from_str(text);
-        if let Some(first) = documents.next() {
-            let read = scan.root().deserialize(first);
-            read.map_err(|error| document_error(text, scan.refusal, &error))?;
-        }
+        let first = documents.next().expect("an empty text has a document");
+        let mut root = read_node(text, first, &mut pass)?;
         if let Some(second) = documents.next() {
             let message = "a second YAML document begins here; keep one, without `---` between";
             return Err(Problem::of_text(position_of(text, second, 0), message));
         }
-        let mut shapes = scan.shapes.into_iter().enumerate();
-        let root = Build(&mut shapes)
-            .deserialize(serde_yaml::Deserializer::from_str(text))
-            .map_err(|error| document_error(text, None, &error))?;
+        if !pass.unquoted.is_empty() {
+            let mut again = Pass::new(text, None);
+            again.unquoted = pass.unquoted;
+            root = read_node(text, serde_yaml::Deserializer::from_str(text), &mut again)?;
+        }
         Ok(Self { text, root })
     }
 
-    /// The position of the node with the number `mark`.
+    /// The position of the node with this mark.
     pub(crate) fn position(&self, mark: usize) -> Option<Position> {
         let document = serde_yaml::Deserializer::from_str(self.text);
         position_of(self.text, document, mark)
@@ -104,12 +101,27 @@ fn remove_unset(tree: &mut Value) {
     }
 }
 
+fn read_node<'t>(
+    text: &str,
+    document: serde_yaml::Deserializer<'t>,
+    pass: &mut Pass,
+) -> Result<Node<'t>, Problem> {
+    pass.root().deserialize(document).map_err(|error| {
+        let position = error_position(&error);
+        let refusal = pass.refusal.map(str::to_owned);
+        Problem::of_text(
+            position,
+            refusal.unwrap_or_else(|| explain(text, &error, position)),
+        )
+    })
+}
+
 fn position_of(
     text: &str,
     document: serde_yaml::Deserializer<'_>,
     mark: usize,
 ) -> Option<Position> {
-    let read = Scan::new(text, Some(mark)).root().deserialize(document);
+    let read = Pass::new(text, Some(mark)).root().deserialize(document);
     error_position(&read.err()?)
 }
 
@@ -118,12 +130,6 @@ fn error_position(error: &serde_yaml::Error) -> Option<Position> {
         line: location.line(),
         column: location.column(),
     })
-}
-
-fn document_error(text: &str, refusal: Option<&str>, error: &serde_yaml::Error) -> Problem {
-    let position = error_position(error);
-    let message = refusal.map_or_else(|| explain(text, error, position), str::to_owned);
-    Problem::of_text(position, message)
 }
 
 /// The message of the parser without the position, and the most likely remedy.

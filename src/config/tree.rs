@@ -6,16 +6,16 @@ use std::borrow::Cow;
 /// One node of the tree.
 #[derive(Debug)]
 pub(crate) struct Node<'t> {
-    /// Identifies the node; its reader finds the position of a mark.
+    /// Identifies the node in a report; its reader finds the position of a mark.
     pub(crate) mark: usize,
-    /// What it is.
+    /// Its value.
     pub(crate) value: Value<'t>,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Debug)]
 pub(crate) enum Value<'t> {
-    /// Nothing: `null`, `~`, or no value at all.
+    /// `null`, `~`, or no value at all.
     Null,
     /// A scalar, as written, without quotes.
     Scalar(ScalarKind, Cow<'t, str>),
@@ -25,7 +25,7 @@ pub(crate) enum Value<'t> {
     Map(Vec<(Node<'t>, Node<'t>)>),
 }
 
-/// What YAML or JSON takes a scalar for.
+/// The type that YAML or JSON gives to a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScalarKind {
     /// `true` or `false`, without quotes.
@@ -37,7 +37,7 @@ pub(crate) enum ScalarKind {
 }
 
 impl Value<'_> {
-    /// What a message calls it.
+    /// The name of the type in messages.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
