@@ -10,6 +10,7 @@ mod cursor;
 pub mod duration;
 mod env;
 mod file;
+mod keys;
 mod load;
 mod problem;
 mod quotas;
@@ -26,11 +27,12 @@ pub(crate) use cursor::{MapEntry, NodeCursor};
 pub use env::Env;
 pub use file::render;
 pub(crate) use file::{Document, decode};
+pub(crate) use keys::{Keys, unknown_key};
 pub use load::Loaded;
 pub(crate) use load::{parse_document, read};
 pub use problem::{Position, Problem, Problems};
 pub use quotas::Quotas;
-pub(crate) use report::{Report, WarningGroup, quote, unknown_key};
+pub(crate) use report::{Report, WarningGroup, quote};
 pub(crate) use tree::{Node, ScalarKind, Value};
 pub use values::{
     Address, Api, Client, Collect, Config, Exposition, Instance, Limits, Mode, Network, Probe,

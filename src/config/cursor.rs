@@ -7,22 +7,23 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::duration::{self, DurationError};
-use super::report::{Report, quote, suggest, truncate, unknown_key};
+use super::problem::Problem;
+use super::report::{Report, quote, suggest, truncate};
 use super::tree::{Node, ScalarKind, Value};
 
-/// A node and its path.
+/// A node, its path, and the report about it.
 #[derive(Clone, Copy)]
 pub(crate) struct NodeCursor<'a> {
     node: &'a Node<'a>,
-    parent: Option<&'a NodeCursor<'a>>,
-    step: Step<'a>,
+    path: NodePath<'a>,
+    pub(super) report: &'a Report,
 }
 
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum NodePath<'a> {
     Root,
-    Key(&'a str),
-    Item(usize),
+    Key(&'a NodePath<'a>, &'a str),
+    Item(&'a NodePath<'a>, usize),
 }
 
 /// A key of a map and its value.
@@ -32,42 +33,11 @@ pub(crate) struct MapEntry<'a> {
     pub(crate) value: NodeCursor<'a>,
 }
 
-/// Declares a structure with a field for each key of a map, and `read`, which fills it from a node.
-/// Keys after `+` are valid but read elsewhere; `field = "key"` names a key that is not a valid
-/// name of a field.
-macro_rules! keys {
-    ($(#[$attribute:meta])* $name:ident [$($field:ident $(= $key:literal)?),+] $(+ [$($other:literal),+])?) => {
-        $(#[$attribute])*
-        struct $name<'a> {
-            $($field: Option<$crate::config::NodeCursor<'a>>),+
-        }
-
-        impl<'a> $name<'a> {
-            fn read(
-                at: &'a $crate::config::NodeCursor<'_>,
-                report: &mut $crate::config::Report,
-            ) -> Option<Self> {
-                let [$($field,)+ ..] = at.fields(
-                    [$($crate::config::cursor::keys!(@name $field $($key)?),)+ $($($other),+)?],
-                    report,
-                )?;
-                Some(Self { $($field),+ })
-            }
-        }
-    };
-    (@name $field:ident) => { stringify!($field) };
-    (@name $field:ident $key:literal) => { $key };
-}
-pub(crate) use keys;
-
 impl<'a> NodeCursor<'a> {
     /// The root of a tree.
-    pub(crate) fn root(node: &'a Node<'a>) -> Self {
-        Self {
-            node,
-            parent: None,
-            step: Step::Root,
-        }
+    pub(crate) fn root(node: &'a Node<'a>, report: &'a Report) -> Self {
+        let path = NodePath::Root;
+        Self { node, path, report }
     }
 
     /// The mark of the node.
@@ -80,90 +50,73 @@ impl<'a> NodeCursor<'a> {
         &self.node.value
     }
 
+    /// Whether the value is missing.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.node.value, Value::Null)
+    }
+
     /// Reports a problem at this node, which makes the text invalid.
-    pub(crate) fn problem(&self, report: &mut Report, message: impl Into<String>) {
-        report.problem(self.mark(), self, message);
+    pub(crate) fn problem(&self, message: impl Into<String>) {
+        self.report.problem(self.mark(), self, message);
     }
 
     /// Reports a warning at this node; the text stays valid.
-    pub(crate) fn warning(&self, report: &mut Report, message: impl Into<String>) {
-        report.warning(self.mark(), self, message);
+    pub(crate) fn warning(&self, message: impl Into<String>) {
+        self.report.warn(self.finding(message));
     }
 
-    /// Reports that the node has another type than `expected`.
-    fn wrong_type(&self, report: &mut Report, expected: impl fmt::Display) {
+    /// A problem or warning at this node, not reported yet.
+    pub(super) fn finding(&self, message: impl Into<String>) -> Problem {
+        Problem::of_node(self.mark(), self, message)
+    }
+
+    /// The value of `result`; reports an error as a problem at this node.
+    pub(crate) fn accept<T>(&self, result: Result<T, impl Into<String>>) -> Option<T> {
+        result.map_err(|message| self.problem(message)).ok()
+    }
+
+    /// `None`, and a report that the node has another type than `expected`.
+    fn wrong_type<T>(&self, expected: impl fmt::Display) -> Option<T> {
         let found = self.node.value.name();
-        self.problem(report, format!("expected {expected}, found {found}"));
+        self.accept(Err(format!("expected {expected}, found {found}")))
     }
 
-    /// The values of the `known` keys of a map; a key without a value counts as missing.
-    ///
-    /// Reports unknown keys and duplicate keys. `None`, and a report, if the node is not a map.
-    pub(crate) fn fields<'b, const N: usize>(
-        &'b self,
-        known: [&'static str; N],
-        report: &mut Report,
-    ) -> Option<[Option<NodeCursor<'b>>; N]> {
-        let mut fields = [const { None }; N];
-        for MapEntry { name, key, value } in self.entries(report)? {
-            match known.iter().position(|&known| known == name) {
-                None => key.problem(report, unknown_key(name, &known)),
-                Some(_) if matches!(value.value(), Value::Null) => {}
-                Some(n) => fields[n] = Some(value),
-            }
+    fn child<'b>(&self, node: &'b Node<'b>, path: NodePath<'b>) -> NodeCursor<'b>
+    where
+        'a: 'b,
+    {
+        NodeCursor {
+            node,
+            path,
+            ..*self
         }
-        Some(fields)
     }
 
     /// All entries of a map; of duplicate keys only the first. `None`, and a report, if the node is
     /// not a map.
-    pub(crate) fn entries<'b>(&'b self, report: &mut Report) -> Option<Vec<MapEntry<'b>>> {
+    pub(crate) fn entries(&self) -> Option<Vec<MapEntry<'_>>> {
         let Value::Map(map) = &self.node.value else {
-            self.wrong_type(report, "a map (`key: value`)");
-            return None;
+            return self.wrong_type("a map (`key: value`)");
         };
         let mut seen = HashSet::new();
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map {
             let Value::Scalar(_, name) = &key.value else {
                 let found = key.value.name();
-                let key = NodeCursor { node: key, ..*self };
-                key.problem(
-                    report,
-                    format!("a key must be a word, not {found}; check the indentation"),
-                );
+                self.child(key, self.path).problem(format!(
+                    "a key must be a word, not {found}; check the indentation"
+                ));
                 continue;
             };
-            let step = Step::Key(name);
-            let [key, value] = [key, value].map(|node| self.child(node, step));
+            let path = NodePath::Key(&self.path, name);
+            let [key, value] = [key, value].map(|node| self.child(node, path));
             if seen.insert(name) {
                 entries.push(MapEntry { name, key, value });
             } else {
-                key.problem(report, "duplicate key; remove one of the two");
+                key.problem("duplicate key; remove one of the two");
             }
         }
         Some(entries)
-    }
-
-    fn child<'b>(&'b self, node: &'b Node<'b>, step: Step<'b>) -> NodeCursor<'b> {
-        NodeCursor {
-            node,
-            parent: Some(self),
-            step,
-        }
-    }
-
-    /// Returns `field` of this map, and reports the message `missing` if it is `None`.
-    pub(crate) fn required<'b>(
-        &self,
-        field: Option<NodeCursor<'b>>,
-        report: &mut Report,
-        missing: &'static str,
-    ) -> Option<NodeCursor<'b>> {
-        if field.is_none() {
-            self.problem(report, missing);
-        }
-        field
     }
 
     /// The value of `key`, if the node is a map with this key and a value. Reports nothing.
@@ -173,162 +126,119 @@ impl<'a> NodeCursor<'a> {
         };
         map.iter()
             .find(|(name, _)| matches!(&name.value, Value::Scalar(_, name) if &**name == key))
-            .filter(|(_, value)| !matches!(value.value, Value::Null))
-            .map(|(_, node)| self.child(node, Step::Key(key)))
+            .map(|(_, node)| self.child(node, NodePath::Key(&self.path, key)))
+            .filter(|value| !value.is_null())
     }
 
-    /// The items of a list; none, and a report, if the node is not a list.
+    /// The items of a list; `None`, and a report, if the node is not a list.
     pub(crate) fn items<'b>(
         &'b self,
-        report: &mut Report,
-    ) -> impl ExactSizeIterator<Item = NodeCursor<'b>> + use<'a, 'b> {
-        let list = if let Value::List(list) = &self.node.value {
-            list.as_slice()
-        } else {
-            self.wrong_type(report, "a list (`- item` or `[item]`)");
-            &[]
+    ) -> Option<impl ExactSizeIterator<Item = NodeCursor<'b>> + use<'a, 'b>> {
+        let Value::List(list) = &self.node.value else {
+            return self.wrong_type("a list (`- item` or `[item]`)");
         };
-        list.iter()
-            .enumerate()
-            .map(|(n, node)| self.child(node, Step::Item(n)))
+        let items = list.iter().enumerate();
+        Some(items.map(|(n, node)| self.child(node, NodePath::Item(&self.path, n))))
     }
 
     /// A text as written, possibly empty.
-    pub(crate) fn scalar(&self, report: &mut Report) -> Option<&'a str> {
-        let Value::Scalar(_, text) = &self.node.value else {
-            self.wrong_type(report, "a text");
-            return None;
-        };
-        Some(text)
-    }
-
-    /// A text as written, not empty.
-    pub(crate) fn text(&self, report: &mut Report) -> Option<&'a str> {
-        let text = self.scalar(report)?;
-        if text.is_empty() {
-            self.problem(report, "is empty; write a value or remove the key");
-            return None;
+    pub(crate) fn scalar(&self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Scalar(_, text) => Some(text),
+            _ => self.wrong_type("a text"),
         }
-        Some(text)
     }
 
     /// A text as written, not empty.
-    pub(crate) fn string(&self, report: &mut Report) -> Option<String> {
-        self.text(report).map(str::to_owned)
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        let text = Some(self.scalar()?).filter(|text| !text.is_empty());
+        self.accept(text.ok_or("is empty; write a value or remove the key"))
+    }
+
+    /// A text as written, not empty.
+    pub(crate) fn string(&self) -> Option<String> {
+        self.text().map(str::to_owned)
     }
 
     /// A text for which `problem` returns no message.
-    pub(crate) fn checked(
-        &self,
-        report: &mut Report,
-        problem: impl FnOnce(&str) -> Option<String>,
-    ) -> Option<String> {
-        let text = self.text(report)?;
-        if let Some(message) = problem(text) {
-            self.problem(report, message);
-            return None;
-        }
-        Some(text.to_owned())
+    pub(crate) fn checked(&self, problem: impl FnOnce(&str) -> Option<String>) -> Option<String> {
+        let text = self.text()?;
+        self.accept(problem(text).map_or_else(|| Ok(text.to_owned()), Err))
     }
 
     /// `true` or `false`.
-    pub(crate) fn boolean(&self, report: &mut Report) -> Option<bool> {
-        if let Value::Scalar(ScalarKind::Bool, text) = &self.node.value {
-            return Some(text.eq_ignore_ascii_case("true"));
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match &self.node.value {
+            Value::Scalar(ScalarKind::Bool, text) => Some(text.eq_ignore_ascii_case("true")),
+            _ => self.wrong_type("`true` or `false` without quotes"),
         }
-        self.wrong_type(report, "`true` or `false` without quotes");
-        None
-    }
-
-    /// An integer from `least` to `most`.
-    pub(crate) fn integer<T>(&self, report: &mut Report, least: T, most: T) -> Option<T>
-    where
-        T: FromStr + PartialOrd + fmt::Display + Copy,
-    {
-        self.number_of_kind("whole number", report, least, most)
     }
 
     /// A number from `least` to `most`.
-    pub(crate) fn number(&self, report: &mut Report, least: f64, most: f64) -> Option<f64> {
-        self.number_of_kind("number", report, least, most)
-    }
-
-    fn number_of_kind<T>(&self, kind: &str, report: &mut Report, least: T, most: T) -> Option<T>
+    pub(crate) fn number<T>(&self, least: T, most: T) -> Option<T>
     where
         T: FromStr + PartialOrd + fmt::Display + Copy,
     {
+        let is_whole = "0.5".parse::<T>().is_err();
+        let kind = if is_whole { "whole number" } else { "number" };
         let expected = format!("a {kind} from {least} to {most}");
         let Value::Scalar(ScalarKind::Number, text) = &self.node.value else {
-            self.wrong_type(report, format_args!("{expected}, without quotes"));
-            return None;
+            return self.wrong_type(format_args!("{expected}, without quotes"));
         };
         let number = text.parse().ok();
         let number = number.filter(|number| (&least..=&most).contains(&number));
-        if number.is_none() {
-            self.problem(report, format!("{text} is not {expected}"));
-        }
-        number
+        self.accept(number.ok_or_else(|| format!("{text} is not {expected}")))
     }
 
     /// A duration from `least` to `most`, longer than zero.
-    pub(crate) fn duration(
-        &self,
-        report: &mut Report,
-        least: Duration,
-        most: Duration,
-    ) -> Option<Duration> {
+    pub(crate) fn duration(&self, least: Duration, most: Duration) -> Option<Duration> {
         let Value::Scalar(_, text) = &self.node.value else {
-            self.wrong_type(report, "a duration such as `30s`");
-            return None;
+            return self.wrong_type("a duration such as `30s`");
         };
         let found = quote(text);
-        let message = match duration::parse(text) {
-            Ok(Duration::ZERO) => "must be longer than 0s".to_owned(),
+        self.accept(match duration::parse(text) {
+            Ok(Duration::ZERO) => Err("must be longer than 0s".to_owned()),
             Ok(duration) if duration > most => {
-                format!("{found} is too long; at most {}", duration::display(most))
+                let most = duration::display(most);
+                Err(format!("{found} is too long; at most {most}"))
             }
             Ok(duration) if duration < least => {
-                format!(
-                    "{found} is too short; at least {}",
-                    duration::display(least)
-                )
+                let least = duration::display(least);
+                Err(format!("{found} is too short; at least {least}"))
             }
-            Ok(duration) => return Some(duration),
+            Ok(duration) => Ok(duration),
             Err(DurationError::NoUnit) => {
-                format!("{found} has no unit; write `{text}s` for seconds")
+                Err(format!("{found} has no unit; write `{text}s` for seconds"))
             }
-            Err(error) => format!("{found} is not a duration; {error}"),
-        };
-        self.problem(report, message);
-        None
+            Err(error) => Err(format!("{found} is not a duration; {error}")),
+        })
     }
 
     /// The value of one of the words of `choices`.
-    pub(crate) fn choice<T: Copy>(&self, report: &mut Report, choices: &[(&str, T)]) -> Option<T> {
-        let text = self.scalar(report)?;
-        if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
-            return Some(*choice);
-        }
-        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-        self.problem(
-            report,
-            format!("{} is not valid; {}", quote(text), suggest(text, &words)),
-        );
-        None
+    pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.scalar()?;
+        let choice = choices.iter().find(|(word, _)| *word == text);
+        self.accept(choice.map(|(_, choice)| *choice).ok_or_else(|| {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            format!("{} is not valid; {}", quote(text), suggest(text, &words))
+        }))
     }
 }
 
 impl fmt::Display for NodeCursor<'_> {
-    /// The path, such as `instances[0].clients[3].id`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(f)?;
-        }
-        match (self.step, self.parent.map(|parent| parent.step)) {
-            (Step::Root, _) => Ok(()),
-            (Step::Item(n), _) => write!(f, "[{n}]"),
-            (Step::Key(name), None | Some(Step::Root)) => f.write_str(&truncate(name)),
-            (Step::Key(name), _) => write!(f, ".{}", truncate(name)),
+        self.path.fmt(f)
+    }
+}
+
+impl fmt::Display for NodePath<'_> {
+    /// Such as `instances[0].clients[3].id`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Item(parent, n) => write!(f, "{parent}[{n}]"),
+            Self::Key(Self::Root, name) => f.write_str(&truncate(name)),
+            Self::Key(parent, name) => write!(f, "{parent}.{}", truncate(name)),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::cursor::NodeCursor;
 use super::file::{self, Document};
 use super::problem::{Problem, Problems};
 use super::report::Report;
-use super::tree::{Node, Value};
+use super::tree::Node;
 use super::values::Config;
 
 /// A configuration and its warnings.
@@ -63,15 +63,15 @@ fn parse(
     folder: &Path,
     rules: &VendorRules,
 ) -> Result<Loaded, Problems> {
-    let check = |root: &mut Node<'_>, report: &mut Report| {
-        let at = NodeCursor::root(root);
-        if matches!(root.value, Value::Null) {
+    let check = |root: &mut Node<'_>, report: &Report| {
+        let at = NodeCursor::root(root, report);
+        if at.is_null() {
             // No node has this mark: the problem is that of the whole file and has no position.
             let message = "the file is empty; it needs at least `instances`";
             report.problem(usize::MAX, at, message);
             return None;
         }
-        check::config(at, folder, rules, report)
+        check::config(&at, folder, rules)
     };
     parse_document(bytes, name, check).map(|(config, warnings)| Loaded { config, warnings })
 }
@@ -81,13 +81,13 @@ fn parse(
 pub(crate) fn parse_document<T>(
     bytes: &[u8],
     name: &Arc<Path>,
-    check: impl FnOnce(&mut Node<'_>, &mut Report) -> Option<T>,
+    check: impl FnOnce(&mut Node<'_>, &Report) -> Option<T>,
 ) -> Result<(T, Vec<Problem>), Problems> {
     let mut document = file::decode(bytes)
         .and_then(Document::read)
         .map_err(|problem| problem.in_file(name))?;
-    let mut report = Report::default();
-    let value = check(&mut document.root, &mut report);
+    let report = Report::default();
+    let value = check(&mut document.root, &report);
     let (problems, warnings) = report.locate(name, |mark| document.position(mark));
     match value {
         Some(value) if problems.is_empty() => Ok((value, warnings)),

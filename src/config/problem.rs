@@ -40,7 +40,7 @@ pub struct Problem {
     /// Identifies the node until its position is known.
     pub(super) mark: usize,
     path: String,
-    message: String,
+    pub(super) message: String,
 }
 
 impl Problem {
@@ -85,12 +85,6 @@ impl Problem {
     pub(crate) fn at(mut self, position: Option<Position>, path: impl Into<String>) -> Self {
         self.position = position;
         self.path = path.into();
-        self
-    }
-
-    /// The same location, with another message.
-    pub(crate) fn with_message(mut self, message: String) -> Self {
-        self.message = message;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Problems and warnings found while a text is checked, and the building blocks of their messages.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,19 +11,20 @@ use super::problem::{Position, Problem, Problems};
 /// only for those that are listed.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    problems: Problems,
-    warnings: Problems,
+    problems: RefCell<Problems>,
+    warnings: RefCell<Problems>,
 }
 
 impl Report {
     /// Adds a problem, which makes the text invalid.
-    pub(crate) fn problem(&mut self, mark: usize, path: impl Display, message: impl Into<String>) {
-        self.problems.push(Problem::of_node(mark, path, message));
+    pub(crate) fn problem(&self, mark: usize, path: impl Display, message: impl Into<String>) {
+        let problem = Problem::of_node(mark, path, message);
+        self.problems.borrow_mut().push(problem);
     }
 
     /// Adds a warning; the text stays valid.
-    pub(crate) fn warning(&mut self, mark: usize, path: impl Display, message: impl Into<String>) {
-        self.warnings.push(Problem::of_node(mark, path, message));
+    pub(super) fn warn(&self, warning: Problem) {
+        self.warnings.borrow_mut().push(warning);
     }
 
     /// The problems and the warnings, sorted by their position, which `position` finds by mark.
@@ -31,7 +33,8 @@ impl Report {
         file: &Arc<Path>,
         position: impl Fn(usize) -> Option<Position>,
     ) -> (Problems, Vec<Problem>) {
-        let [problems, warnings] = [self.problems, self.warnings].map(|mut problems| {
+        let [problems, warnings] = [self.problems, self.warnings].map(|problems| {
+            let mut problems = problems.into_inner();
             for problem in &mut problems.list {
                 problem.file = Some(Arc::clone(file));
                 problem.position = position(problem.mark);
@@ -43,37 +46,30 @@ impl Report {
     }
 }
 
-/// Counts findings of one kind for a single warning; keeps the first and its location, a `P`.
-#[derive(Debug)]
-pub(crate) struct WarningGroup<P> {
+/// Counts findings of one kind for a single warning; keeps the first.
+#[derive(Debug, Default)]
+pub(crate) struct WarningGroup {
     count: usize,
-    first: Option<(P, String)>,
+    first: Option<Problem>,
 }
 
-impl<P> Default for WarningGroup<P> {
-    fn default() -> Self {
-        Self {
-            count: 0,
-            first: None,
-        }
-    }
-}
-
-impl<P> WarningGroup<P> {
+impl WarningGroup {
     /// Counts a finding; evaluates only the first.
-    pub(crate) fn add(&mut self, finding: impl FnOnce() -> (P, String)) {
+    pub(crate) fn add(&mut self, finding: impl FnOnce() -> Problem) {
         self.count += 1;
         self.first.get_or_insert_with(finding);
     }
 
-    /// The location of the first finding, and a message about all that ends with the `remedy`.
-    pub(crate) fn warning(self, remedy: &str) -> Option<(P, String)> {
-        let (location, first) = self.first?;
-        let message = match self.count - 1 {
-            0 => format!("{first}; {remedy}"),
-            more => format!("{first}, and {more} more like it; {remedy}"),
-        };
-        Some((location, message))
+    /// The first finding, with a message about all that ends with the `remedy`.
+    pub(crate) fn warning(self, remedy: &str) -> Option<Problem> {
+        let mut warning = self.first?;
+        if self.count > 1 {
+            let more = format!(", and {} more like it", self.count - 1);
+            warning.message.push_str(&more);
+        }
+        warning.message.push_str("; ");
+        warning.message.push_str(remedy);
+        Some(warning)
     }
 }
 
@@ -94,14 +90,6 @@ pub(crate) fn truncate(text: &str) -> String {
         line.push('…');
     }
     line
-}
-
-/// The message about the key `name` where only the keys `known` are valid.
-pub(crate) fn unknown_key(name: &str, known: &[&str]) -> String {
-    if name == "<<" {
-        return "merge keys (`<<`) are not supported; write the keys out".into();
-    }
-    format!("unknown key; {}", suggest(name, known))
 }
 
 /// The word of `words` that is similar to `word`, or all of them.
@@ -125,7 +113,7 @@ mod tests {
 
     #[test]
     fn at_most_fifty_problems_are_listed() {
-        let mut report = Report::default();
+        let report = Report::default();
         for n in 0..53 {
             report.problem(n, format_args!("key{n}"), "is wrong");
         }

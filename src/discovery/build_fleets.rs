@@ -8,7 +8,7 @@ use super::source::{Source, SourceFailure, SourceLocation};
 use super::source_cache::SourceCache;
 use super::target_document::TargetDocument;
 use super::target_reader::{FleetBuilders, TargetReader};
-use crate::config::{self, Config, Problem, Problems, Report};
+use crate::config::{self, Config, Problem, Problems};
 use crate::net::WatchedFiles;
 use crate::presence::{Fleet, MAX_GROUPS, Shard};
 
@@ -97,7 +97,6 @@ fn read(
         document: &document.map_err(|problem| problem.in_file(&file))?,
         builders,
         instance,
-        report: Report::default(),
     };
     reader.read()
 }

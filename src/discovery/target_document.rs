@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::config::{Document, Node, Position, Problem, ScalarKind, Value};
+use crate::config::{Document, Node, NodeCursor, Position, Problem, ScalarKind, Value};
 
 /// The depth of the values in `[{labels: {name: value}}]`. No key needs lists or maps below it.
 const DEPTH: usize = 3;
@@ -43,6 +45,16 @@ impl<'t> TargetDocument<'t> {
             Self::Json { root, .. } => root,
             Self::Yaml(document) => &document.root,
         }
+    }
+
+    /// A problem of the node `at`, where the text is that of `file`.
+    pub(super) fn problem(
+        &self,
+        file: &Arc<Path>,
+        at: &NodeCursor<'_>,
+        message: String,
+    ) -> Problem {
+        Problem::of_file(file, message).at(self.position(at.mark()), at.to_string())
     }
 
     /// The position of a mark in the text.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::target_document::TargetDocument;
 use crate::aliyun::client_id_irregularity;
 use crate::config::{
-    Instance, MapEntry, NodeCursor, Problem, Problems, Report, ScalarKind, UNUSUAL_ID_HINT, Value,
-    WarningGroup, label_name_problem, quote,
+    Instance, Keys, MapEntry, NodeCursor, Problem, Problems, Report, ScalarKind, UNUSUAL_ID_HINT,
+    Value, WarningGroup, label_name_problem, quote,
 };
 use crate::presence::{Fleet, FleetBuilder, FleetError, InstanceId, LabelName, Shard};
 
@@ -22,7 +22,7 @@ pub(super) struct FleetBuilders<'c> {
     all: Vec<InstanceBuilder<'c>>,
     by_id: HashMap<&'c str, usize>,
     /// Groups of instances that are not configured.
-    unknown_instances: WarningGroup<Problem>,
+    unknown_instances: WarningGroup,
 }
 
 impl<'c> FleetBuilders<'c> {
@@ -72,10 +72,7 @@ impl<'c> FleetBuilders<'c> {
 
     /// The fleets, in the order of the configuration; adds the warnings about all sources.
     pub(super) fn finish(self, warnings: &mut Vec<Problem>) -> Vec<Fleet> {
-        let mut warn = |group: WarningGroup<Problem>, remedy| {
-            let warning = group.warning(remedy);
-            warnings.extend(warning.map(|(location, message)| location.with_message(message)));
-        };
+        let mut warn = |group: WarningGroup, remedy| warnings.extend(group.warning(remedy));
         let mut fleets = Vec::with_capacity(self.all.len());
         for builder in self.all {
             warn(builder.unusual, UNUSUAL_ID_HINT);
@@ -92,8 +89,8 @@ struct InstanceBuilder<'c> {
     fleet: FleetBuilder,
     shard: Shard,
     instance: &'c Instance,
-    unusual: WarningGroup<Problem>,
-    conflicts: WarningGroup<Problem>,
+    unusual: WarningGroup,
+    conflicts: WarningGroup,
 }
 
 impl InstanceBuilder<'_> {
@@ -124,17 +121,17 @@ pub(super) struct TargetReader<'r, 'c> {
     pub(super) builders: &'r mut FleetBuilders<'c>,
     /// The instance that lists the source.
     pub(super) instance: usize,
-    pub(super) report: Report,
 }
 
 impl TargetReader<'_, '_> {
     /// Adds all clients of the source and returns how many it lists, or what is wrong with it.
     pub(super) fn read(mut self) -> Result<usize, Problems> {
-        let root = NodeCursor::root(self.document.root());
-        let groups = root.items(&mut self.report);
+        let report = Report::default();
+        let root = NodeCursor::root(self.document.root(), &report);
+        let groups = root.items().into_iter().flatten();
         let clients = groups.filter_map(|group| self.add_group(&group)).sum();
         let position = |mark| self.document.position(mark);
-        let (problems, _) = self.report.locate(self.file, position);
+        let (problems, _) = report.locate(self.file, position);
         if problems.is_empty() {
             Ok(clients)
         } else {
@@ -144,12 +141,12 @@ impl TargetReader<'_, '_> {
 
     /// Adds a group and returns the number of its clients.
     fn add_group(&mut self, group: &NodeCursor<'_>) -> Option<usize> {
-        let [targets, labels] = group.fields(["targets", "labels"], &mut self.report)?;
-        let missing = "`targets` is missing; list client IDs in it";
-        let targets = group.required(targets, &mut self.report, missing)?;
+        let keys = Keys::of(group)?;
+        let targets = keys.required("targets", "list client IDs in it", |at| Some(*at));
+        let labels = keys.get("labels");
+        let targets = targets?;
         let (mut own, mut instance) = (Labels::new(), Some(self.instance));
-        let labels = labels.as_ref();
-        let labels = labels.and_then(|labels| labels.entries(&mut self.report));
+        let labels = labels.as_ref().and_then(NodeCursor::entries);
         for MapEntry { name, key, value } in labels.into_iter().flatten() {
             let Some(value) = self.text(&value) else {
                 continue;
@@ -160,27 +157,22 @@ impl TargetReader<'_, '_> {
                 if instance.is_none() {
                     let id = quote(value);
                     let message = format!("belongs to the instance {id}, which is not configured");
-                    let location = || (location(self.file, self.document, group), message);
-                    self.builders.unknown_instances.add(location);
+                    let finding = || self.document.problem(self.file, group, message);
+                    self.builders.unknown_instances.add(finding);
                 }
             } else if !name.starts_with("__") {
-                match LabelName::new(name) {
-                    Ok(name) => own.push((name, value.to_owned())),
-                    Err(error) => key.problem(&mut self.report, label_name_problem(error)),
-                }
+                let name = key.accept(LabelName::new(name).map_err(label_name_problem));
+                own.extend(name.map(|name| (name, value.to_owned())));
             }
         }
         if let Some(n) = instance {
             own = self.builders.all[n].with_instance_labels(&own);
         }
         let mut clients = 0;
-        for target in targets.items(&mut self.report) {
+        for target in targets.items().into_iter().flatten() {
             match self.text(&target) {
                 None => {}
-                Some("") => {
-                    let message = "is empty; write a client ID or remove it";
-                    target.problem(&mut self.report, message);
-                }
+                Some("") => target.problem("is empty; write a client ID or remove it"),
                 Some(client) => {
                     clients += 1;
                     if let Some(n) = instance {
@@ -193,22 +185,23 @@ impl TargetReader<'_, '_> {
     }
 
     /// A text. In YAML this is every scalar as it is written; in JSON it has quotes.
-    fn text<'a>(&mut self, at: &NodeCursor<'a>) -> Option<&'a str> {
+    fn text<'a>(&self, at: &NodeCursor<'a>) -> Option<&'a str> {
         match (self.document, at.value()) {
             (TargetDocument::Json { .. }, Value::Scalar(kind, _)) if *kind != ScalarKind::Text => {
                 let found = at.value().name();
                 let message = format!("expected a text in double quotes, found {found}");
-                at.problem(&mut self.report, message);
-                None
+                at.accept(Err(message))
             }
-            _ => at.scalar(&mut self.report),
+            _ => at.scalar(),
         }
     }
 
     fn add_client(&mut self, instance: usize, client: &str, labels: &Labels, at: &NodeCursor<'_>) {
         let builder = &mut self.builders.all[instance];
-        let location = || location(self.file, self.document, at);
-        let warning = |why: &str| (location(), format!("{} {why}", quote(client)));
+        let warning = |why: &str| {
+            let message = format!("{} {why}", quote(client));
+            self.document.problem(self.file, at, message)
+        };
         match builder.add(client, labels) {
             Ok(()) => {
                 if let Some(why) = client_id_irregularity(client) {
@@ -220,11 +213,7 @@ impl TargetReader<'_, '_> {
                 let why = "is listed again with other labels";
                 builder.conflicts.add(|| warning(why));
             }
-            Err(error @ FleetError::TooLong) => at.problem(&mut self.report, error.to_string()),
+            Err(error @ FleetError::TooLong) => at.problem(error.to_string()),
         }
     }
-}
-
-fn location(file: &Arc<Path>, document: &TargetDocument<'_>, at: &NodeCursor<'_>) -> Problem {
-    Problem::of_file(file, "").at(document.position(at.mark()), at.to_string())
 }

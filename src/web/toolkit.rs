@@ -17,7 +17,7 @@ use rustls::ServerConfig;
 pub(super) use access::{PasswordHash, RateLimit, Users};
 
 use crate::clock::Clock;
-use crate::config::{self, NodeCursor, Problem, Problems, Report};
+use crate::config::{self, Keys, NodeCursor, Problem, Problems};
 
 /// The content of the file, ready for use.
 #[derive(Debug, Default)]
@@ -35,15 +35,6 @@ pub struct WebConfig {
 /// Reads a file that is named in the configuration: its bytes, or why it cannot be read.
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
 
-/// The sections of the format.
-const TOP: [&str; 4] = [
-    "tls_server_config",
-    "http_server_config",
-    "rate_limit",
-    "basic_auth_users",
-];
-const HTTP: [&str; 2] = ["http2", "headers"];
-
 impl WebConfig {
     /// Reads `text`, which is named `origin` in messages and whose relative paths start at the
     /// folder of `origin`. Returns the warnings with the configuration.
@@ -59,41 +50,31 @@ impl WebConfig {
         };
         config::parse_document(text, &origin.into(), |root, report| {
             values::merge(root);
-            let root = NodeCursor::root(root);
+            let root = NodeCursor::root(root, report);
             // The toolkit accepts an empty file.
             if values::is_blank(&root) {
                 return Some(Self::default());
             }
-            sections(&root, clock, &mut read, report)
+            sections(&root, clock, &mut read)
         })
     }
 }
 
-fn sections(
-    root: &NodeCursor<'_>,
-    clock: Clock,
-    read: tls::ReadFile<'_>,
-    report: &mut Report,
-) -> Option<WebConfig> {
-    root.fields(TOP, report)?;
-    let http = root.get("http_server_config");
-    let http = http.as_ref().filter(|at| at.fields(HTTP, report).is_some());
+fn sections(root: &NodeCursor<'_>, clock: Clock, read: tls::ReadFile<'_>) -> Option<WebConfig> {
+    let keys = Keys::of(root)?;
+    let tls = keys.get("tls_server_config");
+    let http = keys.get("http_server_config");
+    let http = http.as_ref().and_then(Keys::of);
     let http2 = http
-        .and_then(|at| at.get("http2"))
-        .and_then(|at| values::boolean(&at, report))
-        .unwrap_or(true);
-    let tls = root.get("tls_server_config");
-    let headers = http.and_then(|at| at.get("headers"));
-    let users = root.get("basic_auth_users");
-    let rate_limit = root.get("rate_limit");
+        .as_ref()
+        .and_then(|keys| keys.read("http2", values::boolean));
+    let headers = http.and_then(|keys| keys.read("headers", access::headers));
     Some(WebConfig {
-        tls: tls.and_then(|at| tls::tls(&at, http2, clock, read, report)),
-        headers: headers
-            .map(|at| access::headers(&at, report))
+        tls: tls.and_then(|at| tls::tls(&at, http2.unwrap_or(true), clock, read)),
+        headers: headers.unwrap_or_default(),
+        rate_limit: keys.read("rate_limit", access::rate_limit),
+        users: keys
+            .read("basic_auth_users", access::users)
             .unwrap_or_default(),
-        users: users
-            .map(|at| access::users(&at, report))
-            .unwrap_or_default(),
-        rate_limit: rate_limit.and_then(|at| access::rate_limit(&at, report)),
     })
 }

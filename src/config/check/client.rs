@@ -1,31 +1,27 @@
 //! Clients and their labels.
 
-use std::collections::HashMap;
-
-use super::super::cursor::{NodeCursor, keys};
-use super::super::report::{Report, WarningGroup, quote};
+use super::super::cursor::NodeCursor;
+use super::super::keys::Keys;
+use super::super::report::{WarningGroup, quote};
 use super::super::tree::Value;
 use super::super::values::Client;
-use super::context::Context;
+use super::context::{Context, unique_items};
 use crate::presence::{ClientId, LabelName, LabelNameError};
-
-keys!(ClientKeys [id, labels]);
 
 /// The remedy for client IDs of an unusual form, which are valid.
 pub(crate) const UNUSUAL_ID_HINT: &str =
     "check the spelling: an ID that no device uses is reported as offline";
 
 /// The labels with valid names; others are reported.
-pub(super) fn labels(at: &NodeCursor<'_>, report: &mut Report) -> Vec<(LabelName, String)> {
+pub(super) fn labels(at: &NodeCursor<'_>) -> Option<Vec<(LabelName, String)>> {
     let mut labels = Vec::new();
-    for entry in at.entries(report).unwrap_or_default() {
-        let value = entry.value.scalar(report);
-        match LabelName::new(entry.name) {
-            Ok(name) => labels.extend(value.map(|value| (name, value.to_owned()))),
-            Err(error) => entry.key.problem(report, label_name_problem(error)),
-        }
+    for entry in at.entries()? {
+        let value = entry.value.scalar();
+        let name = LabelName::new(entry.name).map_err(label_name_problem);
+        let name = entry.key.accept(name);
+        labels.extend(name.zip(value.map(str::to_owned)));
     }
-    labels
+    Some(labels)
 }
 
 /// The message about an invalid label name.
@@ -38,51 +34,43 @@ pub(crate) fn label_name_problem(error: LabelNameError) -> String {
 }
 
 /// The clients of a list; invalid clients and duplicates are reported and left out.
-pub(super) fn clients(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Vec<Client> {
-    let items = at.items(cx.report);
-    let mut seen = HashMap::with_capacity(items.len());
-    let mut clients = Vec::with_capacity(items.len());
+pub(super) fn clients(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<Vec<Client>> {
     let mut unusual = WarningGroup::default();
-    for (n, item) in items.enumerate() {
-        let Some(client) = client(&item, cx.report) else {
-            continue;
-        };
-        let first = *seen.entry(client.id.clone()).or_insert(n);
-        if first != n {
-            item.problem(
-                cx.report,
-                format!("duplicates `clients[{first}]`; remove one of the two"),
-            );
-            continue;
-        }
-        if let Some(why) = (cx.rules.client_id_irregularity)(client.id.as_str()) {
-            unusual.add(|| (item, format!("{} {why}", quote(client.id.as_str()))));
-        }
-        clients.push(client);
-    }
-    if let Some((item, message)) = unusual.warning(UNUSUAL_ID_HINT) {
-        item.warning(cx.report, message);
+    let clients = unique_items(
+        at,
+        "clients",
+        |client: &Client| client.id.clone(),
+        |at| {
+            let client = client(at)?;
+            let id = client.id.as_str();
+            if let Some(why) = (cx.rules.client_id_irregularity)(id) {
+                unusual.add(|| at.finding(format!("{} {why}", quote(id))));
+            }
+            Some(client)
+        },
+    );
+    if let Some(warning) = unusual.warning(UNUSUAL_ID_HINT) {
+        at.report.warn(warning);
     }
     clients
 }
 
-fn client(at: &NodeCursor<'_>, report: &mut Report) -> Option<Client> {
+fn client(at: &NodeCursor<'_>) -> Option<Client> {
     let (id, labels) = match at.value() {
-        Value::Scalar(..) => (Some(*at), Vec::new()),
+        Value::Scalar(..) => (at.text(), None),
         Value::Map(_) => {
-            let keys = ClientKeys::read(at, report)?;
-            let missing = "`id` is missing; write the client ID, such as `GID_…@@@…`";
-            let labels = keys.labels.map(|at| labels(&at, report));
-            (
-                at.required(keys.id, report, missing),
-                labels.unwrap_or_default(),
-            )
+            let keys = Keys::of(at)?;
+            let remedy = "write the client ID, such as `GID_…@@@…`";
+            let id = keys.required("id", remedy, NodeCursor::text);
+            (id, keys.read("labels", labels))
         }
         other => {
-            at.problem(report, format!("expected a client ID, or a map with `id` and `labels`, found {}; put quotes around an ID that is not a text in YAML", other.name()));
+            at.problem(format!("expected a client ID, or a map with `id` and `labels`, found {}; put quotes around an ID that is not a text in YAML", other.name()));
             return None;
         }
     };
-    let id = ClientId::new(id?.text(report)?).ok()?;
-    Some(Client { id, labels })
+    Some(Client {
+        id: ClientId::new(id?).ok()?,
+        labels: labels.unwrap_or_default(),
+    })
 }

@@ -1,109 +1,63 @@
 //! URLs that list clients.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::super::client_url::{Authorization, ClientUrl, HiddenUrl, Identity, UrlTls};
-use super::super::cursor::{NodeCursor, keys};
+use super::super::cursor::NodeCursor;
 use super::super::duration::DAY;
-use super::super::report::{Report, quote};
-use super::context::Context;
+use super::super::keys::Keys;
+use super::super::report::quote;
+use super::context::{Context, unique_items};
 use super::url::{WITH_PATH, http_url, warn_unencrypted};
-
-keys!(ClientUrlKeys [url, refresh_interval, basic_auth, authorization, tls_config]);
-keys!(BasicAuthKeys [username, password_file]);
-keys!(AuthorizationKeys [scheme = "type", credentials_file]);
-keys!(
-    #[expect(clippy::struct_field_names, reason = "fields have the names of the keys")]
-    TlsKeys [ca_file, cert_file, key_file]
-);
 
 /// Minimum of `refresh_interval`, to protect the server.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 
 /// The URLs of an instance; duplicates are reported.
-pub(super) fn client_urls(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Vec<ClientUrl> {
-    let mut seen = HashMap::new();
-    let mut urls = Vec::new();
-    for (n, at) in at.items(cx.report).enumerate() {
-        let Some(url) = client_url(&at, cx) else {
-            continue;
-        };
-        let first = *seen.entry(url.url.clone()).or_insert(n);
-        if first != n {
-            at.problem(
-                cx.report,
-                format!("duplicates `client_urls[{first}]`; remove one of the two"),
-            );
-        }
-        urls.push(url);
-    }
-    urls
+pub(super) fn client_urls(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<Vec<ClientUrl>> {
+    let key = |url: &ClientUrl| url.url.clone();
+    unique_items(at, "client_urls", key, |at| client_url(at, cx))
 }
 
-fn client_url(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<ClientUrl> {
-    let keys = ClientUrlKeys::read(at, cx.report)?;
-    let missing = "`url` is missing; write the URL that lists clients";
-    let url = at
-        .required(keys.url, cx.report, missing)
-        .and_then(|at| url(&at, cx.report));
-    let refresh_interval = keys
-        .refresh_interval
-        .and_then(|at| at.duration(cx.report, SHORTEST_REFRESH, DAY))
-        .unwrap_or(ClientUrl::REFRESH_INTERVAL);
-    if let (Some(_), Some(token)) = (keys.basic_auth, keys.authorization) {
-        token.problem(
-            cx.report,
-            "cannot be combined with `basic_auth`; keep one of the two",
-        );
+fn client_url(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<ClientUrl> {
+    let keys = Keys::of(at)?;
+    let url = keys.required("url", "write the URL that lists clients", url);
+    let refresh_interval = keys.read("refresh_interval", |at| at.duration(SHORTEST_REFRESH, DAY));
+    if let (Some(_), Some(at)) = (keys.get("basic_auth"), keys.get("authorization")) {
+        at.problem("cannot be combined with `basic_auth`; keep one of the two");
     }
-    let basic = keys.basic_auth.and_then(|at| basic_auth(&at, cx));
-    let authorization = basic.or_else(|| authorization(&keys.authorization?, cx));
-    let tls = keys
-        .tls_config
-        .and_then(|at| tls_config(&at, cx))
-        .unwrap_or_default();
+    let basic = keys.read("basic_auth", |at| basic_auth(at, cx));
+    let token = keys.read("authorization", |at| authorization(at, cx));
+    let authorization = basic.or(token);
+    let tls = keys.read("tls_config", |at| tls_config(at, cx));
     let url = url?;
-    if let Some(at) = keys.url
+    if let Some(at) = keys.get("url")
         && authorization.is_some()
     {
         let message = "sends the password or token unencrypted; use `https://`";
-        warn_unencrypted(&at, &url, message, cx.report);
+        warn_unencrypted(&at, &url, message);
     }
     Some(ClientUrl {
         url: HiddenUrl::new(url),
-        refresh_interval,
+        refresh_interval: refresh_interval.unwrap_or(ClientUrl::REFRESH_INTERVAL),
         authorization,
-        tls,
+        tls: tls.unwrap_or_default(),
     })
 }
 
-fn url(at: &NodeCursor<'_>, report: &mut Report) -> Option<url::Url> {
-    let url = http_url(at, WITH_PATH, "write them under `basic_auth`", report)?;
+fn url(at: &NodeCursor<'_>) -> Option<url::Url> {
+    let url = http_url(at, WITH_PATH, "write them under `basic_auth`")?;
     if url.fragment().is_some() {
-        at.problem(
-            report,
-            "contains a fragment (`#…`), which is never sent; remove it",
-        );
+        at.problem("contains a fragment (`#…`), which is never sent; remove it");
         return None;
     }
     Some(url)
 }
 
-fn basic_auth(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Authorization> {
-    let keys = BasicAuthKeys::read(at, cx.report)?;
-    let username = at.required(
-        keys.username,
-        cx.report,
-        "`username` is missing; write the user name",
-    );
-    let file = at.required(
-        keys.password_file,
-        cx.report,
-        "`password_file` is missing; name the file that contains the password",
-    );
-    let username = username.and_then(|at| {
-        at.checked(cx.report, |name| {
+fn basic_auth(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<Authorization> {
+    let keys = Keys::of(at)?;
+    let username = keys.required("username", "write the user name", |at| {
+        at.checked(|name| {
             name.contains(':').then(|| {
                 format!(
                     "{} contains a `:`, which basic authentication does not allow in a user name",
@@ -112,25 +66,22 @@ fn basic_auth(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Authorization
             })
         })
     });
-    let password_file = file.and_then(|at| cx.path(&at));
+    let remedy = "name the file that contains the password";
+    let password_file = keys.required("password_file", remedy, |at| cx.path(at));
     Some(Authorization::Basic {
         username: username?,
         password_file: password_file?,
     })
 }
 
-fn authorization(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<Authorization> {
-    let keys = AuthorizationKeys::read(at, cx.report)?;
-    let file = at.required(
-        keys.credentials_file,
-        cx.report,
-        "`credentials_file` is missing; name the file that contains the token",
-    );
-    let scheme = match keys.scheme {
+fn authorization(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<Authorization> {
+    let keys = Keys::of(at)?;
+    let scheme = match keys.get("type") {
         None => Some("Bearer".to_owned()),
-        Some(at) => at.checked(cx.report, scheme_problem),
+        Some(at) => at.checked(scheme_problem),
     };
-    let credentials_file = file.and_then(|at| cx.path(&at));
+    let remedy = "name the file that contains the token";
+    let credentials_file = keys.required("credentials_file", remedy, |at| cx.path(at));
     Some(Authorization::Token {
         scheme: scheme?,
         credentials_file: credentials_file?,
@@ -152,16 +103,13 @@ fn scheme_problem(text: &str) -> Option<String> {
     })
 }
 
-fn tls_config(at: &NodeCursor<'_>, cx: &mut Context<'_>) -> Option<UrlTls> {
-    let keys = TlsKeys::read(at, cx.report)?;
-    let ca_file = keys.ca_file.and_then(|at| cx.path(&at));
-    if keys.cert_file.is_some() != keys.key_file.is_some() {
-        at.problem(
-            cx.report,
-            "`cert_file` and `key_file` require each other; write both or neither",
-        );
+fn tls_config(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<UrlTls> {
+    let keys = Keys::of(at)?;
+    let [ca_file, cert_file, key_file] =
+        ["ca_file", "cert_file", "key_file"].map(|key| keys.read(key, |at| cx.path(at)));
+    if keys.get("cert_file").is_some() != keys.get("key_file").is_some() {
+        at.problem("`cert_file` and `key_file` require each other; write both or neither");
     }
-    let [cert_file, key_file] = [keys.cert_file, keys.key_file].map(|at| cx.path(&at?));
     let identity = cert_file
         .zip(key_file)
         .map(|(cert_file, key_file)| Identity {

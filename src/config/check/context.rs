@@ -1,9 +1,10 @@
 //! What all checks of one configuration need.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 use super::super::cursor::NodeCursor;
-use super::super::report::Report;
 
 /// What the checks need to know about the cloud vendor.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +24,38 @@ pub(in super::super) struct Context<'c> {
     /// The folder at which relative paths start.
     pub(in super::super) folder: &'c Path,
     pub(in super::super) rules: &'c VendorRules,
-    pub(in super::super) report: &'c mut Report,
 }
 
 impl Context<'_> {
     /// A path; a relative one starts at the folder of the file.
-    pub(super) fn path(&mut self, at: &NodeCursor<'_>) -> Option<PathBuf> {
-        at.text(self.report).map(|path| self.folder.join(path))
+    pub(super) fn path(&self, at: &NodeCursor<'_>) -> Option<PathBuf> {
+        at.text().map(|path| self.folder.join(path))
     }
+}
+
+/// The items of the list `at`, which is named `name`, as read by `read`. Items with the same `key`
+/// are reported, and all but the first are left out.
+pub(super) fn unique_items<T, K: Eq + Hash>(
+    at: &NodeCursor<'_>,
+    name: &str,
+    key: impl Fn(&T) -> K,
+    mut read: impl FnMut(&NodeCursor<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let items = at.items()?;
+    let mut seen = HashMap::with_capacity(items.len());
+    let mut unique = Vec::with_capacity(items.len());
+    for (n, at) in items.enumerate() {
+        let Some(item) = read(&at) else {
+            continue;
+        };
+        let first = *seen.entry(key(&item)).or_insert(n);
+        if first == n {
+            unique.push(item);
+        } else {
+            at.problem(format!(
+                "duplicates `{name}[{first}]`; remove one of the two"
+            ));
+        }
+    }
+    Some(unique)
 }

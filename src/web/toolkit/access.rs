@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue};
 use bcrypt::HashParts;
 
-use super::values::{accept, text};
-use crate::config::{MapEntry, NodeCursor, Report, ScalarKind, Value, quote, unknown_key};
+use super::values::text;
+use crate::config::{Keys, MapEntry, NodeCursor, ScalarKind, Value, quote, unknown_key};
 use crate::secret::Secret;
 
 /// The permitted headers, in the only permitted spelling, and their permitted values; none: any.
@@ -20,33 +20,33 @@ const HEADERS: [(&str, &[&str]); 5] = [
 ];
 
 /// The headers that are added to every response.
-pub(super) fn headers(at: &NodeCursor<'_>, report: &mut Report) -> HeaderMap {
+pub(super) fn headers(at: &NodeCursor<'_>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
-    for MapEntry { name, key, value } in at.entries(report).unwrap_or_default() {
+    for MapEntry { name, key, value } in at.entries()? {
         let Some((header, values)) = HEADERS.iter().find(|(known, _)| *known == name) else {
-            key.problem(report, unknown_key(name, &HEADERS.map(|(known, _)| known)));
+            key.problem(unknown_key(name, &HEADERS.map(|(known, _)| known)));
             continue;
         };
-        let Some(text) = text(&value, report) else {
+        let Some(text) = text(&value) else {
             continue;
         };
         if !values.is_empty() && !values.contains(&text) {
             let (found, values) = (quote(text), values.join("` or `"));
-            let message = format!("{found} is not a value of this header; write `{values}`");
-            value.problem(report, message);
+            value.problem(format!(
+                "{found} is not a value of this header; write `{values}`"
+            ));
             continue;
         }
         // A folded text of YAML ends with a line break.
-        match HeaderValue::from_str(text.replace(['\r', '\n'], " ").trim()) {
-            Ok(value) if value.is_empty() => {}
-            Ok(value) => drop(headers.insert(*header, value)),
-            Err(_) => value.problem(
-                report,
-                "contains a character that is not allowed in a header; remove it",
-            ),
+        let line = HeaderValue::from_str(text.replace(['\r', '\n'], " ").trim());
+        let error = "contains a character that is not allowed in a header; remove it";
+        if let Some(line) = value.accept(line.map_err(|_| error))
+            && !line.is_empty()
+        {
+            headers.insert(*header, line);
         }
     }
-    headers
+    Some(headers)
 }
 
 /// Users by name.
@@ -67,31 +67,29 @@ const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 const SLOW: u32 = 15;
 
 /// The permitted users.
-pub(super) fn users(at: &NodeCursor<'_>, report: &mut Report) -> Users {
+pub(super) fn users(at: &NodeCursor<'_>) -> Option<Users> {
     let mut users = Users::new();
-    for MapEntry { name, value, .. } in at.entries(report).unwrap_or_default() {
-        let Some(text) = text(&value, report) else {
+    for MapEntry { name, value, .. } in at.entries()? {
+        let Some(text) = text(&value) else {
             continue;
         };
         let cost = text.parse::<HashParts>().map(|parts| parts.get_cost());
         let Some(cost) = cost.ok().filter(|cost| COSTS.contains(cost)) else {
             // The message contains neither a part of a hash nor a password written in its place.
             value.problem(
-                report,
                 "is not a bcrypt hash (`$2y$10$…`, 60 characters); `htpasswd -nBC 10 \"\" | tr -d ':\\n'` makes one",
             );
             continue;
         };
         if cost >= SLOW {
-            value.warning(
-                report,
-                format!("has cost {cost}, so that checking a password takes seconds or more"),
-            );
+            value.warning(format!(
+                "has cost {cost}, so that checking a password takes seconds or more"
+            ));
         }
         let text = Secret::new(text);
         users.insert(name.to_owned(), PasswordHash { text, cost });
     }
-    users
+    Some(users)
 }
 
 /// A token bucket that is full at first.
@@ -103,18 +101,14 @@ pub(in crate::web) struct RateLimit {
     pub(in crate::web) burst: u32,
 }
 
-const RATE_LIMIT: [&str; 2] = ["interval", "burst"];
-
 /// The maximum rate of requests; `None` also if the file sets no limit.
-pub(super) fn rate_limit(at: &NodeCursor<'_>, report: &mut Report) -> Option<RateLimit> {
-    let [interval_at, burst_at] = at.fields(RATE_LIMIT, report)?;
-    let burst = burst_at.and_then(|at| at.integer(report, 0, u32::MAX));
-    let burst = burst.unwrap_or(0);
-    let interval = interval_at.and_then(|at| interval(&at, report));
+pub(super) fn rate_limit(at: &NodeCursor<'_>) -> Option<RateLimit> {
+    let keys = Keys::of(at)?;
+    let interval = keys.read("interval", interval);
+    let burst = keys.read("burst", |at| at.number(0, u32::MAX)).unwrap_or(0);
     let interval = interval.filter(|interval| !interval.is_zero())?;
     if burst == 0 {
         at.warning(
-            report,
             "`burst` is 0, so that every request is refused; write how many may come at once",
         );
     }
@@ -122,8 +116,8 @@ pub(super) fn rate_limit(at: &NodeCursor<'_>, report: &mut Report) -> Option<Rat
 }
 
 /// A duration as Go reads it; a negative one counts as zero. A number is one of nanoseconds.
-fn interval(at: &NodeCursor<'_>, report: &mut Report) -> Option<Duration> {
-    let text = at.scalar(report)?;
+fn interval(at: &NodeCursor<'_>) -> Option<Duration> {
+    let text = at.scalar()?;
     let interval = match at.value() {
         Value::Scalar(ScalarKind::Number, _) => (text.parse::<i64>().ok())
             .map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))),
@@ -132,7 +126,7 @@ fn interval(at: &NodeCursor<'_>, report: &mut Report) -> Option<Duration> {
     };
     let text = quote(text);
     let error = format!("{text} is not a duration; write one such as `1s` or `250ms`");
-    accept(at, report, interval.ok_or(error))
+    at.accept(interval.ok_or(error))
 }
 
 /// The units with their nanoseconds.

@@ -5,8 +5,7 @@ use rustls::crypto::aws_lc_rs::{ALL_CIPHER_SUITES, cipher_suite as suite, kx_gro
 use rustls::version::{TLS12, TLS13};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
-use super::values::accept;
-use crate::config::{NodeCursor, Report, quote};
+use crate::config::{NodeCursor, quote};
 
 /// The supported versions, the lowest first.
 static VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
@@ -45,19 +44,18 @@ pub(super) fn versions(
     tls: &NodeCursor<'_>,
     min: Option<NodeCursor<'_>>,
     max: Option<NodeCursor<'_>>,
-    report: &mut Report,
 ) -> Option<&'static [&'static SupportedProtocolVersion]> {
     let [min, max] = [(min, 0), (max, 1)].map(|(at, default)| match at {
-        Some(at) => choice(&at, &VERSION_NAMES, report),
+        Some(at) => choice(&at, &VERSION_NAMES),
         None => Some(default),
     });
     let error = "`min_version` is above `max_version`, so that no client could connect";
     let versions = VERSIONS.get(min?..=max?).filter(|list| !list.is_empty());
-    accept(tls, report, versions.ok_or(error))
+    tls.accept(versions.ok_or(error))
 }
 
 /// The suites of a list. Those of TLS 1.3 are valid and have no effect, as in Go.
-pub(super) fn cipher_suites(at: &NodeCursor<'_>, report: &mut Report) -> Vec<SupportedCipherSuite> {
+pub(super) fn cipher_suites(at: &NodeCursor<'_>) -> Option<Vec<SupportedCipherSuite>> {
     let names = ALL_CIPHER_SUITES.iter().map(|suite| {
         let name = suite.suite().as_str().unwrap_or_default();
         (name.replace("TLS13_", "TLS_"), *suite)
@@ -67,7 +65,7 @@ pub(super) fn cipher_suites(at: &NodeCursor<'_>, report: &mut Report) -> Vec<Sup
         .iter()
         .map(|(name, suite)| (&**name, *suite))
         .collect();
-    choices(at, &known, report)
+    choices(at, &known)
 }
 
 /// Reports suites that leave TLS 1.2, if it is enabled, without a common suite: all clients of
@@ -77,7 +75,6 @@ pub(super) fn check_suites(
     suites: &[SupportedCipherSuite],
     versions: &[&SupportedProtocolVersion],
     http2: bool,
-    report: &mut Report,
 ) {
     let of_http2 = [
         suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -87,13 +84,9 @@ pub(super) fn check_suites(
         return;
     }
     if versions.len() == 1 && suites.iter().all(|suite| suite.tls13().is_some()) {
-        at.problem(
-            report,
-            "has no suite of TLS 1.2, and `max_version` leaves no other version; add one",
-        );
+        at.problem("has no suite of TLS 1.2, and `max_version` leaves no other version; add one");
     } else if http2 && !suites.iter().any(|suite| of_http2.contains(suite)) {
         at.problem(
-            report,
             "HTTP/2 needs `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` or `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256`; \
              add one, or write `http2: false` in `http_server_config`",
         );
@@ -101,23 +94,20 @@ pub(super) fn check_suites(
 }
 
 /// The curves of a list.
-pub(super) fn curves(
-    at: &NodeCursor<'_>,
-    report: &mut Report,
-) -> Vec<&'static dyn SupportedKxGroup> {
-    choices(at, &CURVES, report)
+pub(super) fn curves(at: &NodeCursor<'_>) -> Option<Vec<&'static dyn SupportedKxGroup>> {
+    choices(at, &CURVES)
 }
 
-fn choices<T: Copy>(at: &NodeCursor<'_>, known: &[(&str, T)], report: &mut Report) -> Vec<T> {
-    let items = at.items(report);
-    items.filter_map(|at| choice(&at, known, report)).collect()
+fn choices<T: Copy>(at: &NodeCursor<'_>, known: &[(&str, T)]) -> Option<Vec<T>> {
+    let items = at.items()?;
+    Some(items.filter_map(|at| choice(&at, known)).collect())
 }
 
-fn choice<T: Copy>(at: &NodeCursor<'_>, known: &[(&str, T)], report: &mut Report) -> Option<T> {
-    let name = at.scalar(report)?;
+fn choice<T: Copy>(at: &NodeCursor<'_>, known: &[(&str, T)]) -> Option<T> {
+    let name = at.scalar()?;
     if let Some(reason) = unsupported(name) {
-        at.problem(report, format!("{} {reason}", quote(name)));
+        at.problem(format!("{} {reason}", quote(name)));
         return None;
     }
-    at.choice(report, known)
+    at.choice(known)
 }

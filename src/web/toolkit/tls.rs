@@ -6,12 +6,13 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::choices;
-use super::values::{accept, boolean, is_blank, texts};
+use super::values::{boolean, is_blank, texts};
 use crate::clock::Clock;
-use crate::config::{NodeCursor, Report};
+use crate::config::{Keys, NodeCursor};
 use crate::net::{ClientAuth, TlsError, TlsSettings, Trust};
 
-const TLS: [&str; 13] = [
+/// The keys that enable TLS.
+const ENABLING: [&str; 7] = [
     "cert",
     "cert_file",
     "key",
@@ -19,16 +20,7 @@ const TLS: [&str; 13] = [
     "client_ca",
     "client_ca_file",
     "client_auth_type",
-    "client_allowed_sans",
-    "min_version",
-    "max_version",
-    "cipher_suites",
-    "prefer_server_cipher_suites",
-    "curve_preferences",
 ];
-
-/// How many of the keys, from the first, enable TLS.
-const ENABLING: usize = 7;
 
 /// The key of a file, and the key of its content.
 type Source = [&'static str; 2];
@@ -45,56 +37,49 @@ pub(super) fn tls(
     http2: bool,
     clock: Clock,
     read: ReadFile<'_>,
-    report: &mut Report,
 ) -> Option<ServerConfig> {
-    at.fields(TLS, report)?;
-    let versions = choices::versions(
-        at,
-        field(at, "min_version"),
-        field(at, "max_version"),
-        report,
-    );
-    let suites_at = field(at, "cipher_suites");
-    let cipher_suites = (suites_at.as_ref())
-        .map(|at| choices::cipher_suites(at, report))
+    let keys = Keys::of(at)?;
+    let is_enabled = ENABLING
+        .map(|key| field(&keys, key).is_some())
+        .contains(&true);
+    let allowed_names_at = field(&keys, "client_allowed_sans");
+    let [min, max] = ["min_version", "max_version"].map(|key| field(&keys, key));
+    let versions = choices::versions(at, min, max);
+    let suites_at = field(&keys, "cipher_suites");
+    let cipher_suites = suites_at
+        .as_ref()
+        .and_then(choices::cipher_suites)
         .unwrap_or_default();
-    let curves = field(at, "curve_preferences")
-        .map(|at| choices::curves(&at, report))
-        .unwrap_or_default();
-    let prefer_server_order = field(at, "prefer_server_cipher_suites")
-        .and_then(|at| boolean(&at, report))
-        .unwrap_or(true);
-    if TLS[..ENABLING].iter().all(|key| field(at, key).is_none()) {
-        at.warning(
-            report,
-            "has no `cert_file` and `key_file`: connections are not secured",
-        );
+    let prefer_server_order =
+        field(&keys, "prefer_server_cipher_suites").and_then(|at| boolean(&at));
+    let curves = field(&keys, "curve_preferences").and_then(|at| choices::curves(&at));
+    if !is_enabled {
+        at.warning("has no `cert_file` and `key_file`: connections are not secured");
         return None;
     }
     if let (Some(at), Some(versions)) = (&suites_at, versions) {
-        choices::check_suites(at, &cipher_suites, versions, http2, report);
+        choices::check_suites(at, &cipher_suites, versions, http2);
     }
     for [file, inline] in [CERT, KEY] {
-        if field(at, file).or(field(at, inline)).is_none() {
-            at.problem(
-                report,
-                format!("`{file}` is missing; name the file, or write its content as `{inline}`"),
-            );
+        if field(&keys, file).or(field(&keys, inline)).is_none() {
+            at.problem(format!(
+                "`{file}` is missing; name the file, or write its content as `{inline}`"
+            ));
         }
     }
-    let [cert, key, ca] = [CERT, KEY, CLIENT_CA].map(|keys| Pem::read(at, keys, read, report));
-    let client_auth = client_auth(at, ca.as_ref(), report);
+    let [cert, key, ca] = [CERT, KEY, CLIENT_CA].map(|source| Pem::read(&keys, source, read));
+    let client_auth = client_auth(&keys, allowed_names_at, ca.as_ref());
     let (cert, key) = (cert?, key?);
-    let certificates = cert.certificates(report);
-    let private_key = key.items("PRIVATE KEY", 1, report)?.pop();
+    let certificates = cert.certificates();
+    let private_key = key.items("PRIVATE KEY", 1)?.pop();
     let settings = TlsSettings {
         certificates: certificates?,
         key: private_key?,
         client_auth,
         versions: versions?.to_vec(),
         cipher_suites,
-        prefer_server_order,
-        curves,
+        prefer_server_order: prefer_server_order.unwrap_or(true),
+        curves: curves.unwrap_or_default(),
         http2,
     };
     match settings.build(clock) {
@@ -102,15 +87,15 @@ pub(super) fn tls(
         Err(error) => {
             let ca_at = ca.as_ref().map_or(at, |ca| &ca.at);
             let (at, message) = explain(error, at, [&cert.at, &key.at, ca_at]);
-            at.problem(report, message);
+            at.problem(message);
             None
         }
     }
 }
 
 /// The value of a key that has one.
-fn field<'a>(tls: &'a NodeCursor<'_>, key: &'a str) -> Option<NodeCursor<'a>> {
-    tls.get(key).filter(|at| !is_blank(at))
+fn field<'a>(keys: &Keys<'a>, key: &'static str) -> Option<NodeCursor<'a>> {
+    keys.get(key).filter(|at| !is_blank(at))
 }
 
 /// The key with the error and the message.
@@ -155,38 +140,29 @@ struct Pem<'a> {
 
 impl<'a> Pem<'a> {
     /// Prefers the file to the text in the configuration, as the toolkit does.
-    fn read(
-        tls: &'a NodeCursor<'_>,
-        keys: Source,
-        read: ReadFile<'_>,
-        report: &mut Report,
-    ) -> Option<Self> {
-        let [file, inline] = keys.map(|key| field(tls, key));
+    fn read(keys: &Keys<'a>, source: Source, read: ReadFile<'_>) -> Option<Self> {
+        let [file, inline] = source.map(|key| field(keys, key));
         let is_file = file.is_some();
         if let (true, Some(inline)) = (is_file, &inline) {
-            inline.warning(
-                report,
-                format!("is not used, since `{}` is given too; remove one", keys[0]),
+            let message = format!(
+                "is not used, since `{}` is given too; remove one",
+                source[0]
             );
+            inline.warning(message);
         }
         let at = file.or(inline)?;
-        let text = at.text(report)?;
+        let text = at.text()?;
         let bytes = if is_file { read(text) } else { Ok(text.into()) };
-        let bytes = accept(&at, report, bytes)?;
+        let bytes = at.accept(bytes)?;
         Some(Self { at, bytes })
     }
 
-    fn certificates(&self, report: &mut Report) -> Option<Vec<CertificateDer<'static>>> {
-        self.items("CERTIFICATE", usize::MAX, report)
+    fn certificates(&self) -> Option<Vec<CertificateDer<'static>>> {
+        self.items("CERTIFICATE", usize::MAX)
     }
 
     /// At most the first `count` items with a label of PEM, and at least one.
-    fn items<T: PemObject>(
-        &self,
-        label: &str,
-        count: usize,
-        report: &mut Report,
-    ) -> Option<Vec<T>> {
+    fn items<T: PemObject>(&self, label: &str, count: usize) -> Option<Vec<T>> {
         let items = T::pem_slice_iter(&self.bytes).take(count);
         let items = match items.collect::<Result<Vec<_>, _>>() {
             Ok(items) if !items.is_empty() => Ok(items),
@@ -201,7 +177,7 @@ impl<'a> Pem<'a> {
                 ))
             }
         };
-        accept(&self.at, report, items)
+        self.at.accept(items)
     }
 }
 
@@ -255,32 +231,28 @@ const POLICIES: [(&str, Option<Policy>); 6] = [
 
 /// `None` if no certificate is requested, or if a problem was reported.
 fn client_auth(
-    tls: &NodeCursor<'_>,
+    keys: &Keys<'_>,
+    allowed_names_at: Option<NodeCursor<'_>>,
     ca: Option<&Pem<'_>>,
-    report: &mut Report,
 ) -> Option<ClientAuth> {
-    let policy_at = field(tls, "client_auth_type");
+    let policy_at = field(keys, "client_auth_type");
     let policy = match &policy_at {
-        Some(at) => at.choice(report, &POLICIES)?,
+        Some(at) => at.choice(&POLICIES)?,
         None => None,
     };
-    let trusted = ca.map(|ca| ca.certificates(report));
-    let names_at = field(tls, "client_allowed_sans");
-    let allowed_names = names_at.as_ref().map(|at| texts(at, report));
-    if let Some(at) = names_at
+    let trusted = ca.map(Pem::certificates);
+    let allowed_names = allowed_names_at.as_ref().and_then(texts);
+    if let Some(at) = allowed_names_at
         && !policy.is_some_and(|policy| policy.required)
     {
         at.problem(
-            report,
             "needs `client_auth_type: RequireAndVerifyClientCert` (or `RequireAnyClientCert`): a client without a certificate has no name",
         );
     }
     let Some(Policy { required, verified }) = policy else {
         if let Some(ca) = ca {
-            ca.at.problem(
-                report,
-                "needs `client_auth_type`; write `RequireAndVerifyClientCert`",
-            );
+            ca.at
+                .problem("needs `client_auth_type`; write `RequireAndVerifyClientCert`");
         }
         return None;
     };
@@ -288,7 +260,6 @@ fn client_auth(
         && !(required && verified)
     {
         at.warning(
-            report,
             "accepts clients without a verified certificate; `RequireAndVerifyClientCert` does not",
         );
     }

@@ -1,6 +1,6 @@
 //! Values as the toolkit reads them: YAML 1.1 where our parser reads YAML 1.2, and empty values.
 
-use crate::config::{Node, NodeCursor, Report, ScalarKind, Value};
+use crate::config::{Node, NodeCursor, ScalarKind, Value};
 
 /// Replaces each `<<` by the entries of its maps, except those that the map has itself.
 pub(super) fn merge(node: &mut Node<'_>) {
@@ -48,7 +48,7 @@ fn entries(node: Node<'_>) -> Vec<(Node<'_>, Node<'_>)> {
 }
 
 /// A boolean, in the words of YAML 1.1.
-pub(super) fn boolean(at: &NodeCursor<'_>, report: &mut Report) -> Option<bool> {
+pub(super) fn boolean(at: &NodeCursor<'_>) -> Option<bool> {
     if let Value::Scalar(ScalarKind::Text, text) = at.value() {
         match &**text {
             "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Some(true),
@@ -56,22 +56,21 @@ pub(super) fn boolean(at: &NodeCursor<'_>, report: &mut Report) -> Option<bool> 
             _ => {}
         }
     }
-    at.boolean(report)
+    at.boolean()
 }
 
 /// A text; a missing value is an empty text.
-pub(super) fn text<'a>(at: &NodeCursor<'a>, report: &mut Report) -> Option<&'a str> {
+pub(super) fn text<'a>(at: &NodeCursor<'a>) -> Option<&'a str> {
     match at.value() {
         Value::Null => Some(""),
-        _ => at.scalar(report),
+        _ => at.scalar(),
     }
 }
 
 /// All texts of a list.
-pub(super) fn texts(at: &NodeCursor<'_>, report: &mut Report) -> Vec<String> {
-    let items = at.items(report);
-    let texts = items.filter_map(|at| at.scalar(report));
-    texts.map(str::to_owned).collect()
+pub(super) fn texts(at: &NodeCursor<'_>) -> Option<Vec<String>> {
+    let texts = at.items()?.filter_map(|at| at.scalar().map(str::to_owned));
+    Some(texts.collect())
 }
 
 /// Whether the value is missing or an empty text.
@@ -81,13 +80,4 @@ pub(super) fn is_blank(at: &NodeCursor<'_>) -> bool {
         Value::Scalar(_, text) => text.is_empty(),
         _ => false,
     }
-}
-
-/// The value of `result`; reports an error at `at`.
-pub(super) fn accept<T>(
-    at: &NodeCursor<'_>,
-    report: &mut Report,
-    result: Result<T, impl Into<String>>,
-) -> Option<T> {
-    result.map_err(|message| at.problem(report, message)).ok()
 }
