@@ -1,5 +1,6 @@
 //! The text of one probe, without the exporter's own metrics.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::presence::{ClientId, Fleet, escape};
@@ -10,7 +11,7 @@ use crate::telemetry::table::{PROBE, STATE};
 /// cause of a failure is in a comment, which Prometheus ignores.
 #[must_use]
 pub fn probe_text(
-    online: &Result<bool, String>,
+    online: &Result<bool, impl Display>,
     duration: Duration,
     fleet: &Fleet,
     client: &str,
@@ -18,7 +19,8 @@ pub fn probe_text(
     let mut text = String::new();
     if let Err(why) = online {
         // On one line: a second one would count as samples.
-        text.extend(["# failed: ", &why.replace(char::is_control, " "), "\n"]);
+        let why = why.to_string().replace(char::is_control, " ");
+        text.extend(["# failed: ", &why, "\n"]);
     }
     text += &PROBE.success.text(u8::from(online.is_ok()));
     text += &PROBE.duration_seconds.text(duration.as_secs_f64());

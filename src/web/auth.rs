@@ -39,18 +39,15 @@ impl AccessControl {
     /// Replaces the rules. The state of users and of the rate limit stays where they are unchanged.
     pub(super) fn set(&self, config: WebConfig) {
         let old = self.0.load();
-        let passwords = (!config.users.is_empty()).then(|| match &old.passwords {
-            Some(passwords) if passwords.users == config.users => Arc::clone(passwords),
-            _ => Arc::new(Passwords::new(config.users)),
-        });
-        let bucket = config.rate_limit.map(|limit| match &old.bucket {
-            Some(bucket) if bucket.limit == limit => Arc::clone(bucket),
-            _ => Arc::new(RequestBucket::new(limit)),
-        });
+        let limit = config.rate_limit;
+        let bucket = old.bucket.clone();
+        let bucket = bucket.filter(|bucket| Some(bucket.limit) == limit);
+        let passwords = old.passwords.clone();
+        let passwords = passwords.filter(|passwords| passwords.users == config.users);
         self.0.store(Arc::new(AccessRules {
             headers: config.headers,
-            passwords,
-            bucket,
+            passwords: passwords.or_else(|| Passwords::new(config.users).map(Arc::new)),
+            bucket: bucket.or_else(|| limit.map(RequestBucket::new).map(Arc::new)),
         }));
     }
 
@@ -80,13 +77,12 @@ async fn apply(State(control): State<AccessControl>, request: Request, next: Nex
 }
 
 async fn is_authorized(passwords: Option<&Arc<Passwords>>, headers: &HeaderMap) -> bool {
-    let Some(passwords) = passwords else {
-        return true;
-    };
     let header = headers.get(AUTHORIZATION);
-    match header.and_then(|value| credentials(value.as_bytes())) {
-        Some((user, password)) => passwords.check(&user, &password).await,
-        None => false,
+    let credentials = header.and_then(|value| credentials(value.as_bytes()));
+    match (passwords, credentials) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(passwords), Some((user, password))) => passwords.check(&user, &password).await,
     }
 }
 

@@ -74,11 +74,7 @@ impl Prefix {
 
 /// `path` if metrics can be served there.
 pub(super) fn telemetry(path: &str) -> Result<&str, PathError> {
-    let is_valid = path.starts_with('/') && is_path(path);
-    is_valid.then_some(path).ok_or_else(|| PathError::NotAPath {
-        flag: "--web.telemetry-path",
-        value: path.to_owned(),
-    })
+    check("--web.telemetry-path", path, path.starts_with('/'))
 }
 
 /// An absolute URL, or only a path.
@@ -97,20 +93,21 @@ fn parse_external(url: &str) -> Result<Uri, PathError> {
 /// `/path` without `/` at its end, empty for the root; a missing `/` at its beginning is added,
 /// as in Prometheus.
 fn normalize(flag: &'static str, path: &str) -> Result<String, PathError> {
-    let trimmed = path.trim_matches('/');
-    if !is_path(trimmed) {
-        let value = path.to_owned();
-        return Err(PathError::NotAPath { flag, value });
-    }
+    let trimmed = check(flag, path, true)?.trim_matches('/');
     let slash = if trimmed.is_empty() { "" } else { "/" };
     Ok(format!("{slash}{trimmed}"))
 }
 
-/// Whether `path` has only the characters of a path (RFC 3986, section 3.3). Braces, which the
-/// router would read as captures, are not among them.
-fn is_path(path: &str) -> bool {
-    path.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte))
+/// `path` if it `begins_well` and has only the characters of a path (RFC 3986, section 3.3).
+/// Braces, which the router would read as captures, are not among them.
+fn check<'a>(flag: &'static str, path: &'a str, begins_well: bool) -> Result<&'a str, PathError> {
+    let is_valid =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte);
+    let value = (begins_well && path.bytes().all(is_valid)).then_some(path);
+    value.ok_or_else(|| PathError::NotAPath {
+        flag,
+        value: path.to_owned(),
+    })
 }
 
 #[cfg(test)]

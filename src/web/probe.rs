@@ -30,7 +30,6 @@ pub(super) fn routes(limits: ScrapeLimits, sweeps: &Arc<Sweeps>) -> MethodRouter
         let _permit = limits.acquire()?;
         let observation = prober.probe(&client, deadline).await;
         let online = observation.map(|observation| observation.online);
-        let online = online.map_err(|error| error.to_string());
         let fleet = prober.state().fleet();
         let text = probe_text(&online, started.elapsed(), &fleet, &client);
         Ok::<_, Refusal>(response(Body::from(text)))

@@ -85,13 +85,9 @@ fn wait(
     offset: Duration,
     last_rendering: Duration,
 ) -> Duration {
-    let requested = requested.and_then(|text| text.trim().parse::<f64>().ok());
-    let timeout = match requested {
-        Some(seconds) if seconds > 0.0 && seconds <= MAX_TIMEOUT => {
-            Duration::from_secs_f64(seconds)
-        }
-        _ => scrape_timeout,
-    };
+    let requested = requested.and_then(|text| text.trim().parse().ok());
+    let requested = requested.filter(|&seconds| seconds > 0.0 && seconds <= MAX_TIMEOUT);
+    let timeout = requested.map_or(scrape_timeout, Duration::from_secs_f64);
     let offset = if offset < timeout {
         offset
     } else {

@@ -37,19 +37,21 @@ type Fingerprint = [u8; 32];
 type Cache = [HashSet<Fingerprint>; 2];
 
 impl Passwords {
+    /// `None` without users.
+    ///
     /// # Panics
     /// When the operating system has no random numbers.
-    pub(super) fn new(users: Users) -> Self {
+    pub(super) fn new(users: Users) -> Option<Self> {
+        let max_cost = users.values().map(|hash| hash.cost).max()?;
         let mut key = [0; 32];
         getrandom::fill(&mut key).expect("the operating system has random numbers");
-        let costs = users.values().map(|hash| hash.cost);
-        Self {
-            max_cost: costs.max().unwrap_or_default(),
+        Some(Self {
+            max_cost,
             users,
             mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
             cache: Mutex::default(),
             permits: Arc::new(Semaphore::new(1)),
-        }
+        })
     }
 
     /// Whether `password` is that of `user`.
@@ -138,7 +140,8 @@ mod tests {
                 },
             )
         };
-        Arc::new(Passwords::new(costs.iter().map(user).collect()))
+        let users = costs.iter().map(user).collect();
+        Arc::new(Passwords::new(users).expect("there are users"))
     }
 
     fn cached(passwords: &Passwords) -> (usize, usize) {

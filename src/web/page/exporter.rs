@@ -9,7 +9,7 @@ use prometheus::core::Collector;
 use super::format::{ago, number, rate, span};
 use crate::clock::Timestamp;
 use crate::config::{Config, Mode, Query};
-use crate::telemetry::{Metrics, Sample, samples};
+use crate::telemetry::{Metrics, samples};
 
 /// A line of the page.
 pub(super) struct Fact {
@@ -63,19 +63,15 @@ fn errors(metrics: &Metrics) -> String {
     for errors in samples(&metrics.api_errors_total) {
         *codes.entry(errors.label("code").to_owned()).or_default() += errors.value;
     }
-    let mut codes: Vec<_> = codes
-        .into_iter()
-        .filter(|(_, count)| *count > 0.0)
+    let mut codes: Vec<_> = codes.iter().filter(|(_, count)| **count > 0.0).collect();
+    codes.sort_by(|a, b| b.1.total_cmp(a.1));
+    let codes = codes.iter().take(5);
+    let most: Vec<_> = codes
+        .map(|(code, count)| format!("{code} {}", whole(**count)))
         .collect();
-    codes.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let most = codes.iter().take(5);
-    let most: Vec<_> = most
-        .map(|(code, count)| format!("{code} {}", whole(*count)))
-        .collect();
-    if most.is_empty() {
-        "none".to_owned()
-    } else {
-        most.join(", ")
+    match &*most {
+        [] => "none".to_owned(),
+        most => most.join(", "),
     }
 }
 
@@ -101,35 +97,34 @@ impl Facts {
             } else {
                 "current rate not known yet".to_owned()
             };
-            let is_batch = operation.starts_with("Batch");
-            let about = if is_batch {
+            let about = if operation.starts_with("Batch") {
                 "Batch calls"
             } else {
                 "Single calls"
             };
-            let limit = limit.value;
-            let text = format!(
-                "limit {} calls/s; {current}; {total} calls since start",
-                rate(limit)
-            );
-            self.add(about, projected > limit, text);
+            let allowed = rate(limit.value);
+            let text = format!("limit {allowed} calls/s; {current}; {total} calls since start");
+            self.add(about, projected > limit.value, text);
         }
     }
 
     /// Layers whose rate in force is below the limit because the API throttled.
     fn add_throttling(&mut self, metrics: &Metrics) {
-        let is_slow = |layer: &Sample| {
-            let operation = layer.label("operation");
-            let limit = sum(&metrics.quota_calls_per_second, "operation", operation);
-            layer.label("layer") != "instance" && layer.value < 0.99 * limit
-        };
-        let layers = samples(&metrics.limiter_calls_per_second).into_iter();
-        let slow = layers.filter(is_slow).map(|slow| {
-            let labels = ["layer", "name", "operation"].map(|name| slow.label(name));
-            let labels: Vec<_> = labels.into_iter().filter(|it| !it.is_empty()).collect();
-            format!("{} at {} calls/s", labels.join(" "), rate(slow.value))
-        });
-        let slow: Vec<_> = slow.collect();
+        let mut slow = Vec::new();
+        for layer in samples(&metrics.limiter_calls_per_second) {
+            let mut labels = ["layer", "name", "operation"]
+                .map(|name| layer.label(name))
+                .to_vec();
+            let limit = sum(&metrics.quota_calls_per_second, "operation", labels[2]);
+            if labels[0] != "instance" && layer.value < 0.99 * limit {
+                labels.retain(|label| !label.is_empty());
+                slow.push(format!(
+                    "{} at {} calls/s",
+                    labels.join(" "),
+                    rate(layer.value)
+                ));
+            }
+        }
         if !slow.is_empty() {
             self.add("Throttled by the API", true, slow.join(", "));
         }
@@ -173,14 +168,19 @@ impl Facts {
             let failures = sum(&metrics.discovery_failures_total, "source", source);
             let success = &metrics.discovery_last_success_timestamp_seconds;
             let success = time_since(sum(success, "source", source), now);
-            let mut text = format!("{source}: {} devices, ", whole(clients.value));
-            match &success {
-                Some(ago) => text.extend(["read ", ago]),
-                None => text.push_str("never read successfully, see the log"),
-            }
-            if failures > 0.0 {
-                text.extend(["; ", &whole(failures), " failures since start"]);
-            }
+            let read = match &success {
+                Some(ago) => format!("read {ago}"),
+                None => "never read successfully, see the log".to_owned(),
+            };
+            let failures = if failures > 0.0 {
+                format!("; {} failures since start", whole(failures))
+            } else {
+                String::new()
+            };
+            let text = format!(
+                "{source}: {} devices, {read}{failures}",
+                whole(clients.value)
+            );
             self.add("Source", success.is_none(), text);
         }
     }
@@ -189,11 +189,8 @@ impl Facts {
         for info in samples(&metrics.shard_info) {
             let (shard, shards) = (info.label("shard"), info.label("shards"));
             if shards != "1" {
-                self.add(
-                    "Shard",
-                    false,
-                    format!("{shard} of {shards}, counted from 0"),
-                );
+                let text = format!("{shard} of {shards}, counted from 0");
+                self.add("Shard", false, text);
             }
         }
     }

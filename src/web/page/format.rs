@@ -33,14 +33,9 @@ pub(super) fn span(span: Duration) -> String {
 /// A whole number with a comma between groups of three digits.
 pub(super) fn number(number: impl Display) -> String {
     let digits = number.to_string();
-    let (mut grouped, first) = (String::new(), digits.len() % 3);
-    for (at, digit) in digits.char_indices() {
-        if at != 0 && at % 3 == first {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 /// The clients of a status in percent of all; 0 and 100 only where the share is exact.
