@@ -3,35 +3,36 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::RawQuery;
-use axum::response::IntoResponse as _;
-use axum::routing::{MethodRouter, get};
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use super::query::{BadParameter, ClientQuery, ClientRef, SnapshotReader};
+use super::query::{BadParameter, ClientQuery, ClientRef};
+use super::shared::SharedState;
 use crate::clock::Timestamp;
 use crate::presence::Status;
 
-/// `GET` returns a page of clients, without calls to the API.
-pub(super) fn routes(reader: SnapshotReader) -> MethodRouter {
-    get(async move |RawQuery(query): RawQuery| {
-        let query = ClientQuery::parse(query.as_deref().unwrap_or_default())?;
-        let response = reader.read(move |snapshot| {
-            let page = query.page(snapshot);
-            let statuses = Status::ALL.map(Status::as_str);
-            let data = ClientPage {
-                timestamp_seconds: snapshot.at.as_seconds(),
-                total: page.total,
-                offset: query.offset,
-                limit: query.limit(),
-                counts: statuses.into_iter().zip(page.counts).collect(),
-                clients: page.clients,
-            };
-            let status = "success";
-            Json(ApiResponse { status, data }).into_response()
-        });
-        Ok::<_, BadParameter>(response.await)
-    })
+/// A page of clients, without calls to the API.
+pub(super) async fn list(
+    State(shared): SharedState,
+    RawQuery(query): RawQuery,
+) -> Result<Response, BadParameter> {
+    let query = ClientQuery::parse(query.as_deref().unwrap_or_default())?;
+    let response = shared.reader.read(move |snapshot| {
+        let page = query.page(snapshot);
+        let statuses = Status::ALL.map(Status::as_str);
+        let data = ClientPage {
+            timestamp_seconds: snapshot.at.as_seconds(),
+            total: page.total,
+            offset: query.offset,
+            limit: query.limit(),
+            counts: statuses.into_iter().zip(page.counts).collect(),
+            clients: page.clients,
+        };
+        let status = "success";
+        Json(ApiResponse { status, data }).into_response()
+    });
+    Ok(response.await)
 }
 
 /// The frame of the responses of Prometheus's API.

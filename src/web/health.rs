@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::http::StatusCode;
-use axum::routing::{MethodRouter, get};
 
 // The stages of a process, in their order: positions in `RESPONSES`.
 const STARTING: u8 = 0;
@@ -45,12 +44,12 @@ impl Readiness {
     pub fn draining(&self) {
         self.0.fetch_max(DRAINING, Ordering::Relaxed);
     }
+
+    /// The response of `/-/ready`: 200 or 503.
+    pub(super) fn response(&self) -> (StatusCode, &'static str) {
+        RESPONSES[usize::from(self.0.load(Ordering::Relaxed))]
+    }
 }
 
 /// What `/-/healthy` answers, always with 200.
 pub(super) const HEALTHY: &str = "mqtt-presence-exporter is Healthy.\n";
-
-/// `/-/ready`: 200 or 503.
-pub(super) fn ready(readiness: Readiness) -> MethodRouter {
-    get(async move || RESPONSES[usize::from(readiness.0.load(Ordering::Relaxed))])
-}

@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::iter;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get};
 use bytes::buf::Writer;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
@@ -20,10 +20,9 @@ use tokio::time::Instant;
 
 use super::chunked::chunked_body;
 use super::encoding::prefers_gzip;
-use super::scrape_limits::{Refusal, ScrapeLimits};
+use super::scrape_limits::Refusal;
+use super::shared::{Shared, SharedState};
 use crate::exposition::ScrapeText;
-use crate::sweep::Sweeps;
-use crate::telemetry::Metrics;
 
 /// The text format, as Prometheus's documentation "Exposition formats" names it.
 pub(super) const TEXT_FORMAT: HeaderValue =
@@ -32,52 +31,37 @@ pub(super) const TEXT_FORMAT: HeaderValue =
 /// The capacity of a chunk: what the exposition writes at once, and the line that exceeds it.
 const CHUNK_BYTES: usize = 68 * 1024;
 
-/// `GET` scrapes; `HEAD` returns the headers and starts nothing.
-pub(super) fn routes(
-    limits: ScrapeLimits,
-    sweeps: &Arc<Sweeps>,
-    metrics: &Arc<Metrics>,
-) -> MethodRouter {
-    let scrapes = Arc::new(Scrapes {
-        limits,
-        sweeps: Arc::clone(sweeps),
-        metrics: Arc::clone(metrics),
-        last_rendering_micros: AtomicU64::default(),
-    });
-    // Of unknown length, as the body of a `GET` is: otherwise the head contains a length.
-    let head = async |headers: HeaderMap| response(&headers, chunked_body(iter::empty()));
-    get(move |headers: HeaderMap| Arc::clone(&scrapes).scrape(headers)).head(head)
+/// Scrapes.
+pub(super) async fn scrape(
+    State(shared): SharedState,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let permit = shared.scrapes.acquire()?;
+    let last_rendering = shared.last_rendering_micros.load(Ordering::Relaxed);
+    let last_rendering = Duration::from_micros(last_rendering);
+    let config = &shared.web.config;
+    let wait = (shared.scrapes).wait(&headers, &config.load(), last_rendering);
+    let snapshot = shared.web.sweeps.scrape(Instant::now() + wait).await;
+
+    let started = Instant::now();
+    let per_client = config.load().exposition.per_client;
+    let text = ScrapeText::new(snapshot, shared.web.metrics.gather_text(), per_client);
+    // The lowest level: expositions are so repetitive that higher levels gain little.
+    let gzip = || GzEncoder::new(BytesMut::new().writer(), Compression::fast());
+    let rendering = Rendering {
+        text: Some(text),
+        gzip: prefers_gzip(&headers).then(gzip),
+        spent: started.elapsed(),
+        shared,
+        _permit: permit,
+    };
+    Ok(response(&headers, chunked_body(rendering)))
 }
 
-struct Scrapes {
-    limits: ScrapeLimits,
-    sweeps: Arc<Sweeps>,
-    metrics: Arc<Metrics>,
-    /// The time that the last scrape spent on rendering.
-    last_rendering_micros: AtomicU64,
-}
-
-impl Scrapes {
-    async fn scrape(self: Arc<Self>, headers: HeaderMap) -> Result<Response, Refusal> {
-        let permit = self.limits.acquire()?;
-        let last_rendering = self.last_rendering_micros.load(Ordering::Relaxed);
-        let wait = (self.limits).wait(&headers, Duration::from_micros(last_rendering));
-        let snapshot = self.sweeps.scrape(Instant::now() + wait).await;
-
-        let started = Instant::now();
-        let per_client = self.limits.config.load().exposition.per_client;
-        let text = ScrapeText::new(snapshot, self.metrics.gather_text(), per_client);
-        // The lowest level: expositions are so repetitive that higher levels gain little.
-        let gzip = || GzEncoder::new(BytesMut::new().writer(), Compression::fast());
-        let rendering = Rendering {
-            text: Some(text),
-            gzip: prefers_gzip(&headers).then(gzip),
-            spent: started.elapsed(),
-            scrapes: self,
-            _permit: permit,
-        };
-        Ok(response(&headers, chunked_body(rendering)))
-    }
+/// The headers of a scrape, without one. The length is unknown, as that of a scrape is: otherwise
+/// the headers contain a length.
+pub(super) async fn head(headers: HeaderMap) -> Response {
+    response(&headers, chunked_body(iter::empty()))
 }
 
 fn response(request: &HeaderMap, body: Body) -> Response {
@@ -94,7 +78,7 @@ struct Rendering {
     gzip: Option<GzEncoder<Writer<BytesMut>>>,
     /// The time spent on rendering, without the time that the client takes to read.
     spent: Duration,
-    scrapes: Arc<Scrapes>,
+    shared: Arc<Shared>,
     /// Held until the body is dropped.
     _permit: OwnedSemaphorePermit,
 }
@@ -120,7 +104,7 @@ impl Iterator for Rendering {
         if is_complete {
             self.text = None;
             let micros = u64::try_from(self.spent.as_micros()).unwrap_or(u64::MAX);
-            let last = &self.scrapes.last_rendering_micros;
+            let last = &self.shared.last_rendering_micros;
             last.store(micros, Ordering::Relaxed);
         }
         Some(chunk)

@@ -12,40 +12,22 @@ mod overview;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use askama::Template;
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
 
-use super::query::{ClientQuery, SnapshotReader};
+use super::query::ClientQuery;
+use super::shared::SharedState;
 use crate::clock::Timestamp;
-use crate::config::Config;
 use crate::presence::{InstanceSnapshot, StatusCounts};
-use crate::telemetry::Metrics;
 use devices::DeviceTable;
 use exporter::Fact;
 use overview::InstanceSummary;
 
-/// The sources of the page.
-#[derive(Clone)]
-pub(super) struct PageSources {
-    pub(super) reader: SnapshotReader,
-    /// The metrics of this process.
-    pub(super) metrics: Arc<Metrics>,
-    /// The configuration in effect.
-    pub(super) config: Arc<ArcSwap<Config>>,
-    /// Every endpoint: its path and its purpose.
-    pub(super) index: Arc<[(String, &'static str)]>,
-}
-
-/// `GET` shows the page.
-pub(super) fn routes(sources: PageSources) -> MethodRouter {
-    get(move |RawQuery(query): RawQuery| show(sources.clone(), query.unwrap_or_default()))
-}
-
-async fn show(sources: PageSources, query: String) -> Response {
+/// The page.
+pub(super) async fn show(State(shared): SharedState, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
     let (status, query, query_error) = match ClientQuery::parse(&query) {
         Ok(query) => (StatusCode::OK, query, None),
         Err(query_error) => (
@@ -54,8 +36,8 @@ async fn show(sources: PageSources, query: String) -> Response {
             Some(query_error.to_string()),
         ),
     };
-    let reader = sources.reader.clone();
-    let html = reader.read(move |snapshot| {
+    let sources = Arc::clone(&shared);
+    let html = shared.reader.read(move |snapshot| {
         let instances = snapshot.instances.iter();
         let page = StatusPage {
             now: snapshot.at,
@@ -63,7 +45,11 @@ async fn show(sources: PageSources, query: String) -> Response {
             totals: overview::sum(instances.clone().flat_map(InstanceSnapshot::groups)),
             instances: instances.map(InstanceSummary::new).collect(),
             devices: DeviceTable::new(snapshot, &query),
-            facts: exporter::facts(&sources.metrics, &sources.config.load(), snapshot.at),
+            facts: exporter::facts(
+                &sources.web.metrics,
+                &sources.web.config.load(),
+                snapshot.at,
+            ),
             index: &sources.index,
         };
         page.render().expect("writing to a String does not fail")

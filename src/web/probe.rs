@@ -1,40 +1,43 @@
 //! `/probe`: queries one client, as `blackbox_exporter` does (page "The multi-target exporter
 //! pattern" of Prometheus's documentation).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 
 use super::metrics::TEXT_FORMAT;
 use super::query::BadParameter;
-use super::scrape_limits::{Refusal, ScrapeLimits};
+use super::scrape_limits::Refusal;
+use super::shared::SharedState;
 use crate::exposition::probe_text;
 use crate::sweep::{Prober, Sweeps};
 
-/// `GET` probes; `HEAD` returns the headers and makes no call.
-pub(super) fn routes(limits: ScrapeLimits, sweeps: &Arc<Sweeps>) -> MethodRouter {
-    let shared = Arc::new((limits, Arc::clone(sweeps)));
-    get(async move |RawQuery(query): RawQuery, headers: HeaderMap| {
-        let (limits, sweeps) = &*shared;
-        let started = Instant::now();
-        let deadline = started + limits.wait(&headers, Duration::ZERO);
-        let any_client = limits.config.load().probe.any_client;
-        let (client, prober) = parse(&query.unwrap_or_default(), any_client, sweeps)?;
-        let _permit = limits.acquire()?;
-        let observation = prober.probe(&client, deadline).await;
-        let online = observation.map(|observation| observation.online);
-        let fleet = prober.state().fleet();
-        let text = probe_text(&online, started.elapsed(), &fleet, &client);
-        Ok::<_, Refusal>(response(Body::from(text)))
-    })
-    .head(async || response(Body::empty()))
+/// Probes.
+pub(super) async fn probe(
+    State(shared): SharedState,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (started, config) = (Instant::now(), shared.web.config.load_full());
+    let deadline = started + (shared.probes).wait(&headers, &config, Duration::ZERO);
+    let any_client = config.probe.any_client;
+    let (client, prober) = parse(&query.unwrap_or_default(), any_client, &shared.web.sweeps)?;
+    let _permit = shared.probes.acquire()?;
+    let observation = prober.probe(&client, deadline).await;
+    let online = observation.map(|observation| observation.online);
+    let fleet = prober.state().fleet();
+    let text = probe_text(&online, started.elapsed(), &fleet, &client);
+    Ok(response(Body::from(text)))
+}
+
+/// The headers of a probe, without a call.
+pub(super) async fn head() -> Response {
+    response(Body::empty())
 }
 
 /// The client to query, and the prober of its instance.

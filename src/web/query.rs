@@ -37,7 +37,7 @@ const PARAMETERS: [&str; 8] = [
 
 /// Reads snapshots: one at a time, and on a blocking thread, since a read goes through the whole
 /// fleet and scrapes must not wait for it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct SnapshotReader(Arc<Mutex<Arc<Sweeps>>>);
 
 impl SnapshotReader {

@@ -1,7 +1,6 @@
 //! `/-/reload`: reloads the configuration and reports the outcome.
 
 use axum::http::StatusCode;
-use axum::routing::{MethodRouter, post};
 use tokio::sync::{mpsc, oneshot};
 
 /// The outcome of a reload: a sentence after success, else all errors; then nothing has changed.
@@ -34,17 +33,15 @@ impl Reload {
     }
 }
 
-/// `POST` (or `PUT`, as in Prometheus) reloads, if that is enabled.
-pub(super) fn routes(reload: Option<Reload>) -> MethodRouter {
-    let handler = async move || {
-        let Some(reload) = reload else {
-            let text = "reloads over HTTP are disabled: start with --web.enable-lifecycle, or send SIGHUP\n";
-            return (StatusCode::FORBIDDEN, text.to_owned());
-        };
-        match reload.reload().await {
-            Ok(text) => (StatusCode::OK, text + "\n"),
-            Err(text) => (StatusCode::INTERNAL_SERVER_ERROR, text + "\n"),
-        }
+/// Reloads, if that is enabled.
+pub(super) async fn respond(reload: Option<&Reload>) -> (StatusCode, String) {
+    let Some(reload) = reload else {
+        let text =
+            "reloads over HTTP are disabled: start with --web.enable-lifecycle, or send SIGHUP\n";
+        return (StatusCode::FORBIDDEN, text.to_owned());
     };
-    post(handler.clone()).put(handler)
+    match reload.reload().await {
+        Ok(text) => (StatusCode::OK, text + "\n"),
+        Err(text) => (StatusCode::INTERNAL_SERVER_ERROR, text + "\n"),
+    }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::options::WebOptions;
 use crate::config::Config;
 
 /// The timeout of the scraper in seconds; Prometheus sends it with every scrape.
@@ -25,18 +25,11 @@ pub(super) struct ScrapeLimits {
     max_requests: usize,
     permits: Arc<Semaphore>,
     timeout_offset: Duration,
-    /// The configuration in effect.
-    pub(super) config: Arc<ArcSwap<Config>>,
 }
 
 impl ScrapeLimits {
-    /// At most `max_requests` at a time, 0 for no limit.
-    pub(super) fn new(
-        kind: &'static str,
-        max_requests: usize,
-        timeout_offset: Duration,
-        config: &Arc<ArcSwap<Config>>,
-    ) -> Self {
+    pub(super) fn new(kind: &'static str, options: &WebOptions) -> Self {
+        let max_requests = options.max_requests;
         let permits = match max_requests {
             0 => Semaphore::MAX_PERMITS,
             limit => limit.min(Semaphore::MAX_PERMITS),
@@ -45,8 +38,7 @@ impl ScrapeLimits {
             kind,
             max_requests,
             permits: Arc::new(Semaphore::new(permits)),
-            timeout_offset,
-            config: Arc::clone(config),
+            timeout_offset: options.timeout_offset,
         }
     }
 
@@ -63,10 +55,15 @@ impl ScrapeLimits {
     }
 
     /// How long a request with `headers` may wait before it is answered with what is known.
-    pub(super) fn wait(&self, headers: &HeaderMap, last_rendering: Duration) -> Duration {
+    pub(super) fn wait(
+        &self,
+        headers: &HeaderMap,
+        config: &Config,
+        last_rendering: Duration,
+    ) -> Duration {
         let requested = headers.get(SCRAPE_TIMEOUT);
         let requested = requested.and_then(|value| value.to_str().ok());
-        let default = self.config.load().collect.scrape_timeout;
+        let default = config.collect.scrape_timeout;
         wait(requested, default, self.timeout_offset, last_rendering)
     }
 }

@@ -9,48 +9,46 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::sync::Arc;
 
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::chunked::chunked_body;
-use super::paths::Prefix;
 use super::query::{BadParameter, ClientFilter, ClientRef, parameters};
+use super::shared::{Shared, SharedState};
 use crate::presence::Snapshot;
-use crate::sweep::Sweeps;
 
 /// The number of clients whose targets are written at once: about 64 KiB.
 const CLIENTS_PER_CHUNK: usize = 128;
 
 const PARAMETERS: [&str; 4] = ["instance_id", "group_id", "label", "text"];
 
-/// `GET` lists the targets, without calls to the API.
-pub(super) fn routes(sweeps: Arc<Sweeps>, prefix: &Prefix) -> MethodRouter {
-    let external = prefix.external.clone();
-    let path: Arc<str> = prefix.link("/probe").into();
-    get(
-        async move |RawQuery(query): RawQuery, uri: Uri, headers: HeaderMap| {
-            let filter = parse(query.as_deref().unwrap_or_default())?;
-            let configured = external.authority().map(|host| host.as_str().to_owned());
-            let Some(address) = configured.or_else(|| host(&uri, &headers)) else {
-                let text = "the request has no host; Prometheus needs the address of this exporter: set --web.external-url\n";
-                return Ok((StatusCode::BAD_REQUEST, text).into_response());
-            };
-            let targets = Targets {
-                snapshot: sweeps.snapshot(),
-                filter,
-                external,
-                address,
-                path,
-            };
-            Ok::<_, BadParameter>(targets.into_response())
-        },
-    )
+/// The targets, without calls to the API.
+pub(super) async fn targets(
+    State(shared): SharedState,
+    RawQuery(query): RawQuery,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, BadParameter> {
+    let filter = parse(query.as_deref().unwrap_or_default())?;
+    let configured = shared.prefix.external.authority();
+    let configured = configured.map(|host| host.as_str().to_owned());
+    let Some(address) = configured.or_else(|| host(&uri, &headers)) else {
+        let text = "the request has no host; Prometheus needs the address of this exporter: set --web.external-url\n";
+        return Ok((StatusCode::BAD_REQUEST, text).into_response());
+    };
+    let targets = Targets {
+        snapshot: shared.web.sweeps.snapshot(),
+        filter,
+        address,
+        path: shared.prefix.link("/probe"),
+        shared,
+    };
+    Ok(targets.into_response())
 }
 
 fn parse(query: &str) -> Result<ClientFilter, BadParameter> {
@@ -75,9 +73,9 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
 struct Targets {
     snapshot: Arc<Snapshot>,
     filter: ClientFilter,
-    external: Uri,
     address: String,
-    path: Arc<str>,
+    path: String,
+    shared: Arc<Shared>,
 }
 
 /// A target group, as described on the page "HTTP SD" of Prometheus's documentation.
@@ -134,7 +132,7 @@ impl Targets {
             ("__meta_mqtt_presence_group_id", client.group_id().into()),
             ("__meta_mqtt_presence_client_id", client_id),
         ];
-        let scheme = self.external.scheme_str();
+        let scheme = self.shared.prefix.external.scheme_str();
         let scheme = scheme.map(|scheme| ("__scheme__", scheme.into()));
         let labels = labels.into_iter().chain(scheme);
         let meta = |name| format!("__meta_mqtt_presence_label_{name}").into();
