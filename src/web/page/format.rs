@@ -38,6 +38,11 @@ pub(super) fn number(number: impl Display) -> String {
     groups.join(",")
 }
 
+/// A count, which `prometheus` keeps as a float.
+pub(super) fn whole(count: f64) -> String {
+    number(format_args!("{count:.0}"))
+}
+
 /// The clients of a status in percent of all; 0 and 100 only where the share is exact.
 pub(super) fn share(counts: &StatusCounts, status: Status) -> String {
     percent(counts.of(status), counts.total())
