@@ -166,6 +166,15 @@ impl<'a> NodeCursor<'a> {
         self.accept(problem(text).map_or_else(|| Ok(text.to_owned()), Err))
     }
 
+    /// A text that is `valid`; a message about another quotes it before `error`.
+    pub(crate) fn valid(
+        &self,
+        valid: impl FnOnce(&str) -> bool,
+        error: impl fmt::Display,
+    ) -> Option<String> {
+        self.checked(|text| (!valid(text)).then(|| format!("{} {error}", quote(text))))
+    }
+
     /// `true` or `false`.
     pub(crate) fn boolean(&self) -> Option<bool> {
         match &self.node.value {

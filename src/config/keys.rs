@@ -50,8 +50,8 @@ impl<'a> Keys<'a> {
         read: impl FnOnce(&NodeCursor<'a>) -> Option<T>,
     ) -> Option<T> {
         let Some(at) = self.get(key) else {
-            self.at.problem(format!("`{key}` is missing; {remedy}"));
-            return None;
+            let missing = format!("`{key}` is missing; {remedy}");
+            return self.at.accept(Err(missing));
         };
         read(&at)
     }

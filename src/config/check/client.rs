@@ -65,8 +65,7 @@ fn client(at: &NodeCursor<'_>) -> Option<Client> {
             (id, keys.read("labels", labels))
         }
         other => {
-            at.problem(format!("expected a client ID, or a map with `id` and `labels`, found {}; put quotes around an ID that is not a text in YAML", other.name()));
-            return None;
+            return at.accept(Err(format!("expected a client ID, or a map with `id` and `labels`, found {}; put quotes around an ID that is not a text in YAML", other.name())));
         }
     };
     Some(Client {

@@ -48,8 +48,9 @@ fn client_url(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<ClientUrl> {
 fn url(at: &NodeCursor<'_>) -> Option<url::Url> {
     let url = http_url(at, WITH_PATH, "write them under `basic_auth`")?;
     if url.fragment().is_some() {
-        at.problem("contains a fragment (`#…`), which is never sent; remove it");
-        return None;
+        return at.accept(Err(
+            "contains a fragment (`#…`), which is never sent; remove it",
+        ));
     }
     Some(url)
 }
@@ -57,14 +58,8 @@ fn url(at: &NodeCursor<'_>) -> Option<url::Url> {
 fn basic_auth(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<Authorization> {
     let keys = Keys::of(at)?;
     let username = keys.required("username", "write the user name", |at| {
-        at.checked(|name| {
-            name.contains(':').then(|| {
-                format!(
-                    "{} contains a `:`, which basic authentication does not allow in a user name",
-                    quote(name)
-                )
-            })
-        })
+        let error = "contains a `:`, which basic authentication does not allow in a user name";
+        at.valid(|name| !name.contains(':'), error)
     });
     let remedy = "name the file that contains the password";
     let password_file = keys.required("password_file", remedy, |at| cx.path(at));

@@ -8,7 +8,6 @@ use super::super::credentials::{
 };
 use super::super::cursor::NodeCursor;
 use super::super::keys::Keys;
-use super::super::report::quote;
 use super::context::Context;
 use super::url::{WITH_PATH, endpoint, http_url, metadata_endpoint, warn_unencrypted};
 use crate::secret::Secret;
@@ -122,16 +121,12 @@ fn access_key(at: &NodeCursor<'_>, keys: &Keys<'_>, cx: &Context<'_>) -> Option<
             .checked(placeholder)
             .map(|text| SecretSource::Inline(Secret::new(text))),
         (None, Some(at)) => cx.path(&at).map(SecretSource::File),
-        (Some(_), Some(at)) => {
-            at.problem("cannot be combined with `access_key_secret`; keep one of the two");
-            None
-        }
-        (None, None) => {
-            at.problem(
-                "`access_key_secret_file` or `access_key_secret` is missing; write one of them",
-            );
-            None
-        }
+        (Some(_), Some(at)) => at.accept(Err(
+            "cannot be combined with `access_key_secret`; keep one of the two",
+        )),
+        (None, None) => at.accept(Err(
+            "`access_key_secret_file` or `access_key_secret` is missing; write one of them",
+        )),
     };
     Some(Provider::AccessKey {
         id: id?,
@@ -167,27 +162,18 @@ fn policy_problem(text: &str) -> Option<String> {
 
 /// The name of a RAM resource, `least` to 64 characters.
 fn ram_name(at: &NodeCursor<'_>, least: usize) -> Option<String> {
-    at.checked(|text| {
-        let allowed = |c: u8| c.is_ascii_alphanumeric() || b".@_-".contains(&c);
-        let valid = text.bytes().all(allowed) && (least..=64).contains(&text.len());
-        (!valid).then(|| {
-            format!(
-                "{} is not {least} to 64 letters, digits, `.`, `@`, `_` and `-`",
-                quote(text)
-            )
-        })
-    })
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || b".@_-".contains(&c);
+    at.valid(
+        |text| text.bytes().all(allowed) && (least..=64).contains(&text.len()),
+        format_args!("is not {least} to 64 letters, digits, `.`, `@`, `_` and `-`"),
+    )
 }
 
 fn arn(at: &NodeCursor<'_>, kind: &str, cx: &Context<'_>) -> Option<String> {
-    at.checked(|text| {
-        (!(cx.rules.is_ram_arn)(text, kind)).then(|| {
-            format!(
-                "{} is not an ARN of the form `acs:ram::123456789:{kind}/NAME`; copy it from the RAM console",
-                quote(text)
-            )
-        })
-    })
+    at.valid(
+        |text| (cx.rules.is_ram_arn)(text, kind),
+        format_args!("is not an ARN of the form `acs:ram::123456789:{kind}/NAME`; copy it from the RAM console"),
+    )
 }
 
 /// A URI that may contain a secret, so that it appears in no message.

@@ -64,7 +64,12 @@ fn instance(
 ) -> Option<Instance> {
     let keys = Keys::of(at)?;
     let remedy = "write the instance ID, such as `post-cn-…`";
-    let id = keys.required("id", remedy, |at| at.checked(masked));
+    let id = keys.required("id", remedy, |at| {
+        at.valid(
+            |id| !id.contains('*'),
+            "is masked; copy the whole ID from the console",
+        )
+    });
     let address = address(&keys, cx);
     let credentials = match keys.get("credentials") {
         Some(at) => credentials(&at, cx),
@@ -92,15 +97,6 @@ fn instance(
     })
 }
 
-fn masked(id: &str) -> Option<String> {
-    id.contains('*').then(|| {
-        format!(
-            "{} is masked; copy the whole ID from the console",
-            quote(id)
-        )
-    })
-}
-
 /// The limit of an instance, at most the limit of all instances together.
 fn calls_per_second(at: &NodeCursor<'_>, single_per_second: u32) -> Option<u32> {
     let calls = at.number(1, 280)?;
@@ -112,14 +108,8 @@ fn calls_per_second(at: &NodeCursor<'_>, single_per_second: u32) -> Option<u32> 
 
 fn address(keys: &Keys<'_>, cx: &Context<'_>) -> Option<Address> {
     let read_region = |at: &NodeCursor<'_>| {
-        at.checked(|text| {
-            (!(cx.rules.is_region)(text)).then(|| {
-                format!(
-                    "{} is not a region; write it as in the console, such as `cn-hangzhou`",
-                    quote(text)
-                )
-            })
-        })
+        let error = "is not a region; write it as in the console, such as `cn-hangzhou`";
+        at.valid(cx.rules.is_region, error)
     };
     if let Some(at) = keys.get("endpoint") {
         let region = keys.read("region", read_region);

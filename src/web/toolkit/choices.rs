@@ -106,8 +106,7 @@ fn choices<T: Copy>(at: &NodeCursor<'_>, known: &[(&str, T)]) -> Option<Vec<T>> 
 fn choice<T: Copy>(at: &NodeCursor<'_>, known: &[(&str, T)]) -> Option<T> {
     let name = at.scalar()?;
     if let Some(reason) = unsupported(name) {
-        at.problem(format!("{} {reason}", quote(name)));
-        return None;
+        return at.accept(Err(format!("{} {reason}", quote(name))));
     }
     at.choice(known)
 }

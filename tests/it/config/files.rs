@@ -33,29 +33,29 @@ fn every_error_has_a_position_and_a_remedy() {
         .map(|entry| entry.expect("a file").path())
         .collect();
     files.sort();
-    let mut told = String::new();
+    let mut messages = String::new();
     for file in files {
         let problems = Config::load(&file, &RULES).expect_err("bad").to_string();
         assert!(!problems.contains("not-a-secret"), "a secret in {problems}");
         let problems = problems.replace("tests/data/config/bad/", "");
-        writeln!(told, "{problems}\n").expect("a String");
+        writeln!(messages, "{problems}\n").expect("a String");
     }
-    insta::assert_snapshot!("bad", told);
+    insta::assert_snapshot!("bad", messages);
 }
 
 #[test]
 fn a_missing_file_is_reported() {
-    let told = |path: &str| {
+    let messages = |path: &str| {
         Config::load(Path::new(path), &RULES)
             .expect_err("no file")
             .to_string()
     };
     assert_eq!(
-        told("nowhere/config.yaml"),
+        messages("nowhere/config.yaml"),
         "nowhere/config.yaml: the file does not exist; check the path"
     );
     assert_eq!(
-        told("tests"),
+        messages("tests"),
         "tests: is a directory; write the path of a file in it"
     );
 }
