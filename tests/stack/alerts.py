@@ -4,6 +4,7 @@ The shipped rules and sample configurations run as they are, but faster: every d
 divided by SPEED. Usage: alerts.py BINARY
 """
 
+import datetime
 import http.server
 import json
 import re
@@ -35,7 +36,7 @@ class Webhook(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):  # noqa: N802, the name is given
         notification = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        for alert in notification["alerts"]:
+        for alert in notification["alerts"][:3]:
             labels, status = alert["labels"], notification["status"]
             print(f"    {notification['receiver']}: {status} {labels['alertname']} {alert['annotations']['summary']}")
         self.arrived.append((time.monotonic(), notification))
@@ -79,7 +80,7 @@ class World:
         stack.callback(webhook.shutdown)
         threading.Thread(target=webhook.serve_forever, daemon=True).start()
         hook = "127.0.0.1:{}".format(webhook.server_port)
-        alertmanager = free_address()
+        alertmanager = self.alertmanager = free_address()
         config = self.write("alertmanager.yaml", re.sub(r"(pager|team)\.example", hook, self.shipped("alertmanager.yaml")))
         stack.start("alertmanager", "prometheus-alertmanager", f"--config.file={config}",
                     f"--storage.path={stack.folder}/alertmanager", f"--web.listen-address={alertmanager}",
@@ -128,6 +129,12 @@ class World:
         result = query(self.prometheus, expression)
         return float(result[0]["value"][1]) if result else None
 
+    def send_alerts(self, alerts, firing=True):
+        """Sends alerts to Alertmanager as Prometheus does."""
+        ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=5 if firing else 0)
+        body = [{"labels": labels, "annotations": {"summary": "sent by the test"}, "endsAt": ends.isoformat()} for labels in alerts]
+        request(f"http://{self.alertmanager}/api/v2/alerts", "POST", body)
+
     def firing(self, alertname):
         return self.value(f'count(ALERTS{{alertname="{alertname}", alertstate="firing"}})') or 0
 
@@ -171,6 +178,37 @@ def api_outage(world):
     assert told(before) == [("MqttPresenceApiDown", "firing"), ("MqttPresenceApiDown", "resolved")], told(before)
 
 
+def short_outage(world):
+    print("\nThe API fails for 180 s:")
+    before = len(Webhook.arrived)
+    world.simulator("faults", {"internal_error": 1})
+    world.minutes(3)
+    world.simulator("faults", {})
+    world.minutes(6)
+    assert told(before) == [], told(before)
+
+
+def one_cause(world):
+    print("\nThe API fails for 50 instances, and 2,500 groups of an instance disconnect:")
+    before = len(Webhook.arrived)
+    instances = [{"alertname": "MqttPresenceApiDown", "severity": "critical", "job": "mqtt-presence", "instance": "a",
+                  "instance_id": f"post-{number}"} for number in range(50)]
+    lost = {"severity": "critical", "job": "mqtt-presence", "instance_id": "post-1000"}
+    groups = [{**lost, "alertname": name, "group_id": f"GID_{number}"} for number in range(2_500)
+              for name in ("MqttGroupMassDisconnect", "MqttDeviceOffline")]
+    alerts = [*instances, *groups, {**lost, "alertname": "MqttInstanceMassDisconnect"}]
+    world.send_alerts(alerts)
+    wait_for("MqttPresenceApiDown", "firing", before)
+    wait_for("MqttInstanceMassDisconnect", "firing", before)
+    world.minutes(2)
+    assert sorted(told(before)) == [("MqttInstanceMassDisconnect", "firing"), ("MqttPresenceApiDown", "firing")], told(before)
+    (_, sent), = notified("MqttPresenceApiDown", "firing")[-1:]
+    assert len(sent["alerts"]) == 50 and sent["receiver"] == "pager", sent["receiver"]
+    world.send_alerts(alerts, firing=False)
+    wait_for("MqttPresenceApiDown", "resolved", before)
+    wait_for("MqttInstanceMassDisconnect", "resolved", before)
+
+
 def group(world):
     print("\nA group drops, and is back:")
     before = len(Webhook.arrived)
@@ -205,7 +243,7 @@ def wrong_credentials(world):
 def main():
     with Stack() as stack:
         world = World(stack, sys.argv[1])
-        for scenario in (one_device, api_outage, group, wrong_credentials):
+        for scenario in (one_device, short_outage, api_outage, group, one_cause, wrong_credentials):
             scenario(world)
 
 

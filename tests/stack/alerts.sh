@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks rules and sample configurations with promtool and amtool, runs the unit tests of the rules,
-# and tests the whole stack from a disconnecting device to the notification.
+# tests routes and templates of notifications, and tests the whole stack from a disconnecting device to the notification.
 #
 # Usage: tests/stack/alerts.sh BINARY
 set -euo pipefail
@@ -11,6 +11,7 @@ cd "$here/../../prometheus"
 
 promtool check rules --lint=all --lint-fatal rules/*.yaml
 promtool check config prometheus.yaml
-amtool check-config alertmanager.yaml
+amtool check-config alertmanager*.yaml
 promtool test rules tests/*.yaml
+python3 "$here/notifications.py"
 python3 "$here/alerts.py" "$binary"

@@ -20,7 +20,8 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def request(url, method="GET", body=None):
     """The answer's text; an error status is an exception."""
     data = None if body is None else json.dumps(body).encode()
-    with _OPENER.open(urllib.request.Request(url, data, method=method), timeout=30) as answer:
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    with _OPENER.open(urllib.request.Request(url, data, headers, method=method), timeout=30) as answer:
         return answer.read().decode()
 
 
