@@ -164,6 +164,11 @@ fn an_alert_leads_to_its_paragraph() {
             ["critical", "warning"].contains(&text(&alert["labels"]["severity"])),
             "the severity of {name}"
         );
+        assert!(
+            text(&annotations["dashboard_url"])
+                .starts_with("https://grafana.example/d/mqtt-presence-"),
+            "{name} has no link to a dashboard"
+        );
         let (page, anchor) = text(&annotations["runbook_url"])
             .split_once('#')
             .expect("a link to a heading");
