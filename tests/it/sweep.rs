@@ -10,3 +10,4 @@ mod probes;
 mod refusals;
 mod shards;
 mod stale_cache;
+mod storm;
