@@ -161,11 +161,6 @@ impl FileWatch {
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
-
-    /// Reports a change at once.
-    pub fn report(&self) {
-        self.changed.notify_one();
-    }
 }
 
 async fn watch(mut files: WatchedFiles, settled: Arc<Notify>) {

@@ -1,12 +1,14 @@
 //! Credentials that are fetched when they are first needed, kept, and renewed in time.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fetch::{FetchError, FetchedKey, ProviderDeps};
@@ -30,51 +32,47 @@ const MIN_LEFT: Duration = Duration::from_secs(1);
 
 /// Credentials that are fetched when they are first needed, kept, and renewed before they expire.
 ///
-/// Instances that are configured alike share one. One task makes all fetches, one after another:
-/// all callers that need the outcome of a fetch wait for it, and a caller that stops waiting does
-/// not end it. While the credentials are valid no caller waits, and a failed renewal changes
-/// nothing. After a failure there is a pause, which grows with each failure.
-#[derive(Debug)]
+/// Instances that are configured alike share one. There is one fetch at a time, in a task of its
+/// own: all callers that need its outcome wait for it, and a caller that stops waiting does not
+/// end it. While the credentials are valid no caller waits, and a failed renewal changes nothing.
+/// After a failure there is a pause, which grows with each failure.
 pub struct CredentialProvider {
     shared: Arc<Shared>,
     /// Ends with the provider.
-    _fetches: AbortOnDropHandle<()>,
+    _watcher: Option<AbortOnDropHandle<()>>,
 }
 
-#[derive(Debug)]
 struct Shared {
     name: String,
     source: Source,
     state: Mutex<State>,
-    /// Wakes the task: a fetch was requested.
-    requested: Notify,
-    /// Wakes the task: the files of the source are to be read again.
-    watch: FileWatch,
-    /// Wakes the callers: a fetch has ended.
-    ended: Notify,
+    /// Wakes the watcher of the files.
+    reread: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     current: Option<Current>,
     /// The last fetch, if it failed.
     failure: Option<FetchFailure>,
-    /// A caller needs a fetch, and none has ended since.
-    requested: bool,
+    /// The fetch in progress; cancelled when it has ended.
+    running: Option<CancellationToken>,
+    /// A file changed during the fetch in progress, so another fetch follows.
+    outdated: bool,
     /// How often the credentials were replaced in a file.
     replaced: u64,
     errors: LogThrottle<()>,
+    /// The provider was dropped: the outcome of the fetch in progress is ignored.
+    closed: bool,
 }
 
 /// The credentials of the last successful fetch.
-#[derive(Debug)]
 struct Current {
     key: Arc<AccessKey>,
     /// When they expire, and when they are renewed.
     times: Option<(Timestamp, Timestamp)>,
 }
 
-#[derive(Debug)]
 struct FetchFailure {
     why: FetchError,
     in_a_row: u32,
@@ -83,29 +81,31 @@ struct FetchFailure {
 }
 
 impl CredentialProvider {
-    /// The provider that `config` describes, called `name` in logs and metrics. Fetches, and watches
-    /// the files that it reads, in a task of the current runtime.
+    /// The provider that `config` describes, called `name` in logs and metrics. Watches the files
+    /// that it reads, in a task of the current runtime.
     #[must_use]
     pub fn new(name: impl Into<String>, config: &config::Provider, deps: &ProviderDeps) -> Self {
         let name = name.into();
         deps.metrics.touch_credentials(&name);
         let source = Source::new(config, deps);
+        let paths = source.files();
         let mut files = WatchedFiles::default();
-        for path in source.files() {
-            files.add(&path);
+        for path in &paths {
+            files.add(path);
         }
         let shared = Arc::new(Shared {
             name,
             source,
             state: Mutex::default(),
-            requested: Notify::new(),
-            watch: FileWatch::new(files),
-            ended: Notify::new(),
+            reread: Notify::new(),
         });
-        let fetches = tokio::spawn(Arc::clone(&shared).fetches());
+        let watcher = (!paths.is_empty()).then(|| {
+            let watch = Arc::clone(&shared).watch(files);
+            AbortOnDropHandle::new(tokio::spawn(watch))
+        });
         Self {
             shared,
-            _fetches: AbortOnDropHandle::new(fetches),
+            _watcher: watcher,
         }
     }
 
@@ -118,15 +118,14 @@ impl CredentialProvider {
     /// The access key to sign with.
     pub async fn get(&self) -> Result<Arc<AccessKey>, FetchError> {
         loop {
-            let ended = self.shared.ended.notified();
-            {
+            let fetch = {
                 let mut state = self.shared.lock();
                 let now = self.shared.now();
                 if let Some(current) = state.valid(now) {
                     let key = Arc::clone(&current.key);
                     let due = current.times.is_some_and(|(_, renewal)| now >= renewal);
                     if due && state.paused().is_none() {
-                        self.shared.request(&mut state);
+                        self.shared.start(&mut state);
                     }
                     return Ok(key);
                 }
@@ -139,9 +138,9 @@ impl CredentialProvider {
                         None => why.clone(),
                     });
                 }
-                self.shared.request(&mut state);
-            }
-            ended.await;
+                self.shared.start(&mut state)
+            };
+            fetch.cancelled().await;
         }
     }
 
@@ -155,30 +154,42 @@ impl CredentialProvider {
             let current = state.valid(self.shared.now());
             current.is_some_and(|current| refused.is_none_or(|refused| *current.key != *refused))
         };
-        let ended = self.shared.ended.notified();
-        {
+        let fetch = {
             let mut state = self.shared.lock();
             if others(&state) || state.paused().is_some() {
                 return others(&state);
             }
-            self.shared.request(&mut state);
-        }
-        ended.await;
+            self.shared.start(&mut state)
+        };
+        fetch.cancelled().await;
         others(&self.shared.lock())
     }
 
     /// Reads the files of the credentials again, in the background and at once, at most once a
     /// second. Until that succeeds, the current credentials stay in use.
     pub fn reread(&self) {
-        if !self.shared.source.files().is_empty() {
-            self.shared.watch.report();
-        }
+        self.shared.reread.notify_one();
     }
 
     /// How often a file brought other credentials.
     #[must_use]
     pub fn replaced(&self) -> u64 {
         self.shared.lock().replaced
+    }
+}
+
+impl Drop for CredentialProvider {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+    }
+}
+
+impl fmt::Debug for CredentialProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialProvider")
+            .field("name", &self.shared.name)
+            .field("source", &self.shared.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,47 +202,48 @@ impl Shared {
         self.source.deps.clock.now()
     }
 
-    /// Requests a fetch, unless one is requested or in progress.
-    fn request(&self, state: &mut State) {
-        state.requested = true;
-        self.requested.notify_one();
-    }
-
-    /// Fetches when a caller requests it, and when files have changed.
-    async fn fetches(self: Arc<Self>) {
-        let mut next_read = Instant::now();
+    async fn watch(self: Arc<Self>, files: WatchedFiles) {
+        let watch = FileWatch::new(files);
         loop {
-            let reread = async {
-                sleep_until(next_read).await;
-                self.watch.changed().await;
-            };
-            let replacing = tokio::select! {
-                () = self.requested.notified() => false,
-                () = reread => true,
-            };
-            if replacing {
-                next_read = Instant::now() + REREAD_PAUSE;
+            tokio::select! {
+                () = watch.changed() => {}
+                () = self.reread.notified() => {}
             }
-            let needed = {
-                let state = self.lock();
+            {
+                let mut state = self.lock();
                 // Without an earlier fetch, the first use reads the files.
-                let fetched = state.current.is_some() || state.failure.is_some();
-                state.requested || replacing && fetched
-            };
-            if needed {
-                let fetch = timeout(MAX_FETCH, self.source.fetch());
-                let fetched = match AssertUnwindSafe(fetch).catch_unwind().await {
-                    Ok(Ok(fetched)) => fetched,
-                    Ok(Err(_)) => Err(format!("no credentials within {MAX_FETCH:?}").into()),
-                    Err(_) => Err("the fetch panicked; please report this".to_owned().into()),
-                };
-                self.finish(fetched, replacing);
-                self.ended.notify_waiters();
+                if state.current.is_some() || state.failure.is_some() || state.running.is_some() {
+                    state.outdated = true;
+                    self.start(&mut state);
+                }
             }
+            sleep(REREAD_PAUSE).await;
         }
     }
 
-    fn finish(&self, fetched: Result<FetchedKey, FetchError>, replacing: bool) {
+    /// The fetch in progress, started now if there is none.
+    fn start(self: &Arc<Self>, state: &mut State) -> CancellationToken {
+        if let Some(running) = state.running.as_ref().filter(|fetch| !fetch.is_cancelled()) {
+            return running.clone();
+        }
+        let ended = CancellationToken::new();
+        state.running = Some(ended.clone());
+        let replacing = std::mem::take(&mut state.outdated);
+        let (shared, guard) = (Arc::clone(self), ended.clone().drop_guard());
+        tokio::spawn(async move {
+            let fetch = timeout(MAX_FETCH, shared.source.fetch());
+            let fetched = match AssertUnwindSafe(fetch).catch_unwind().await {
+                Ok(Ok(fetched)) => fetched,
+                Ok(Err(_)) => Err(format!("no credentials within {MAX_FETCH:?}").into()),
+                Err(_) => Err("the fetch panicked; please report this".to_owned().into()),
+            };
+            shared.finish(fetched, replacing);
+            drop(guard);
+        });
+        ended
+    }
+
+    fn finish(self: &Arc<Self>, fetched: Result<FetchedKey, FetchError>, replacing: bool) {
         let now = self.now();
         let fetched = fetched.and_then(|fetched| match fetched.expires {
             Some(expires) if expires.since(now) < MIN_LEFT => Err(format!(
@@ -242,7 +254,10 @@ impl Shared {
             _ => Ok(fetched),
         });
         let mut state = self.lock();
-        state.requested = false;
+        state.running = None;
+        if state.closed {
+            return;
+        }
         let result = if fetched.is_ok() {
             "success"
         } else {
@@ -253,6 +268,9 @@ impl Shared {
         match fetched {
             Ok(fetched) => self.keep(&mut state, fetched, replacing, now),
             Err(why) => self.fail(&mut state, why, now),
+        }
+        if state.outdated {
+            self.start(&mut state);
         }
     }
 

@@ -522,8 +522,8 @@ async fn refused_credentials_are_read_again() {
     );
 }
 
-#[tokio::test]
-async fn dates_and_names_are_the_vendors() {
+#[test]
+fn dates_and_names_are_the_vendors() {
     assert_eq!(format_date(NOW), "2024-02-29T23:59:59Z");
     let client = client_with("http://127.0.0.1:9", Signature::V3, inline());
     assert!(!format!("{client:?}").contains(SECRET));
