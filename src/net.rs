@@ -5,12 +5,16 @@
 
 pub mod client;
 mod file_watch;
+mod http_client;
 mod listen;
+mod resolver;
 mod serve;
 mod tls;
 
 pub use file_watch::{FileWatch, WatchedFiles};
+pub use http_client::{HttpClient, ReadyClient};
 pub use listen::{ListenError, handed_over, listen};
+pub use resolver::{HostAddresses, LookupError, Resolver};
 pub(crate) use serve::Acceptor;
 pub use serve::{ServeOptions, serve};
 pub use tls::{ClientAuth, Tls, TlsError, TlsSettings, Trust};

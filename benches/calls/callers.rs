@@ -142,8 +142,8 @@ impl Ours {
         let config = config.config;
         let instance = &config.instances[0];
         let endpoint = format!("http://{address}").parse().expect("a URL");
-        let http =
-            net::client::client([&endpoint], None, config.collect.call_timeout).expect("a client");
+        let (limit, resolver) = (config.collect.call_timeout, net::Resolver::system());
+        let http = net::client::client(&endpoint, None, limit, &resolver).expect("a client");
         let options = ApiClientOptions {
             instance: instance.id.clone(),
             endpoint,
@@ -157,6 +157,7 @@ impl Ours {
             metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
             signature: config.api.signature,
             ca_file: None,
+            resolver: resolver.clone(),
         };
         let credentials = Arc::new(CredentialProvider::new(
             "bench",

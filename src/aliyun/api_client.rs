@@ -16,6 +16,7 @@ use super::request::{API_VERSION, RequestSigner, Stamp};
 use super::transport::{self, HttpResponse};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Signature;
+use crate::net::{HttpClient, ReadyClient};
 use crate::presence::{
     ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, InstanceId, MAX_BATCH, Operation,
     PresenceSource,
@@ -40,7 +41,7 @@ pub struct ApiClientOptions {
 /// and the access key that was refused last.
 #[derive(Debug)]
 pub struct ApiClient {
-    http: reqwest::Client,
+    http: HttpClient,
     credentials: Arc<CredentialProvider>,
     clock: Clock,
     signer: RequestSigner,
@@ -55,7 +56,7 @@ impl ApiClient {
     /// share `http`, and the `credentials` if they are configured alike.
     #[must_use]
     pub fn new(
-        http: reqwest::Client,
+        http: HttpClient,
         credentials: Arc<CredentialProvider>,
         clock: Clock,
         options: ApiClientOptions,
@@ -89,7 +90,10 @@ impl ApiClient {
             Err(_) => Err(CallFailure::late_credentials(limit)),
         }
         .map_err(|failure| error(failure, None))?;
-        timeout_at(deadline, self.attempt(operation, params, decode, &key))
+        let http = self.http.ready(deadline).await;
+        let http = http.map_err(|why| error(CallFailure::unresolved(&why), None))?;
+        let call = self.attempt(&http, operation, params, decode, &key);
+        timeout_at(deadline, call)
             .await
             .unwrap_or_else(|_| Err(CallFailure::timeout(limit)))
             .map_err(|failure| error(failure, Some(&key)))
@@ -97,6 +101,7 @@ impl ApiClient {
 
     async fn attempt<'a, T>(
         &'a self,
+        http: &ReadyClient,
         operation: Operation,
         mut params: Vec<(&'a str, &'a str)>,
         decode: impl FnOnce(&HttpResponse) -> Result<T, CallFailure>,
@@ -108,7 +113,7 @@ impl ApiClient {
             Timestamp::from_millis(now.saturating_add_signed(self.clock_offset_millis()));
         let stamp = Stamp::new(server_time);
         let request = self.signer.request(operation.name(), params, key, &stamp);
-        let response = transport::send(&self.http, request, &self.clock).await?;
+        let response = transport::send(http, request, &self.clock).await?;
         decode(&response).map_err(|mut failure| {
             match (failure.class, response.clocks) {
                 (ErrorClass::ClockSkew, Some((server, ours))) => {

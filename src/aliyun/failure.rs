@@ -14,12 +14,13 @@ use super::access_key::AccessKey;
 use super::body::ErrorBody;
 use crate::presence::{CallError, Delivery, ErrorClass, InstanceId, Operation, ThrottledLayer};
 
-/// Labels of failures without a code of the API: the call exceeded its time limit; the connection
-/// could not be made; the TLS handshake failed; the connection ended too early; the answer could
+/// Labels of failures without a code of the API: the call exceeded its time limit; the host name
+/// could not be resolved; the connection could not be made; the TLS handshake failed; the connection ended too early; the answer could
 /// not be decoded; the answer is an HTTP error that is not from the API; there were no credentials
 /// to sign with; everything else, such as codes that are not documented.
-const OWN_LABELS: [&str; 8] = [
+const OWN_LABELS: [&str; 9] = [
     "timeout",
+    "dns",
     "connect",
     "tls",
     "reset",
@@ -95,6 +96,15 @@ impl CallFailure {
         Self {
             class: ErrorClass::Transient,
             ..Self::no_credentials(format!("no credentials within {limit:?}"))
+        }
+    }
+
+    /// The host has no known address: nothing was sent.
+    pub(super) fn unresolved(why: &impl ToString) -> Self {
+        let advice = "check the host name, and the nameservers of this host (`/etc/resolv.conf`)";
+        Self {
+            delivery: Delivery::NotSent,
+            ..Self::new(ErrorClass::Connect, "dns", why.to_string(), advice)
         }
     }
 

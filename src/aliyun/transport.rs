@@ -13,7 +13,8 @@ use secrecy::zeroize::Zeroizing;
 
 use super::failure::CallFailure;
 use crate::clock::{Clock, Timestamp};
-use crate::net::client::{causes, tls_error};
+use crate::net::ReadyClient;
+use crate::net::client::{causes, tls_error, tls_message};
 use crate::presence::{Delivery, ErrorClass};
 
 /// The largest body that is read, in bytes; the largest expected answer has about 2,000.
@@ -35,11 +36,11 @@ pub struct HttpResponse {
 
 /// Sends `request`, once, and reads the whole answer.
 pub(super) async fn send(
-    http: &reqwest::Client,
+    client: &ReadyClient,
     request: Request,
     clock: &Clock,
 ) -> Result<HttpResponse, CallFailure> {
-    let sent = http.execute(request).await;
+    let sent = client.http.execute(request).await;
     let mut response = sent.map_err(|error| {
         let delivery = if error.is_connect() {
             Delivery::NotSent
@@ -48,7 +49,7 @@ pub(super) async fn send(
         };
         CallFailure {
             delivery,
-            ..no_answer(&error)
+            ..no_answer(&error, &client.peer)
         }
     })?;
     let received = clock.now();
@@ -86,29 +87,35 @@ fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
     date.ok().map(Timestamp::from)
 }
 
-/// The head of the answer did not arrive.
-fn no_answer(error: &reqwest::Error) -> CallFailure {
+/// The head of the answer of `peer` did not arrive.
+fn no_answer(error: &reqwest::Error, peer: &str) -> CallFailure {
     let message = innermost(error);
     let unconnected = if error.is_connect() {
         ErrorClass::Connect
     } else {
         ErrorClass::Transient
     };
+    if error.is_dns() {
+        return CallFailure::unresolved(&message);
+    }
     if let Some(tls) = tls_error(error) {
+        let message = format!("TLS handshake with {peer} failed: {}", tls_message(tls));
         let advice = match tls {
             rustls::Error::InvalidCertificate(_) => {
                 "check `endpoint` and the clock of this host; set `api.ca_file` if the CA is your own"
             }
+            rustls::Error::InvalidMessage(_) => "check the scheme and the port of `endpoint`",
             _ => "check that `endpoint` supports TLS, and that no proxy interferes",
         };
         return CallFailure::new(unconnected, "tls", message, advice);
     }
     if error.is_connect() {
-        let message = if error.is_timeout() {
-            "the connection timed out".to_owned()
+        let cause = if error.is_timeout() {
+            "timed out"
         } else {
-            message
+            &message
         };
+        let message = format!("cannot connect to {peer}: {cause}");
         return CallFailure::new(unconnected, "connect", message, CHECK_ENDPOINT);
     }
     if end_of(error).is_some() {

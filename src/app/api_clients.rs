@@ -10,7 +10,7 @@ use crate::aliyun::credentials::{CredentialProvider, ProviderDeps};
 use crate::aliyun::{self, ApiClient, ApiClientOptions};
 use crate::clock::Clock;
 use crate::config::{Address, Config, Instance};
-use crate::net;
+use crate::net::{self, HttpClient, Resolver};
 use crate::presence::PresenceSource;
 
 /// The connect timeout is this fraction of the call timeout.
@@ -22,7 +22,7 @@ pub(super) struct Transport {
     options: ApiClientOptions,
     /// The file of CA certificates, and its content.
     ca: Option<(PathBuf, Option<Vec<u8>>)>,
-    http: reqwest::Client,
+    http: HttpClient,
 }
 
 /// How each instance of `config` is reached, in the order of the configuration. Instances with the
@@ -30,6 +30,7 @@ pub(super) struct Transport {
 pub(super) fn transports(
     config: &Config,
     before: &[Transport],
+    resolver: &Resolver,
 ) -> Result<Vec<Transport>, CommandError> {
     let mut transports: Vec<Transport> = Vec::with_capacity(config.instances.len());
     for instance in &config.instances {
@@ -46,12 +47,9 @@ pub(super) fn transports(
             known.http.clone()
         } else {
             let connect_timeout = options.call_timeout / CONNECT_PART;
-            net::client::client(
-                [&options.endpoint],
-                ca_file.map(|it| &**it),
-                connect_timeout,
-            )
-            .map_err(|error| CommandError::Usage(format!("cannot set up HTTPS: {error}")))?
+            let ca_file = ca_file.map(|it| &**it);
+            net::client::client(&options.endpoint, ca_file, connect_timeout, resolver)
+                .map_err(|error| CommandError::Usage(format!("cannot set up HTTPS: {error}")))?
         };
         transports.push(Transport { options, ca, http });
     }

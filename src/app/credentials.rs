@@ -145,6 +145,7 @@ mod tests {
             metrics: Arc::clone(&metrics),
             signature: Signature::V3,
             ca_file: None,
+            resolver: crate::net::Resolver::system(),
         });
         let before = providers.set(&config(&["{type: env}", "{type: profile}", "{type: env}"]));
         assert!(Arc::ptr_eq(&before[0], &before[2]) && !Arc::ptr_eq(&before[0], &before[1]));

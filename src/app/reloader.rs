@@ -41,7 +41,7 @@ pub(super) struct Reloader {
 impl Reloader {
     /// Runs until it is dropped.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
-        let (mut poller, mut updates) = UrlPoller::new();
+        let (mut poller, mut updates) = UrlPoller::new(self.runtime.environment.resolver.clone());
         let mut retry = interval_at(Instant::now() + RETRY_FILES, RETRY_FILES);
         retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -101,11 +101,14 @@ impl Reloader {
             .ok_or("there is no configuration file to reload")?;
         let texts = self.runtime.sources.texts.clone();
         let before = self.runtime.api_clients.transports();
-        let shard = self.runtime.environment.shard;
+        let (shard, resolver) = (
+            self.runtime.environment.shard,
+            self.runtime.environment.resolver.clone(),
+        );
         let prepare = move || -> Result<_, CommandError> {
             let loaded = Config::load(&file, &RULES)?;
             let checked = CheckedConfig::new(loaded, &texts, shard)?;
-            let transports = transports(&checked.config, &before)?;
+            let transports = transports(&checked.config, &before, &resolver)?;
             Ok((checked, transports))
         };
         let prepared = spawn_blocking(prepare).await;

@@ -13,6 +13,7 @@ use super::error::CommandError;
 use crate::aliyun::{self, credentials::ProviderDeps};
 use crate::clock::Clock;
 use crate::config::{Config, Env};
+use crate::net::Resolver;
 use crate::planner::Plan;
 use crate::presence::{Fleet, InstanceState, Operation, Shard};
 use crate::random::Random;
@@ -28,6 +29,8 @@ pub struct Environment {
     pub clock: Clock,
     /// Random numbers.
     pub random: Random,
+    /// DNS.
+    pub resolver: Resolver,
     /// The part of the clients, and of every limit, that belongs to this process.
     pub shard: Shard,
 }
@@ -45,6 +48,7 @@ impl Environment {
             env,
             clock: Clock::system(),
             random,
+            resolver: Resolver::system(),
             shard: Shard::WHOLE,
         }
     }
@@ -85,8 +89,9 @@ impl Runtime {
             metrics: Arc::clone(&metrics),
             signature: config.api.signature,
             ca_file: config.api.ca_file.clone(),
+            resolver: environment.resolver.clone(),
         });
-        let transports = transports(config, &[])?;
+        let transports = transports(config, &[], &environment.resolver)?;
         let mut runtime = Self {
             environment,
             sweeps: Arc::new(Sweeps::new(Vec::new(), &config.collect, deps)),

@@ -8,11 +8,12 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{self, Authorization, ClientUrl};
-use crate::net::client::{causes, client_with_identity, with_causes};
+use crate::net::client::{causes, client_with_identity, tls_error, tls_message, with_causes};
+use crate::net::{HttpClient, Resolver};
 use crate::telemetry::VERSION;
 
 /// The time limit of a request, if the interval is not shorter.
@@ -44,17 +45,22 @@ pub struct UrlUpdate {
 #[derive(Debug)]
 pub struct UrlPoller {
     updates: mpsc::Sender<UrlUpdate>,
+    resolver: Resolver,
     tasks: Vec<(ClientUrl, AbortOnDropHandle<()>)>,
 }
 
 impl UrlPoller {
-    /// No tasks, and the receiver of their updates.
+    /// No tasks, and the receiver of their updates. The `resolver` looks up the hosts of URLs.
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<UrlUpdate>) {
+    pub fn new(resolver: Resolver) -> (Self, mpsc::Receiver<UrlUpdate>) {
         // A body may be large: the next one is not received before the last one was taken.
         let (updates, receiver) = mpsc::channel(1);
-        let tasks = Vec::new();
-        (Self { updates, tasks }, receiver)
+        let poller = Self {
+            updates,
+            resolver,
+            tasks: Vec::new(),
+        };
+        (poller, receiver)
     }
 
     /// Requests these `urls` from now on. Those that were requested before keep their schedule.
@@ -64,22 +70,24 @@ impl UrlPoller {
             if self.tasks.iter().any(|(other, _)| other == url) {
                 continue;
             }
-            let task = match before.iter().position(|(other, _)| other == url) {
-                Some(at) => before.swap_remove(at).1,
-                None => {
-                    AbortOnDropHandle::new(tokio::spawn(poll(url.clone(), self.updates.clone())))
-                }
-            };
+            let known = before.iter().position(|(other, _)| other == url);
+            let task = known.map(|at| before.swap_remove(at).1);
+            let task = task.unwrap_or_else(|| {
+                let (updates, resolver) = (self.updates.clone(), self.resolver.clone());
+                AbortOnDropHandle::new(tokio::spawn(poll(url.clone(), updates, resolver)))
+            });
             self.tasks.push((url.clone(), task));
         }
     }
 }
 
-async fn poll(url: ClientUrl, updates: mpsc::Sender<UrlUpdate>) {
+async fn poll(url: ClientUrl, updates: mpsc::Sender<UrlUpdate>, resolver: Resolver) {
     loop {
         let started = Instant::now();
         let limit = TIMEOUT.min(url.refresh_interval);
-        let body = timeout(limit, fetch(&url)).await.unwrap_or_else(|_| {
+        let deadline = started + limit;
+        let body = timeout_at(deadline, fetch(&url, &resolver, deadline)).await;
+        let body = body.unwrap_or_else(|_| {
             let limit = config::duration::display(limit);
             Err(format!("has not responded within {limit}"))
         });
@@ -95,22 +103,26 @@ async fn poll(url: ClientUrl, updates: mpsc::Sender<UrlUpdate>) {
     }
 }
 
-async fn fetch(url: &ClientUrl) -> Result<Vec<u8>, String> {
-    let settings = url.clone();
-    let request = spawn_blocking(move || prepare(&settings)).await;
-    let request = request.map_err(|error| error.to_string())??;
-    let response = request.send().await.map_err(|error| transport(&error))?;
+async fn fetch(url: &ClientUrl, resolver: &Resolver, deadline: Instant) -> Result<Vec<u8>, String> {
+    let (settings, resolver) = (url.clone(), resolver.clone());
+    let prepared = spawn_blocking(move || prepare(&settings, &resolver)).await;
+    let (http, request) = prepared.map_err(|error| error.to_string())??;
+    let request = request.build().map_err(|error| transport(&error))?;
+    let ready = http.ready(deadline).await;
+    let ready = ready.map_err(|error| format!("cannot be reached: {error}"))?;
+    let response = ready.http.execute(request).await;
+    let response = response.map_err(|error| transport(&error))?;
     check(&response)?;
     read(response).await
 }
 
 /// The request. Certificates, passwords and tokens are read each time, because their files may have
 /// been replaced, and no connection is worth keeping for a minute.
-fn prepare(url: &ClientUrl) -> Result<RequestBuilder, String> {
+fn prepare(url: &ClientUrl, resolver: &Resolver) -> Result<(HttpClient, RequestBuilder), String> {
     let identity = url.tls.identity.as_ref();
     let identity = identity.map(|identity| (&*identity.cert_file, &*identity.key_file));
     let (address, ca_file) = (url.url.expose(), url.tls.ca_file.as_deref());
-    let http = client_with_identity([address], ca_file, identity, CONNECT_TIMEOUT);
+    let http = client_with_identity(address, ca_file, identity, CONNECT_TIMEOUT, resolver);
     let http = http.map_err(|error| with_causes(&error))?;
     let interval = url.refresh_interval.as_secs_f64().to_string();
     let request = http
@@ -118,12 +130,12 @@ fn prepare(url: &ClientUrl) -> Result<RequestBuilder, String> {
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, format!("mqtt-presence-exporter/{VERSION}"))
         .header(REFRESH_INTERVAL, interval);
-    match &url.authorization {
-        None => Ok(request),
+    let request = match &url.authorization {
+        None => request,
         Some(Authorization::Basic {
             username,
             password_file,
-        }) => Ok(request.basic_auth(username, Some(read_secret(password_file)?))),
+        }) => request.basic_auth(username, Some(read_secret(password_file)?)),
         Some(Authorization::Token {
             scheme,
             credentials_file,
@@ -132,9 +144,10 @@ fn prepare(url: &ClientUrl) -> Result<RequestBuilder, String> {
             let mut header = HeaderValue::try_from(token)
                 .map_err(|_| "the token contains a character that is invalid in a header")?;
             header.set_sensitive(true);
-            Ok(request.header(AUTHORIZATION, header))
+            request.header(AUTHORIZATION, header)
         }
-    }
+    };
+    Ok((http, request))
 }
 
 /// The content of a file without white space at its end, which editors add.
@@ -198,10 +211,13 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
 /// Why there is no complete response. Only the innermost cause is shown: the text of the library
 /// contains the URL, which may contain a secret.
 fn transport(error: &reqwest::Error) -> String {
-    let cause = causes(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let cause = match tls_error(error) {
+        Some(error) => tls_message(error),
+        None => causes(error)
+            .last()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+    };
     let refused = causes(error)
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == ErrorKind::ConnectionRefused);

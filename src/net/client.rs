@@ -7,18 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Url};
+use reqwest::Url;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// How long an idle connection is kept. The gateway of Alibaba Cloud closes it after 25 s (its
-/// `Keep-Alive` header), and a request that is sent at that moment is lost.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The interval of TCP keepalive probes, which detect a dead peer.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+use super::http_client::{ConnectionSettings, HttpClient};
+use super::resolver::Resolver;
 
 /// Why a client could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -57,69 +53,63 @@ pub enum ClientError {
     Http(#[from] reqwest::Error),
 }
 
-/// Builds the client for requests to all `endpoints`.
+/// Builds the client for requests to `endpoint`.
 ///
-/// Certificates are loaded, from `ca_file` or from the system, only if one of the endpoints is
-/// `https`: plain `http` must work in an image without any. The proxy is that of the environment
+/// Certificates are loaded, from `ca_file` or from the system, only if the endpoint is `https`:
+/// plain `http` must work in an image without any. The proxy is that of the environment
 /// (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, upper or lower case), but, as in Go's
-/// `net/http`, never for endpoints that are all on this host.
+/// `net/http`, never for an endpoint on this host.
 ///
-/// The client has no timeout except `connect_timeout`, and never sends a request twice. (If the
-/// HTTP library finds an idle connection closed before it sent a byte of the request, it uses
-/// another connection: that is still one request.)
-pub fn client<'a>(
-    endpoints: impl IntoIterator<Item = &'a Url>,
+/// The client has no timeout except `connect_timeout`, which does not include the DNS lookup, and
+/// never sends a request twice. (If the HTTP library finds an idle connection closed before it sent
+/// a byte of the request, it uses another connection: that is still one request.)
+pub fn client(
+    endpoint: &Url,
     ca_file: Option<&Path>,
     connect_timeout: Duration,
-) -> Result<Client, ClientError> {
-    client_with_identity(endpoints, ca_file, None, connect_timeout)
+    resolver: &Resolver,
+) -> Result<HttpClient, ClientError> {
+    client_with_identity(endpoint, ca_file, None, connect_timeout, resolver)
 }
 
 /// Builds a [`client`] that presents a certificate if the server requests one. `identity` is the
 /// file of the certificate and its intermediate certificates, and the file of its key.
-pub fn client_with_identity<'a>(
-    endpoints: impl IntoIterator<Item = &'a Url>,
+pub fn client_with_identity(
+    endpoint: &Url,
     ca_file: Option<&Path>,
     identity: Option<(&Path, &Path)>,
     connect_timeout: Duration,
-) -> Result<Client, ClientError> {
-    let (mut https, mut only_loopback) = (false, true);
-    for endpoint in endpoints {
-        https |= endpoint.scheme() == "https";
-        only_loopback &= is_loopback(endpoint);
-    }
+    resolver: &Resolver,
+) -> Result<HttpClient, ClientError> {
+    let https = endpoint.scheme() == "https";
     let roots = match ca_file {
         _ if !https => RootCertStore::empty(),
         Some(path) => roots_of(path)?,
         None => system_roots().map_err(ClientError::NoSystemRoots)?,
     };
-    let tls = tls(roots, identity.filter(|_| https))?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that builds clients"
-    )]
-    let builder = Client::builder()
-        .tls_backend_preconfigured(tls)
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .tcp_keepalive(KEEPALIVE)
-        .tcp_nodelay(true);
-    let builder = if only_loopback {
-        builder.no_proxy()
-    } else {
-        builder
+    let settings = ConnectionSettings {
+        tls: tls(roots, identity.filter(|_| https))?,
+        connect_timeout,
+        proxy: !is_loopback(endpoint),
+        resolver: resolver.clone(),
     };
-    Ok(builder.build()?)
+    Ok(HttpClient::new(endpoint, settings)?)
 }
 
-/// Builds the client for services on this host or its link: plain `http`, and never through a
+/// Builds the client for a service on this host or its link: plain `http`, and never through a
 /// proxy, which would reach the services of the host of the proxy.
-pub fn client_without_proxy(connect_timeout: Duration) -> Result<Client, ClientError> {
-    client([], None, connect_timeout)
+pub fn client_without_proxy(
+    endpoint: &Url,
+    connect_timeout: Duration,
+    resolver: &Resolver,
+) -> Result<HttpClient, ClientError> {
+    let settings = ConnectionSettings {
+        tls: tls(RootCertStore::empty(), None)?,
+        connect_timeout,
+        proxy: false,
+        resolver: resolver.clone(),
+    };
+    Ok(HttpClient::new(endpoint, settings)?)
 }
 
 /// Whether `url` is on this host.
@@ -198,6 +188,15 @@ pub(super) fn system_roots() -> Result<RootCertStore, Option<rustls_native_certs
 #[must_use]
 pub fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     causes(error).find_map(unwrapped)
+}
+
+/// Why a TLS handshake failed.
+#[must_use]
+pub fn tls_message(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => "the server does not use TLS on this port".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 /// An I/O error that wraps another error does not name it as its source.

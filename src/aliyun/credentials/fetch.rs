@@ -9,6 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use crate::aliyun::access_key::AccessKey;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Env, Signature};
+use crate::net::Resolver;
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
@@ -28,6 +29,8 @@ pub struct ProviderDeps {
     pub signature: Signature,
     /// Certificates (PEM) to trust instead of those of the system.
     pub ca_file: Option<PathBuf>,
+    /// Looks up the hosts of services.
+    pub resolver: Resolver,
 }
 
 /// Why there are no credentials. The text contains no secret.

@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::{Request, Url};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::fetch::{FetchError, FetchedKey, ProviderDeps};
+use crate::aliyun::failure::CallFailure;
 use crate::aliyun::transport::{self, HttpResponse};
 use crate::clock::Timestamp;
+use crate::net::HttpClient;
 use crate::net::client::{client, client_without_proxy, with_causes};
 use crate::presence::ErrorClass;
 
@@ -53,22 +55,25 @@ pub(super) async fn send(
     let (connect, answer) = route.limits();
     let http = http_client(route, request.url().clone(), connect, deps).await;
     let http = http.map_err(|why| format!("{service}: {why}"))?;
-    let sent = timeout(
-        connect + answer,
-        transport::send(&http, request, &deps.clock),
-    );
-    match sent.await {
-        Ok(Ok(response)) => Ok(HttpReply { service, response }),
-        Ok(Err(failure)) => {
-            let why = format!("{service}: {}", failure.error.message);
-            if route == Route::LinkLocal && failure.class == ErrorClass::Connect {
-                Err(FetchError::NotConfigured(why))
-            } else {
-                Err(why.into())
-            }
+    let deadline = Instant::now() + connect + answer;
+    let sent = match http.ready(deadline).await {
+        Ok(http) => timeout_at(deadline, transport::send(&http, request, &deps.clock))
+            .await
+            .unwrap_or_else(|_| Err(CallFailure::timeout(answer))),
+        Err(why) => Err(CallFailure::unresolved(&why)),
+    };
+    sent.map(|response| HttpReply {
+        service: service.clone(),
+        response,
+    })
+    .map_err(|failure| {
+        let why = format!("{service}: {}", failure.error.message);
+        if route == Route::LinkLocal && failure.class == ErrorClass::Connect {
+            FetchError::NotConfigured(why)
+        } else {
+            why.into()
         }
-        Err(_) => Err(format!("{service}: no answer within {answer:?}").into()),
-    }
+    })
 }
 
 /// Loading the certificates of the system, for `https`, blocks for a while.
@@ -77,11 +82,11 @@ async fn http_client(
     url: Url,
     connect: Duration,
     deps: &ProviderDeps,
-) -> Result<reqwest::Client, String> {
-    let ca_file = deps.ca_file.clone();
+) -> Result<HttpClient, String> {
+    let (ca_file, resolver) = (deps.ca_file.clone(), deps.resolver.clone());
     let make = move || match route {
-        Route::LinkLocal => client_without_proxy(connect),
-        Route::Network => client([&url], ca_file.as_deref(), connect),
+        Route::LinkLocal => client_without_proxy(&url, connect, &resolver),
+        Route::Network => client(&url, ca_file.as_deref(), connect, &resolver),
     };
     let built = tokio::task::spawn_blocking(make).await;
     let built = built.map_err(|error| error.to_string())?;

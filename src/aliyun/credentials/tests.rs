@@ -92,6 +92,7 @@ fn deps(env: &Env) -> ProviderDeps {
         metrics: Arc::new(Metrics::new(std::time::Duration::from_secs(5))),
         signature: Signature::V3,
         ca_file: None,
+        resolver: crate::net::Resolver::system(),
     }
 }
 

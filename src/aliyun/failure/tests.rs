@@ -167,6 +167,7 @@ fn labels_are_a_closed_set_without_duplicates() {
         "Throttling.User",
         "MissingParameter",
         "timeout",
+        "dns",
         "connect",
         "tls",
         "http_status",

@@ -1,6 +1,7 @@
 //! The client against answers of every kind, right and wrong: each call is one request, and ends
 //! in a result of the right class.
 
+mod dns;
 mod server;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use mqtt_presence_exporter::aliyun::sign::{format_date, parse_date, v3};
 use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions, ERROR_LABELS};
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Env, Provider as ProviderConfig, SecretSource, Signature};
-use mqtt_presence_exporter::net;
+use mqtt_presence_exporter::net::{self, Resolver};
 use mqtt_presence_exporter::presence::{
     BatchEntry, CallError, ErrorClass, InstanceId, PresenceSource as _, ThrottledLayer,
 };
@@ -29,9 +30,15 @@ fn inline() -> SecretSource {
     SecretSource::Inline(Secret::new(SECRET))
 }
 
-fn client_with(endpoint: &str, signature: Signature, secret: SecretSource) -> ApiClient {
+fn client_with(
+    endpoint: &str,
+    signature: Signature,
+    secret: SecretSource,
+    resolver: &Resolver,
+) -> ApiClient {
     let endpoint = endpoint.parse().expect("a URL");
-    let http = net::client::client([&endpoint], None, TIMEOUT).expect("plain HTTP needs nothing");
+    let http =
+        net::client::client(&endpoint, None, TIMEOUT, resolver).expect("plain HTTP needs nothing");
     let provider = ProviderConfig::AccessKey {
         id: ID.to_owned(),
         secret,
@@ -58,6 +65,7 @@ fn client(server: &Server) -> ApiClient {
         &format!("http://{}", server.address),
         Signature::V3,
         inline(),
+        &Resolver::system(),
     )
 }
 
@@ -165,6 +173,7 @@ async fn a_v2_call_has_everything_in_its_query() {
         &format!("http://{}", server.address),
         Signature::V2,
         inline(),
+        &Resolver::system(),
     );
     assert!(!client.query("a").await.expect("an answer").value);
     let [request] = &server.requests()[..] else {
@@ -412,7 +421,7 @@ async fn a_hanging_call_ends_with_its_connection() {
     let server = Server::start([Step::Hang]).await;
     let client = client(&server);
     let call = tokio::spawn(async move { client.query("a").await });
-    server.request_came().await;
+    server.requests_came(1).await;
     tokio::time::pause();
     tokio::time::advance(TIMEOUT).await;
     let failure = call.await.expect("no panic").expect_err("a timeout");
@@ -431,7 +440,12 @@ async fn a_refused_connection_is_told_apart() {
         .expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
-    let client = client_with(&format!("http://{address}"), Signature::V3, inline());
+    let client = client_with(
+        &format!("http://{address}"),
+        Signature::V3,
+        inline(),
+        &Resolver::system(),
+    );
     let failure = client.query("a").await.expect_err("nobody listens");
     assert_eq!(
         (failure.class, failure.label),
@@ -496,7 +510,12 @@ async fn refused_credentials_are_read_again() {
     let online = ok(r#"{"OnlineStatus":true}"#);
     let server = Server::start([online.clone(), error(400, "SignatureDoesNotMatch"), online]).await;
     let endpoint = format!("http://{}", server.address);
-    let client = client_with(&endpoint, Signature::V3, SecretSource::File(file.clone()));
+    let client = client_with(
+        &endpoint,
+        Signature::V3,
+        SecretSource::File(file.clone()),
+        &Resolver::system(),
+    );
     client.query("a").await.expect("an answer");
     std::fs::write(&file, "new").expect("a file");
     let failure = client.query("a").await.expect_err("refused");
@@ -509,7 +528,12 @@ async fn refused_credentials_are_read_again() {
     );
 
     std::fs::remove_file(&file).expect("a file");
-    let without = client_with(&endpoint, Signature::V3, SecretSource::File(file));
+    let without = client_with(
+        &endpoint,
+        Signature::V3,
+        SecretSource::File(file),
+        &Resolver::system(),
+    );
     let failure = without.query("a").await.expect_err("no credentials");
     assert_eq!(
         (failure.class, failure.label),
@@ -525,6 +549,11 @@ async fn refused_credentials_are_read_again() {
 #[test]
 fn dates_and_names_are_the_vendors() {
     assert_eq!(format_date(NOW), "2024-02-29T23:59:59Z");
-    let client = client_with("http://127.0.0.1:9", Signature::V3, inline());
+    let client = client_with(
+        "http://127.0.0.1:9",
+        Signature::V3,
+        inline(),
+        &Resolver::system(),
+    );
     assert!(!format!("{client:?}").contains(SECRET));
 }

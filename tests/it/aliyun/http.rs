@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqtt_presence_exporter::net::Resolver;
 use mqtt_presence_exporter::net::client::{ClientError, client, tls_error};
 use reqwest::Url;
 use tempfile::TempDir;
@@ -49,9 +50,10 @@ fn file(directory: &TempDir, text: &str) -> PathBuf {
 #[tokio::test]
 async fn https_trusts_the_file_and_nothing_else() {
     let directory = tempfile::tempdir().expect("a directory");
+    let dns = Resolver::system();
     let (address, pem) = https_server();
     let url: Url = format!("https://{address}/").parse().expect("a URL");
-    let http = client([&url], Some(&file(&directory, &pem)), TIMEOUT).expect("a client");
+    let http = client(&url, Some(&file(&directory, &pem)), TIMEOUT, &dns).expect("a client");
     let answer = http
         .get(url)
         .send()
@@ -64,7 +66,7 @@ async fn https_trusts_the_file_and_nothing_else() {
 
     let (address, _) = https_server();
     let url: Url = format!("https://{address}/").parse().expect("a URL");
-    let http = client([&url], Some(&file(&directory, &pem)), TIMEOUT).expect("a client");
+    let http = client(&url, Some(&file(&directory, &pem)), TIMEOUT, &dns).expect("a client");
     let error = http.get(url).send().await.expect_err("another server");
     assert!(error.is_connect());
     assert!(
@@ -79,11 +81,12 @@ async fn https_trusts_the_file_and_nothing_else() {
 #[test]
 fn certificates_are_looked_for_only_where_https_is_used() {
     let directory = tempfile::tempdir().expect("a directory");
+    let dns = Resolver::system();
     let absent = directory.path().join("absent.pem");
     let plain: Url = "http://127.0.0.1:9/".parse().expect("a URL");
     let secured: Url = "https://onsmqtt.example/".parse().expect("a URL");
-    assert!(client([&plain], Some(&absent), TIMEOUT).is_ok());
-    let error = client([&plain, &secured], Some(&absent), TIMEOUT).expect_err("no file");
+    assert!(client(&plain, Some(&absent), TIMEOUT, &dns).is_ok());
+    let error = client(&secured, Some(&absent), TIMEOUT, &dns).expect_err("no file");
     assert!(
         matches!(&error, ClientError::Pem { path, .. } if *path == absent),
         "{error}"
@@ -91,13 +94,14 @@ fn certificates_are_looked_for_only_where_https_is_used() {
     assert!(error.to_string().contains("absent.pem"));
 
     let empty = client(
-        [&secured],
+        &secured,
         Some(&file(&directory, "no certificate\n")),
         TIMEOUT,
+        &dns,
     )
     .expect_err("none in it");
     assert!(matches!(empty, ClientError::EmptyCaFile(_)), "{empty}");
     let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let bad = client([&secured], Some(&file(&directory, bad)), TIMEOUT).expect_err("not one");
+    let bad = client(&secured, Some(&file(&directory, bad)), TIMEOUT, &dns).expect_err("not one");
     assert!(matches!(bad, ClientError::BadCertificate { .. }), "{bad}");
 }

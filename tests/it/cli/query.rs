@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mqtt_presence_exporter::app::{CommandError, Environment, Output, QueryArgs, query, read_ids};
 use mqtt_presence_exporter::config::Env;
+use mqtt_presence_exporter::net::Resolver;
 use mqtt_presence_exporter::presence::{Shard, Status};
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::simulator::{
@@ -82,6 +83,7 @@ impl Stage {
             env: Env::default(),
             clock: self.rig.clock,
             random,
+            resolver: Resolver::system(),
             shard: Shard::WHOLE,
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());

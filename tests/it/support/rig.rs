@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mqtt_presence_exporter::app::Environment;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::Env;
+use mqtt_presence_exporter::net::Resolver;
 use mqtt_presence_exporter::presence::Shard;
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::simulator::{
@@ -125,6 +126,7 @@ impl Rig {
             env,
             clock: self.clock,
             random: Random::new(random),
+            resolver: Resolver::system(),
             shard,
         };
         let number = self.started.fetch_add(1, Ordering::Relaxed);

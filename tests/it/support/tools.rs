@@ -6,6 +6,7 @@ use std::time::Duration;
 use mqtt_presence_exporter::aliyun::credentials::ProviderDeps;
 use mqtt_presence_exporter::clock::Clock;
 use mqtt_presence_exporter::config::{Env, Signature};
+use mqtt_presence_exporter::net::Resolver;
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::telemetry::Metrics;
 
@@ -18,5 +19,6 @@ pub(crate) fn tools(clock: Clock, env: &Env) -> ProviderDeps {
         metrics: Arc::new(Metrics::new(Duration::from_secs(5))),
         signature: Signature::V3,
         ca_file: None,
+        resolver: Resolver::system(),
     }
 }

@@ -104,7 +104,13 @@ impl<'a> Devices<'a> {
 /// Sweeps by batches every 30 s, in front of the rig's simulator, with every answer recorded.
 fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
     let endpoint = reqwest::Url::parse(&rig.announcement.endpoint).expect("a URL");
-    let http = net::client::client([&endpoint], None, Duration::from_secs(2)).expect("plain HTTP");
+    let http = net::client::client(
+        &endpoint,
+        None,
+        Duration::from_secs(2),
+        &net::Resolver::system(),
+    )
+    .expect("plain HTTP");
     let provider = config::Provider::AccessKey {
         id: rig.announcement.access_key_id.clone(),
         secret: SecretSource::Inline(Secret::new(rig.announcement.access_key_secret.clone())),

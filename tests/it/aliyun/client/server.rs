@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// What follows a request.
@@ -18,6 +18,8 @@ pub(super) enum Step {
     SayAndClose(String),
     /// These bytes, and the connection is reset. (Linux hands out what came before a reset.)
     SayAndReset(String),
+    /// These bytes, when notified, and the connection stays.
+    SayWhen(Arc<Notify>, String),
     /// Nothing, until the client has gone.
     Hang,
 }
@@ -82,9 +84,9 @@ impl Server {
         self.shared.lock().expect("no panic").requests.clone()
     }
 
-    /// Waits until a request has come that hangs.
-    pub(super) async fn request_came(&self) {
-        self.until(|shared| !shared.requests.is_empty()).await;
+    /// Waits until this many requests have come.
+    pub(super) async fn requests_came(&self, number: usize) {
+        self.until(|shared| shared.requests.len() >= number).await;
     }
 
     /// Waits until the client has ended a connection on which it was left hanging.
@@ -138,6 +140,10 @@ async fn serve(
                 if stream.write_all(bytes.as_bytes()).await.is_err() {
                     return;
                 }
+            }
+            Some(Step::SayWhen(gate, bytes)) => {
+                gate.notified().await;
+                let _ = stream.write_all(bytes.as_bytes()).await;
             }
             Some(Step::SayAndClose(bytes)) => {
                 let _ = stream.write_all(bytes.as_bytes()).await;

@@ -21,7 +21,7 @@ use crate::support::tools::tools;
 
 pub(super) struct RealApi {
     rig: Rig,
-    http: reqwest::Client,
+    http: net::HttpClient,
     weather: Mutex<Weather>,
 }
 
@@ -58,7 +58,8 @@ impl RealApi {
         }
         let endpoint = reqwest::Url::parse(&rig.announcement.endpoint).expect("a URL");
         let connect = Duration::from_secs(1);
-        let http = net::client::client([&endpoint], None, connect).expect("plain HTTP");
+        let http = net::client::client(&endpoint, None, connect, &net::Resolver::system())
+            .expect("plain HTTP");
         Self {
             rig,
             http,
