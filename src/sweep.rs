@@ -13,6 +13,7 @@ mod breaker;
 mod caller;
 mod confirm;
 mod executor;
+mod lap;
 mod limiter;
 mod order;
 mod probe;

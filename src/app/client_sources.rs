@@ -1,6 +1,6 @@
 //! What is known about the sources of clients: their content, their failures and their metrics.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -25,8 +25,8 @@ pub(super) struct ClientSources {
     failures: LogThrottle<(Arc<str>, String)>,
     /// The names of the sources that could not be read or used the last time.
     failed: BTreeSet<Arc<str>>,
-    /// Warnings that were logged since the configuration was applied.
-    warned: HashSet<String>,
+    /// The warnings about the content in use, without the numbers in them.
+    warned: BTreeSet<String>,
 }
 
 /// The client URLs of `config`.
@@ -44,7 +44,7 @@ impl ClientSources {
             watch: FileWatch::new(WatchedFiles::default()),
             failures: LogThrottle::default(),
             failed: BTreeSet::new(),
-            warned: HashSet::new(),
+            warned: BTreeSet::new(),
         }
     }
 
@@ -114,13 +114,17 @@ impl ClientSources {
         }
     }
 
-    /// Logs the warnings that were not logged since the configuration was applied.
+    /// Logs the warnings about the content in use that did not apply to the content before. A
+    /// warning in which only a number has changed is the same.
     pub(super) fn warn(&mut self, warnings: &[Problem]) {
-        for warning in warnings {
-            if self.warned.insert(warning.to_string()) {
+        let texts = warnings.iter().map(Problem::to_string);
+        let current: BTreeMap<_, _> = texts.map(|text| (without_numbers(&text), text)).collect();
+        for (key, warning) in &current {
+            if !self.warned.contains(key) {
                 tracing::warn!("{warning}");
             }
         }
+        self.warned = current.into_keys().collect();
     }
 
     fn mark_read(&self, names: &BTreeSet<Arc<str>>, now: Timestamp) {
@@ -141,4 +145,13 @@ impl ClientSources {
             !recovered
         });
     }
+}
+
+/// A text without the words that are numbers.
+fn without_numbers(text: &str) -> String {
+    let words = text.split(' ').filter(|word| {
+        let digits = word.trim_matches(|c: char| c.is_ascii_punctuation());
+        digits.is_empty() || !digits.chars().all(|c| c.is_ascii_digit() || c == ',')
+    });
+    words.collect::<Vec<_>>().join(" ")
 }

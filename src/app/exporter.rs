@@ -86,6 +86,7 @@ impl Exporter {
         let drain = async {
             shutdown.cancelled().await;
             readiness.draining();
+            sweeps.drain();
         };
         tokio::join!(drain, serve);
         drop(background);

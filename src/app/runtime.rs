@@ -146,7 +146,7 @@ impl Runtime {
             let Some(state) = before.iter().find(|state| state.id() == fleet.instance()) else {
                 return Arc::new(InstanceState::new(fleet, stale_after));
             };
-            state.record(|stats| stats.stale_after = stale_after);
+            state.record(|stats| stats.plan_stale_after(stale_after));
             let current = state.fleet();
             if *current != fleet {
                 tracing::info!(instance_id = %state.id(), clients = fleet.len(), before = current.len(), "client list changed");
@@ -158,6 +158,7 @@ impl Runtime {
         self.states = tokio::task::spawn_blocking(|| states.collect())
             .await
             .expect("swapping fleets does not panic");
+        self.sweeps.fleets_changed();
     }
 
     /// Sets the metrics that depend on the configuration only.

@@ -121,6 +121,11 @@ impl LayerLimiter {
         }
     }
 
+    /// The time before which no call passes.
+    pub(super) fn shut_until(&self) -> Time {
+        self.shut_until
+    }
+
     /// The rate in force at `now`.
     pub(super) fn rate(&self, now: Time) -> Rate {
         self.rate.at(now)

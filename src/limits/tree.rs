@@ -241,6 +241,12 @@ impl LayerTree {
         self.layers[layer.0].limiter.rate(now.max(self.now))
     }
 
+    /// The time before which no call passes a layer: its start, or the end of a `retry-after`.
+    #[must_use]
+    pub fn shut_until(&self, layer: LayerId) -> Time {
+        self.layers[layer.0].limiter.shut_until()
+    }
+
     /// The total time that granted calls have waited. The whole wait of a call counts for the
     /// layer that held it back last.
     #[must_use]

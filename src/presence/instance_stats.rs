@@ -56,6 +56,8 @@ pub struct LastError {
 pub struct InstanceStats {
     /// The age at which an observation expires and its client becomes unknown.
     pub stale_after: Duration,
+    /// `stale_after` as configured, or for the planned duration of a sweep.
+    pub planned_stale_after: Duration,
     /// Whether the API answers: not if the newest call was refused for who made it, or if the newest
     /// three failed on the way; `None` before any call.
     pub api_up: Option<bool>,
@@ -70,6 +72,20 @@ pub struct InstanceStats {
 }
 
 impl InstanceStats {
+    /// Sets the planned age. If it is a new one, it replaces the age that was measured.
+    pub fn plan_stale_after(&mut self, planned: Duration) {
+        if self.planned_stale_after != planned {
+            (self.planned_stale_after, self.stale_after) = (planned, planned);
+        }
+    }
+
+    /// Clients are queried each `measured`: an observation lives three times as long, at least as
+    /// long as planned and at most ten times as long.
+    pub fn measure_stale_after(&mut self, measured: Duration) {
+        let planned = self.planned_stale_after;
+        self.stale_after = (3 * measured).clamp(planned, 10 * planned);
+    }
+
     /// Counts a sweep that has ended.
     pub fn count_sweep(&mut self, result: SweepResult) {
         self.sweeps[result as usize] += 1;

@@ -54,6 +54,7 @@ impl InstanceState {
             writers: Mutex::new(()),
             stats: Mutex::new(InstanceStats {
                 stale_after,
+                planned_stale_after: stale_after,
                 ..InstanceStats::default()
             }),
             pool: Arc::default(),

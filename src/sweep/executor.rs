@@ -30,7 +30,7 @@ pub(super) struct CallPolicy {
     /// The operation that was admitted.
     pub(super) operation: Operation,
     pub(super) start: StartMode,
-    /// The priority of single calls. Batch calls are always ordinary.
+    /// The priority of the admitted operation. Calls of the other one are confirmations.
     pub(super) priority: Priority,
     /// No call is repeated after this time.
     pub(super) until: Option<Instant>,
@@ -187,9 +187,10 @@ struct Executor<'c> {
 impl<'c> Executor<'c> {
     /// Waits for the right to make a call.
     fn permit(&self, request: Request) -> Pending<'c> {
-        let priority = match request.operation {
-            Operation::Single => self.policy.priority,
-            Operation::Batch => Priority::Ordinary,
+        let priority = if request.operation == self.policy.operation {
+            self.policy.priority
+        } else {
+            Priority::Urgent
         };
         let InstanceCaller { deps, queue, .. } = self.caller;
         let permit = deps.limiter.permit(queue, request.operation, priority);

@@ -333,8 +333,8 @@ impl Limiter {
         let now = self.shared.now();
         let inner = self.shared.lock();
         let rate = inner.limits.rate_in_force(layer, now);
-        let quiet = (Time::START + inner.quotas.quiet).since(now);
-        quiet + Duration::from_secs_f64(calls as f64 / rate.calls_per_second())
+        let shut = inner.limits.shut_until(layer).since(now);
+        shut + Duration::from_secs_f64(calls as f64 / rate.calls_per_second())
     }
 
     /// Writes the rates in force and the waits into `metrics`.

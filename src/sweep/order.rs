@@ -81,11 +81,17 @@ impl FleetCursor {
 }
 
 impl SweepOrder<'_> {
-    /// Whether the next client is due.
+    /// The number of clients that were taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Whether the next client is due. Clients that are new to the fleet are due at once.
     pub(super) fn is_due(&self, now: Instant) -> bool {
+        let is_new = self.cursor.new_queried < self.cursor.new_clients.len();
         self.window
             .as_ref()
-            .is_none_or(|window| window.contains(&now) && self.due(window) <= now)
+            .is_none_or(|window| window.contains(&now) && (is_new || self.due(window) <= now))
     }
 
     /// The time at which the next client is due, if that is later than `now`.

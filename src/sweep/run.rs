@@ -24,15 +24,18 @@ pub(super) struct SweepProgress {
     left: AtomicUsize,
     /// Whether it can help to wait for the sweep: not while the breaker is open.
     pub(super) worth_waiting: bool,
+    /// Cancelled when the sweep is to query no further client.
+    pub(super) cancelled: CancellationToken,
     /// Cancelled when the sweep has ended, with any result.
     pub(super) ended: CancellationToken,
 }
 
 impl SweepProgress {
-    pub(super) fn new(clients: usize, worth_waiting: bool) -> Self {
+    pub(super) fn new(clients: usize, worth_waiting: bool, cancelled: CancellationToken) -> Self {
         Self {
             left: AtomicUsize::new(clients),
             worth_waiting,
+            cancelled,
             ended: CancellationToken::new(),
         }
     }

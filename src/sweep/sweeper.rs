@@ -1,9 +1,11 @@
 //! The sweeps of one instance: at most one at a time, each in a supervised task of its own.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -11,11 +13,12 @@ use super::breaker::StartMode;
 use super::caller::{InstanceCaller, Purpose, lock};
 use super::confirm::ConfirmationQueue;
 use super::executor::{CallPolicy, execute};
+use super::lap::Lap;
 use super::order::FleetCursor;
 use super::probe::{Prober, Probes};
 use super::rejected::RejectedClients;
 use super::run::{SweepProgress, SweepRun, Trial};
-use crate::config::{Collect, Query};
+use crate::config::{Collect, Mode, StaleAfter};
 use crate::limits::Priority;
 use crate::presence::{Fleet, InstanceState, SweepResult, SweepSummary};
 
@@ -34,6 +37,8 @@ pub(super) struct Sweeper {
     /// Cancelled when a successor takes over or the instance has left; under the lock of
     /// `Shared::current`, so that no sweep starts afterwards.
     retired: CancellationToken,
+    /// Notified when the fleet has changed.
+    new_fleet: Notify,
 }
 
 /// What the successive sweepers of an instance share.
@@ -42,12 +47,15 @@ struct Shared {
     history: Arc<tokio::sync::Mutex<History>>,
     current: Mutex<CurrentSweep>,
     probes: Arc<Probes>,
+    /// Whether a sweep has ended that the breaker did not stop.
+    swept: AtomicBool,
 }
 
 /// What a sweep needs to know of earlier sweeps. Only the current sweep holds it.
 #[derive(Debug)]
 struct History {
     cursor: FleetCursor,
+    lap: Lap,
     rejected: RejectedClients,
 }
 
@@ -55,6 +63,7 @@ struct History {
 #[derive(Debug, Default)]
 struct CurrentSweep {
     started: Option<Instant>,
+    fleet: Option<Arc<Fleet>>,
     running: Option<Arc<SweepProgress>>,
 }
 
@@ -69,18 +78,21 @@ impl Sweeper {
         } else {
             let history = History {
                 cursor: FleetCursor::new(caller.state.fleet()),
+                lap: Lap::default(),
                 rejected: RejectedClients::default(),
             };
             Arc::new(Shared {
                 history: Arc::new(tokio::sync::Mutex::new(history)),
                 current: Mutex::default(),
                 probes: Arc::default(),
+                swept: AtomicBool::new(false),
             })
         };
         Self {
             caller: Arc::new(caller),
             collect: collect.clone(),
             retired: shared.probes.gone.child_token(),
+            new_fleet: Notify::new(),
             shared,
         }
     }
@@ -163,6 +175,7 @@ impl Sweeper {
                 () = self.caller.stop.cancelled() => return,
                 () = self.retired.cancelled() => return,
                 () = sleep_until(due) => {}
+                () = self.new_fleet.notified() => due = Instant::now(),
             }
             let start = Instant::now();
             // A short delay, after a slow last call, is made up for by the end of the interval.
@@ -170,21 +183,48 @@ impl Sweeper {
                 due = start;
             }
             let end = due + interval;
+            due = end;
+            let first = self.is_first();
             if let Some(sweep) = self.start_poll(start..end) {
                 sweep.ended.cancelled().await;
+                if first {
+                    due = Instant::now();
+                }
             }
-            due = end;
         }
     }
 
-    /// Starts a sweep over `window`, unless one is running or the breaker does not allow it.
+    /// Starts a sweep over `window`, unless one is running or the breaker does not allow it. The
+    /// first one is as fast as the limits allow.
     fn start_poll(self: &Arc<Self>, window: Range<Instant>) -> Option<Arc<SweepProgress>> {
         let mut current = lock(&self.shared.current);
         if current.running.is_some() {
             return None;
         }
         self.project(window.end - window.start);
-        self.start(&mut current, Some(window))
+        self.start(&mut current, Some(window).filter(|_| !self.is_first()))
+    }
+
+    /// Whether no sweep has ended yet.
+    fn is_first(&self) -> bool {
+        !self.shared.swept.load(Ordering::Relaxed)
+    }
+
+    /// The fleet may have changed. With a timer, clients that are new to it do not wait for the next
+    /// interval: a sweep of another fleet queries no further client, and the next one starts.
+    pub(super) fn fleet_changed(&self) {
+        let fleet = self.state().fleet();
+        let current = lock(&self.shared.current);
+        let is_of_another = current
+            .fleet
+            .as_ref()
+            .is_some_and(|swept| !Arc::ptr_eq(swept, &fleet));
+        if is_of_another && self.collect.mode == Mode::Poll {
+            self.new_fleet.notify_one();
+            if let Some(running) = &current.running {
+                running.cancelled.cancel();
+            }
+        }
     }
 
     fn start(
@@ -199,8 +239,11 @@ impl Sweeper {
         let start = self.caller.admit(Purpose::Sweep, operation).ok()?;
         let fleet = self.caller.state.fleet();
         let worth_waiting = start != StartMode::Trial;
-        let progress = Arc::new(SweepProgress::new(fleet.len(), worth_waiting));
+        let cancelled = self.retired.child_token();
+        let progress = SweepProgress::new(fleet.len(), worth_waiting, cancelled);
+        let progress = Arc::new(progress);
         current.started = Some(Instant::now());
+        current.fleet = Some(Arc::clone(&fleet));
         current.running = Some(Arc::clone(&progress));
         let sweep = Arc::clone(self).sweep(fleet, Arc::clone(&progress), start, window);
         let supervised = Arc::clone(self).supervise(sweep, Arc::clone(&progress));
@@ -287,13 +330,13 @@ impl Sweeper {
             purpose: Purpose::Sweep,
             operation: query.operation(),
             start,
-            // In a batch sweep, single calls are confirmations.
-            priority: match query {
-                Query::Batch => Priority::Urgent,
-                Query::Single => Priority::Ordinary,
+            priority: if self.is_first() {
+                Priority::FirstSweep
+            } else {
+                Priority::Ordinary
             },
             until: Some(latest.max(started + (planned * PATIENCE).max(SHORTEST))),
-            cancelled: self.retired.clone(),
+            cancelled: progress.cancelled.clone(),
         };
         let mut history = Arc::clone(&self.shared.history).lock_owned().await;
         if !history.cursor.is_of(&fleet) {
@@ -307,7 +350,17 @@ impl Sweeper {
             let moved = tokio::task::spawn_blocking(move_to_fleet).await;
             history = moved.expect("moving to another fleet does not panic");
         }
-        let History { cursor, rejected } = &mut *history;
+        let History {
+            cursor,
+            lap,
+            rejected,
+        } = &mut *history;
+        if let Some(measured) = lap.begin_sweep(started, fleet.len())
+            && self.collect.stale_after == StaleAfter::Auto
+        {
+            self.state()
+                .record(|stats| stats.measure_stale_after(measured));
+        }
         let mut run = SweepRun {
             caller: &self.caller,
             query,
@@ -325,6 +378,8 @@ impl Sweeper {
         }
         let stopped = execute(&self.caller, policy, &mut run).await.is_break();
         let (answered, clients) = (run.answered, fleet.len());
+        lap.end_sweep(Instant::now(), run.order.taken(), stopped);
+        self.shared.swept.fetch_or(!stopped, Ordering::Relaxed);
         let result = if stopped {
             self.shared.probes.cancel();
             SweepResult::Stopped

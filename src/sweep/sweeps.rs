@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +43,8 @@ pub struct Sweeps {
     started: AtomicBool,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Cancelled when scrapes no longer wait.
+    draining: CancellationToken,
     shared: Mutex<SharedSnapshot>,
 }
 
@@ -75,6 +77,7 @@ impl Sweeps {
             started: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            draining: CancellationToken::new(),
             shared: Mutex::default(),
             deps,
         };
@@ -168,7 +171,7 @@ impl Sweeps {
         self.tasks.spawn(Arc::clone(sweeper).poll());
     }
 
-    /// A snapshot after the sweeps in flight have ended, if they can end before `deadline`. Sweeps
+    /// A snapshot after those sweeps in flight have ended that can end before `deadline`. Sweeps
     /// that are due are started first. Dropping the future stops no sweep.
     ///
     /// If timers start the sweeps, it is a snapshot of the current state.
@@ -178,14 +181,18 @@ impl Sweeps {
             return self.snapshot();
         }
         let joined = set.join();
-        let ended = self.can_end_by(deadline, set.collect.query, &joined) && {
-            let all = joined
-                .iter()
-                .map(|(_, progress)| progress.ended.cancelled());
-            let all = futures_util::future::join_all(all);
-            tokio::time::timeout_at(deadline, all).await.is_ok()
-        };
-        if !ended {
+        let awaited = self.can_end_by(deadline, set.collect.query, &joined);
+        let all = awaited.iter().map(|progress| progress.ended.cancelled());
+        let all = futures_util::future::join_all(all);
+        tokio::select! {
+            () = sleep_until(deadline) => {}
+            () = self.draining.cancelled() => {}
+            _ = all => {}
+        }
+        if !joined
+            .iter()
+            .all(|(_, progress)| progress.ended.is_cancelled())
+        {
             self.deps.metrics.scrapes_incomplete_total.inc();
         }
         self.snapshot()
@@ -220,6 +227,19 @@ impl Sweeps {
         snapshot
     }
 
+    /// Scrapes wait for no sweep any more: the process is about to stop.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// The fleets may have changed.
+    pub fn fleets_changed(&self) {
+        let set = self.set.load();
+        set.sweepers
+            .iter()
+            .for_each(|sweeper| sweeper.fleet_changed());
+    }
+
     /// Stops all sweeps, and returns when they have ended.
     pub async fn stop(&self) {
         self.stop.cancel();
@@ -227,23 +247,26 @@ impl Sweeps {
         self.tasks.wait().await;
     }
 
-    /// Whether waiting helps: every sweep can end by then at the rates in force, and none of them
-    /// is only a trial call.
+    /// The sweeps for which waiting helps: those that can end by then at the rates in force, and
+    /// are not only a trial call. All sweeps take turns, so that a short one hardly waits for a
+    /// long one.
     fn can_end_by(
         &self,
         deadline: Instant,
         query: Query,
         joined: &[(&Sweeper, Arc<SweepProgress>)],
-    ) -> bool {
-        let calls = |(_, progress): &(_, Arc<SweepProgress>)| query.calls(progress.left());
-        let all = joined.iter().map(calls).sum();
-        let egress = self.deps.limiter.egress_time_for(query.operation(), all);
-        let alone = joined
-            .iter()
-            .map(|(sweeper, progress)| sweeper.time_for(progress.left()));
-        let longest = alone.fold(egress, Duration::max);
-        joined.iter().all(|(_, progress)| progress.worth_waiting)
-            && Instant::now() + longest <= deadline
+    ) -> Vec<Arc<SweepProgress>> {
+        let now = Instant::now();
+        let calls = |progress: &SweepProgress| query.calls(progress.left());
+        let ends_in_time = |(sweeper, progress): &&(&Sweeper, Arc<SweepProgress>)| {
+            let own = calls(progress);
+            let before = joined.iter().map(|(_, other)| calls(other).min(own)).sum();
+            let egress = self.deps.limiter.egress_time_for(query.operation(), before);
+            now + sweeper.time_for(progress.left()).max(egress) <= deadline
+        };
+        let worth_waiting = |(_, progress): &&(_, Arc<SweepProgress>)| progress.worth_waiting;
+        let awaited = joined.iter().filter(worth_waiting).filter(ends_in_time);
+        awaited.map(|(_, progress)| Arc::clone(progress)).collect()
     }
 }
 

@@ -11,3 +11,4 @@ mod refusals;
 mod shards;
 mod stale_cache;
 mod storm;
+mod waits;
