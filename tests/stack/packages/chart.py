@@ -67,6 +67,20 @@ def same_source(objects):
     assert shown in ([], ours), "each dashboard is there as it is"
 
 
+def own_thresholds(rules, release):
+    """The series of thresholds differ between releases in one Prometheus."""
+    thresholds = [rule for rule in rules if rule.get("record", "").startswith("mqtt_presence:threshold:")]
+    assert thresholds and all(rule["labels"] == {"release": release} for rule in thresholds), thresholds
+
+
+def own_links(rules):
+    """The links of the alerts have the configured prefixes."""
+    for rule in (rule for rule in rules if "alert" in rule):
+        dashboard, runbook = (rule["annotations"][key] for key in ("dashboard_url", "runbook_url"))
+        assert dashboard.startswith("https://grafana.corp/d/mqtt-presence-"), dashboard
+        assert runbook == f"https://wiki.corp/alerts#{rule['alert'].lower()}", runbook
+
+
 class Pod:
     """A pod of the StatefulSet: its command, environment and files, as a kubelet would make them."""
 
@@ -177,6 +191,9 @@ def main(binary):
         rules = [rule for group in rule["spec"]["groups"] for rule in group["rules"]]
         [threshold] = [rule for rule in rules if rule.get("record") == "mqtt_presence:threshold:offline_seconds"]
         assert threshold["expr"] == "300", threshold
+        own_thresholds(rules, "iot/release-presence")
+        rule = of_kind(render(cases["everything"]), "PrometheusRule")[0]
+        own_links([rule for group in rule["spec"]["groups"] for rule in group["rules"]])
 
         # What starts the pods anew, and what does not: the exporter sees by itself when its client files change.
         def mark(**values):
