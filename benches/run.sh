@@ -42,6 +42,7 @@ measure taskset --cpu-list 0 cargo bench --bench calls
 measure cargo bench --bench rendering
 measure cargo bench --bench scrape
 measure .venv/bin/python benches/memory.py "$binary"
+measure .venv/bin/python benches/rules.py
 # Two guarantees must always hold. Tests verify them, with paused time and as properties.
 cat >>"$table" <<'TESTS'
 | false offline, with every fault | 0 | 0: `sweep::faults`, `::batches`, `::stale_cache` in `tests/it` | status of the simulated devices | verified by tests |

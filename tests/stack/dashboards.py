@@ -1,8 +1,8 @@
-"""Holds the dashboards to a real Prometheus with hours of history of two exporters.
+"""Holds the dashboards to a real Prometheus with hours of history of two exporters and two servers.
 
 Every query parses and gives data, its legend has the labels that it names, and what is counted is
-the fleet, not the fleet once for each exporter. The history has the labels that the reference of
-metrics tells. Usage: dashboards.py
+the fleet, not the fleet once for each exporter or server. All rules run on the same data without an
+error. The history has the labels that the reference of metrics tells. Usage: dashboards.py
 """
 
 import json
@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import history
-from stack import ROOT, Stack, await_, query
+from stack import ROOT, Stack, await_, query, request
 
 DASHBOARDS = sorted((ROOT / "grafana/dashboards").glob("*.json"))
 
@@ -29,17 +29,36 @@ def filled(stack, end):
         file.writelines(history.openmetrics(end))
     promtool("tsdb", "create-blocks-from", "openmetrics", text, data)
     config = stack.folder / "prometheus.yaml"
-    config.write_text(f"rule_files: [{ROOT}/prometheus/rules/thresholds.yaml]\nglobal: {{evaluation_interval: 1s}}\n")
+    config.write_text(f"rule_files: [{stack.folder}/rules/*.yaml]\nglobal: {{evaluation_interval: 1s}}\n")
     with Stack() as once:
         first = once.prometheus(config, data)
         # From the beginning of a block: promtool gives up at one that is shorter than the rules' interval.
         start = (end - (history.HOURS - 2) * 3600) // BLOCK * BLOCK
         promtool("tsdb", "create-blocks-from", "rules", f"--start={start}", f"--end={end}",
                  f"--url={first}", f"--output-dir={data}", ROOT / "prometheus/rules/availability.yaml")
+    write_rules(stack.folder / "rules")
     # What ends in the history ends with a gap: there are no marks of staleness in what promtool imports.
-    prometheus = stack.prometheus(config, data, "--query.lookback-delta=90s")
-    await_("the thresholds", lambda: query(prometheus, "mqtt_presence:threshold:availability_ratio"))
+    prometheus = stack.prometheus(config, data, "--query.lookback-delta=150s")
+    for series in ("mqtt_presence_availability:ratio30d", "mqtt_presence_offline:seconds", "mqtt_presence_changes:count1h"):
+        await_(f"the series client:{series}", lambda: query(prometheus, f"client:{series}"))
+    await_("alerts", lambda: query(prometheus, 'ALERTS{alertname="MqttPresenceDiscoveryShrunk", alertstate="firing"}'))
     return prometheus
+
+
+def write_rules(folder):
+    """The rules, evaluated every second. The minutes of availability are in the history already."""
+    folder.mkdir()
+    for file in (ROOT / "prometheus/rules").glob("*.yaml"):
+        text = re.sub(r"(?m)^    interval: .*\n", "", file.read_text())
+        text = re.sub(r"(?ms)^      - record: client:\w+:minutes1h\n.*?(?=^      [-#])", "", text)
+        (folder / file.name).write_text(text)
+
+
+def rules_work(prometheus):
+    """No rule has an error, for example because a series of two servers matches twice."""
+    groups = json.loads(request(f"{prometheus}/api/v1/rules"))["data"]["groups"]
+    for rule in (rule for group in groups for rule in group["rules"]):
+        assert rule["health"] == "ok", f"{rule['name']}: {rule['health']} {rule.get('lastError')}"
 
 
 def promtool(*command):
@@ -64,6 +83,9 @@ def chosen(prometheus, dashboard, end):
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "datasource":
             continue
+        if variable["type"] == "textbox":
+            variables[variable["name"]] = variable["query"]
+            continue
         values = options(prometheus, variable, variables, end)
         assert values, f"{variable['name']} has no values"
         some = values if variable["includeAll"] else values[:1]
@@ -86,7 +108,7 @@ def options(prometheus, variable, variables, end):
 
 def check(prometheus, name, panel, target, variables, end):
     expression, where = expand(target["expr"], variables), f"{name}: {panel['title']!r} {target['refId']}"
-    span = {"time": end} if target["instant"] else {"start": end - 6 * 3600, "end": end, "step": 60}
+    span = {"time": time.time()} if target["instant"] else {"start": end - 6 * 3600, "end": end, "step": 60}
     try:
         result = query(prometheus, expression, **span)
     except AssertionError as error:
@@ -113,7 +135,7 @@ def told_labels():
 
 
 def labels_of_history(prometheus, end):
-    told, added = told_labels(), {"job", "instance", "site", "name"}
+    told, added = told_labels(), {"job", "instance", "prometheus", "site", "name"}
     for one in query(prometheus, '{__name__=~"(mqtt_presence_|process_).*"}', time=end):
         name, labels = one["metric"].pop("__name__"), frozenset(one["metric"]) - added
         # An empty label is no label; `name` is empty for the limiter of the egress IP.
@@ -125,10 +147,12 @@ def main():
     with Stack() as stack:
         prometheus = filled(stack, end)
         labels_of_history(prometheus, end)
+        rules_work(prometheus)
         known = {}
         for path in DASHBOARDS:
             dashboard = json.loads(path.read_text())
-            variables = chosen(prometheus, dashboard, end)
+            variables = chosen(prometheus, dashboard, time.time())
+            annotations(prometheus, path.stem, dashboard, variables, end)
             for panel in panels(dashboard):
                 for target in panel["targets"]:
                     result = check(prometheus, path.stem, panel, target, variables, end)
@@ -137,8 +161,17 @@ def main():
         counted_once(known)
 
 
+def annotations(prometheus, name, dashboard, variables, end):
+    """Each annotation marks something within six hours, and its text has the labels that it names."""
+    for one in (one for one in dashboard["annotations"]["list"] if not one.get("builtIn")):
+        result = query(prometheus, expand(one["expr"], variables), start=end - 6 * 3600, end=end, step=60)
+        assert result, f"{name}: no data for the annotation {one['name']}"
+        named = set(re.findall(r"{{(\w+)}}", one["textFormat"])) - {"pod"}
+        assert named <= set(result[0]["metric"]), f"{name}: {one['name']} has no {named - set(result[0]['metric'])}"
+
+
 def counted_once(known):
-    """Two exporters see each device; it counts once, and a table has one row for it."""
+    """Two exporters see each device, and two servers scrape them; it counts once, in one row of a table."""
     fleet = sum(size for _, size in history.GROUPS.values())
     value = {title: float(result[0]["value"][1]) if "value" in result[0] else float(result[0]["values"][-1][1])
              for (board, title, ref), result in known.items() if board == "fleet" and ref == "A"}
@@ -147,8 +180,12 @@ def counted_once(known):
     for title, most in (("Offline now", value["Offline"]), ("Unknown now", value["Unknown"])):
         rows = [one["metric"]["client_id"] for one in known["fleet", title, "A"]]
         assert len(rows) == len(set(rows)) == most, f"{title}: {rows}, and {most} are counted"
+    calls = sum(float(one["values"][-1][1]) for one in known["exporter", "Calls per second and quota", "A"])
+    expected = len(history.EXPORTERS) * len(history.INSTANCES)
+    assert abs(calls - expected) < 0.1, f"{calls} calls per second, and {expected} are made"
     timeline = known["fleet", "Top 20 devices by changes", "A"]
-    assert len(timeline) == 20, f"{len(timeline)} rows in the timeline"
+    flapping = len(known["fleet", "Top flapping", "A"])
+    assert len(timeline) == min(20, flapping) > 3, f"{len(timeline)} rows in the timeline of {flapping} devices"
 
 
 if __name__ == "__main__":

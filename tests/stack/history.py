@@ -5,11 +5,14 @@ what dashboards are for: devices that flap, some that are always offline, a grou
 together, and an outage of the API that is long enough to make its devices unknown.
 """
 
+import itertools
 import random
 
 HOURS = 8
 STEP = 60
 EXPORTERS = ("exporter-1:10120", "exporter-2:10120")
+# Servers that scrape both exporters and write into one storage.
+SERVERS = ("a", "b")
 JOB = "mqtt-presence"
 GROUPS = {"GID_pumps": ("post-cn-north01", 16), "GID_meters": ("post-cn-north01", 24), "GID_gates": ("post-cn-south01", 12)}
 INSTANCES = sorted({instance for instance, _ in GROUPS.values()})
@@ -76,8 +79,8 @@ def openmetrics(end):
         return None if minute is None else times[minute] - 3
 
     for name, labels, values in series(devices, times, at):
-        for exporter in EXPORTERS:
-            pairs = {"job": JOB, "instance": exporter} | labels
+        for exporter, server in itertools.product(EXPORTERS, SERVERS):
+            pairs = {"job": JOB, "instance": exporter, "prometheus": server} | labels
             text = ",".join(f'{key}="{value}"' for key, value in pairs.items())
             for time, value in zip(times, values, strict=True):
                 if value is not None:
@@ -162,8 +165,9 @@ def series(devices, times, at):
         yield "mqtt_presence_credential_refreshes_total", {"credentials": "ecs_ram_role", "result": result}, grows(renewed)
     yield "mqtt_presence_config_last_reload_successful", {}, constant(1)
     yield "mqtt_presence_config_last_reload_success_timestamp_seconds", {}, constant(times[0])
-    for source, clients in (("clients/north.yaml", 40), ("clients/south.yaml", 12)):
-        yield "mqtt_presence_discovery_clients", {"source": source}, constant(clients)
+    for source, clients, before in (("clients/north.yaml", 40, 40), ("clients/south.yaml", 12, 30)):
+        counts = [before if minute < minutes - 30 else clients for minute in range(minutes)]
+        yield "mqtt_presence_discovery_clients", {"source": source}, counts
         yield "mqtt_presence_discovery_failures_total", {"source": source}, grows(lambda minute: minute == 100)
         yield "mqtt_presence_discovery_last_success_timestamp_seconds", {"source": source}, constant(times[0])
     yield "mqtt_presence_shard_info", {"shard": "0", "shards": "1"}, constant(1)
@@ -173,3 +177,6 @@ def series(devices, times, at):
     yield "process_open_fds", {}, constant(24)
     yield "process_start_time_seconds", {}, constant(times[0])
     yield "up", {}, constant(1)
+    alert = {"alertname": "MqttGroupMassDisconnect", "alertstate": "firing", "severity": "critical",
+             "group_id": DROP[0], "instance_id": DROP[1]}
+    yield "ALERTS", alert, [1 if minute in DROPPED else None for minute in range(minutes)]
