@@ -92,7 +92,7 @@ def main():
     end = int(time.time()) // 60 * 60
     with Stack() as stack:
         prometheus = filled(stack, end)
-        variables = chosen(prometheus, fleet, end)
+        variables = chosen(prometheus, fleet, time.time())
 
         def asked(title, ref):
             panel, = (one for one in fleet["panels"] if one["title"] == title)

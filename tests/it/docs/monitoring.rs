@@ -76,9 +76,12 @@ fn queries() -> Vec<(String, String)> {
             .flat_map(|panel| list(&panel["targets"]));
         let variables = list(&dashboard["templating"]["list"]).into_iter();
         let asked = targets.map(|target| text(&target["expr"]).to_owned());
+        let marks = list(&dashboard["annotations"]["list"]).into_iter();
+        let marked = marks.map(|mark| text(&mark["expr"]).to_owned());
         let offered = variables.map(|variable| text(&variable["query"]["query"]).to_owned());
         asked
             .chain(offered)
+            .chain(marked)
             .map(move |query| (file.clone(), query))
             .collect::<Vec<_>>()
     });
