@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_presence_exporter::config::{Collect, Mode, Query};
+use mqtt_presence_exporter::config::{Collect, Mode, Query, StaleAfter};
 use mqtt_presence_exporter::presence::Operation;
 
 use super::dice::Dice;
@@ -137,9 +137,9 @@ pub(super) fn client_id(instance: usize, device: usize) -> String {
 }
 
 impl Plan {
-    /// A storm of three minutes or more.
+    /// A storm of one to three minutes.
     pub(super) fn new(seed: u64) -> Self {
-        Self::lasting(seed, 120..240)
+        Self::lasting(seed, 60..200)
     }
 
     /// A storm of a minute, for an API on real sockets. All instances are at one place.
@@ -156,18 +156,16 @@ impl Plan {
         let count = 1 + dice.below(3);
         let instances = (0..count).map(|_| InstancePlan::new(&mut dice, count));
         let instances: Vec<_> = instances.collect();
-        let collect = collect(&mut dice);
-        let sweep = match collect.mode {
-            Mode::Scrape => collect.max_age,
-            Mode::Poll => collect.interval,
-        };
+        let stale_after = dice.millis(30_000..70_000);
+        let collect = collect(&mut dice, stale_after);
         let scrapers = 1 + dice.below(2);
-        let scrapers = (0..scrapers).map(|_| (dice.millis(2000..20_000), dice.millis(500..15_000)));
+        let rarest = dice.pick(&[2500, 10_000, 20_000]);
+        let scrapers = (0..scrapers).map(|_| (dice.millis(1000..rarest), dice.millis(500..15_000)));
         let scrapers = scrapers.collect();
         let mut plan = Self {
             seed,
             collect,
-            stale_after: dice.millis(20_000..60_000).max(sweep * 3),
+            stale_after,
             scrapers,
             instances,
             events: Vec::new(),
@@ -222,7 +220,7 @@ impl Plan {
                 episode(dice, 40_000, trouble, Change::Outage(i, None));
             }
             9..11 => {
-                let longest = dice.pick(&[1500, 5000, 50_000]);
+                let longest = dice.pick(&[1500, 30_000, 90_000]);
                 let freeze = Change::Freeze(place, true);
                 episode(dice, longest, freeze, Change::Freeze(place, false));
             }
@@ -262,7 +260,7 @@ impl Plan {
             _ => {
                 let reload = match dice.below(7) {
                     0 => Reload::Same,
-                    1 => Reload::Collect(collect(dice)),
+                    1 => Reload::Collect(collect(dice, self.stale_after)),
                     2 => Reload::Identity(i),
                     3 => Reload::CallsPerSecond(i, dice.pick(&[20, 100, 1000])),
                     4 => Reload::SinglePerSecond(dice.pick(&[100, 220, 280])),
@@ -280,26 +278,28 @@ impl Plan {
 
 impl InstancePlan {
     fn new(dice: &mut Dice, count: usize) -> Self {
-        let devices = (50 + dice.below(150)) / count;
+        let devices = dice.pick(&[50, 120, 200]) / count;
         Self {
             devices,
             members: dice.some(devices, 0.9),
-            place: dice.below(2),
+            // Mostly all instances share one.
+            place: dice.below(5) / 4,
             account: dice.pick(&[None, None, Some("other".to_owned())]),
-            calls_per_second: dice.pick(&[100, 100, 1000]),
+            calls_per_second: dice.pick(&[100, 1000]),
         }
     }
 }
 
-fn collect(dice: &mut Dice) -> Collect {
+fn collect(dice: &mut Dice, stale_after: Duration) -> Collect {
     Collect {
         mode: dice.pick(&[Mode::Scrape, Mode::Scrape, Mode::Poll]),
         query: dice.pick(&[Query::Single, Query::Single, Query::Batch]),
         interval: dice.millis(2000..15_000),
         max_age: dice.pick(&[0, 1, 5, 10].map(Duration::from_secs)),
-        concurrency: dice.pick(&[4, 64, 64, 200]),
-        call_timeout: dice.pick(&[1, 5].map(Duration::from_secs)),
+        concurrency: dice.pick(&[4, 64, 200]),
+        call_timeout: dice.pick(&[1, 1, 5].map(Duration::from_secs)),
         retries: dice.pick(&[0, 2]),
+        stale_after: StaleAfter::Fixed(stale_after),
         ..Collect::default()
     }
 }

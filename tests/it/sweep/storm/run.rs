@@ -208,6 +208,9 @@ impl Exporter {
             Reload::SinglePerSecond(calls) => self.config.limits.single_per_second = *calls,
         }
         self.replace().await;
+        if let Reload::Listed(number, false) = reload {
+            self.reader.witness.gone(*number);
+        }
     }
 
     /// Another source for an instance.

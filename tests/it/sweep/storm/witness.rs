@@ -32,7 +32,7 @@ struct Seen {
 struct Fleet {
     /// How often the instance was added: answers for an earlier stay are void.
     stay: u64,
-    listed: bool,
+    gone: bool,
     clients: HashMap<String, Heard>,
 }
 
@@ -182,19 +182,25 @@ impl Witness {
         let mut seen = self.lock();
         let fleet = seen.fleets.entry(instance).or_default();
         fleet.stay += 1;
-        fleet.listed = true;
+        fleet.gone = false;
         fleet.clients = clients
             .into_iter()
             .map(|client| (client, Heard::default()))
             .collect();
     }
 
-    /// An instance is gone.
+    /// An instance is removed: its answers do not matter any more.
     pub(super) fn removed(&self, instance: usize) {
         let mut seen = self.lock();
         let fleet = seen.fleets.get_mut(&instance).expect("it was added");
-        fleet.listed = false;
         fleet.clients.clear();
+    }
+
+    /// Nothing is left of a removed instance: no call may be made.
+    pub(super) fn gone(&self, instance: usize) {
+        let mut seen = self.lock();
+        let fleet = seen.fleets.get_mut(&instance).expect("it was added");
+        fleet.gone = true;
     }
 
     /// The fleet of an instance is these clients from now on.
@@ -245,7 +251,7 @@ impl Witness {
         let mut seen = self.lock();
         seen.queries += 1;
         let fleet = &seen.fleets[&instance];
-        if !fleet.listed || fleet.stay != stay {
+        if fleet.gone || fleet.stay != stay {
             let gone = format!("a call for instance {instance}, which was removed");
             seen.violations.push(gone);
         }
@@ -306,7 +312,9 @@ impl Witness {
     /// Whether a probe of a client may have this result.
     pub(super) fn check_probe(&self, instance: usize, client: &str, online: bool) {
         let mut seen = self.lock();
-        let Some(heard) = seen.fleets[&instance].clients.get(client) else {
+        let heard = seen.fleets[&instance].clients.get(client);
+        // Before the first answer, it may be that of a probe from before the client was in the fleet.
+        let Some(heard) = heard.filter(|heard| heard.last.is_some()) else {
             return;
         };
         let allowed = heard.allowed(Instant::now(), self.stale_after);
