@@ -20,9 +20,9 @@ use crate::presence::{Snapshot, Status};
 use crate::sweep::Sweeps;
 use parameter::valid;
 
-/// The number of clients on a page: the default and the maximum.
+/// The number of clients on a page: the default, and the maximum, which limits the memory of a response.
 const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 10_000;
+const MAX_LIMIT: usize = 1000;
 
 const PARAMETERS: [&str; 8] = [
     "status",

@@ -218,10 +218,10 @@ async fn a_wrong_query_is_told_what_is_wrong() {
         ),
         ("label=site", "`label=site`: must be NAME=VALUE of a label"),
         ("sort=name", "`sort=name`: must be one of `client_id`,"),
-        ("limit=0", "`limit=0`: must be a number from 1 to 10000"),
+        ("limit=0", "`limit=0`: must be a number from 1 to 1000"),
         (
-            "limit=10001",
-            "`limit=10001`: must be a number from 1 to 10000",
+            "limit=1001",
+            "`limit=1001`: must be a number from 1 to 1000",
         ),
         ("offset=-1", "`offset=-1`: must be a whole number"),
     ] {
