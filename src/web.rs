@@ -6,6 +6,7 @@
 mod auth;
 mod chunked;
 mod clients;
+mod common_headers;
 mod encoding;
 mod health;
 mod metrics;
@@ -15,6 +16,7 @@ mod paths;
 mod probe;
 mod query;
 mod reload;
+mod request_check;
 mod scrape_limits;
 mod sd;
 mod shared;
@@ -25,21 +27,21 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::map_response;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 
 pub use health::Readiness;
 pub use options::WebOptions;
 pub use paths::PathError;
-pub use reload::{Reload, ReloadOutcome, ReloadRequest};
+pub use reload::{Reload, ReloadOutcome, ReloadRequest, ReloadRequests};
 pub use shared::Web;
 pub use web_config::ActiveWebConfig;
 
 use crate::config;
 use paths::Prefix;
+use request_check::{AllowedHosts, check_host, not_cross_site};
 use shared::{Shared, SharedState};
 
 impl Web {
@@ -54,7 +56,7 @@ impl Web {
             (
                 &*telemetry_path,
                 "metrics of all devices, for Prometheus",
-                get(metrics::scrape).head(metrics::head),
+                not_cross_site(get(metrics::scrape).head(metrics::head)),
             ),
             (
                 "/api/v1/clients",
@@ -64,7 +66,7 @@ impl Web {
             (
                 "/probe",
                 "queries one device: ?client_id=…&instance_id=…",
-                get(probe::probe).head(probe::head),
+                not_cross_site(get(probe::probe).head(probe::head)),
             ),
             (
                 "/sd",
@@ -115,7 +117,11 @@ impl Web {
         // Prometheus.
         let reload =
             async |State(shared): SharedState| reload::respond(shared.web.reload.as_ref()).await;
-        router = router.route(&prefix.route(RELOAD), post(reload).put(reload));
+        router = router.route(
+            &prefix.route(RELOAD),
+            not_cross_site(post(reload).put(reload)),
+        );
+        let hosts = AllowedHosts::new(&self.options, &prefix.external);
         Ok(router
             .with_state(Arc::new(Shared::new(self, prefix, index)))
             .fallback(async move || (StatusCode::NOT_FOUND, not_found))
@@ -123,16 +129,9 @@ impl Web {
                 let text = "method not allowed; the header Allow lists the methods\n";
                 (StatusCode::METHOD_NOT_ALLOWED, text)
             })
-            .layer(map_response(with_common_headers)))
+            .layer(from_fn_with_state(hosts, check_host))
+            .layer(map_response(common_headers::add)))
     }
 }
 
 const RELOAD: &str = "/-/reload";
-
-/// Browsers must not guess the type of a response, and caches must not keep it.
-async fn with_common_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}

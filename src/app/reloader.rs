@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -23,7 +23,7 @@ use crate::discovery::{
     self, Discovered, Refreshed, SourceFailure, SourceLocation, UrlPoller, UrlUpdate,
 };
 use crate::presence::Fleet;
-use crate::web::{ReloadOutcome, ReloadRequest};
+use crate::web::{ReloadOutcome, ReloadRequests};
 
 /// The interval at which client files that could not be used are read again.
 const RETRY_FILES: Duration = Duration::from_secs(60);
@@ -40,19 +40,21 @@ pub(super) struct Reloader {
 
 impl Reloader {
     /// Runs until it is dropped.
-    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
+    pub(super) async fn run(mut self, mut requests: ReloadRequests) {
         let (mut poller, mut updates) = UrlPoller::new(self.runtime.environment.resolver.clone());
         let mut retry = interval_at(Instant::now() + RETRY_FILES, RETRY_FILES);
         retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             poller.poll(urls(&self.runtime.config.load()));
+            let mut waiting = Vec::new();
             tokio::select! {
                 () = self.hangup.notified() => drop(self.reload().await),
-                Some(request) = requests.recv() => {
-                    // This reload, which has not started, also answers requests that arrived meanwhile.
-                    let waiting: Vec<_> = std::iter::from_fn(|| requests.try_recv().ok()).collect();
+                // One reload answers all requests that arrived before it starts.
+                1.. = requests.recv_many(&mut waiting, usize::MAX) => {
                     let outcome = self.reload().await;
-                    waiting.into_iter().chain([request]).for_each(|request| drop(request.send(outcome.clone())));
+                    for request in waiting {
+                        drop(request.send(outcome.clone()));
+                    }
                 }
                 Some(update) = updates.recv() => self.update_url(update).await,
                 () = self.runtime.sources.watch.changed() => self.refresh(None).await,

@@ -11,11 +11,12 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::common_headers;
 use super::toolkit::WebConfig;
 use bucket::RequestBucket;
 use passwords::Passwords;
@@ -53,7 +54,8 @@ impl AccessControl {
 
     /// `router` behind the rules.
     pub(super) fn protect(&self, router: Router) -> Router {
-        router.layer(from_fn_with_state(self.clone(), apply))
+        let rules = from_fn_with_state(self.clone(), apply);
+        router.layer(rules).layer(map_response(common_headers::add))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::uri::Authority;
 use clap::Parser;
 
 /// The flags `--web.…` and `--timeout-offset`.
@@ -21,6 +22,14 @@ pub struct WebOptions {
     /// proxy.
     #[arg(long = "web.external-url", value_name = "URL")]
     pub external_url: Option<String>,
+    /// Host name of the exporter, next to that of --web.external-url; repeatable. If one is set, requests for other names with a dot are refused.
+    #[arg(
+        long = "web.allowed-hosts",
+        value_name = "HOST",
+        value_delimiter = ',',
+        value_parser = host
+    )]
+    pub allowed_hosts: Vec<String>,
     /// Maximum number of concurrent scrapes, 0 for no limit; further scrapes receive status 503.
     #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
     pub max_requests: usize,
@@ -44,6 +53,14 @@ fn timeout_offset(text: &str) -> Result<Duration, &'static str> {
         .filter(|seconds| (0.0..86_400.0).contains(seconds))
         .map(Duration::from_secs_f64)
         .ok_or("must be a number of seconds, 0 or more")
+}
+
+/// Parses a host name.
+fn host(text: &str) -> Result<String, &'static str> {
+    let host = text.parse::<Authority>().ok();
+    let host = host.filter(|host| host.host() == text);
+    host.map(|_| text.to_owned())
+        .ok_or("must be a host name, without scheme, port and path")
 }
 
 impl Default for WebOptions {

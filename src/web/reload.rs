@@ -9,15 +9,19 @@ pub type ReloadOutcome = Result<String, String>;
 /// A request for a reload: where to send its outcome.
 pub type ReloadRequest = oneshot::Sender<ReloadOutcome>;
 
+/// All requests for reloads that no reload has answered yet.
+pub type ReloadRequests = mpsc::UnboundedReceiver<ReloadRequest>;
+
 /// Requests reloads; clones send to the same owner of the configuration.
 #[derive(Clone, Debug)]
-pub struct Reload(mpsc::Sender<ReloadRequest>);
+pub struct Reload(mpsc::UnboundedSender<ReloadRequest>);
 
 impl Reload {
-    /// A sender and a receiver of requests.
+    /// A sender and a receiver of requests. All requests that wait for a reload to end are in the
+    /// channel, so that the next reload can answer all of them; connections limit their number.
     #[must_use]
-    pub fn channel() -> (Self, mpsc::Receiver<ReloadRequest>) {
-        let (sender, receiver) = mpsc::channel(16);
+    pub fn channel() -> (Self, ReloadRequests) {
+        let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), receiver)
     }
 
@@ -26,7 +30,7 @@ impl Reload {
     pub async fn reload(&self) -> ReloadOutcome {
         let (sender, receiver) = oneshot::channel();
         // The receiver ends like this one when the owner does.
-        let _ = self.0.send(sender).await;
+        let _ = self.0.send(sender);
         receiver
             .await
             .unwrap_or_else(|_| Err("the exporter is stopping".to_owned()))

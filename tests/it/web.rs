@@ -6,6 +6,7 @@ mod edge;
 mod exposition;
 mod page;
 mod probe;
+mod refusals;
 mod routes;
 mod sd;
 mod serve;

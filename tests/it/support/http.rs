@@ -103,7 +103,7 @@ impl Drop for Server {
 /// The text of a request without a body.
 pub(crate) fn request(method: &str, path: &str, headers: &[&str]) -> String {
     let start = format!("{method} {path} HTTP/1.1");
-    [&[&*start, "Host: exporter.example"], headers, &["", ""]]
+    [&[&*start, "Host: exporter"], headers, &["", ""]]
         .concat()
         .join("\r\n")
 }

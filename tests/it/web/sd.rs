@@ -58,7 +58,7 @@ async fn a_target_needs_no_relabelling_and_has_what_relabelling_needs() {
     assert_eq!(
         targets[0],
         json!({
-            "targets": ["exporter.example"],
+            "targets": ["exporter"],
             "labels": {
                 "instance": "post-cn-1/GID_pumps@@@\"1\"",
                 "__metrics_path__": "/probe",
@@ -114,11 +114,7 @@ async fn the_external_url_is_the_address() {
     );
     let expected = (json!("http"), json!("/probe"), json!("[::1]:8080"));
     assert_eq!(address("http://[::1]:8080", None, "/sd").await, expected);
-    let expected = (
-        Value::Null,
-        json!("/presence/probe"),
-        json!("exporter.example"),
-    );
+    let expected = (Value::Null, json!("/presence/probe"), json!("exporter"));
     assert_eq!(
         address("/presence", None, "/presence/sd").await,
         expected,

@@ -101,6 +101,14 @@ async fn headers_are_added_to_every_answer_and_replace_none() {
             "{path}"
         );
         assert_eq!(
+            (
+                answer.header("cross-origin-resource-policy"),
+                answer.header("cache-control")
+            ),
+            (Some("same-origin"), Some("no-store")),
+            "{path}"
+        );
+        assert_eq!(
             answer.header("strict-transport-security"),
             Some("max-age=60")
         );
