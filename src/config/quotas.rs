@@ -33,23 +33,27 @@ pub struct Quotas {
 }
 
 impl Quotas {
+    /// The limit on the calls of an operation of all `serve` processes on an egress IP together.
+    #[must_use]
+    pub fn whole(config: &Config, operation: Operation) -> LayerSpec {
+        let limits = &config.limits;
+        let (per_second, [slots, trial_slots]) = match operation {
+            Operation::Single => (limits.single_per_second, SINGLE_SLOTS),
+            Operation::Batch => (limits.batch_per_second, BATCH_SLOTS),
+        };
+        LayerSpec {
+            trial_slots,
+            in_flight: config.collect.concurrency,
+            ..LayerSpec::standard(Rate::per_second(per_second), slots)
+        }
+    }
+
     /// The limits of a `serve` process: the part of its shard.
     #[must_use]
     pub fn serve(config: &Config, shard: Shard) -> Self {
-        let limits = &config.limits;
-        let layer = |per_second, [slots, trial_slots]: [usize; 2]| {
-            let whole = LayerSpec {
-                trial_slots,
-                in_flight: config.collect.concurrency,
-                ..LayerSpec::standard(Rate::per_second(per_second), slots)
-            };
-            whole.scaled(limits.share * shard.part())
-        };
+        let part = config.limits.share * shard.part();
         Self {
-            egress: [
-                layer(limits.single_per_second, SINGLE_SLOTS),
-                layer(limits.batch_per_second, BATCH_SLOTS),
-            ],
+            egress: Operation::ALL.map(|operation| Self::whole(config, operation).scaled(part)),
             instance_part: shard.part(),
             quiet: QUIET_START,
         }

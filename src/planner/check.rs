@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::plan::{Plan, USUAL_INTERVALS, shown};
-use crate::config::{Config, Mode, Problem, Problems, Query};
+use crate::config::{Config, Mode, Problem, Problems, Query, Quotas};
+use crate::limits::LayerSpec;
 use crate::presence::{Operation, Shard};
 
 /// Polling that takes more of a rate than this leaves little for retries.
@@ -12,12 +13,15 @@ const NEARLY_ALL: f64 = 0.9;
 impl Plan {
     /// Plans the sweeps of `shard`, whose instances have so many `clients`, in the order of `config`.
     ///
-    /// Impossible settings are refused, with values that are possible: an interval that the rates
-    /// do not allow, and a `stale_after` shorter than two sweeps, with which clients would become
-    /// unknown between two queries.
+    /// Impossible settings are refused, with values that are possible: a share or a number of shards
+    /// that leaves no slot, an interval that the rates do not allow, and a `stale_after` shorter than
+    /// two sweeps, with which clients would become unknown between two queries.
     pub fn new(config: &Config, shard: Shard, clients: &[usize]) -> Result<Self, Problems> {
         let plan = Self::calculate(config, shard, clients);
         let mut problems = Problems::default();
+        if let Some(problem) = plan.no_slot(config, shard) {
+            problems.push(problem);
+        }
         if config.collect.mode == Mode::Poll {
             for problem in plan.short_intervals(config, shard) {
                 problems.push(problem);
@@ -39,6 +43,42 @@ impl Plan {
         } else {
             Err(problems)
         }
+    }
+
+    /// The error of a share or a number of shards that leaves no slot of an operation in use. If each
+    /// process kept one, many processes together would exceed the limits of the egress IP.
+    fn no_slot(&self, config: &Config, shard: Shard) -> Option<Problem> {
+        let slots_of = |whole: LayerSpec| whole.slots + whole.trial_slots;
+        let operations = config.collect.query.operations().iter();
+        let (&operation, whole) = operations
+            .filter(|&&operation| self.quotas.egress(operation).slots == 0)
+            .map(|operation| (operation, Quotas::whole(config, *operation)))
+            .min_by_key(|&(_, whole)| slots_of(whole))?;
+        let (slots, given, total) = (slots_of(whole), config.limits.share, shard.total());
+        let fits = |share: f64, shards| whole.scaled(share * f64::from(shards).recip()).slots > 0;
+        let most = |share| {
+            let shards = (1..=u32::try_from(slots).ok()?).rev();
+            let most = shards.into_iter().find(|&shards| fits(share, shards))?;
+            Some(format!("at most {most} shards"))
+        };
+        let mut thousandths = (1..=1000).map(|n| f64::from(n) / 1000.0);
+        let least = thousandths.find(|&share| fits(share, total));
+        let least = least.map(|least| format!("a `limits.share` of {least} or more"));
+        let remedy = match (most(given), least) {
+            (Some(most), Some(least)) => format!("{most}, or {least}"),
+            (None, None) => format!("{} with a `limits.share` of 1", most(1.0)?),
+            (most, least) => most.or(least)?,
+        };
+        let message = format!(
+            "leaves no slot for {}: {slots} slots × `limits.share` {given} ÷ `--shard.total` {total} is less than one; use {remedy}",
+            operation.name()
+        );
+        let key = if total == 1 {
+            "limits.share"
+        } else {
+            "--shard.total"
+        };
+        Some(Problem::of_key(key, message))
     }
 
     /// The instances whose sweeps do not end within the interval, or all of them together.

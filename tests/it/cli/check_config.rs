@@ -96,6 +96,67 @@ fn a_shard_is_told_its_part() {
 }
 
 #[test]
+fn a_share_or_number_of_shards_without_a_slot_is_refused_with_one_that_works() {
+    let check = |more: &str, shards: u32| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.yaml");
+        let text = format!(
+            "{more}\ninstances:\n- {{id: post-cn-1, region: cn-hangzhou, clients: [GID_test@@@a]}}\n"
+        );
+        std::fs::write(&path, text).expect("a file");
+        let shard = Shard::new(0, shards).expect("the first");
+        check_of(path.to_str().expect("UTF-8"), shard)
+    };
+    let batch = "collect: {query: batch}";
+    for (more, shards, message) in [
+        (
+            "",
+            266,
+            "--shard.total: leaves no slot for QuerySessionByClientId: 265 slots × `limits.share` 1 ÷ `--shard.total` 266 is less than one; use at most 265 shards",
+        ),
+        (
+            batch,
+            1_000_000,
+            "--shard.total: leaves no slot for BatchQuerySessionByClientIds: 85 slots × `limits.share` 1 ÷ `--shard.total` 1000000 is less than one; use at most 85 shards",
+        ),
+        (
+            "limits: {share: 0.003}",
+            1,
+            "limits.share: leaves no slot for QuerySessionByClientId: 265 slots × `limits.share` 0.003 ÷ `--shard.total` 1 is less than one; use a `limits.share` of 0.004 or more",
+        ),
+        (
+            "limits: {share: 0.5}",
+            133,
+            "--shard.total: leaves no slot for QuerySessionByClientId: 265 slots × `limits.share` 0.5 ÷ `--shard.total` 133 is less than one; use at most 132 shards, or a `limits.share` of 0.502 or more",
+        ),
+        (
+            "limits: {share: 0.001}",
+            1000,
+            "--shard.total: leaves no slot for QuerySessionByClientId: 265 slots × `limits.share` 0.001 ÷ `--shard.total` 1000 is less than one; use at most 265 shards with a `limits.share` of 1",
+        ),
+        // 3 slots and 10 for trial calls.
+        (
+            "limits: {single_per_second: 1}",
+            14,
+            "--shard.total: leaves no slot for QuerySessionByClientId: 13 slots × `limits.share` 1 ÷ `--shard.total` 14 is less than one; use at most 13 shards",
+        ),
+    ] {
+        assert_eq!(check(more, shards), (false, format!("{message}\n")));
+    }
+    for (more, shards) in [
+        ("", 265),
+        (batch, 85),
+        ("limits: {share: 0.004}", 1),
+        ("limits: {share: 0.5}", 132),
+        ("limits: {share: 0.502}", 133),
+        ("limits: {single_per_second: 1}", 13),
+    ] {
+        let (valid, text) = check(more, shards);
+        assert!(valid, "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_work_is_refused_with_what_would() {
     let (valid, text) = explained(
         "{mode: poll, interval: 30s}",

@@ -1,5 +1,6 @@
 //! Configurations that change.
 
+use mqtt_presence_exporter::app::CommandError;
 use mqtt_presence_exporter::simulator::Faults;
 
 use super::{INFO, OFTEN, devices, online, stage};
@@ -84,6 +85,30 @@ async fn a_bad_configuration_changes_nothing_and_its_caller_gets_every_problem()
         1,
         "sources that left leave"
     );
+}
+
+#[tokio::test]
+async fn a_share_without_a_slot_is_refused_at_start_and_changes_nothing_later() {
+    let stage = stage(1, 3).await;
+    let configure = |share| {
+        let clients = listed(&stage, 0, 0, 3);
+        stage.configure(&format!("{OFTEN}\nlimits: {{share: {share}}}"), &[&clients]);
+    };
+    let no_slot = "limits.share: leaves no slot for QuerySessionByClientId: 265 slots";
+    configure("0.003");
+    let refused = stage.start().await.err().expect("no slot");
+    assert!(
+        matches!(&refused, CommandError::Usage(text) if text.starts_with(no_slot)),
+        "{refused}"
+    );
+    configure("0.5");
+    let exporter = stage.start().await.expect("it starts");
+    configure("0.003");
+    let answer = exporter.reload().await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().starts_with(no_slot), "{}", answer.text());
+    let shown = exporter.ask("GET", "/config").await;
+    assert!(shown.text().contains("share: 0.5\n"), "{}", shown.text());
 }
 
 #[tokio::test]
