@@ -14,7 +14,7 @@ mod state;
 mod table;
 
 pub use fleet::{ClientGroup, Fleet, FleetBuilder, FleetError, MAX_GROUPS};
-pub use id::{ClientId, EmptyId, InstanceId};
+pub use id::{ClientId, ClientIdError, EmptyId, InstanceId};
 pub use instance_stats::{InstanceStats, LastError, SweepResult, SweepSummary};
 pub use label::{LabelName, LabelNameError, RESERVED_LABELS, escape, escape_into, unescape};
 pub use observation::{Observation, Operation, Status};

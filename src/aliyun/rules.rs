@@ -61,12 +61,13 @@ fn is_ram_arn(text: &str, kind: &str) -> bool {
 #[must_use]
 pub fn client_id_irregularity(id: &str) -> Option<&'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if id.chars().count() > 64 {
+        return Some("is longer than 64 characters");
+    }
     let Some((group, device)) = id.split_once("@@@") else {
         return Some("has no `@@@` between group and device");
     };
-    if id.chars().count() > 64 {
-        Some("is longer than 64 characters")
-    } else if !(group.starts_with("GID_") || group.starts_with("GID-")) {
+    if !(group.starts_with("GID_") || group.starts_with("GID-")) {
         Some("has a group that does not begin with `GID_` or `GID-`")
     } else if !(7..=64).contains(&group.len()) {
         Some("has a group that is not 7 to 64 characters long")

@@ -17,9 +17,9 @@ use super::error::CommandError;
 use super::runtime::{Environment, Runtime};
 use crate::aliyun::{RULES, client_id_irregularity};
 use crate::clock::Clock;
-use crate::config::{Config, Quotas, duration};
+use crate::config::{Config, Quotas, duration, quote};
 use crate::discovery::SourceCache;
-use crate::presence::{InstanceId, Status};
+use crate::presence::{ClientId, InstanceId, Status};
 use crate::sweep::{Prober, QueryResult};
 use report::Report;
 
@@ -81,6 +81,10 @@ pub fn read_ids(args: QueryArgs, stdin: &mut dyn Read) -> Result<QueryArgs, Comm
             "" => return Err(CommandError::Usage("a client ID is empty".to_owned())),
             _ => clients.push(client),
         }
+    }
+    for client in &clients {
+        let refused = |error| CommandError::Usage(format!("client ID {} {error}", quote(client)));
+        ClientId::validate(client).map_err(refused)?;
     }
     let mut seen = HashSet::new();
     clients.retain(|client| seen.insert(client.clone()));

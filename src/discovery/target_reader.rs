@@ -10,7 +10,7 @@ use crate::config::{
     Instance, Keys, MapEntry, NodeCursor, Problem, Problems, Report, ScalarKind, UNUSUAL_ID_HINT,
     Value, WarningGroup, label_name_problem, quote,
 };
-use crate::presence::{Fleet, FleetBuilder, FleetError, InstanceId, LabelName, Shard};
+use crate::presence::{ClientId, Fleet, FleetBuilder, FleetError, InstanceId, LabelName, Shard};
 
 type Labels = Vec<(LabelName, String)>;
 
@@ -170,15 +170,16 @@ impl TargetReader<'_, '_> {
         }
         let mut clients = 0;
         for target in targets.items().into_iter().flatten() {
-            match self.text(&target) {
-                None => {}
-                Some("") => target.problem("is empty; write a client ID or remove it"),
-                Some(client) => {
-                    clients += 1;
-                    if let Some(n) = instance {
-                        self.add_client(n, client, &own, &target);
-                    }
-                }
+            let Some(client) = self.text(&target) else {
+                continue;
+            };
+            if let Err(error) = ClientId::validate(client) {
+                target.problem(error.to_string());
+                continue;
+            }
+            clients += 1;
+            if let Some(n) = instance {
+                self.add_client(n, client, &own, &target);
             }
         }
         Some(clients)

@@ -3,10 +3,27 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The ID is empty.
+/// The ID of an instance is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an ID must not be empty")]
 pub struct EmptyId;
+
+/// The maximum length of a client ID in bytes.
+///
+/// Alibaba Cloud allows 64 characters for new IDs (page "Limits"). Longer ones may exist, but no
+/// more than this: an ID that makes a URL longer than a gateway accepts is an error in a list.
+const MAX_BYTES: usize = 256;
+
+/// Why a text is not a client ID. The message follows the name of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientIdError {
+    /// The text is empty.
+    #[error("is empty; write a client ID or remove it")]
+    Empty,
+    /// The text has so many bytes.
+    #[error("has {0} bytes, more than the {MAX_BYTES} that are allowed; correct or remove it")]
+    TooLong(usize),
+}
 
 /// The ID of an MQTT instance; label `instance_id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +54,7 @@ impl fmt::Display for InstanceId {
 
 /// The ID of one MQTT client, which is one device; label `client_id`.
 ///
-/// The usual form is `GROUP@@@DEVICE`. Other forms are in use, so only the empty ID is refused.
+/// The usual form is `GROUP@@@DEVICE`. Other forms are in use, so only the length is limited.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(Box<str>);
 
@@ -45,13 +62,19 @@ pub struct ClientId(Box<str>);
 const SEPARATOR: &str = "@@@";
 
 impl ClientId {
-    /// Any text except the empty one.
-    pub fn new(text: impl Into<Box<str>>) -> Result<Self, EmptyId> {
+    /// Any text of 1 to 256 bytes.
+    pub fn new(text: impl Into<Box<str>>) -> Result<Self, ClientIdError> {
         let text = text.into();
-        if text.is_empty() {
-            Err(EmptyId)
-        } else {
-            Ok(Self(text))
+        Self::validate(&text)?;
+        Ok(Self(text))
+    }
+
+    /// Whether `text` can be a client ID.
+    pub fn validate(text: &str) -> Result<(), ClientIdError> {
+        match text.len() {
+            0 => Err(ClientIdError::Empty),
+            1..=MAX_BYTES => Ok(()),
+            bytes => Err(ClientIdError::TooLong(bytes)),
         }
     }
 

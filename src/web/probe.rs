@@ -15,6 +15,7 @@ use super::query::BadParameter;
 use super::scrape_limits::Refusal;
 use super::shared::SharedState;
 use crate::exposition::probe_text;
+use crate::presence::ClientId;
 use crate::sweep::{Prober, Sweeps};
 
 /// Probes.
@@ -59,6 +60,7 @@ fn parse(query: &str, any_client: bool, sweeps: &Sweeps) -> Result<(String, Prob
         let usage = "/probe?client_id=CLIENT_ID&instance_id=INSTANCE_ID";
         bad_request(format!("`client_id` is missing: {usage}\n"))
     })?;
+    ClientId::validate(&client).map_err(|error| bad_request(format!("`client_id` {error}\n")))?;
     let prober = sweeps.prober(instance.as_deref());
     let prober = prober.ok_or_else(|| match &instance {
         Some(id) => not_found(format!("instance {id:?} is not in the configuration\n")),

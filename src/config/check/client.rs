@@ -57,11 +57,11 @@ pub(super) fn clients(at: &NodeCursor<'_>, cx: &Context<'_>) -> Option<Vec<Clien
 
 fn client(at: &NodeCursor<'_>) -> Option<Client> {
     let (id, labels) = match at.value() {
-        Value::Scalar(..) => (at.text(), None),
+        Value::Scalar(..) => (client_id(at), None),
         Value::Map(_) => {
             let keys = Keys::of(at)?;
             let remedy = "write the client ID, such as `GID_…@@@…`";
-            let id = keys.required("id", remedy, NodeCursor::text);
+            let id = keys.required("id", remedy, client_id);
             (id, keys.read("labels", labels))
         }
         other => {
@@ -69,7 +69,11 @@ fn client(at: &NodeCursor<'_>) -> Option<Client> {
         }
     };
     Some(Client {
-        id: ClientId::new(id?).ok()?,
+        id: id?,
         labels: labels.unwrap_or_default(),
     })
+}
+
+fn client_id(at: &NodeCursor<'_>) -> Option<ClientId> {
+    at.accept(ClientId::new(at.text()?).map_err(|error| error.to_string()))
 }

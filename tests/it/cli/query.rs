@@ -453,4 +453,10 @@ fn a_dash_stands_for_the_ids_on_standard_input() {
         Err("standard input lists no client IDs".to_owned())
     );
     assert_eq!(read(&["a", ""], ""), Err("a client ID is empty".to_owned()));
+    let why = "has 257 bytes, more than the 256 that are allowed; correct or remove it";
+    let too_long = "x".repeat(257);
+    let refused = Err(format!("client ID `{}…` {why}", "x".repeat(80)));
+    assert_eq!(read(&[&too_long], ""), refused);
+    assert_eq!(read(&["-"], &too_long), refused);
+    assert!(read(&[&too_long[1..]], "").is_ok());
 }

@@ -252,6 +252,28 @@ fn unusual_values_are_warnings_with_a_position() {
             "etc/config.yaml:4:27: instances[0].clients[1]: `GID_test@1` has no `@@@` between group and device, and 2 more like it; check the spelling: an ID that no device uses is reported as offline"
         ]
     );
+    for (id, why) in [
+        (format!("GID_test@@@{}", "x".repeat(53)), None),
+        (
+            format!("GID_test@@@{}", "x".repeat(54)),
+            Some("is longer than 64 characters"),
+        ),
+        ("日".repeat(65), Some("is longer than 64 characters")),
+        (
+            "日".repeat(64),
+            Some("has no `@@@` between group and device"),
+        ),
+    ] {
+        let warnings = warnings(&format!(
+            "instances:\n- {{id: a, region: cn-hangzhou, clients: [{id}]}}"
+        ));
+        let why = why.map(|why| {
+            format!(
+                "etc/config.yaml:2:42: instances[0].clients[0]: `{id}` {why}; check the spelling: an ID that no device uses is reported as offline"
+            )
+        });
+        assert_eq!(warnings, Vec::from_iter(why));
+    }
     assert_eq!(
         warnings(
             "instances:\n- {id: a, endpoint: \"http://api.example.com\", clients: [GID_test@@@a]}"

@@ -179,6 +179,35 @@ fn everything_that_is_wrong_with_every_file_is_told() {
 }
 
 #[test]
+fn a_client_id_of_more_than_256_bytes_is_refused_with_its_place_and_a_long_one_is_a_warning() {
+    let [allowed, too_long] = [245, 246].map(|n| format!("GID_test@@@{}", "x".repeat(n)));
+    let json = |id: &str| {
+        serde_json::json!([{"targets": [id], "labels": {"__instance_id__": "post-cn-2"}}, {"targets": [id]}])
+            .to_string()
+    };
+    let yaml = |id: &str| format!("- targets:\n  - GID_test@@@1\n  - {id}\n");
+    let folder = |id: &str| {
+        let files = [("a.json", &*json(id)), ("b.yaml", &*yaml(id))];
+        folder("client_files: [a.json, b.yaml]", &files)
+    };
+    let why = "has 257 bytes, more than the 256 that are allowed; correct or remove it";
+    assert_eq!(
+        wrong(&folder(&too_long)),
+        format!(
+            "a.json:1:55: [0].targets[0]: {why}\na.json:1:329: [1].targets[0]: {why}\nb.yaml:3:5: [0].targets[1]: {why}"
+        )
+    );
+    let folder = folder(&allowed);
+    let found = discover(&folder);
+    assert_eq!(found.fleets[0].len(), 2);
+    let warnings = texts(&found.warnings, &folder).join("\n");
+    assert!(
+        warnings.contains("x…` is longer than 64 characters; check the spelling"),
+        "{warnings}"
+    );
+}
+
+#[test]
 fn more_clients_than_allowed_are_refused() {
     let folder = folder(
         "client_files: [a.json]",

@@ -117,7 +117,9 @@ async fn an_inventory_is_followed_and_its_last_good_answer_is_kept() {
         .until("another answer", |scrape| listed(scrape) == 5)
         .await;
     let listing = stage.listing(0, 0, 1);
+    let too_long = serde_json::json!([{"targets": ["x".repeat(257)]}]).to_string();
     for (status, kind, body) in [
+        (StatusCode::OK, "application/json", &*too_long),
         (
             StatusCode::INTERNAL_SERVER_ERROR,
             "application/json",

@@ -77,10 +77,14 @@ async fn a_file_that_became_bad_keeps_its_last_good_contents_and_is_counted() {
         (Some(0.0), Some(0.0))
     );
 
-    for (n, bad) in ["- targets: [", "- {targets: [a], label: {}}", "\u{0}"]
-        .into_iter()
-        .enumerate()
-    {
+    let too_long = format!("- targets: [{}]", "x".repeat(257));
+    let bad = [
+        "- targets: [",
+        "- {targets: [a], label: {}}",
+        "\u{0}",
+        &too_long,
+    ];
+    for (n, bad) in bad.into_iter().enumerate() {
         stage.write("one.yaml", bad);
         let after = exporter
             .until("a failure", |scrape| {

@@ -304,6 +304,23 @@ async fn a_question_that_is_not_complete_is_refused() {
 }
 
 #[tokio::test]
+async fn a_client_id_that_is_too_long_is_refused_without_a_call() {
+    let source = says(true);
+    for more in ["", "probe: {any_client: true}"] {
+        let server = server(&source, more).await;
+        let answer = probe(&server, &"x".repeat(256)).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(
+            answer.text(),
+            "`client_id` has 268 bytes, more than the 256 that are allowed; correct or remove it\n"
+        );
+    }
+    assert_eq!(source.asked().len(), 0);
+    let server = server(&source, "probe: {any_client: true}").await;
+    assert_eq!(read(&probe(&server, &"x".repeat(244)).await), ONLINE);
+}
+
+#[tokio::test]
 async fn any_client_can_be_probed_where_the_configuration_allows_it() {
     let source = says(false);
     let server = server(&source, "probe: {any_client: true}").await;
