@@ -48,10 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use announcement::Announcement;
 pub use credentials::IdentityInfo;
-pub use faults::{
-    DurationSetting, Faults, InvalidProbability, InvalidRefusal, InvalidSetting, KeyedSetting,
-    Probability, Refusal,
-};
+pub use faults::{DurationSetting, Faults, InvalidSetting, KeyedSetting, Probability, Refusal};
 pub use fleet::{DuplicateId, SimulatedFleet};
 pub use request::CapturedRequest;
 pub use state::{MetadataTokens, SimulatorOptions};
@@ -106,7 +103,7 @@ impl Simulator {
     /// The last 100 requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<CapturedRequest> {
-        self.state.records().0.captured()
+        self.state.records().0.captured.clone().into()
     }
 
     /// Whether `client` was, is or will be connected to `instance` at `at`, without further

@@ -57,8 +57,8 @@ pub async fn simulate(
         seed: args.seed,
         fleet: SimulatedFleet::generate(args.instances.get(), args.clients),
         quotas: !args.no_quotas,
-        block_for: args.block_for.get(),
-        credential_lifetime: args.credential_lifetime.map(DurationSetting::get),
+        block_for: args.block_for.0,
+        credential_lifetime: args.credential_lifetime.map(|lifetime| lifetime.0),
         faults: args.faults,
         ..SimulatorOptions::default()
     };

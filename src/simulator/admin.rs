@@ -63,7 +63,7 @@ fn answer(state: &State, resource: &str, request: &ApiRequest) -> Result<Value, 
         ("GET", "clients") => clients(state),
         ("PUT", "clients") => set_status(state, request)?,
         ("GET", "identity") => json!(state.identity()),
-        ("GET", "requests") => json!(state.records().0.captured()),
+        ("GET", "requests") => json!(state.records().0.captured),
         (
             method,
             "faults" | "credential-faults" | "stats" | "clients" | "identity" | "requests",

@@ -33,15 +33,6 @@ pub(super) enum Content {
     Raw(u16, &'static str, String),
 }
 
-impl Content {
-    pub(super) const fn status(&self) -> u16 {
-        match self {
-            Self::Result(_) => 200,
-            Self::Raw(status, ..) => *status,
-        }
-    }
-}
-
 /// The HTTP status, media type and text of the answer to `request`.
 pub(super) fn render(
     answer: Result<Content, VendorError>,

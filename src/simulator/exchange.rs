@@ -131,11 +131,10 @@ impl State {
     fn request_id(&self, number: u64) -> String {
         let random = self.random("request ID").nth(number);
         let (high, low) = (random.derive("high").bits(), random.derive("low").bits());
-        let mut id = format!("{high:016X}{low:016X}");
-        for at in [20, 16, 12, 8] {
-            id.insert(at, '-');
-        }
-        id
+        let [first, second, third, fourth] =
+            [high >> 32, high >> 16 & 0xffff, high & 0xffff, low >> 48];
+        let last = low & 0xffff_ffff_ffff;
+        format!("{first:08X}-{second:04X}-{third:04X}-{fourth:04X}-{last:012X}")
     }
 }
 
@@ -147,7 +146,9 @@ fn respond(
 ) -> (Cow<'static, str>, Response<Body>) {
     let answer = match (answer, effect) {
         // An error of the service stays, so that no fault hides a mistake of the caller.
-        (Ok(content), Effect::Error(error)) if content.status() == 200 => Err(error.clone()),
+        (Ok(Content::Result(_) | Content::Raw(200, ..)), Effect::Error(error)) => {
+            Err(error.clone())
+        }
         (answer, _) => answer,
     };
     let error = answer.as_ref().err();
@@ -184,7 +185,7 @@ fn respond(
     put("keep-alive", format!("timeout={}", KEEP_ALIVE.as_secs()));
     put("x-acs-request-id", request_id);
     if let Some(pause) = exchange.faults.retry_after.filter(|_| throttled) {
-        put("x-acs-retry-after", pause.get().as_millis().to_string());
+        put("x-acs-retry-after", pause.0.as_millis().to_string());
     }
     (ending, response)
 }

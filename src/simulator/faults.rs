@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use setting::{
-    DurationSetting, InvalidProbability, InvalidRefusal, InvalidSetting, KeyedSetting, Probability,
-    Refusal,
-};
+pub use setting::{DurationSetting, InvalidSetting, KeyedSetting, Probability, Refusal};
 
 use super::seeded_random::SeededRandom;
 use super::vendor_error::VendorError;
@@ -183,7 +180,7 @@ impl Faults {
     pub(super) fn decide(&self, seed: u64, request: u64) -> (Duration, Effect) {
         let random = SeededRandom::new(seed).derive("request").nth(request);
         let jitter = random.derive("jitter").unit();
-        let delay = self.latency.get() + self.latency_jitter.get().mul_f64(jitter);
+        let delay = self.latency.0 + self.latency_jitter.0.mul_f64(jitter);
         (delay, self.effect(random.derive("outcome").unit()))
     }
 
@@ -225,18 +222,13 @@ impl Faults {
         if self.poison.iter().any(|poison| poison == client) {
             return Some(VendorError::CLIENT_ID);
         }
-        let Refusal { status, code } = KeyedSetting::find(&self.refusal, client)?.clone();
-        Some(VendorError {
-            status,
-            code: code.into(),
-            message: "The call is refused.".into(),
-        })
+        KeyedSetting::find(&self.refusal, client).map(|Refusal(error)| error.clone())
     }
 
     /// The additional latency of an answer about `clients`.
     pub(super) fn late<'a>(&self, clients: impl Iterator<Item = &'a str>) -> Duration {
         let late = clients.filter_map(|client| KeyedSetting::find(&self.late, client));
-        late.map(|late| late.get()).max().unwrap_or_default()
+        late.map(|late| late.0).max().unwrap_or_default()
     }
 
     /// The calls per second of an account for an operation, in place of the documented quota.
@@ -247,7 +239,7 @@ impl Faults {
     /// The end of the stall of all connections, if there is one at `now`. Both times count from the
     /// start of the simulator.
     pub(super) fn stalled_until(&self, seed: u64, now: Duration) -> Option<Duration> {
-        let hold = self.stall_hold.get();
+        let DurationSetting(hold) = self.stall_hold;
         let period = u32::try_from(now.as_millis().checked_div(hold.as_millis())?).ok()?;
         let random = SeededRandom::new(seed).derive("stall").nth(period.into());
         (random.unit() < self.stall.get()).then(|| hold.saturating_mul(period.saturating_add(1)))
@@ -261,7 +253,7 @@ mod tests {
     use super::*;
 
     fn probability(value: f64) -> Probability {
-        Probability::new(value).unwrap()
+        Probability::try_from(value).unwrap()
     }
 
     #[test]
@@ -347,7 +339,7 @@ mod tests {
             r#"{"latency": "20ms", "hang": 0.1, "poison": ["a"], "late": ["a=3s"]}"#,
         )
         .unwrap();
-        assert_eq!(faults.latency.get(), Duration::from_millis(20));
+        assert_eq!(faults.latency.0, Duration::from_millis(20));
         assert_eq!(faults.hang, probability(0.1));
         let again = serde_json::to_string(&faults).unwrap();
         assert_eq!(serde_json::from_str::<Faults>(&again).unwrap(), faults);
@@ -361,7 +353,7 @@ mod tests {
         fn a_stall_ends_with_its_span(seed: u64, hold in 1_u64..5_000, now in 0_u64..10_000_000) {
             let faults = Faults {
                 stall: probability(0.5),
-                stall_hold: Duration::from_millis(hold).into(),
+                stall_hold: DurationSetting(Duration::from_millis(hold)),
                 ..Faults::default()
             };
             if let Some(end) = faults.stalled_until(seed, Duration::from_millis(now)) {

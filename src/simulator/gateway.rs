@@ -40,7 +40,14 @@ impl Exchange<'_> {
             declared("x-acs-content-sha256", "ContentSha256")?;
             (authorization.access_key_id, authorization.signature)
         } else {
-            check_v2_method(request)?;
+            for (name, value) in [
+                ("SignatureMethod", v2::METHOD),
+                ("SignatureVersion", v2::VERSION),
+            ] {
+                if request.required(name)? != value {
+                    return Err(VendorError::invalid(name));
+                }
+            }
             let id = request.required("AccessKeyId")?;
             (id, request.required("Signature")?)
         };
@@ -76,7 +83,7 @@ fn v3_string_to_sign(request: &ApiRequest, listed: &str) -> StringToSign {
     let is_signed = |name: &str| {
         name == "host" || name.starts_with("x-acs-") || listed.split(';').any(|other| other == name)
     };
-    let names = request.headers().keys().map(HeaderName::as_str);
+    let names = request.head.headers.keys().map(HeaderName::as_str);
     let value = |name| (name, request.header(name).unwrap_or_default());
     let headers: Vec<_> = names.filter(|name| is_signed(name)).map(value).collect();
     let headers = headers.iter().map(|(name, value)| (*name, &**value));
@@ -84,18 +91,6 @@ fn v3_string_to_sign(request: &ApiRequest, listed: &str) -> StringToSign {
     let body_hash = v3::body_hash(&request.body);
     v3::CanonicalRequest::new(request.method(), &query, headers.collect(), &body_hash)
         .string_to_sign()
-}
-
-fn check_v2_method(request: &ApiRequest) -> Result<(), VendorError> {
-    for (name, value) in [
-        ("SignatureMethod", v2::METHOD),
-        ("SignatureVersion", v2::VERSION),
-    ] {
-        if request.required(name)? != value {
-            return Err(VendorError::invalid(name));
-        }
-    }
-    Ok(())
 }
 
 fn v2_string_to_sign(request: &ApiRequest) -> StringToSign {

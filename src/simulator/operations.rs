@@ -99,7 +99,7 @@ fn batch(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
         faults,
         ..
     } = *exchange;
-    let staleness = faults.batch_staleness.get();
+    let staleness = faults.batch_staleness.0;
     let as_of = state.devices.cached_as_of(state.clock.now(), staleness);
     let mut clients = client_list(exchange.request)?;
     for client in &clients {

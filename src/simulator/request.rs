@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use serde::Serialize;
@@ -13,7 +12,7 @@ use super::vendor_error::VendorError;
 /// A request to the API or to another service of the simulator.
 #[derive(Debug)]
 pub(super) struct ApiRequest {
-    head: Parts,
+    pub(super) head: Parts,
     pub(super) body: Bytes,
     /// The parameters of the query string.
     query: Vec<(String, String)>,
@@ -97,13 +96,9 @@ impl ApiRequest {
         self.param("ClientId").into_iter().chain(self.batch())
     }
 
-    pub(super) const fn headers(&self) -> &HeaderMap {
-        &self.head.headers
-    }
-
     /// The values of a header, joined by commas; an empty one counts as missing.
     pub(super) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        let values = self.headers().get_all(name).iter();
+        let values = self.head.headers.get_all(name).iter();
         let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let joined = values.reduce(|joined, value| format!("{joined},{value}").into())?;
         (!joined.is_empty()).then_some(joined)
@@ -123,7 +118,7 @@ impl ApiRequest {
 
     pub(super) fn captured(&self) -> CapturedRequest {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let headers = self.headers().iter();
+        let headers = self.head.headers.iter();
         CapturedRequest {
             method: self.method().to_owned(),
             target: self.head.uri.to_string(),

@@ -16,7 +16,8 @@ const CAPTURED: usize = 100;
 pub(super) struct Records {
     pub(super) traffic: Traffic,
     pub(super) nonces: UsedNonces,
-    captured: VecDeque<CapturedRequest>,
+    /// The last requests, oldest first.
+    pub(super) captured: VecDeque<CapturedRequest>,
     requests: u64,
 }
 
@@ -38,11 +39,6 @@ impl Records {
         }
         self.captured.push_back(request.captured());
         self.requests
-    }
-
-    /// The last requests, oldest first.
-    pub(super) fn captured(&self) -> Vec<CapturedRequest> {
-        self.captured.iter().cloned().collect()
     }
 }
 

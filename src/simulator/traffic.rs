@@ -13,37 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::vendor_error::VendorError;
 use crate::presence::Operation;
 
-/// One value for each operation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PerOperation<T> {
-    /// The value of [`Operation::Single`].
-    #[serde(rename = "QuerySessionByClientId")]
-    pub single: T,
-    /// The value of [`Operation::Batch`].
-    #[serde(rename = "BatchQuerySessionByClientIds")]
-    pub batch: T,
-    /// The values of other operations that were called, by name.
-    #[serde(flatten)]
-    pub others: BTreeMap<&'static str, T>,
-}
-
-impl<T: Default> PerOperation<T> {
-    /// The value of the operation with this name.
-    fn of(&mut self, operation: &'static str) -> &mut T {
-        if operation == Operation::Single.name() {
-            &mut self.single
-        } else if operation == Operation::Batch.name() {
-            &mut self.batch
-        } else {
-            self.others.entry(operation).or_default()
-        }
-    }
-}
+/// One value for each operation, by its name.
+pub type PerOperation<T> = BTreeMap<&'static str, T>;
 
 /// Requests to the API and their outcomes, since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
-    /// Requests that arrived, including those of blocked addresses.
+    /// Requests that arrived, including those of blocked addresses. The operations that are queried
+    /// for presence are always present.
     pub arrivals: PerOperation<u64>,
     /// The most requests that arrived in any second.
     pub max_arrivals_per_second: PerOperation<u64>,
@@ -87,13 +64,18 @@ struct AddressState {
 impl Traffic {
     /// Without `quotas` it only counts.
     pub(super) fn new(quotas: bool, block_for: Duration) -> Self {
+        let none = PerOperation::from(Operation::ALL.map(|operation| (operation.name(), 0)));
         Self {
             quotas,
             block_for,
             addresses: HashMap::new(),
             account: PerOperation::default(),
             all: PerOperation::default(),
-            stats: Stats::default(),
+            stats: Stats {
+                arrivals: none.clone(),
+                max_arrivals_per_second: none,
+                ..Stats::default()
+            },
         }
     }
 
@@ -106,9 +88,10 @@ impl Traffic {
         now: Duration,
     ) -> Option<CancellationToken> {
         if let Some(operation) = operation {
-            *self.stats.arrivals.of(operation) += 1;
-            let count = self.all.of(operation).arrive(now);
-            let peak = self.stats.max_arrivals_per_second.of(operation);
+            *self.stats.arrivals.entry(operation).or_default() += 1;
+            let count = self.all.entry(operation).or_default().arrive(now);
+            let peaks = &mut self.stats.max_arrivals_per_second;
+            let peak = peaks.entry(operation).or_default();
             *peak = count.max(*peak);
         }
         if self.addresses.len() >= ADDRESSES {
@@ -123,7 +106,9 @@ impl Traffic {
             None => {}
         }
         known.last = now;
-        let count = operation.map_or(0, |operation| known.windows.of(operation).arrive(now));
+        let count = operation.map_or(0, |operation| {
+            known.windows.entry(operation).or_default().arrive(now)
+        });
         if self.quotas && count > ADDRESS {
             known.blocked_until = Some(now + self.block_for);
             known.blocked.cancel();
@@ -144,7 +129,7 @@ impl Traffic {
         now: Duration,
     ) -> Result<(), VendorError> {
         let quota = changed.or(self.quotas.then_some(documented));
-        let granted = self.account.of(operation);
+        let granted = self.account.entry(operation).or_default();
         if quota.is_some_and(|quota| granted.count(now) >= quota) {
             return Err(VendorError::THROTTLED);
         }
@@ -268,19 +253,17 @@ mod tests {
         assert_eq!(stats.blocks, 1);
         assert_eq!(
             stats.max_arrivals_per_second,
-            PerOperation {
-                single: 302,
-                batch: 2,
-                others: BTreeMap::new(),
-            }
+            PerOperation::from([
+                (Operation::Single.name(), 302),
+                (Operation::Batch.name(), 2)
+            ])
         );
         assert_eq!(
             stats.arrivals,
-            PerOperation {
-                single: 454,
-                batch: 2,
-                others: BTreeMap::new(),
-            }
+            PerOperation::from([
+                (Operation::Single.name(), 454),
+                (Operation::Batch.name(), 2)
+            ])
         );
     }
 
@@ -313,7 +296,10 @@ mod tests {
         let mut traffic = Traffic::new(false, MINUTE);
         assert!((0..2000).all(|_| admitted(&mut traffic, HERE, Operation::Batch, at(7))));
         assert!((0..2000).all(|_| traffic.charge("any", 100, None, at(7)).is_ok()));
-        assert_eq!(traffic.stats(at(7)).max_arrivals_per_second.batch, 2000);
+        assert_eq!(
+            traffic.stats(at(7)).max_arrivals_per_second[Operation::Batch.name()],
+            2000
+        );
     }
 
     #[test]

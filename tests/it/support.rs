@@ -11,3 +11,7 @@ pub(crate) mod recorder;
 pub(crate) mod rig;
 pub(crate) mod source;
 pub(crate) mod tools;
+
+/// The names of the operations in the statistics of the simulator.
+pub(crate) const SINGLE: &str = "QuerySessionByClientId";
+pub(crate) const BATCH: &str = "BatchQuerySessionByClientIds";

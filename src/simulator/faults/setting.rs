@@ -1,17 +1,19 @@
 //! The types of fault settings, on the command line and in JSON.
 
-use std::fmt;
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::super::vendor_error::VendorError;
 use crate::config::duration::{self, DurationError};
 
-/// The value is not a probability.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a probability is a number from 0 to 1")]
-pub struct InvalidProbability;
+/// The value does not have the form that the text describes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidSetting(String);
 
 /// A probability from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,15 +21,6 @@ pub struct InvalidProbability;
 pub struct Probability(f64);
 
 impl Probability {
-    /// Takes a number from 0 to 1.
-    pub fn new(value: f64) -> Result<Self, InvalidProbability> {
-        if (0.0..=1.0).contains(&value) {
-            Ok(Self(value))
-        } else {
-            Err(InvalidProbability)
-        }
-    }
-
     /// The number.
     #[must_use]
     pub const fn get(self) -> f64 {
@@ -36,34 +29,26 @@ impl Probability {
 }
 
 impl TryFrom<f64> for Probability {
-    type Error = InvalidProbability;
+    type Error = InvalidSetting;
 
-    fn try_from(value: f64) -> Result<Self, InvalidProbability> {
-        Self::new(value)
+    fn try_from(value: f64) -> Result<Self, InvalidSetting> {
+        let form = || InvalidSetting("a probability is a number from 0 to 1".to_owned());
+        let possible = (0.0..=1.0).contains(&value);
+        possible.then_some(Self(value)).ok_or_else(form)
     }
 }
 
 impl FromStr for Probability {
-    type Err = InvalidProbability;
+    type Err = InvalidSetting;
 
-    fn from_str(text: &str) -> Result<Self, InvalidProbability> {
-        text.parse()
-            .map_err(|_| InvalidProbability)
-            .and_then(Self::new)
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        text.parse().unwrap_or(f64::NAN).try_into()
     }
 }
 
 /// A duration in the format of Prometheus: `20ms`, `1h30m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DurationSetting(#[serde(with = "duration")] Duration);
-
-impl DurationSetting {
-    /// The duration.
-    #[must_use]
-    pub const fn get(self) -> Duration {
-        self.0
-    }
-}
+pub struct DurationSetting(#[serde(with = "duration")] pub Duration);
 
 impl From<Duration> for DurationSetting {
     fn from(duration: Duration) -> Self {
@@ -79,30 +64,14 @@ impl FromStr for DurationSetting {
     }
 }
 
-/// The value is not a setting of one client or operation.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSetting {
-    /// There is no `=`.
-    #[error("write it as KEY=VALUE")]
-    NoValue,
-    /// The part after the last `=` has another form.
-    #[error("{0}")]
-    Value(String),
-}
-
 /// A setting of one client or operation, `KEY=VALUE`. The key `*` stands for all of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    try_from = "String",
-    into = "String",
-    bound(
-        serialize = "V: Clone",
-        deserialize = "V: FromStr, V::Err: fmt::Display"
-    )
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct KeyedSetting<V> {
     text: String,
+    #[serde(skip)]
     key: String,
+    #[serde(skip)]
     value: V,
 }
 
@@ -114,61 +83,49 @@ impl<V> KeyedSetting<V> {
     }
 }
 
-impl<V: FromStr<Err: fmt::Display>> FromStr for KeyedSetting<V> {
+impl<V: FromStr<Err: Display>> FromStr for KeyedSetting<V> {
     type Err = InvalidSetting;
 
     fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        let form = || InvalidSetting("write it as KEY=VALUE".to_owned());
         // A client ID may contain `=`.
-        let (key, value) = text.rsplit_once('=').ok_or(InvalidSetting::NoValue)?;
+        let (key, value) = text.rsplit_once('=').ok_or_else(form)?;
         let value = value.parse();
         Ok(Self {
-            value: value.map_err(|error: V::Err| InvalidSetting::Value(error.to_string()))?,
+            value: value.map_err(|error: V::Err| InvalidSetting(error.to_string()))?,
             key: key.to_owned(),
             text: text.to_owned(),
         })
     }
 }
 
-impl<V: FromStr<Err: fmt::Display>> TryFrom<String> for KeyedSetting<V> {
-    type Error = InvalidSetting;
-
-    fn try_from(text: String) -> Result<Self, InvalidSetting> {
-        text.parse()
+impl<'de, V: FromStr<Err: Display>> Deserialize<'de> for KeyedSetting<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
-
-impl<V> From<KeyedSetting<V>> for String {
-    fn from(setting: KeyedSetting<V>) -> Self {
-        setting.text
-    }
-}
-
-/// The text is not a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a refusal is an HTTP status from 400 to 599, or STATUS:CODE")]
-pub struct InvalidRefusal;
 
 /// An error in place of an answer: `STATUS:CODE` is an error of the API, `STATUS` the page of a
 /// gateway or proxy in front of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The HTTP status.
-    pub status: u16,
-    /// The error code, empty if there is none.
-    pub code: String,
-}
+pub struct Refusal(pub(in crate::simulator) VendorError);
 
 impl FromStr for Refusal {
-    type Err = InvalidRefusal;
+    type Err = InvalidSetting;
 
-    fn from_str(text: &str) -> Result<Self, InvalidRefusal> {
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
         let (status, code) = text.split_once(':').unwrap_or((text, ""));
-        let status = status.parse().map_err(|_| InvalidRefusal)?;
-        let code = code.to_owned();
-        let possible = (400..600).contains(&status) && !text.ends_with(':');
-        possible
-            .then_some(Self { status, code })
-            .ok_or(InvalidRefusal)
+        match status.parse() {
+            Ok(status @ 400..600) if !text.ends_with(':') => Ok(Self(VendorError {
+                status,
+                code: code.to_owned().into(),
+                message: "The call is refused.".into(),
+            })),
+            _ => Err(InvalidSetting(
+                "a refusal is an HTTP status from 400 to 599, or STATUS:CODE".to_owned(),
+            )),
+        }
     }
 }
 
@@ -179,11 +136,8 @@ mod tests {
     #[test]
     fn a_probability_is_a_number_from_0_to_1() {
         for text in ["", "-0.1", "1.01", "NaN", "inf", "x"] {
-            assert_eq!(
-                text.parse::<Probability>(),
-                Err(InvalidProbability),
-                "{text}"
-            );
+            let error = text.parse::<Probability>().unwrap_err().to_string();
+            assert_eq!(error, "a probability is a number from 0 to 1", "{text}");
         }
         for (text, value) in [("0", 0.0), ("0.25", 0.25), ("1", 1.0)] {
             assert_eq!(text.parse::<Probability>().map(Probability::get), Ok(value));
@@ -199,18 +153,26 @@ mod tests {
         assert_eq!(value("b"), Some(&8));
         assert_eq!(value("c"), Some(&9), "the first setting that matches");
         assert_eq!(KeyedSetting::find(&settings[..2], "c"), None);
-        let refused = |text: &str| text.parse::<KeyedSetting<u64>>().unwrap_err();
-        assert_eq!(refused("a"), InvalidSetting::NoValue);
-        assert!(matches!(refused("a=x"), InvalidSetting::Value(_)));
+        let refused = |text: &str| text.parse::<KeyedSetting<u64>>().unwrap_err().to_string();
+        assert_eq!(refused("a"), "write it as KEY=VALUE");
+        assert_eq!(refused("a=x"), "invalid digit found in string");
     }
 
     #[test]
     fn a_refusal_has_a_status_and_perhaps_a_code() {
-        let refusal = |text: &str| text.parse::<Refusal>().map(|r| (r.status, r.code));
-        assert_eq!(refusal("404:NoSuch"), Ok((404, "NoSuch".to_owned())));
-        assert_eq!(refusal("502"), Ok((502, String::new())));
+        let refusal = |text: &str| {
+            let Refusal(error) = text.parse()?;
+            Ok((error.status, error.code))
+        };
+        assert_eq!(refusal("404:NoSuch"), Ok((404, "NoSuch".into())));
+        assert_eq!(refusal("502"), Ok((502, "".into())));
         for text in ["", "200", "600:X", "400:", "X", "X:400"] {
-            assert_eq!(refusal(text), Err(InvalidRefusal), "{text}");
+            let error: InvalidSetting = refusal(text).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "a refusal is an HTTP status from 400 to 599, or STATUS:CODE",
+                "{text}"
+            );
         }
     }
 }

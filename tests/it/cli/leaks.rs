@@ -264,7 +264,7 @@ struct Said {
 
 async fn run(signature: &str) -> Said {
     let folder = tempfile::tempdir().expect("a folder");
-    let always = Probability::new(1.0).expect("a probability");
+    let always = Probability::try_from(1.0).expect("a probability");
     let failing = {
         let none = Faults::default;
         let faults = [

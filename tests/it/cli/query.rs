@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::SINGLE;
 use crate::support::rig::Rig;
 
 /// A simulator, and a configuration file for it.
@@ -224,8 +225,8 @@ async fn a_query_is_small_beside_an_exporter() {
         begun.elapsed()
     );
     let stats = stage.rig.simulator.stats();
-    assert_eq!(stats.arrivals.single, 60);
-    assert!(stats.max_arrivals_per_second.single <= 25, "{stats:?}");
+    assert_eq!(stats.arrivals[SINGLE], 60);
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 25, "{stats:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,7 +237,7 @@ async fn a_refusal_that_concerns_all_is_one_call_and_says_what_to_do() {
     stage.configure(&right.replace(&**secret, "not-the-secret-at-all"));
     let said = stage.query(stage.args(&stage.clients)).await;
     assert_eq!(said.result, Ok(Status::Unknown));
-    assert_eq!(stage.rig.simulator.stats().arrivals.single, 1);
+    assert_eq!(stage.rig.simulator.stats().arrivals[SINGLE], 1);
     let rows = said.table();
     assert_eq!(
         (rows[0].last(), rows.len()),
@@ -354,7 +355,7 @@ async fn watching_shows_what_changes_until_it_is_interrupted() {
         said.out
     );
     assert_eq!(said.out.matches("CLIENT").count(), 1);
-    let rounds = stage.rig.simulator.stats().arrivals.single / 3;
+    let rounds = stage.rig.simulator.stats().arrivals[SINGLE] / 3;
     assert!((4..=6).contains(&rounds), "{rounds} rounds in ten seconds");
 }
 
@@ -426,7 +427,7 @@ async fn where_several_instances_are_configured_one_is_chosen() {
         error,
         format!("--instance: post-cn-3 is not in the configuration; configured instances: {ids}")
     );
-    assert_eq!(stage.rig.simulator.stats().arrivals.single, 1);
+    assert_eq!(stage.rig.simulator.stats().arrivals[SINGLE], 1);
 }
 
 #[test]

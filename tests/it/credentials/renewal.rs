@@ -7,6 +7,7 @@ use mqtt_presence_exporter::simulator::Faults;
 use tokio::time::{Instant, sleep};
 
 use super::setup::{Place, down, requests, rig};
+use crate::support::SINGLE;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -213,7 +214,7 @@ async fn a_secret_that_is_put_right_ends_the_wait_of_the_breaker() {
         sleep(15 * SECOND).await;
         exporter.scrape().await;
     }
-    let calls = rig.simulator.stats().arrivals.single;
+    let calls = rig.simulator.stats().arrivals[SINGLE];
     assert_eq!(
         exporter.scrape().await.value("mqtt_presence_api_up", &[]),
         Some(0.0)

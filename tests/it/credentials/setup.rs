@@ -15,7 +15,7 @@ use crate::support::rig::Rig;
 use crate::support::tools::tools;
 
 pub(super) fn always() -> Probability {
-    Probability::new(1.0).expect("a probability")
+    Probability::try_from(1.0).expect("a probability")
 }
 
 /// A simulator of a few devices whose temporary credentials live so long.

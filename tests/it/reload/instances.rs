@@ -4,6 +4,7 @@ use mqtt_presence_exporter::app::CommandError;
 use mqtt_presence_exporter::simulator::Faults;
 
 use super::{INFO, OFTEN, devices, online, stage};
+use crate::support::SINGLE;
 use crate::support::exposition::Scrape;
 use crate::support::live::Stage;
 
@@ -213,10 +214,10 @@ async fn a_reload_lets_calls_be_made_again_at_once() {
     exporter
         .until("it is refused", |scrape| up(scrape) == Some(0.0))
         .await;
-    let refused = stage.simulator.stats().arrivals.single;
+    let refused = stage.simulator.stats().arrivals[SINGLE];
     exporter.scrape().await;
     assert_eq!(
-        stage.simulator.stats().arrivals.single,
+        stage.simulator.stats().arrivals[SINGLE],
         refused,
         "the breaker is open"
     );
@@ -282,7 +283,7 @@ async fn what_is_configured_anew_is_in_force_before_a_long_sweep_has_ended() {
 async fn polling_may_be_switched_on_changed_and_off() {
     let stage = stage(1, 4).await;
     let clients = listed(&stage, 0, 0, 4);
-    let calls = || stage.simulator.stats().arrivals.single;
+    let calls = || stage.simulator.stats().arrivals[SINGLE];
     stage.configure("collect: {max_age: 2m}", &[&clients]);
     let exporter = stage.start().await.expect("it starts");
     exporter

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mqtt_presence_exporter::simulator::Faults;
 
 use super::{ONLINE, online};
+use crate::support::SINGLE;
 use crate::support::live::Stage;
 
 /// Each of them leads to another configuration: labels, limits, accounts and a second instance
@@ -76,7 +77,7 @@ async fn a_storm_of_reloads_passes_no_limit_and_loses_no_observation() {
         .await;
     assert_eq!(scrape.series(ONLINE).len(), 600);
     let stats = stage.simulator.stats();
-    assert!(stats.max_arrivals_per_second.single <= 290, "{stats:?}");
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 290, "{stats:?}");
     assert_eq!(stats.blocks, 0, "{stats:?}");
     assert_eq!(
         stats.answers.keys().collect::<Vec<_>>(),

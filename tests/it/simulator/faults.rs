@@ -8,9 +8,10 @@ use mqtt_presence_exporter::simulator::{Faults, Probability, SimulatorOptions, S
 use tokio::time::{Instant, advance, sleep, timeout};
 
 use super::caller::{Answer, Request, Stage};
+use crate::support::SINGLE;
 
 fn always() -> Probability {
-    Probability::new(1.0).unwrap()
+    Probability::try_from(1.0).unwrap()
 }
 
 async fn stage(faults: Faults) -> Stage {
@@ -251,7 +252,7 @@ async fn settings_beyond_all_reason_break_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_may_be_stale_and_lack_clients() {
-    let omission = Probability::new(0.3).unwrap();
+    let omission = Probability::try_from(0.3).unwrap();
     let faults = Faults {
         omission,
         batch_staleness: Duration::from_secs(60).into(),
@@ -311,7 +312,7 @@ async fn peak(faults: Faults) -> u64 {
         sleep(Duration::from_millis(100)).await;
     }
     assert!(calls.join_all().await.iter().all(|status| *status == 200));
-    stage.simulator.stats().max_arrivals_per_second.single
+    stage.simulator.stats().max_arrivals_per_second[SINGLE]
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,7 +326,7 @@ async fn a_stall_bunches_what_arrives() {
     })
     .await;
     assert!((19..=21).contains(&bunched), "{bunched}");
-    let half = Probability::new(0.5).unwrap();
+    let half = Probability::try_from(0.5).unwrap();
     let torn = peak(Faults {
         stall: half,
         stall_hold: Duration::from_millis(900).into(),

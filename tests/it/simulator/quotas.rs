@@ -172,7 +172,7 @@ async fn an_idle_connection_is_closed_after_25_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_every_connection() {
     let faults = Faults {
-        hang: Probability::new(1.0).unwrap(),
+        hang: Probability::try_from(1.0).unwrap(),
         ..Faults::default()
     };
     let stage = Stage::new(SimulatorOptions {

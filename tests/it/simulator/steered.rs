@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::caller::{Stage, connect};
+use crate::support::SINGLE;
 
 async fn stage() -> Stage {
     Stage::new(SimulatorOptions::default()).await
@@ -46,8 +47,8 @@ async fn a_frozen_api_gets_everything_at_the_thaw() {
     let answers = waiting.join_all().await;
     assert_eq!(answers, [false; 20], "they arrive after the thaw");
     let stats = stage.simulator.stats();
-    assert_eq!(stats.arrivals.single, 40);
-    assert_eq!(stats.max_arrivals_per_second.single, 40);
+    assert_eq!(stats.arrivals[SINGLE], 40);
+    assert_eq!(stats.max_arrivals_per_second[SINGLE], 40);
     assert!(stage.single(&client).send().await.is_ok());
 }
 
@@ -182,7 +183,7 @@ async fn open_connections_die_and_new_ones_work() {
         ..Faults::default()
     });
     sleep(Duration::from_millis(10)).await;
-    let before = stage.simulator.stats().arrivals.single;
+    let before = stage.simulator.stats().arrivals[SINGLE];
     let text = stage.single(&stage.clients()[0]).text("keep-alive");
     old.write_all(text.as_bytes()).await.unwrap();
     let answer = async {
@@ -192,7 +193,7 @@ async fn open_connections_die_and_new_ones_work() {
     };
     let closed = timeout(Duration::from_secs(100), answer).await;
     assert!(closed.is_err(), "it is neither answered nor closed");
-    assert_eq!(stage.simulator.stats().arrivals.single, before);
+    assert_eq!(stage.simulator.stats().arrivals[SINGLE], before);
     assert!(stage.single(&stage.clients()[0]).send().await.is_ok());
     stage.shutdown.cancel();
     stage.simulator.stopped().await;

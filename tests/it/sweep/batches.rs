@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::support::exporter::TestExporter;
 use crate::support::exposition::Scrape;
 use crate::support::rig::Rig;
+use crate::support::{BATCH, SINGLE};
 
 const INTERVAL: Duration = Duration::from_secs(20);
 /// The first sweep, which begins after a second in which nothing leaves.
@@ -45,13 +46,13 @@ async fn one_poisoned_client_costs_itself_and_a_dozen_calls_once() {
         |scrape: &Scrape| scrape.value("mqtt_presence_client_online", &[("client_id", &poisoned)]);
 
     // Each sweep takes 12.5 s; a scrape, which does not wait for so long, starts the next one.
-    let mut before = PerOperation::default();
+    let mut before = PerOperation::from([(SINGLE, 0), (BATCH, 0)]);
     let mut calls = async || {
         sleep(Duration::from_secs(20)).await;
         let arrivals = rig.simulator.stats().arrivals;
         let (batch, single) = (
-            arrivals.batch - before.batch,
-            arrivals.single - before.single,
+            arrivals[BATCH] - before[BATCH],
+            arrivals[SINGLE] - before[SINGLE],
         );
         before = arrivals;
         (batch, single, exporter.scrape().await)
@@ -104,7 +105,7 @@ async fn a_client_that_an_answer_lacks_keeps_what_was_known_and_is_counted() {
     assert_eq!(scrape.series("mqtt_presence_client_online").len(), 200);
 
     rig.simulator.set_faults(Faults {
-        omission: Probability::new(1.0).expect("one"),
+        omission: Probability::try_from(1.0).expect("one"),
         ..Faults::default()
     });
     sleep(INTERVAL).await;
@@ -215,7 +216,7 @@ async fn a_cache_that_is_behind_is_told_by_the_confirmations_it_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn batches_that_a_stalled_network_delivers_together_pass_no_limit() {
-    let stall = Probability::new(0.5).expect("a half");
+    let stall = Probability::try_from(0.5).expect("a half");
     let faults = Faults {
         stall,
         stall_hold: DurationSetting::from(Duration::from_millis(500)),
@@ -234,11 +235,11 @@ async fn batches_that_a_stalled_network_delivers_together_pass_no_limit() {
     }
     let stats = rig.simulator.stats();
     assert!(
-        stats.arrivals.batch >= 400 && stats.arrivals.single >= 300,
+        stats.arrivals[BATCH] >= 400 && stats.arrivals[SINGLE] >= 300,
         "{stats:?}"
     );
     assert!(
-        stats.max_arrivals_per_second.batch <= 95 && stats.max_arrivals_per_second.single <= 290,
+        stats.max_arrivals_per_second[BATCH] <= 95 && stats.max_arrivals_per_second[SINGLE] <= 290,
         "{stats:?}"
     );
     assert_eq!(stats.blocks, 0);

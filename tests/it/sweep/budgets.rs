@@ -7,6 +7,7 @@ use mqtt_presence_exporter::simulator::{
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::support;
 use crate::support::rig::Rig;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,7 +81,10 @@ async fn a_sweep_takes_hardly_longer_than_its_rate_allows() {
         (0, vec!["OK"]),
         "{stats:?}"
     );
-    assert!(stats.max_arrivals_per_second.single <= 290, "{stats:?}");
+    assert!(
+        stats.max_arrivals_per_second[support::SINGLE] <= 290,
+        "{stats:?}"
+    );
     exporter.stop().await;
 }
 
@@ -116,7 +120,7 @@ async fn a_throttled_account_slows_its_own_instances_down_and_no_others() {
     let exporter = rig.start(&configuration).await;
     sleep(5 * SECOND).await;
     rig.simulator.set_faults(Faults {
-        throttling: Probability::new(1.0).expect("one"),
+        throttling: Probability::try_from(1.0).expect("one"),
         ..Faults::default()
     });
     sleep(5 * SECOND).await;

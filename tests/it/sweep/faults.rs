@@ -6,6 +6,7 @@ use std::time::Duration;
 use mqtt_presence_exporter::simulator::{DurationSetting, Faults, Probability};
 use tokio::time::sleep;
 
+use crate::support::SINGLE;
 use crate::support::exposition::Scrape;
 use crate::support::rig::Rig;
 
@@ -254,6 +255,6 @@ async fn clocks_that_differ_by_an_hour_cost_one_call_more() {
         .value("mqtt_presence_clock_offset_seconds", &[])
         .expect("an offset");
     assert!((offset - 3600.0).abs() < 5.0, "{offset}");
-    assert_eq!(rig.simulator.stats().arrivals.single, 21);
+    assert_eq!(rig.simulator.stats().arrivals[SINGLE], 21);
     exporter.stop().await;
 }

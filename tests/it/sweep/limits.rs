@@ -6,6 +6,7 @@ use mqtt_presence_exporter::clock::Timestamp;
 use mqtt_presence_exporter::simulator::{DurationSetting, Faults, Probability};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::support::SINGLE;
 use crate::support::exposition::Scrape;
 use crate::support::http::{Client, request};
 use crate::support::rig::Rig;
@@ -74,13 +75,13 @@ async fn two_scrapers_of_a_thousand_clients_cost_one_sweep_each_interval() {
         }
     }
     let stats = rig.simulator.stats();
-    assert_eq!(stats.arrivals.single, 5 * 1000);
+    assert_eq!(stats.arrivals[SINGLE], 5 * 1000);
     assert_eq!(
         stats.answers.keys().map(AsRef::as_ref).collect::<Vec<_>>(),
         ["OK"]
     );
     assert_eq!(stats.blocks, 0);
-    assert!(stats.max_arrivals_per_second.single <= 290, "{stats:?}");
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 290, "{stats:?}");
     exporter.stop().await;
 }
 
@@ -99,11 +100,11 @@ async fn a_stalled_network_that_delivers_everything_together_passes_no_limit() {
     sleep(Duration::from_secs(20)).await;
     let stats = rig.simulator.stats();
     assert_eq!(
-        (stats.blocks, stats.arrivals.single),
+        (stats.blocks, stats.arrivals[SINGLE]),
         (0, 1000),
         "{stats:?}"
     );
-    assert!(stats.max_arrivals_per_second.single <= 290, "{stats:?}");
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 290, "{stats:?}");
     exporter.stop().await;
 }
 
@@ -118,7 +119,7 @@ async fn a_crash_loop_adds_no_calls_and_passes_no_limit() {
         drop(exporter);
     }
     assert_eq!(
-        rig.simulator.stats().arrivals.single,
+        rig.simulator.stats().arrivals[SINGLE],
         0,
         "nothing leaves in the first second"
     );
@@ -128,8 +129,8 @@ async fn a_crash_loop_adds_no_calls_and_passes_no_limit() {
         drop(exporter);
     }
     let stats = rig.simulator.stats();
-    assert!(stats.arrivals.single > 500, "{stats:?}");
-    assert!(stats.max_arrivals_per_second.single <= 290, "{stats:?}");
+    assert!(stats.arrivals[SINGLE] > 500, "{stats:?}");
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 290, "{stats:?}");
     assert_eq!(stats.blocks, 0);
 }
 
@@ -143,13 +144,13 @@ async fn a_scraper_that_hangs_up_cancels_nothing() {
     let mut scraper = Client::connect(exporter.address).await;
     scraper.send(&request("GET", "/metrics", &[])).await;
     sleep(200 * MILLISECOND).await;
-    let underway = rig.simulator.stats().arrivals.single;
+    let underway = rig.simulator.stats().arrivals[SINGLE];
     assert!(
         (301..600).contains(&underway),
         "{underway} calls: the second sweep is under way"
     );
     drop(scraper);
     sleep(Duration::from_secs(3)).await;
-    assert_eq!(rig.simulator.stats().arrivals.single, 600);
+    assert_eq!(rig.simulator.stats().arrivals[SINGLE], 600);
     exporter.stop().await;
 }

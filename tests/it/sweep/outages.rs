@@ -7,6 +7,7 @@ use mqtt_presence_exporter::simulator::{
 };
 use tokio::time::sleep;
 
+use crate::support::SINGLE;
 use crate::support::exporter::TestExporter;
 use crate::support::rig::Rig;
 
@@ -102,12 +103,12 @@ async fn an_outage_costs_few_calls_and_all_is_fresh_soon_after_it() {
             exporter.scrape().await;
             sleep(5 * SECOND).await;
         }
-        let before = rig.simulator.stats().arrivals.single;
+        let before = rig.simulator.stats().arrivals[SINGLE];
         for _ in 0..4 {
             exporter.scrape().await;
             sleep(5 * SECOND).await;
         }
-        let calls = rig.simulator.stats().arrivals.single - before;
+        let calls = rig.simulator.stats().arrivals[SINGLE] - before;
         assert!(calls <= 60, "{name}: {calls} calls in the last 20 s");
         rig.simulator.set_faults(faults());
         let end = rig.clock.now().as_millis() as f64 / 1_000.0;
@@ -138,7 +139,7 @@ async fn a_clock_that_no_correction_mends_costs_a_handful_of_calls() {
     .await;
     let exporter = rig.start(&rig.configuration("", FAST)).await;
     scrape_for(&exporter, 60).await;
-    let calls = rig.simulator.stats().arrivals.single;
+    let calls = rig.simulator.stats().arrivals[SINGLE];
     assert!(calls <= 20, "{calls} calls in a minute");
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("mqtt_presence_api_up", &[]), Some(0.0));
@@ -201,7 +202,7 @@ async fn a_wrong_instance_is_found_out_by_ten_calls() {
     .await;
     let exporter = rig.start(&rig.configuration("", FAST)).await;
     scrape_for(&exporter, 60).await;
-    let calls = rig.simulator.stats().arrivals.single;
+    let calls = rig.simulator.stats().arrivals[SINGLE];
     assert!((10..=16).contains(&calls), "{calls} calls in a minute");
     exporter.stop().await;
 }

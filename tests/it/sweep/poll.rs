@@ -6,6 +6,7 @@ use mqtt_presence_exporter::simulator::{DurationSetting, Faults, Probability};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::support::rig::Rig;
+use crate::support::{BATCH, SINGLE};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,7 +38,7 @@ async fn a_hundred_thousand_clients_are_asked_for_evenly() {
     // A sweep, and the beginning of the next one.
     for second in 1..=340 {
         sleep_until(start + second * SECOND).await;
-        arrivals.push(rig.simulator.stats().arrivals.batch);
+        arrivals.push(rig.simulator.stats().arrivals[BATCH]);
         if second % 60 == 0 {
             let asked = Instant::now();
             let scrape = exporter.scrape_within(10 * SECOND).await;
@@ -99,12 +100,12 @@ async fn scrapes_start_nothing_and_wait_for_nothing() {
     }
     // One sweep at once, and one spread over the minute.
     assert!(
-        (117..=121).contains(&rig.simulator.stats().arrivals.single),
+        (117..=121).contains(&rig.simulator.stats().arrivals[SINGLE]),
         "{:?}",
         rig.simulator.stats()
     );
     rig.simulator.set_faults(Faults {
-        hang: Probability::new(1.0).expect("one"),
+        hang: Probability::try_from(1.0).expect("one"),
         ..Faults::default()
     });
     sleep(2 * SECOND).await;
@@ -131,7 +132,7 @@ async fn a_sweep_that_cannot_end_in_its_interval_goes_on_with_who_waited_longest
     sleep(15 * SECOND).await;
     // The API grants little, and the rate follows it.
     rig.simulator.set_faults(Faults {
-        throttling: Probability::new(0.8).expect("a probability"),
+        throttling: Probability::try_from(0.8).expect("a probability"),
         ..Faults::default()
     });
     sleep(45 * SECOND).await;
@@ -172,7 +173,7 @@ async fn an_open_breaker_is_probed_when_it_may_and_not_at_the_end_of_a_long_inte
         .await;
     sleep(100 * SECOND).await;
     // At the start, and after 10 s, 20 s and 40 s.
-    let calls = rig.simulator.stats().arrivals.single;
+    let calls = rig.simulator.stats().arrivals[SINGLE];
     assert!((4..=6).contains(&calls), "{calls} calls");
     assert_eq!(
         exporter.scrape().await.value("mqtt_presence_api_up", &[]),

@@ -6,6 +6,7 @@ use mqtt_presence_exporter::simulator::{DurationSetting, Faults};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::support::SINGLE;
 use crate::support::exporter::TestExporter;
 use crate::support::exposition::Scrape;
 use crate::support::http::{Client, request};
@@ -82,7 +83,7 @@ async fn a_probe_overtakes_a_sweep() {
         .await;
     sleep(Duration::from_secs(2)).await;
     let last = rig.clients().last().expect("a thousand");
-    let sweeping = rig.simulator.stats().arrivals.single;
+    let sweeping = rig.simulator.stats().arrivals[SINGLE];
     assert!(
         (50..300).contains(&sweeping),
         "{sweeping} calls: the sweep has just begun"
@@ -110,7 +111,7 @@ async fn a_storm_of_probes_passes_no_limit_and_leaves_the_sweep_its_share() {
     }
     assert!(answered > 0);
     let stats = rig.simulator.stats();
-    assert!(stats.max_arrivals_per_second.single <= 121, "{stats:?}");
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 121, "{stats:?}");
     let scrape = exporter.scrape().await;
     let swept = scrape.series("mqtt_presence_client_online").len();
     // A tenth of the rate is for probes, the sweep has the rest.
@@ -128,7 +129,7 @@ async fn probes_at_a_bearable_pace_are_all_answered() {
         .start(&rig.configuration("", "calls_per_second: 100,"))
         .await;
     sleep(Duration::from_secs(20)).await;
-    let before = rig.simulator.stats().arrivals.single;
+    let before = rig.simulator.stats().arrivals[SINGLE];
     let clients: Vec<_> = rig.clients().collect();
     let mut answered = 0;
     for some in clients.chunks(40) {
@@ -136,8 +137,8 @@ async fn probes_at_a_bearable_pace_are_all_answered() {
     }
     assert_eq!(answered, 600);
     let stats = rig.simulator.stats();
-    assert_eq!(stats.arrivals.single - before, 600, "one call each");
-    assert!(stats.max_arrivals_per_second.single <= 121, "{stats:?}");
+    assert_eq!(stats.arrivals[SINGLE] - before, 600, "one call each");
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 121, "{stats:?}");
     exporter.stop().await;
 }
 
@@ -158,7 +159,7 @@ async fn a_refusal_is_found_out_by_a_few_probes_and_not_by_all() {
             0
         );
     }
-    let calls = rig.simulator.stats().arrivals.single;
+    let calls = rig.simulator.stats().arrivals[SINGLE];
     assert!(calls <= 25, "{calls} calls for 400 probes");
     exporter.stop().await;
 }

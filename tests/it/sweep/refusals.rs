@@ -5,6 +5,7 @@ use std::time::Duration;
 use mqtt_presence_exporter::simulator::{DurationSetting, Faults};
 use tokio::time::sleep;
 
+use crate::support::SINGLE;
 use crate::support::rig::Rig;
 
 #[tokio::test(start_paused = true)]
@@ -36,14 +37,14 @@ async fn a_wrong_secret_stops_the_sweep_and_is_tried_again_now_and_then() {
             &[("code", "SignatureDoesNotMatch")]
         ) > 0.0
     );
-    let first = rig.simulator.stats().arrivals.single;
+    let first = rig.simulator.stats().arrivals[SINGLE];
     assert!(first <= 3, "{first} calls to find out");
     // One call after 10 s, then after 20 s, 40 s, …
     for _ in 0..12 {
         sleep(Duration::from_secs(15)).await;
         exporter.scrape().await;
     }
-    let later = rig.simulator.stats().arrivals.single - first;
+    let later = rig.simulator.stats().arrivals[SINGLE] - first;
     assert!((3..=6).contains(&later), "{later} calls in three minutes");
     exporter.stop().await;
 }

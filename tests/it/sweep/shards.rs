@@ -7,6 +7,7 @@ use mqtt_presence_exporter::presence::Shard;
 use mqtt_presence_exporter::simulator::{DurationSetting, Faults};
 use tokio::time::sleep;
 
+use crate::support::SINGLE;
 use crate::support::rig::Rig;
 
 #[tokio::test(start_paused = true)]
@@ -59,11 +60,11 @@ async fn three_shards_ask_for_every_client_once_and_share_every_limit() {
     assert!((quotas - 220.0).abs() < 0.01, "{quotas}");
     let stats = rig.simulator.stats();
     assert_eq!(
-        (stats.arrivals.single, stats.blocks),
+        (stats.arrivals[SINGLE], stats.blocks),
         (1500, 0),
         "{stats:?}"
     );
-    assert!(stats.max_arrivals_per_second.single <= 265, "{stats:?}");
+    assert!(stats.max_arrivals_per_second[SINGLE] <= 265, "{stats:?}");
     for exporter in shards {
         exporter.stop().await;
     }

@@ -25,6 +25,7 @@ use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
 use tokio::time::sleep;
 
+use crate::support::BATCH;
 use crate::support::recorder::{Record, Recorder, Said};
 use crate::support::rig::Rig;
 use crate::support::tools::tools;
@@ -346,5 +347,5 @@ async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
         (0, 1),
         "{arrived:?}"
     );
-    assert!(arrived.max_arrivals_per_second.batch <= 95, "{arrived:?}");
+    assert!(arrived.max_arrivals_per_second[BATCH] <= 95, "{arrived:?}");
 }

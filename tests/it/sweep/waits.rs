@@ -7,6 +7,7 @@ use mqtt_presence_exporter::simulator::{
 };
 use tokio::time::{Instant, sleep};
 
+use crate::support::SINGLE;
 use crate::support::rig::Rig;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -95,12 +96,12 @@ async fn the_first_sweep_of_a_poll_and_new_clients_do_not_wait_for_the_interval(
     };
     assert_eq!(known(&exporter.scrape().await), 495);
     sleep(60 * SECOND).await;
-    let before = rig.simulator.stats().arrivals.single;
+    let before = rig.simulator.stats().arrivals[SINGLE];
     exporter.reconfigure(&whole);
     exporter.reload().await;
     sleep(10 * SECOND).await;
     assert_eq!(known(&exporter.scrape().await), 500);
-    let calls = rig.simulator.stats().arrivals.single - before;
+    let calls = rig.simulator.stats().arrivals[SINGLE] - before;
     assert!(calls < 20, "{calls} calls for five new clients");
     exporter.stop().await;
 }

@@ -18,6 +18,7 @@ use super::plan::{Change, Plan, Trouble, client_id, instance_id};
 use super::stage::Stage;
 use crate::support::rig::Rig;
 use crate::support::tools::tools;
+use crate::support::{BATCH, SINGLE};
 
 pub(super) struct RealApi {
     rig: Rig,
@@ -77,7 +78,7 @@ impl Weather {
             let noise = noise.map(|(_, part)| part).sum();
             let outage = self.outage.as_ref();
             let of = outage.map_or(noise, |trouble| f64::from(is_wanted(trouble)));
-            Probability::new(of.min(1.0)).expect("a probability")
+            Probability::try_from(of.min(1.0)).expect("a probability")
         };
         let pause = Trouble::Throttled(false, Some(2000));
         let refusal = match self.outage {
@@ -191,6 +192,6 @@ impl Stage for RealApi {
 
     fn most_in_a_second(&self) -> [u64; 2] {
         let most = self.rig.simulator.stats().max_arrivals_per_second;
-        [most.single, most.batch]
+        [most[SINGLE], most[BATCH]]
     }
 }
