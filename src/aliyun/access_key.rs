@@ -53,14 +53,11 @@ impl AccessKey {
 
     /// `text` without any part of this access key.
     pub(super) fn redact(&self, text: &str) -> String {
-        let token = self.security_token().into_iter();
-        token
-            .chain([&self.secret])
-            .map(|secret| (secret.expose(), REDACTED))
-            .chain([(self.id(), "<access key ID>")])
-            .fold(text.to_owned(), |text, (part, shown)| {
-                text.replace(part, shown)
-            })
+        let mut shown = text.to_owned();
+        for secret in self.security_token.iter().chain([&self.secret]) {
+            shown = shown.replace(secret.expose(), REDACTED);
+        }
+        shown.replace(&self.id, "<access key ID>")
     }
 }
 

@@ -46,14 +46,14 @@ pub(super) fn is_region(text: &str) -> bool {
 }
 
 fn is_ram_arn(text: &str, kind: &str) -> bool {
-    text.strip_prefix("acs:ram::")
-        .and_then(|rest| rest.split_once(':'))
-        .and_then(|(account, rest)| {
-            let name = rest.strip_prefix(kind)?.strip_prefix('/')?;
-            let digits = account.bytes().all(|c| c.is_ascii_digit());
-            Some(digits && !account.is_empty() && !name.is_empty())
-        })
-        .unwrap_or(false)
+    let parts = || {
+        let (account, rest) = text.strip_prefix("acs:ram::")?.split_once(':')?;
+        Some((account, rest.strip_prefix(kind)?.strip_prefix('/')?))
+    };
+    parts().is_some_and(|(account, name)| {
+        let digits = account.bytes().all(|c| c.is_ascii_digit());
+        digits && !account.is_empty() && !name.is_empty()
+    })
 }
 
 /// How a client ID differs from the rules for new IDs (page "Limits"). Such an ID deserves a warning
