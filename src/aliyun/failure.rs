@@ -8,11 +8,11 @@ mod codes;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use codes::{RULES, Rule};
+use codes::{ACCOUNT, RULES, Rule};
 
 use super::access_key::AccessKey;
 use super::body::ErrorBody;
-use crate::presence::{CallError, Delivery, ErrorClass, InstanceId, Operation, ThrottledLayer};
+use crate::presence::{CallError, Delivery, ErrorClass, InstanceId, Operation};
 
 /// Labels of failures without a code of the API: the call exceeded its time limit; the host name
 /// could not be resolved; the connection could not be made; the TLS handshake failed; the connection ended too early; the answer could
@@ -227,10 +227,7 @@ const fn class_of_unknown_code(status: u16) -> ErrorClass {
 /// error may be temporary.
 const fn class_of_status(status: u16) -> ErrorClass {
     match status {
-        429 => ErrorClass::Throttled {
-            layer: ThrottledLayer::Account,
-            retry_after: None,
-        },
+        429 => ACCOUNT,
         400 | 413 | 414 | 431 => ErrorClass::Client,
         _ => ErrorClass::Transient,
     }

@@ -120,13 +120,8 @@ impl RequestSigner {
         }
         let query = CanonicalQuery::new(params);
         let request = v3::CanonicalRequest::new("POST", &query, signed, v3::EMPTY_BODY_HASH);
-        let signature = request.string_to_sign().sign(key.secret());
-        let authorization = v3::AuthorizationHeader {
-            access_key_id: key.id(),
-            signed_headers: request.signed_headers(),
-            signature: signature.as_str(),
-        };
-        let mut authorization = header_value(&authorization.to_string());
+        let authorization = request.authorization(key.id(), key.secret());
+        let mut authorization = header_value(&authorization);
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
         query.into_string()

@@ -9,7 +9,7 @@
 //! | request | [`v3::CanonicalRequest`] | |
 //! | text that is signed | [`StringToSign`] | [`StringToSign`] |
 //! | signature | [`RequestSignature`] | [`RequestSignature`] |
-//! | in the request | [`v3::AuthorizationHeader`] | the parameter `Signature` |
+//! | in the request | [`v3::CanonicalRequest::authorization`], [`v3::AuthorizationHeader`] | the parameter `Signature` |
 //!
 //! The stages that may contain a security token have no `Debug`: they cannot be printed.
 

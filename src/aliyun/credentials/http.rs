@@ -88,9 +88,10 @@ async fn http_client(
         Route::LinkLocal => client_without_proxy(&url, connect, &resolver),
         Route::Network => client(&url, ca_file.as_deref(), connect, &resolver),
     };
-    let built = tokio::task::spawn_blocking(make).await;
-    let built = built.map_err(|error| error.to_string())?;
-    built.map_err(|error| with_causes(&error))
+    match tokio::task::spawn_blocking(make).await {
+        Ok(built) => built.map_err(|error| with_causes(&error)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl HttpReply {

@@ -30,7 +30,7 @@ const fn denied(name: &'static str) -> Rule {
 }
 
 /// The gateway counts the calls of all access keys of an account together.
-const ACCOUNT: ErrorClass = ErrorClass::Throttled {
+pub(super) const ACCOUNT: ErrorClass = ErrorClass::Throttled {
     layer: ThrottledLayer::Account,
     retry_after: None,
 };

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::presence::ThrottledLayer;
 use crate::secret::Secret;
 
 const ACCOUNT: ErrorClass = ErrorClass::Throttled {

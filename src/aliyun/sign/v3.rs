@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::query::CanonicalQuery;
 use super::signature::StringToSign;
 use crate::config::Signature;
+use crate::secret::Secret;
 
 /// The name of the algorithm: the start of the string to sign and of the `Authorization` header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
@@ -51,12 +52,6 @@ impl CanonicalRequest {
         }
     }
 
-    /// The names of the signed headers, joined by `;`.
-    #[must_use]
-    pub fn signed_headers(&self) -> &str {
-        &self.signed_headers
-    }
-
     /// The text. It contains the security token of the request, if there is one.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -71,9 +66,20 @@ impl CanonicalRequest {
             text: format!("{ALGORITHM}\n{}", body_hash(self.text.as_bytes())),
         }
     }
+
+    /// The value of the `Authorization` header, with the signature: all stages after this one.
+    #[must_use]
+    pub fn authorization(&self, access_key_id: &str, access_key_secret: &Secret) -> String {
+        let names = &self.signed_headers;
+        let signature = self.string_to_sign().sign(access_key_secret);
+        let signature = signature.as_str();
+        format!(
+            "{ALGORITHM} Credential={access_key_id},SignedHeaders={names},Signature={signature}"
+        )
+    }
 }
 
-/// The content of the `Authorization` header.
+/// The content of an `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthorizationHeader<'a> {
     /// The access key ID.
@@ -82,20 +88,6 @@ pub struct AuthorizationHeader<'a> {
     pub signed_headers: &'a str,
     /// The signature.
     pub signature: &'a str,
-}
-
-impl std::fmt::Display for AuthorizationHeader<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            access_key_id,
-            signed_headers,
-            signature,
-        } = self;
-        write!(
-            f,
-            "{ALGORITHM} Credential={access_key_id},SignedHeaders={signed_headers},Signature={signature}"
-        )
-    }
 }
 
 impl<'a> AuthorizationHeader<'a> {

@@ -219,15 +219,8 @@ impl Request {
         }
         let signed = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         let canonical = v3::CanonicalRequest::new(self.method, query, signed, hash.as_str());
-        let signature = canonical
-            .string_to_sign()
-            .sign(&Secret::new(self.secret.clone()));
-        let authorization = v3::AuthorizationHeader {
-            access_key_id: &self.common["AccessKeyId"],
-            signed_headers: canonical.signed_headers(),
-            signature: signature.as_str(),
-        }
-        .to_string();
+        let secret = Secret::new(self.secret.clone());
+        let authorization = canonical.authorization(&self.common["AccessKeyId"], &secret);
         let mut headers: Vec<_> = headers
             .drain(1..)
             .map(|(name, value)| (name.to_owned(), value))
