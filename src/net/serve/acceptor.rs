@@ -1,10 +1,9 @@
 //! Accepts connections from several listeners.
 
-use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
@@ -34,8 +33,10 @@ impl Acceptor {
             if let Some((_, end)) = self.backoff {
                 sleep_until(end).await;
             }
-            match poll_fn(|cx| self.poll_accept(cx)).await {
-                Ok(stream) => {
+            let accepts = self.listeners.iter().map(|it| Box::pin(it.accept()));
+            let (accepted, ..) = select_all(accepts).await;
+            match accepted {
+                Ok((stream, _)) => {
                     if self.backoff.take().is_some() {
                         info!("accepting connections again");
                     }
@@ -48,15 +49,6 @@ impl Acceptor {
                 Err(error) => self.back_off(&error),
             }
         }
-    }
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        for listener in &self.listeners {
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return Poll::Ready(accepted.map(|(stream, _)| stream));
-            }
-        }
-        Poll::Pending
     }
 
     /// Delays the next attempt, and logs the first error.

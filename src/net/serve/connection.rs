@@ -65,7 +65,7 @@ where
         let secured = tokio::select! {
             biased;
             secured = handshake(stream, &tls) => secured,
-            timeout = self.state.timeout(self.options) => return log(timeout),
+            timeout = self.state.clone().timeout(self.options) => return log(timeout),
             () = self.shutdown.cancelled() => return,
         };
         match secured {
@@ -83,7 +83,7 @@ where
         http2: bool,
     ) {
         let (service, state) = (self.service, self.state);
-        let mut timeout = pin!(state.timeout(self.options));
+        let mut timeout = pin!(state.clone().timeout(self.options));
         let io = TokioIo::new(InstrumentedIo {
             io,
             state: state.clone(),
@@ -120,7 +120,7 @@ where
                     }
                     return;
                 }
-                    () = self.shutdown.cancelled(), if !draining => {
+                () = self.shutdown.cancelled(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }

@@ -5,12 +5,10 @@
 //! follows the record.
 
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::options::ServeOptions;
 
@@ -19,7 +17,7 @@ const STREAM: u64 = 0;
 
 /// The state of one connection. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct ConnectionState(Arc<Mutex<Record>>);
+pub(super) struct ConnectionState(watch::Sender<Record>);
 
 #[derive(Debug)]
 struct Record {
@@ -35,103 +33,104 @@ struct Record {
     unread: BTreeMap<u64, Instant>,
     /// Notified when no request is in flight any more.
     idle_added: Arc<Notify>,
-    /// The task that waits for the timeout. The responses of HTTP/2 have tasks of their own.
-    waker: Option<Waker>,
 }
 
 impl ConnectionState {
     /// A new connection, on which a head is due. `idle_added` is notified when it becomes idle.
     pub(super) fn new(idle_added: Arc<Notify>) -> Self {
         let now = Instant::now();
-        Self(Arc::new(Mutex::new(Record {
+        Self(watch::Sender::new(Record {
             requests: 0,
             idle_since: now,
             head_since: Some(now),
             begun: 0,
             unread: BTreeMap::new(),
             idle_added,
-            waker: None,
-        })))
+        }))
     }
 
     /// Records that bytes of a request were read.
     pub(super) fn read(&self) {
-        self.lock().head_since.get_or_insert_with(Instant::now);
+        self.0.send_if_modified(|record| {
+            let first = record.head_since.is_none();
+            record.head_since.get_or_insert_with(Instant::now);
+            first
+        });
     }
 
     /// Records whether a write to the stream made progress.
     pub(super) fn written(&self, progress: bool) {
-        let unread = &mut self.lock().unread;
-        if progress {
-            unread.remove(&STREAM);
-        } else {
-            unread.entry(STREAM).or_insert_with(Instant::now);
-        }
+        self.0.send_if_modified(|record| {
+            let changed = record.unread.contains_key(&STREAM) == progress;
+            if changed {
+                record.set_unread(STREAM, !progress);
+            }
+            changed
+        });
     }
 
     /// Records that a request was read. It is in flight until the returned value is dropped.
     pub(super) fn begin(&self) -> InFlight {
-        let mut record = self.lock();
-        record.requests += 1;
-        record.head_since = None;
-        record.begun += 1;
-        InFlight {
-            number: record.begun,
-            state: self.clone(),
-        }
+        let mut number = 0;
+        self.0.send_modify(|record| {
+            record.requests += 1;
+            record.head_since = None;
+            record.begun += 1;
+            number = record.begun;
+        });
+        let state = self.clone();
+        InFlight { number, state }
     }
 
     /// Since when no request is in flight; `None` if there is one.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let record = self.lock();
+        let record = self.0.borrow();
         (record.requests == 0).then_some(record.idle_since)
     }
 
     /// Completes when the client has exceeded a timeout. Poll it after each poll of the connection,
     /// which moves the deadline.
-    pub(super) fn timeout(&self, options: ServeOptions) -> impl Future<Output = Timeout> + use<> {
-        let (state, mut timer) = (self.clone(), Box::pin(sleep(options.header_timeout)));
-        poll_fn(move |cx| {
-            let Some((deadline, timeout)) = state.deadline(&options, cx.waker()) else {
-                return Poll::Pending;
-            };
-            if timer.deadline() != deadline {
-                timer.as_mut().reset(deadline);
+    pub(super) async fn timeout(self, options: ServeOptions) -> Timeout {
+        let mut record = self.0.subscribe();
+        loop {
+            let next = record.borrow_and_update().deadline(&options);
+            let changed = record.changed();
+            match next {
+                None => drop(changed.await),
+                Some((deadline, timeout)) => {
+                    if timeout_at(deadline, changed).await.is_err() {
+                        return timeout;
+                    }
+                }
             }
-            timer.as_mut().poll(cx).map(|()| timeout)
-        })
-    }
-
-    /// The next deadline of the client; without one, `waker` is woken when there may be one.
-    fn deadline(&self, options: &ServeOptions, waker: &Waker) -> Option<(Instant, Timeout)> {
-        let mut record = self.lock();
-        if let Some(since) = record.unread.values().min() {
-            return Some((*since + options.write_timeout, Timeout::Read));
         }
-        if record.requests > 0 {
-            record.waker = Some(waker.clone());
-            return None;
-        }
-        let idle_since = record.idle_since;
-        Some(match record.head_since {
-            // A head that was sent ahead of a response is not late while the response is due.
-            Some(since) => (
-                since.max(idle_since) + options.header_timeout,
-                Timeout::Head,
-            ),
-            None => (idle_since + options.idle_timeout, Timeout::Idle),
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Record> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Record {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+    /// The next deadline of the client.
+    fn deadline(&self, options: &ServeOptions) -> Option<(Instant, Timeout)> {
+        if let Some(since) = self.unread.values().min() {
+            return Some((*since + options.write_timeout, Timeout::Read));
+        }
+        if self.requests > 0 {
+            return None;
+        }
+        Some(match self.head_since {
+            // A head that was sent ahead of a response is not late while the response is due.
+            Some(since) => (
+                since.max(self.idle_since) + options.header_timeout,
+                Timeout::Head,
+            ),
+            None => (self.idle_since + options.idle_timeout, Timeout::Idle),
+        })
+    }
+
+    fn set_unread(&mut self, number: u64, unread: bool) {
+        if unread {
+            self.unread.insert(number, Instant::now());
+        } else {
+            self.unread.remove(&number);
         }
     }
 }
@@ -146,26 +145,21 @@ impl InFlight {
     /// Records whether a part of the response is available to the client, which has taken all
     /// earlier parts.
     pub(super) fn offered(&self, available: bool) {
-        let mut record = self.state.lock();
-        if available {
-            record.unread.insert(self.number, Instant::now());
-        } else {
-            record.unread.remove(&self.number);
-        }
-        record.wake();
+        let set = |record: &mut Record| record.set_unread(self.number, available);
+        self.state.0.send_modify(set);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut record = self.state.lock();
-        record.unread.remove(&self.number);
-        record.requests -= 1;
-        if record.requests == 0 {
-            record.idle_since = Instant::now();
-            record.idle_added.notify_one();
-        }
-        record.wake();
+        self.state.0.send_modify(|record| {
+            record.set_unread(self.number, false);
+            record.requests -= 1;
+            if record.requests == 0 {
+                record.idle_since = Instant::now();
+                record.idle_added.notify_one();
+            }
+        });
     }
 }
 
