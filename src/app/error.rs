@@ -25,8 +25,8 @@ impl From<Problems> for CommandError {
 impl From<ListenError> for CommandError {
     fn from(error: ListenError) -> Self {
         match error {
-            ListenError::Address { .. } => Self::Usage(format!("--web.listen-address: {error}")),
-            error => Self::Runtime(error.into()),
+            ListenError::Address(_) => Self::Usage(format!("--web.listen-address: {error}")),
+            ListenError::Failed(_) => Self::Runtime(error.into()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The text of an address to a listening socket.
 
+use std::fmt::Display;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -16,21 +17,9 @@ pub enum ListenError {
     /// The text is not an address.
     #[error("invalid listen address `{0}`; {hint}", hint = correction(.0))]
     Address(String),
-    /// The host name of the address cannot be resolved.
-    #[error("cannot listen on {0}: cannot resolve the host: {1}")]
-    Host(String, #[source] io::Error),
-    /// The service manager passed a socket that does not accept connections.
-    #[error("cannot listen on a socket passed by the service manager: {0}")]
-    HandedOver(io::Error),
-    /// The service manager passed no socket.
-    #[error(
-        "no socket was passed: LISTEN_FDS is not set for this process; start it with a systemd socket unit, \
-         or use --web.listen-address"
-    )]
-    NoneHandedOver,
-    /// The address cannot be bound.
-    #[error("cannot listen on {0}: {1}")]
-    Bind(String, #[source] io::Error),
+    /// The socket cannot be used.
+    #[error("{0}")]
+    Failed(String),
 }
 
 fn correction(address: &str) -> String {
@@ -47,21 +36,22 @@ fn correction(address: &str) -> String {
 /// `:PORT` means IPv6 and IPv4 on one socket; on a host without IPv6, only IPv4. Of the addresses
 /// of a host name, the first that can be bound is used.
 pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
-    let bind_error = |source| ListenError::Bind(address.to_owned(), source);
+    let failed =
+        |why: &dyn Display| ListenError::Failed(format!("cannot listen on {address}: {why}"));
     let (host, port) = split(address).ok_or_else(|| ListenError::Address(address.to_owned()))?;
     if host.is_empty() {
         return match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
             Err(error) if !is_about_the_port(&error) => bind((Ipv4Addr::UNSPECIFIED, port).into()),
             bound => bound,
         }
-        .map_err(bind_error);
+        .map_err(|error| failed(&error));
     }
-    let unknown = |source| ListenError::Host(address.to_owned(), source);
+    let unknown = |error| failed(&format_args!("cannot resolve the host: {error}"));
     let mut refused = unknown(io::ErrorKind::NotFound.into());
     for candidate in lookup_host((host, port)).await.map_err(unknown)? {
         match bind(candidate) {
             Ok(listener) => return Ok(listener),
-            Err(error) => refused = bind_error(error),
+            Err(error) => refused = failed(&error),
         }
     }
     Err(refused)
@@ -83,12 +73,16 @@ pub fn handed_over() -> Result<Vec<TcpListener>, ListenError> {
     let listeners: Vec<_> = (0..handed_over)
         .map(take)
         .collect::<io::Result<_>>()
-        .map_err(ListenError::HandedOver)?;
+        .map_err(|error| {
+            let what = "cannot listen on a socket passed by the service manager";
+            ListenError::Failed(format!("{what}: {error}"))
+        })?;
     if listeners.is_empty() {
-        Err(ListenError::NoneHandedOver)
-    } else {
-        Ok(listeners)
+        let message = "no socket was passed: LISTEN_FDS is not set for this process; \
+             start it with a systemd socket unit, or use --web.listen-address";
+        return Err(ListenError::Failed(message.to_owned()));
     }
+    Ok(listeners)
 }
 
 /// The host, without the brackets of an IPv6 address, and the port.
@@ -187,6 +181,9 @@ mod tests {
             error.contains(&address) && error.contains("in use"),
             "{error}"
         );
+        let error = listen(&address).await.map_err(anyhow::Error::from);
+        let shown = format!("{:#}", error.expect_err("taken"));
+        assert_eq!(shown.matches("in use").count(), 1, "{shown}");
         for (address, correction) in [("10120", "did you mean `:10120`?"), ("::1:9", ":PORT")] {
             let error = listen(address).await.expect_err("invalid").to_string();
             assert!(
