@@ -39,13 +39,11 @@ use snapshot::SourceTexts;
 /// is valid.
 pub fn read(config: &Config, shard: Shard, before: &SourceCache) -> Result<Discovered, Problems> {
     let files = WatchedFiles::matching(patterns(config).map(|it| it.to_string()));
-    let snapshot = SourceTexts::read(config, before);
-    let built = build_fleets(config, shard, &snapshot);
+    let mut snapshot = SourceTexts::read(config, before);
+    let built = build_fleets(config, shard, &mut snapshot);
     let mut problems = Problems::default();
-    let invalid = built.as_ref().err().into_iter().flatten();
-    let invalid = invalid.map(|(_, failure)| failure);
-    for failure in snapshot.failures.iter().chain(invalid) {
-        problems.append(failure.problems.clone());
+    for failure in snapshot.failures {
+        problems.append(failure.problems);
     }
     match built {
         Ok(discovered) if problems.is_empty() => {
@@ -81,67 +79,53 @@ pub fn refresh<P>(
     response: Option<(&SourceLocation, &[u8])>,
     check: impl FnOnce(&Discovered) -> Result<P, Problems>,
 ) -> Refreshed<P> {
-    let response = response.map(|(location, bytes)| (location, before.text(location, bytes)));
-    if let Some((location, text)) = &response
-        && before.0.get(location) == Some(text)
-    {
-        return Refreshed {
-            discovered: None,
-            failures: Vec::new(),
-            good: BTreeSet::from([location.to_string().into()]),
-        };
+    let (mut good, mut changed) = (BTreeSet::new(), None);
+    if let Some((location, bytes)) = response {
+        let text = before.text(location, bytes);
+        good.insert(location.to_string().into());
+        if before.0.get(location) == Some(&text) {
+            return Refreshed {
+                discovered: None,
+                failures: Vec::new(),
+                good,
+            };
+        }
+        changed = Some((location.clone(), text));
     }
     let mut snapshot = SourceTexts::read(config, before);
-    let mut good: BTreeSet<_> = patterns(config).collect();
-    if let Some((location, text)) = response {
-        let sources = snapshot.sources.iter();
-        let sources = sources.filter(|it| it.location == *location);
-        good.extend(sources.map(|source| Arc::clone(&source.name)));
-        snapshot.texts.0.insert(location.clone(), text);
-    }
-    let mut failures = std::mem::take(&mut snapshot.failures);
-    let discovered = build_valid(config, shard, before, &mut snapshot, &mut failures);
+    snapshot.texts.0.extend(changed);
+    good.extend(patterns(config));
+    let discovered = loop {
+        if snapshot.texts == *before {
+            break None;
+        }
+        match build_fleets(config, shard, &mut snapshot) {
+            Ok(discovered) => break Some(discovered),
+            Err(invalid) => {
+                for location in &invalid {
+                    snapshot.fall_back(location, before);
+                }
+            }
+        }
+    };
     let discovered = discovered.and_then(|discovered| {
         let checked = check_size(config, &discovered).and_then(|()| check(&discovered));
         // A source that was removed has no name, and is not the cause.
         let reject = |problems: &Problems| {
-            let changed = snapshot.changed(before).into_iter();
-            failures.extend(changed.map(|name| SourceFailure {
-                name,
-                problems: problems.clone(),
-            }));
+            for name in snapshot.changed(before) {
+                snapshot.fail(&name, problems.clone());
+            }
         };
         let checked = checked.inspect_err(reject).ok()?;
         Some((discovered, checked))
     });
+    let failures = snapshot.failures;
     good.retain(|name| failures.iter().all(|failure| failure.name != *name));
     Refreshed {
         discovered,
         failures,
         good,
     }
-}
-
-/// Builds the fleets; invalid sources have their content of `before`.
-fn build_valid(
-    config: &Config,
-    shard: Shard,
-    before: &SourceCache,
-    snapshot: &mut SourceTexts,
-    failures: &mut Vec<SourceFailure>,
-) -> Option<Discovered> {
-    while snapshot.texts != *before {
-        match build_fleets(config, shard, snapshot) {
-            Ok(discovered) => return Some(discovered),
-            Err(invalid) => {
-                for (location, failure) in invalid {
-                    snapshot.fall_back(&location, before);
-                    failures.push(failure);
-                }
-            }
-        }
-    }
-    None
 }
 
 /// The names of the sources that are files: the patterns of `config`.

@@ -1,10 +1,7 @@
 //! The content of all sources to fleets.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use super::snapshot::SourceTexts;
-use super::source::{Source, SourceFailure, SourceLocation};
+use super::source::{Source, SourceLocation};
 use super::source_cache::SourceCache;
 use super::target_document::TargetDocument;
 use super::target_reader::{FleetBuilders, TargetReader};
@@ -27,16 +24,17 @@ pub struct Discovered {
     pub files: WatchedFiles,
 }
 
-/// Builds the fleets of `shard` from all sources, or returns the invalid sources.
+/// Builds the fleets of `shard` from all sources, or records what is wrong with the invalid ones and
+/// returns where they are.
 pub(super) fn build_fleets(
     config: &Config,
     shard: Shard,
-    snapshot: &SourceTexts,
-) -> Result<Discovered, Vec<(SourceLocation, SourceFailure)>> {
+    snapshot: &mut SourceTexts,
+) -> Result<Discovered, Vec<SourceLocation>> {
     let mut builders = FleetBuilders::new(&config.instances, shard);
-    let (mut sources, mut invalid) = (snapshot.sources.clone(), Vec::<(SourceLocation, _)>::new());
+    let (mut sources, mut invalid) = (snapshot.sources.clone(), Vec::new());
     for source in &mut sources {
-        let Source { name, location, .. } = &*source;
+        let location = &source.location;
         let instance = builders.index_of(&source.instance);
         let clients = match snapshot.texts.0.get(location) {
             _ if *location == SourceLocation::Config => builders.add_configured(instance).map(Some),
@@ -46,12 +44,10 @@ pub(super) fn build_fleets(
         match clients {
             Ok(clients) => source.clients = clients,
             // A file that several instances list is reported once.
-            Err(_)
-                if *location != SourceLocation::Config
-                    && invalid.iter().any(|(other, _)| other == location) => {}
+            Err(_) if *location != SourceLocation::Config && invalid.contains(location) => {}
             Err(problems) => {
-                let name = Arc::clone(name);
-                invalid.push((location.clone(), SourceFailure { name, problems }));
+                snapshot.fail(&source.name, problems);
+                invalid.push(location.clone());
             }
         }
     }
@@ -86,11 +82,8 @@ fn read(
     builders: &mut FleetBuilders<'_>,
 ) -> Result<usize, Problems> {
     let file = location.as_file();
-    let is_json = |path: &Path| {
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    };
-    let yaml = matches!(location, SourceLocation::File(path) if !is_json(path));
+    let json = Some("json".as_ref());
+    let yaml = matches!(location, SourceLocation::File(path) if path.extension() != json);
     let document = config::decode(bytes).and_then(|text| TargetDocument::read(text, yaml));
     let reader = TargetReader {
         file: &file,

@@ -81,8 +81,7 @@ impl SourceTexts {
             }
         }
         if !problems.is_empty() {
-            let name = Arc::clone(pattern);
-            self.failures.push(SourceFailure { name, problems });
+            self.fail(pattern, problems);
         } else if files.is_empty() {
             let message = format!("no file matches `{pattern}`; check the path");
             self.warnings.push(Problem::of_key(key, message));
@@ -104,12 +103,17 @@ impl SourceTexts {
             }
             Err(message) => {
                 self.fall_back(location, before);
-                self.failures.push(SourceFailure {
-                    name: Arc::clone(name),
-                    problems: Problem::of_file(&file, message).into(),
-                });
+                self.fail(name, Problem::of_file(&file, message));
             }
         }
+    }
+
+    /// Records that the source `name` cannot be used.
+    pub(super) fn fail(&mut self, name: &Arc<str>, problems: impl Into<Problems>) {
+        self.failures.push(SourceFailure {
+            name: Arc::clone(name),
+            problems: problems.into(),
+        });
     }
 
     /// Restores the content that `location` had `before`, or removes it if that is invalid as well.

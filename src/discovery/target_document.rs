@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::config::{Document, Node, NodeCursor, Position, Problem, ScalarKind, Value};
@@ -74,14 +75,14 @@ fn json_node<'t>(text: &str, raw: &'t RawValue, depth: usize) -> Result<Node<'t>
     let value = match json.as_bytes()[0] {
         b'n' => Value::Null,
         b't' | b'f' => Value::Scalar(ScalarKind::Bool, json.into()),
-        b'"' => Value::Scalar(
-            ScalarKind::Text,
-            unescaped(json).ok_or_else(|| {
+        b'"' => {
+            let JsonText(text) = serde_json::from_str(json).map_err(|_| {
                 let position = Position::of_offset(text.as_bytes(), mark);
                 let message = "not valid JSON: the text has an escape (`\\u…`) of no character";
                 Problem::of_text(Some(position), message)
-            })?,
-        ),
+            })?;
+            Value::Scalar(ScalarKind::Text, text)
+        }
         b'[' => {
             let items: Vec<&RawValue> = inner(json, depth);
             Value::List(items.into_iter().map(child).collect::<Result<_, _>>()?)
@@ -103,12 +104,9 @@ fn inner<'t, T: Deserialize<'t> + Default>(json: &'t str, depth: usize) -> T {
     inner.unwrap_or_default()
 }
 
-fn unescaped(json: &str) -> Option<Cow<'_, str>> {
-    if json.contains('\\') {
-        return serde_json::from_str(json).ok().map(Cow::Owned);
-    }
-    Some(json[1..json.len() - 1].into())
-}
+/// A text, which is borrowed if it has no escapes.
+#[derive(Deserialize)]
+struct JsonText<'t>(#[serde(borrow)] Cow<'t, str>);
 
 /// All entries of a map in their order, also those with the same key.
 #[derive(Default)]
