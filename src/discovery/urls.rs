@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{self, Authorization, ClientUrl};
-use crate::net::client::{causes, client_with_identity, tls_error, tls_message, with_causes};
+use crate::net::client::{causes, client_with_identity, tls_error, tls_message};
 use crate::net::{HttpClient, Resolver};
 use crate::telemetry::VERSION;
 
@@ -123,7 +123,7 @@ fn prepare(url: &ClientUrl, resolver: &Resolver) -> Result<(HttpClient, RequestB
     let identity = identity.map(|identity| (&*identity.cert_file, &*identity.key_file));
     let (address, ca_file) = (url.url.expose(), url.tls.ca_file.as_deref());
     let http = client_with_identity(address, ca_file, identity, CONNECT_TIMEOUT, resolver);
-    let http = http.map_err(|error| with_causes(&error))?;
+    let http = http.map_err(|error| error.to_string())?;
     let interval = url.refresh_interval.as_secs_f64().to_string();
     let request = http
         .get(address.clone())

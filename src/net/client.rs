@@ -2,10 +2,10 @@
 //! followed, connections are not kept for long.
 
 use std::error::Error;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use reqwest::Url;
 use rustls::crypto::aws_lc_rs;
@@ -13,44 +13,31 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::http_client::{ConnectionSettings, HttpClient};
+use super::http_client::HttpClient;
 use super::resolver::Resolver;
 
-/// Why a client could not be built.
+/// Why a client could not be built, with the name of the file or a fix.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+#[error("{0}")]
+pub struct ClientError(String);
+
+impl ClientError {
+    fn new(message: impl fmt::Display, cause: &(dyn Error + 'static)) -> Self {
+        Self(format!("{message}: {}", with_causes(cause)))
+    }
+
     /// A file cannot be read, or is not PEM.
-    #[error("cannot read the PEM file {}", path.display())]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: pem::Error,
-    },
-    /// The CA file contains no certificate.
-    #[error("{} contains no CA certificate; it must be PEM, `-----BEGIN CERTIFICATE-----`", .0.display())]
-    EmptyCaFile(PathBuf),
+    fn pem(path: &Path, cause: &pem::Error) -> Self {
+        let path = path.display();
+        Self::new(format_args!("cannot read the PEM file {path}"), cause)
+    }
+
     /// A certificate in the CA file, or the client certificate with its key, is invalid.
-    #[error("the certificate in {} cannot be used", path.display())]
-    BadCertificate {
-        /// The file of the certificate.
-        path: PathBuf,
-        /// What is wrong with the certificate or its key.
-        source: rustls::Error,
-    },
-    /// An endpoint is `https`, and the system has no CA certificates.
-    #[error(
-        "this system has no CA certificates to verify https endpoints{}; install the package `ca-certificates`, \
-         or set `ca_file`",
-        .0.as_ref().map(|error| format!(" ({error})")).unwrap_or_default()
-    )]
-    NoSystemRoots(Option<rustls_native_certs::Error>),
-    /// The TLS library rejected its own defaults.
-    #[error("cannot set up TLS")]
-    Tls(#[from] rustls::Error),
-    /// The HTTP library rejected the settings.
-    #[error("cannot build an HTTP client")]
-    Http(#[from] reqwest::Error),
+    fn certificate(path: &Path, cause: &rustls::Error) -> Self {
+        let path = path.display();
+        let message = format_args!("the certificate in {path} cannot be used");
+        Self::new(message, cause)
+    }
 }
 
 /// Builds the client for requests to `endpoint`.
@@ -85,15 +72,19 @@ pub fn client_with_identity(
     let roots = match ca_file {
         _ if !https => RootCertStore::empty(),
         Some(path) => roots_of(path)?,
-        None => system_roots().map_err(ClientError::NoSystemRoots)?,
+        None => system_roots().map_err(|cause| {
+            let cause = cause.map(|cause| format!(" ({cause})"));
+            let cause = cause.unwrap_or_default();
+            ClientError(format!(
+                "this system has no CA certificates to verify https endpoints{cause}; \
+                 install the package `ca-certificates`, or set `ca_file`"
+            ))
+        })?,
     };
-    let settings = ConnectionSettings {
-        tls: tls(roots, identity.filter(|_| https))?,
-        connect_timeout,
-        proxy: !is_loopback(endpoint),
-        resolver: resolver.clone(),
-    };
-    Ok(HttpClient::new(endpoint, settings)?)
+    let tls = tls(roots, identity.filter(|_| https))?;
+    let proxy = !is_loopback(endpoint);
+    HttpClient::new(endpoint, tls, connect_timeout, proxy, resolver)
+        .map_err(|error| unbuildable(&error))
 }
 
 /// Builds the client for a service on this host or its link: plain `http`, and never through a
@@ -103,13 +94,13 @@ pub fn client_without_proxy(
     connect_timeout: Duration,
     resolver: &Resolver,
 ) -> Result<HttpClient, ClientError> {
-    let settings = ConnectionSettings {
-        tls: tls(RootCertStore::empty(), None)?,
-        connect_timeout,
-        proxy: false,
-        resolver: resolver.clone(),
-    };
-    Ok(HttpClient::new(endpoint, settings)?)
+    let tls = tls(RootCertStore::empty(), None)?;
+    HttpClient::new(endpoint, tls, connect_timeout, false, resolver)
+        .map_err(|error| unbuildable(&error))
+}
+
+fn unbuildable(error: &reqwest::Error) -> ClientError {
+    ClientError::new("cannot build an HTTP client", error)
 }
 
 /// Whether `url` is on this host.
@@ -128,29 +119,31 @@ fn tls(
     identity: Option<(&Path, &Path)>,
 ) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let config =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let config = config.with_root_certificates(roots);
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ClientError::new("cannot set up TLS", &error))?
+        .with_root_certificates(roots);
     let Some((cert_file, key_file)) = identity else {
         return Ok(config.with_no_client_auth());
     };
     let chain = certificates(cert_file)?;
-    let key =
-        PrivateKeyDer::from_pem_file(key_file).map_err(|source| pem_error(key_file, source))?;
-    config
-        .with_client_auth_cert(chain, key)
-        .map_err(|source| bad_certificate(cert_file, source))
+    let key = PrivateKeyDer::from_pem_file(key_file)
+        .map_err(|error| ClientError::pem(key_file, &error))?;
+    let config = config.with_client_auth_cert(chain, key);
+    config.map_err(|error| ClientError::certificate(cert_file, &error))
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots
-            .add(certificate)
-            .map_err(|source| bad_certificate(path, source))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| ClientError::certificate(path, &error))?;
     }
     if roots.is_empty() {
-        return Err(ClientError::EmptyCaFile(path.to_owned()));
+        return Err(ClientError(format!(
+            "{} contains no CA certificate; it must be PEM, `-----BEGIN CERTIFICATE-----`",
+            path.display()
+        )));
     }
     Ok(roots)
 }
@@ -158,17 +151,7 @@ fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|source| pem_error(path, source))
-}
-
-fn pem_error(path: &Path, source: pem::Error) -> ClientError {
-    let path = path.to_owned();
-    ClientError::Pem { path, source }
-}
-
-fn bad_certificate(path: &Path, source: rustls::Error) -> ClientError {
-    let path = path.to_owned();
-    ClientError::BadCertificate { path, source }
+        .map_err(|error| ClientError::pem(path, &error))
 }
 
 /// The certificates that the system trusts, without those that the library rejects: stores of a
@@ -215,8 +198,7 @@ pub fn causes<'a>(
 }
 
 /// The messages of `error` and its causes, outermost first, separated by colons.
-#[must_use]
-pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+fn with_causes(error: &(dyn Error + 'static)) -> String {
     let messages: Vec<_> = causes(error).map(ToString::to_string).collect();
     messages.join(": ")
 }

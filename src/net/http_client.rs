@@ -19,12 +19,11 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// The settings of the connections of a client.
 #[derive(Debug)]
-pub(super) struct ConnectionSettings {
-    pub(super) tls: ClientConfig,
-    pub(super) connect_timeout: Duration,
-    /// Whether the proxy of the environment is used, if there is one.
-    pub(super) proxy: bool,
-    pub(super) resolver: Resolver,
+struct ConnectionSettings {
+    tls: ClientConfig,
+    connect_timeout: Duration,
+    proxy: bool,
+    resolver: Resolver,
 }
 
 impl ConnectionSettings {
@@ -84,10 +83,24 @@ pub struct ReadyClient {
 }
 
 impl HttpClient {
-    pub(super) fn new(endpoint: &Url, settings: ConnectionSettings) -> reqwest::Result<Self> {
+    /// The client of `endpoint`, through the proxy of the environment if `proxy` is set and there is
+    /// one.
+    pub(super) fn new(
+        endpoint: &Url,
+        tls: ClientConfig,
+        connect_timeout: Duration,
+        proxy: bool,
+        resolver: &Resolver,
+    ) -> reqwest::Result<Self> {
+        let settings = ConnectionSettings {
+            tls,
+            connect_timeout,
+            proxy,
+            resolver: resolver.clone(),
+        };
         let host = endpoint.host_str().unwrap_or_default();
         let port = endpoint.port_or_known_default().unwrap_or_default();
-        let matcher = settings.proxy.then(Matcher::from_system);
+        let matcher = proxy.then(Matcher::from_system);
         let proxy = matcher.and_then(|matcher| {
             let proxy = matcher.intercept(&endpoint.as_str().parse().ok()?)?;
             proxy.uri().authority().cloned()

@@ -11,7 +11,7 @@ use crate::aliyun::failure::CallFailure;
 use crate::aliyun::transport::{self, HttpResponse};
 use crate::clock::Timestamp;
 use crate::net::HttpClient;
-use crate::net::client::{client, client_without_proxy, with_causes};
+use crate::net::client::{client, client_without_proxy};
 use crate::presence::ErrorClass;
 
 /// The route to a service.
@@ -89,7 +89,7 @@ async fn http_client(
         Route::Network => client(&url, ca_file.as_deref(), connect, &resolver),
     };
     match tokio::task::spawn_blocking(make).await {
-        Ok(built) => built.map_err(|error| with_causes(&error)),
+        Ok(built) => built.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }
