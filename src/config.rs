@@ -15,6 +15,7 @@ mod load;
 mod problem;
 mod quotas;
 mod report;
+mod secret_files;
 mod serialize;
 mod tree;
 mod values;

@@ -4,6 +4,7 @@ use crate::config::{Config, Loaded, Problem, Problems};
 use crate::discovery::{self, Discovered, SourceCache};
 use crate::planner::Plan;
 use crate::presence::{Fleet, Shard};
+use crate::secret;
 
 /// A valid configuration with its clients and limits.
 pub(super) struct CheckedConfig {
@@ -23,6 +24,10 @@ impl CheckedConfig {
         } = loaded;
         let mut discovered = discovery::read(&config, shard, texts)?;
         warnings.append(&mut discovered.warnings);
+        for file in config.secret_files() {
+            let exposure = secret::exposure(file);
+            warnings.extend(exposure.map(|message| Problem::of_file(&file.into(), message)));
+        }
         Ok(Self {
             plan: plan(&config, shard, &discovered)?,
             config,

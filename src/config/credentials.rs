@@ -79,7 +79,7 @@ pub enum Provider {
         /// The role.
         role_arn: String,
         /// External ID required by the trust policy of the role.
-        external_id: Option<String>,
+        external_id: Option<Secret>,
         /// The role session.
         #[serde(flatten)]
         session: Session,

@@ -48,7 +48,8 @@ pub fn init_logging(level: LogLevel, format: LogFormat) {
     let _ = subscriber(level, format, io::stderr).try_init();
 }
 
-/// Of the dependencies, only warnings and errors are logged.
+/// Of the dependencies, only warnings and errors are logged; of `h2` only errors, because every client
+/// can cause its warnings.
 fn subscriber<W>(level: LogLevel, format: LogFormat, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -61,6 +62,7 @@ where
     };
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
+        .with_target("h2", LevelFilter::ERROR)
         .with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
@@ -203,6 +205,7 @@ mod tests {
             tracing::debug!("ours");
             tracing::info!(target: "hyper::proto", "chatter");
             tracing::warn!(target: "hyper::proto", "trouble");
+            tracing::warn!(target: "h2::proto::ping_pong", "a frame of a stranger");
         };
         let messages = |level| {
             let text = logged(level, LogFormat::Logfmt, events);

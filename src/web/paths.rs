@@ -18,6 +18,9 @@ pub enum PathError {
     /// The external URL is invalid.
     #[error("--web.external-url: `{0}` is neither http(s)://HOST[:PORT][/PATH] nor /PATH")]
     NotAUrl(String),
+    /// The external URL has a user name or a password, which are not shown.
+    #[error("--web.external-url: remove the user name and password; `/sd` would publish them")]
+    UserInfo,
     /// The path of the metrics is that of another endpoint.
     #[error("--web.telemetry-path: `{0}` is the path of another endpoint; choose a different path")]
     Taken(String),
@@ -87,6 +90,10 @@ fn parse_external(url: &str) -> Result<Uri, PathError> {
         };
         is_external && uri.query().is_none() && url.contains('/')
     });
+    // The message must not contain a password, even of a URL with other errors.
+    if url.contains('@') {
+        return Err(PathError::UserInfo);
+    }
     uri.ok_or_else(|| PathError::NotAUrl(url.to_owned()))
 }
 
@@ -155,6 +162,13 @@ mod tests {
                 Err(PathError::NotAUrl(url.to_owned())),
                 "{url}"
             );
+        }
+        for url in [
+            "https://user:password@ops.example/",
+            "https://user@ops.example",
+            "u:p@ops",
+        ] {
+            assert_eq!(Prefix::new(Some(url), None), Err(PathError::UserInfo));
         }
         let error = Prefix::new(None, Some("/a{b}"))
             .expect_err("braces")

@@ -12,7 +12,11 @@ use super::toolkit::WebConfig;
 use crate::clock::Clock;
 use crate::config::{self, Problem, Problems};
 use crate::net::{FileWatch, Tls, WatchedFiles};
+use crate::secret;
 use crate::telemetry::Metrics;
+
+/// What a file with a private key (PEM) contains.
+const PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
 
 /// TLS and access control in front of the endpoints; clones share them.
 #[derive(Clone)]
@@ -55,13 +59,22 @@ impl ActiveWebConfig {
     /// Reads the configuration and the files that it names.
     fn read(&mut self) -> Result<(WebConfig, Vec<Problem>), Problems> {
         self.files = WatchedFiles::default();
+        let mut exposed = Vec::new();
         let mut read = |path: &Path| {
             self.files.add(path);
-            config::read(path)
+            let bytes = config::read(path)?;
+            let mut parts = bytes.windows(PRIVATE_KEY.len());
+            if parts.any(|part| part == PRIVATE_KEY) {
+                let exposure = secret::exposure(path);
+                exposed.extend(exposure.map(|message| Problem::of_file(&path.into(), message)));
+            }
+            Ok(bytes)
         };
         let text = read(&self.path)
             .map_err(|message| Problem::of_file(&self.path.as_path().into(), message))?;
-        WebConfig::parse(&text, &self.path, self.clock, &mut read)
+        let (config, mut warnings) = WebConfig::parse(&text, &self.path, self.clock, &mut read)?;
+        warnings.append(&mut exposed);
+        Ok((config, warnings))
     }
 
     /// Applies the current files. If they are invalid, the previous configuration stays in effect.

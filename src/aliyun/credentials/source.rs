@@ -100,8 +100,12 @@ impl Source {
                     let caller = self.fetch_from(source).await;
                     let caller = caller.map_err(|why| why.context(source.kind()))?;
                     let sts = Sts::new(sts_endpoint.as_ref(), session, deps)?;
-                    sts.assume(role_arn, external_id.as_deref(), &caller.key)
-                        .await
+                    sts.assume(
+                        role_arn,
+                        external_id.as_ref().map(Secret::expose),
+                        &caller.key,
+                    )
+                    .await
                 }
                 config::Provider::Uri { uri } => from_uri(uri.as_ref(), deps).await,
                 config::Provider::Chain { providers: links } => self.fetch_first(links).await,

@@ -72,7 +72,9 @@ fn provider(at: &NodeCursor<'_>, parent: Parent, cx: &Context<'_>) -> Option<Pro
         ProviderType::AssumeRole => {
             let remedy = "write the ARN of the role, such as `acs:ram::123456789:role/NAME`";
             let role_arn = keys.required("role_arn", remedy, |at| arn(at, "role", cx));
-            let external_id = keys.read("external_id", NodeCursor::string);
+            let external_id = keys
+                .read("external_id", NodeCursor::string)
+                .map(Secret::new);
             let source = match keys.get("source") {
                 Some(at) => provider(&at, Parent::AssumeRole, cx),
                 None => Some(Provider::default()),

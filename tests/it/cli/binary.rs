@@ -8,6 +8,9 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use assert_cmd::cargo::CommandCargoExt as _;
 use serde_json::Value;
 
+use crate::support::http::{secured, soon};
+use crate::support::pki::{Authority, TlsClient};
+
 /// A running command, which is killed when it is dropped.
 struct Running {
     child: Child,
@@ -149,6 +152,8 @@ fn flags_that_are_wrong_end_with_64_and_help_with_0() {
     assert_eq!(code(&["--no.such.flag"]), Some(64));
     assert_eq!(code(&["--timeout-offset=-1"]), Some(64));
     assert_eq!(code(&["demo", "--web.listen-address=nonsense"]), Some(64));
+    let output = command(&["--web.allowed-hosts=https://ops.example"]).output();
+    assert_eq!(output.expect("it runs").status.code(), Some(64));
     assert_eq!(
         code(&["simulate", "--web.listen-address=nonsense"]),
         Some(64)
@@ -352,4 +357,50 @@ fn an_environment_variable_that_is_not_utf8_is_ignored() {
         .output()
         .expect("the binary starts");
     assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+async fn frames_that_a_stranger_sends_are_not_logged() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let mut simulate = Running::start(&["simulate", "--clients=1", "--instances=1"]);
+    let announced = announcement(&mut simulate);
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = announced["access_key_secret"].as_str().expect("a secret");
+    let file = configure(folder.path(), &announced, secret);
+    let authority = Authority::new();
+    authority.server().write(folder.path(), "server");
+    let web = folder.path().join("web.yml");
+    let text = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
+    std::fs::write(&web, text).expect("written");
+    let web = format!("--web.config.file={}", web.display());
+    let listen = "--web.listen-address=127.0.0.1:0";
+    let mut serve = Running::start(&["--config.file", &file, &web, listen, "--log.level=debug"]);
+    let mut log = String::new();
+    let address = field(&serve.log_line("listening", &mut log), "address").to_owned();
+
+    let tls = TlsClient {
+        protocols: vec!["h2"],
+        ..TlsClient::trusting(&authority)
+    };
+    let address = address.parse().expect("an address");
+    let mut stream = secured(address, &tls).await.expect("let in");
+    // The preface, empty settings, answers to pings that were never sent, and a ping.
+    let ping =
+        |flags: u8, content: &[u8; 8]| [&[0, 0, 8, 6, flags, 0, 0, 0, 0], &content[..]].concat();
+    let frames = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        vec![0, 0, 0, 4, 0, 0, 0, 0, 0],
+        ping(1, b"unasked.").repeat(50),
+        ping(0, b"the last"),
+    ];
+    stream.write_all(&frames.concat()).await.expect("it reads");
+    let mut answer = Vec::new();
+    while !answer.ends_with(&ping(1, b"the last")) {
+        let read = soon(stream.read_buf(&mut answer)).await.expect("an answer");
+        assert_ne!(read, 0, "the connection ended");
+    }
+    let (code, rest) = serve.terminate();
+    assert_eq!(code, Some(0), "{rest}");
+    assert!(!(log + &rest).contains("target=h2"));
 }

@@ -220,3 +220,61 @@ fn a_stale_after_that_no_sweep_can_keep_is_refused() {
         "collect.stale_after: 30s is less than two sweeps of post-cn-1, which take 20s each; write 40s or more, or `auto`\n"
     );
 }
+
+#[test]
+fn files_with_secrets_that_others_can_read_are_warned_about() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    let authority = crate::support::pki::Authority::new();
+    authority.server().write(folder.path(), "server");
+    let texts = [
+        ("secret", "not-a-secret"),
+        ("password", "not-a-secret"),
+        (
+            "config.yaml",
+            "instances:
+- id: post-cn-1
+  region: cn-hangzhou
+  credentials: {type: access_key, access_key_id: LTAItest, access_key_secret_file: secret}
+  client_urls: [{url: 'https://inventory.example/', basic_auth: {username: a, password_file: password}}]
+",
+        ),
+        (
+            "web.yml",
+            "tls_server_config: {cert_file: server.pem, key_file: server.key}\n",
+        ),
+    ];
+    for (name, text) in texts {
+        std::fs::write(file(name), text).expect("written");
+    }
+    let warnings = |mode: u32| {
+        for name in ["secret", "password", "server.key"] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(file(name), mode).expect("its owner may");
+        }
+        let output =
+            std::process::Command::new(assert_cmd::cargo::cargo_bin("mqtt-presence-exporter"))
+                .arg("check-config")
+                .arg("--config.file")
+                .arg(file("config.yaml"))
+                .arg("--web.config.file")
+                .arg(file("web.yml"))
+                .output()
+                .expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{text}");
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("contains a secret"));
+        let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let exposed = warnings(0o644);
+    assert_eq!(exposed.len(), 3, "{exposed:#?}");
+    for (line, name) in exposed.iter().zip(["password", "secret", "server.key"]) {
+        assert!(line.contains(&file(name).display().to_string()), "{line}");
+    }
+    assert_eq!(warnings(0o600), [""; 0]);
+}

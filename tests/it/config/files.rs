@@ -341,7 +341,6 @@ instances:
           role_session_name: exporter
           duration: 15m
           policy: '{"Version": "1", "Statement": []}'
-          external_id: "id: 1"
           source: {type: chain, providers: [{type: assume_role, role_arn: acs:ram::2:role/hop}]}
         - {type: uri, uri: "http://127.0.0.1:1/credentials"}
     labels: {site: "a \"b\" \\ \n日", zone: ""}
@@ -353,6 +352,16 @@ instances:
     let rendered = render(&config);
     assert_eq!(parse(&rendered).config, config, "{rendered}");
     insta::assert_snapshot!("rendered", rendered);
+}
+
+#[test]
+fn the_external_id_of_a_role_is_a_secret() {
+    let text = format!(
+        "credentials: {{type: assume_role, role_arn: 'acs:ram::1:role/reader', external_id: not-a-secret}}\n{ONE}"
+    );
+    let rendered = render(&parse(&text).config);
+    assert!(rendered.contains("external_id: <secret>\n"), "{rendered}");
+    assert!(!rendered.contains("not-a-secret"), "{rendered}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Profiles<'_> {
         let role_arn = role_arn.or_else(|| self.env.get(sts::ROLE).map(str::to_owned));
         Ok(Provider::AssumeRole {
             role_arn: role_arn.ok_or_else(|| entry.failed(" has no role"))?,
-            external_id: filled(entry.external_id.as_ref()),
+            external_id: filled(entry.external_id.as_ref()).map(Secret::new),
             session: entry.session(entry.ram_session_name.as_ref())?,
             sts_endpoint: Some(self.sts_endpoint(entry)?),
             source: Box::new(source),
