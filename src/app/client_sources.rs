@@ -155,3 +155,22 @@ fn without_numbers(text: &str) -> String {
     });
     words.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_the_same_if_only_a_number_in_it_has_changed() {
+        let same = |one: &str, other: &str| without_numbers(one) == without_numbers(other);
+        assert!(same(
+            "3 clients (3 %) are listed twice",
+            "4,711 clients (12 %) are listed twice"
+        ));
+        assert!(!same(
+            "client pump-1 is listed twice",
+            "client pump-2 is listed twice"
+        ));
+        assert!(!same("a.yaml:3:5: no label", "b.yaml:3:5: no label"));
+    }
+}

@@ -109,6 +109,11 @@ impl TestExporter {
         self.hangup.notify_one();
     }
 
+    /// Begins to stop it as SIGTERM does.
+    pub(crate) fn begin_to_stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops it as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.stop.cancel();

@@ -133,3 +133,51 @@ async fn observations_live_as_long_as_sweeps_really_take() {
     );
     exporter.stop().await;
 }
+
+/// A scrape that waits for a slow sweep is answered at once when the exporter is told to stop.
+#[tokio::test(start_paused = true)]
+async fn a_scrape_that_waits_is_answered_when_the_exporter_stops() {
+    let rig = Rig::new(
+        100,
+        Faults {
+            latency: DurationSetting::from(4 * SECOND),
+            ..Faults::default()
+        },
+    )
+    .await;
+    let exporter = rig.start(&rig.configuration("", "")).await;
+    sleep(30 * SECOND).await;
+    let began = Instant::now();
+    let (scrape, ()) = tokio::join!(exporter.scrape_within(30 * SECOND), async {
+        sleep(SECOND).await;
+        exporter.begin_to_stop();
+    });
+    assert_eq!(scrape.series("mqtt_presence_client_info").len(), 100);
+    assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
+    exporter.stop().await;
+}
+
+/// A sweep of the first of two instances takes 27 s. The second instance is added when the first one is
+/// in its second sweep.
+#[tokio::test(start_paused = true)]
+async fn a_first_sweep_goes_before_a_later_one_of_another_instance() {
+    let rig = unequal(9_000, 9_000).await;
+    let ids: Vec<_> = rig.announcement.clients.keys().cloned().collect();
+    let both = rig.configuration("", "calls_per_second: 220,");
+    let at = both.rfind("- {id:").expect("two instances");
+    let exporter = rig.start(&both[..at]).await;
+    sleep(40 * SECOND).await;
+    exporter.scrape_within(SECOND).await;
+    sleep(SECOND).await;
+    exporter.reconfigure(&both);
+    exporter.reload().await;
+    exporter.scrape_within(SECOND).await;
+    sleep(10 * SECOND).await;
+    let scrape = exporter.scrape_within(SECOND).await;
+    let known = scrape
+        .matching("mqtt_presence_client_online", &[("instance_id", &ids[1])])
+        .len();
+    // Four fifths of 220 calls/s for ten seconds; half of them would be 1,100.
+    assert!(known > 1_500, "{known} clients known after 10 s");
+    exporter.stop().await;
+}
