@@ -172,7 +172,7 @@ impl Breaker {
     }
 
     /// A call reached the API and was authorised. A call from before it opened closes no breaker.
-    fn reached(&mut self, operation: Operation, started: Instant) -> bool {
+    pub(super) fn reached(&mut self, operation: Operation, started: Instant) -> bool {
         self.failures = 0;
         let state = &mut self.operations[operation as usize];
         state.failures = Failures::default();

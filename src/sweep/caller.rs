@@ -153,12 +153,21 @@ impl InstanceCaller {
         if error.class == ErrorClass::Terminal {
             self.set_api_up(Some(false));
         }
-        if purpose != Purpose::Outsider {
-            let opened = lock(&self.breaker).failed(operation, error, started, Instant::now());
-            if let Some(wait) = opened {
-                self.stopped(purpose, error, wait);
-                return ControlFlow::Break(());
+        let mut breaker = lock(&self.breaker);
+        let is_closed = breaker.open_until(operation).is_none();
+        let opened = match purpose {
+            Purpose::Outsider => None,
+            // Complaints count at the start of a sweep: repeated probes may name the same client.
+            Purpose::Probe if error.class == ErrorClass::Client && is_closed => {
+                breaker.reached(operation, started);
+                None
             }
+            _ => breaker.failed(operation, error, started, Instant::now()),
+        };
+        drop(breaker);
+        if let Some(wait) = opened {
+            self.stopped(purpose, error, wait);
+            return ControlFlow::Break(());
         }
         // A batch with a refused client is split; the error is logged for that client alone.
         let of_batch = error.class == ErrorClass::Client && operation == Operation::Batch;
