@@ -175,8 +175,9 @@ impl Reloader {
         };
         if let Some((mut discovered, plan)) = discovered {
             let fleets = mem::take(&mut discovered.fleets);
-            self.runtime.set_fleets(fleets, &plan).await;
+            // First, so that a scrape shows no client before its source.
             self.runtime.sources.set_content(&discovered);
+            self.runtime.set_fleets(fleets, &plan).await;
             self.runtime.sources.warn(&discovered.warnings);
         }
         let now = self.runtime.environment.clock.now();
