@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use mqtt_presence_exporter::clock::Timestamp;
+use mqtt_presence_exporter::clock::{Moment, WallOffset};
 use mqtt_presence_exporter::exposition::{CHUNK, ScrapeText};
 use mqtt_presence_exporter::presence::{
     FleetBuilder, InstanceId, InstanceSnapshot, InstanceState, LabelName, Observation, Operation,
@@ -60,19 +60,21 @@ fn snapshot(devices: &[Device]) -> Snapshot {
     }
     let state = InstanceState::new(fleet.build(), Duration::from_secs(3600));
     for (n, device) in devices.iter().enumerate() {
-        let at = Timestamp::from_millis(START + n as u64 * 5);
+        let at = Moment::from_micros((START + n as u64 * 5) * 1000);
         state.publish(
             &device.id,
             Observation {
                 online: n % 7 != 0,
                 at,
+                answered: at,
                 operation: Operation::Single,
             },
         );
     }
-    let at = Timestamp::from_millis(START + CLIENTS as u64 * 5);
+    let at = Moment::from_micros((START + CLIENTS as u64 * 5) * 1000);
     Snapshot {
         at,
+        offset: WallOffset::default(),
         instances: vec![state.snapshot(at)],
     }
 }
@@ -95,6 +97,7 @@ fn registry(devices: &[Device], instance: &InstanceSnapshot) -> Registry {
         }
         registry.register(Box::new(family)).expect("each once");
     };
+    let seconds = |at| WallOffset::default().wall(at).as_seconds();
     let known = |n| instance.client(n).expect("all is known");
     family(STATE.client_info, true, &|_| 1.0);
     family(STATE.client_online, true, &|n| {
@@ -103,10 +106,10 @@ fn registry(devices: &[Device], instance: &InstanceSnapshot) -> Registry {
     family(
         STATE.client_last_observation_timestamp_seconds,
         false,
-        &|n| known(n).0.at.as_seconds(),
+        &|n| seconds(known(n).0.at),
     );
     family(STATE.client_status_since_timestamp_seconds, false, &|n| {
-        known(n).1.as_seconds()
+        seconds(known(n).1)
     });
     registry
 }

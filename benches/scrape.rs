@@ -14,7 +14,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper_util::service::TowerToHyperService;
 use mqtt_presence_exporter::aliyun::RULES;
-use mqtt_presence_exporter::clock::{Clock, Timestamp};
+use mqtt_presence_exporter::clock::{Clock, Moment};
 use mqtt_presence_exporter::config::{Config, Quotas};
 use mqtt_presence_exporter::net::{ServeOptions, listen, serve};
 use mqtt_presence_exporter::presence::{
@@ -71,14 +71,15 @@ fn state(clients: usize) -> InstanceState {
             .expect("each once");
     }
     let state = InstanceState::new(fleet.build(), Duration::from_secs(86_400));
-    let now = Clock::system().now().as_millis();
+    let now = Clock::system().moment().as_micros();
     for n in 0..clients {
-        let at = Timestamp::from_millis(now - (n % 60_000) as u64);
+        let at = Moment::from_micros(now - (n % 60_000) as u64 * 1000);
         state.publish(
             &id(n),
             Observation {
                 online: n % 7 != 0,
                 at,
+                answered: at,
                 operation: Operation::Single,
             },
         );

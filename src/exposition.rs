@@ -80,8 +80,9 @@ impl ScrapeText {
                 buf,
                 full,
             };
+            let offset = self.snapshot.offset;
             while let Some(instance) = instances.get(next.instance) {
-                if let Some(item) = family.write(instance, next.item, &mut out) {
+                if let Some(item) = family.write(instance, offset, next.item, &mut out) {
                     next.item = item;
                     return true;
                 }
@@ -111,14 +112,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::clock::{Moment, WallOffset};
     use crate::presence::{FleetBuilder, InstanceId, InstanceState, Observation, Operation};
 
     const OWN: &str = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n";
 
     /// Instances with these numbers of clients, every other client online.
     fn snapshot(clients: &[usize]) -> Arc<Snapshot> {
-        let at = Timestamp::from_millis(1_700_000_000_123);
+        let at = Moment::from_micros(1_700_000_000_123_000);
         let instance = |(number, &clients): (usize, &usize)| {
             let names: Vec<_> = (0..clients)
                 .map(|n| format!("GID_{}@@@{n}", n % 3))
@@ -135,6 +136,7 @@ mod tests {
                     Observation {
                         online: true,
                         at,
+                        answered: at,
                         operation: Operation::Single,
                     },
                 );
@@ -143,6 +145,7 @@ mod tests {
         };
         Arc::new(Snapshot {
             at,
+            offset: WallOffset::default(),
             instances: clients.iter().enumerate().map(instance).collect(),
         })
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mqtt_presence_exporter::aliyun::RULES;
-use mqtt_presence_exporter::clock::{Clock, Timestamp};
+use mqtt_presence_exporter::clock::{Clock, Moment, Timestamp};
 use mqtt_presence_exporter::config::{Collect, Config, Query, Quotas};
 use mqtt_presence_exporter::exposition::ScrapeText;
 use mqtt_presence_exporter::presence::{
@@ -19,6 +19,7 @@ use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::sweep::{Limiter, SweepConfig, SweepDeps, Sweeps};
 use mqtt_presence_exporter::telemetry::Metrics;
 use peak_alloc::PeakAlloc;
+use tokio::time::Instant;
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -38,6 +39,7 @@ impl PresenceSource for AllOnline {
         Box::pin(async {
             Ok(ApiResponse {
                 value: true,
+                sent: Instant::now(),
                 request_id: None,
             })
         })
@@ -54,6 +56,7 @@ impl PresenceSource for AllOnline {
         Box::pin(async move {
             Ok(ApiResponse {
                 value: clients.iter().map(entry).collect(),
+                sent: Instant::now(),
                 request_id: None,
             })
         })
@@ -181,7 +184,7 @@ fn a_million_clients() {
     // Half of the fleet is exchanged, while scrapes go on.
     let next = fleet(CLIENTS / 2);
     let (begun, swapped) = (AtomicBool::new(false), AtomicBool::new(false));
-    let now = Timestamp::from_millis(1_700_001_000_000);
+    let now = Moment::from_micros(1_700_001_000_000_000);
     let meanwhile = std::thread::scope(|scope| {
         scope.spawn(|| {
             begun.store(true, Ordering::SeqCst);

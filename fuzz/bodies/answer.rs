@@ -14,6 +14,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let body = bytes[end..].strip_prefix(b"\n").unwrap_or(bytes);
     let reply = HttpResponse {
         status,
+        sent: tokio::time::Instant::now(),
         retry_after: None,
         clocks: None,
         body: body.to_vec().into(),

@@ -35,6 +35,7 @@ pub fn decode_single(response: &HttpResponse) -> Result<ApiResponse<bool>, CallF
         .ok_or_else(|| CallFailure::undecodable("the answer has no `OnlineStatus`"))?;
     Ok(ApiResponse {
         value,
+        sent: response.sent,
         request_id: answer.request_id,
     })
 }
@@ -69,6 +70,7 @@ pub fn decode_batch(
     }
     Ok(ApiResponse {
         value,
+        sent: response.sent,
         request_id: answer.request_id,
     })
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::Request;
 use reqwest::header::{DATE, HeaderMap};
 use secrecy::zeroize::Zeroizing;
+use tokio::time::Instant;
 
 use super::failure::CallFailure;
 use crate::clock::{Clock, Timestamp};
@@ -26,6 +27,8 @@ const CHECK_ENDPOINT: &str = "check `region`, `endpoint`, the proxy and the netw
 pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
+    /// When the request was handed to the HTTP library.
+    pub sent: Instant,
     /// The pause that the API requested.
     pub retry_after: Option<Duration>,
     /// The time of the server's clock, and of this host's when the answer arrived.
@@ -40,8 +43,9 @@ pub(super) async fn send(
     request: Request,
     clock: &Clock,
 ) -> Result<HttpResponse, CallFailure> {
-    let sent = client.http.execute(request).await;
-    let mut response = sent.map_err(|error| {
+    let sent = Instant::now();
+    let response = client.http.execute(request).await;
+    let mut response = response.map_err(|error| {
         let delivery = if error.is_connect() {
             Delivery::NotSent
         } else {
@@ -55,6 +59,7 @@ pub(super) async fn send(
     let received = clock.now();
     let mut answer = HttpResponse {
         status: response.status().as_u16(),
+        sent,
         retry_after: retry_after(response.headers()),
         clocks: server_date(response.headers()).map(|server| (server, received)),
         body: Zeroizing::default(),

@@ -90,7 +90,7 @@ impl ApiClients {
     /// No API clients.
     pub(super) fn new(deps: ProviderDeps) -> Self {
         Self {
-            clock: deps.clock,
+            clock: deps.clock.clone(),
             providers: Providers::new(deps),
             entries: Vec::new(),
         }
@@ -116,7 +116,7 @@ impl ApiClients {
                 None => Arc::new(ApiClient::new(
                     http.clone(),
                     Arc::clone(&credentials),
-                    self.clock,
+                    self.clock.clone(),
                     options.clone(),
                 )),
             };

@@ -44,7 +44,7 @@ pub async fn demo(
     };
     let api = net::listen("127.0.0.1:0").await?;
     let stop = CancellationToken::new();
-    let simulator = Simulator::start(options, api, environment.clock, stop.clone())
+    let simulator = Simulator::start(options, api, environment.clock.clone(), stop.clone())
         .context("cannot start the simulator")?;
     let announcement = simulator.announcement();
     let text = configuration(&announcement);

@@ -78,6 +78,7 @@ impl Exporter {
             background.spawn(web_config.follow(metrics));
         }
         sweeps.start();
+        background.spawn(Arc::clone(&sweeps).follow_clock());
         background.spawn(reloader.run(requests));
         readiness.ready();
         let service = TowerToHyperService::new(router);

@@ -107,7 +107,7 @@ pub async fn query(
 ) -> Result<Status, CommandError> {
     let mut loaded = Config::load(&args.config_file, &RULES)?;
     let id = select_instance(&mut loaded.config, args.instance.as_deref())?;
-    let clock = environment.clock;
+    let clock = environment.clock.clone();
     let mut checked = CheckedConfig::new(loaded, &SourceCache::default(), environment.shard)?;
     checked.plan.quotas = Quotas::query();
     let runtime = Runtime::start(checked, environment).await?;
@@ -117,7 +117,7 @@ pub async fn query(
     let mut report = Report::new(id, args.clients, args.output, with_time, out);
     loop {
         let start = Instant::now();
-        let queried = query_all(&prober, &mut report, clock);
+        let queried = query_all(&prober, &mut report, &clock);
         let queried = shutdown.run_until_cancelled(queried).await;
         let interrupted = queried.is_none();
         if queried.unwrap_or(Ok(true))? {
@@ -136,7 +136,7 @@ pub async fn query(
 
 /// Queries each client once. Returns whether any call was made: if calls cannot succeed, the
 /// previous results are kept.
-async fn query_all(prober: &Prober, report: &mut Report<'_>, clock: Clock) -> io::Result<bool> {
+async fn query_all(prober: &Prober, report: &mut Report<'_>, clock: &Clock) -> io::Result<bool> {
     let clients: Vec<Box<str>> = report.statuses().map(|(client, _)| client.into()).collect();
     let mut written = Ok(());
     let mut record = |result: QueryResult| {

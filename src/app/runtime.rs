@@ -79,12 +79,12 @@ impl Runtime {
         let deps = SweepDeps {
             limiter: Arc::clone(&limiter),
             metrics: Arc::clone(&metrics),
-            clock: environment.clock,
+            clock: environment.clock.clone(),
             random: environment.random.clone(),
         };
         let api_clients = ApiClients::new(ProviderDeps {
             env: environment.env.clone(),
-            clock: environment.clock,
+            clock: environment.clock.clone(),
             random: environment.random.clone(),
             metrics: Arc::clone(&metrics),
             signature: config.api.signature,

@@ -64,7 +64,7 @@ pub async fn serve(
     let web_config_file = args.web_config_file.as_ref();
     let mut web_config = None;
     if let Some(file) = web_config_file.filter(|file| !file.as_os_str().is_empty()) {
-        let (loaded, warnings) = ActiveWebConfig::load(file, environment.clock)?;
+        let (loaded, warnings) = ActiveWebConfig::load(file, environment.clock.clone())?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }

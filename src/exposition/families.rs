@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::samples::{Opening, SampleWriter};
+use crate::clock::WallOffset;
 use crate::presence::{InstanceSnapshot, InstanceStats, Status, StatusCounts, SweepResult, escape};
 use crate::telemetry::Metric;
 use crate::telemetry::table::STATE;
@@ -27,6 +28,8 @@ enum Samples {
     Groups(fn(&StatusCounts) -> u64),
     /// Each result of a sweep.
     Sweeps,
+    /// Each instance with a sweep that ended.
+    SweepEnd,
     /// Each instance with a value.
     Instances(fn(&InstanceStats) -> Option<f64>),
 }
@@ -66,10 +69,7 @@ pub(super) static FAMILIES: [Family; 14] = [
         &STATE.sweep_duration_seconds,
         Samples::Instances(|stats| Some(seconds(stats.last_sweep?.duration))),
     ),
-    family(
-        &STATE.sweep_last_end_timestamp_seconds,
-        Samples::Instances(|stats| Some(stats.last_sweep?.end.as_seconds())),
-    ),
+    family(&STATE.sweep_last_end_timestamp_seconds, Samples::SweepEnd),
     family(
         &STATE.sweep_coverage_ratio,
         Samples::Instances(|stats| Some(stats.last_sweep?.coverage)),
@@ -95,11 +95,12 @@ impl Family {
     pub(super) fn write(
         &self,
         instance: &InstanceSnapshot,
+        offset: WallOffset,
         from: usize,
         out: &mut SampleWriter<'_>,
     ) -> Option<usize> {
         let items = match self.samples {
-            Samples::Sweeps | Samples::Instances(_) => 1,
+            Samples::Sweeps | Samples::SweepEnd | Samples::Instances(_) => 1,
             Samples::Statuses | Samples::Groups(_) => instance.groups().len(),
             _ => instance.fleet().len(),
         };
@@ -107,7 +108,7 @@ impl Family {
             if out.is_full() {
                 return Some(item);
             }
-            self.write_item(instance, item, out);
+            self.write_item(instance, offset, item, out);
         }
         None
     }
@@ -116,6 +117,7 @@ impl Family {
     fn write_item(
         &self,
         instance: &InstanceSnapshot,
+        offset: WallOffset,
         item: usize,
         out: &mut SampleWriter<'_>,
     ) -> Option<()> {
@@ -129,11 +131,11 @@ impl Family {
             }
             Samples::LastObservation => {
                 let (seen, _) = instance.client(item)?;
-                out.client_time(fleet.ids_text(item), seen.at);
+                out.client_time(fleet.ids_text(item), offset.wall(seen.at));
             }
             Samples::StatusSince => {
                 let (_, since) = instance.client(item)?;
-                out.client_time(fleet.ids_text(item), since);
+                out.client_time(fleet.ids_text(item), offset.wall(since));
             }
             Samples::Statuses => {
                 let labels = &fleet.groups()[item].label_text;
@@ -151,6 +153,10 @@ impl Family {
                     let labels = format!("{},result=\"{}\"", id(), result.as_str());
                     out.sample(labels, times);
                 }
+            }
+            Samples::SweepEnd => {
+                let end = offset.wall(stats.last_sweep?.end);
+                out.sample(id(), end.as_seconds());
             }
             Samples::Instances(value) => out.sample(id(), value(stats)?),
         }

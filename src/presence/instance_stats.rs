@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 
 /// How a sweep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub struct SweepSummary {
     /// From the start of the sweep to its last answer.
     pub duration: Duration,
     /// When it ended.
-    pub end: Timestamp,
+    pub end: Moment,
     /// The part of the fleet that got an answer, 0 to 1.
     pub coverage: f64,
 }
@@ -46,7 +46,7 @@ pub struct SweepSummary {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
     /// When.
-    pub at: Timestamp,
+    pub at: Moment,
     /// The error, as it is logged.
     pub text: String,
 }

@@ -1,6 +1,6 @@
 //! An answer of the API about one client, and its encoding in atomic words.
 
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 
 /// The status of a client; the order is from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,15 +56,25 @@ impl Operation {
 pub struct Observation {
     /// Whether the API reported the client online.
     pub online: bool,
+    /// When its call was sent, which orders and ages observations.
+    pub at: Moment,
     /// When the answer arrived.
-    pub at: Timestamp,
+    pub answered: Moment,
     /// The operation that returned the answer.
     pub operation: Operation,
 }
 
+/// The bits of a word, from the lowest: three flags, the duration of the call, the moment at which
+/// it was sent.
 const ONLINE: u64 = 1;
 const BATCH: u64 = 2;
-const FLAGS: u32 = 2;
+const OBSERVED: u64 = 4;
+const DURATION: u32 = 3;
+const AT: u32 = 12;
+
+/// The unit of the duration, in microseconds. Durations are rounded up, and at most 67 s.
+const DURATION_UNIT: u64 = 1 << 17;
+const LONGEST: u64 = (1 << (AT - DURATION)) - 1;
 
 impl Observation {
     /// The observed status.
@@ -77,16 +87,32 @@ impl Observation {
         }
     }
 
-    /// One word: milliseconds above two flags; zero is reserved for "never observed".
+    /// Whether the calls of both were in flight at the same time.
+    pub(super) fn overlaps(self, other: Self) -> bool {
+        self.at < other.answered && other.at < self.answered
+    }
+
+    /// One word; zero is reserved for "never observed".
     pub(super) fn pack(self) -> u64 {
         let batch = u64::from(self.operation == Operation::Batch) * BATCH;
-        (self.at.as_millis().max(1) << FLAGS) | batch | u64::from(self.online)
+        let duration = self
+            .answered
+            .as_micros()
+            .saturating_sub(self.at.as_micros());
+        let duration = duration.div_ceil(DURATION_UNIT).min(LONGEST);
+        (self.at.as_micros() << AT)
+            | (duration << DURATION)
+            | OBSERVED
+            | batch
+            | u64::from(self.online)
     }
 
     pub(super) fn unpack(word: u64) -> Option<Self> {
+        let (at, duration) = (word >> AT, (word >> DURATION & LONGEST) * DURATION_UNIT);
         (word != 0).then(|| Self {
             online: word & ONLINE != 0,
-            at: Timestamp::from_millis(word >> FLAGS),
+            at: Moment::from_micros(at),
+            answered: Moment::from_micros(at + duration),
             operation: Operation::ALL[usize::from(word & BATCH != 0)],
         })
     }
@@ -100,11 +126,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packing_an_observation_is_lossless(online: bool, batch: bool, millis in 1..=u64::MAX >> 2) {
-            let at = Timestamp::from_millis(millis);
+        fn packing_an_observation_rounds_up_the_duration_only(online: bool, batch: bool, at in 0..=u64::MAX >> AT, duration in 0..66_000_000_u64) {
             let operation = if batch { Operation::Batch } else { Operation::Single };
-            let observation = Observation { online, at, operation };
-            prop_assert_eq!(Observation::unpack(observation.pack()), Some(observation));
+            let answered = Moment::from_micros(at + duration);
+            let observation = Observation { online, at: Moment::from_micros(at), answered, operation };
+            let unpacked = Observation::unpack(observation.pack()).expect("observed");
+            prop_assert_eq!(Observation { answered, ..unpacked }, observation);
+            let rounded = unpacked.answered.since(answered).as_micros();
+            prop_assert!(unpacked.answered >= answered && rounded < u128::from(DURATION_UNIT));
+            prop_assert_eq!(Observation::unpack(unpacked.pack()), Some(unpacked));
         }
     }
 }

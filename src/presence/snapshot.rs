@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::table::FleetTable;
 use super::{Fleet, InstanceId, InstanceStats, Observation, Status};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp, WallOffset};
 
 /// The number of clients of one group by status, and the number of their changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,13 +45,23 @@ impl StatusCounts {
 #[derive(Debug)]
 pub struct Snapshot {
     /// The moment.
-    pub at: Timestamp,
+    pub at: Moment,
+    /// Renders all moments of the snapshot.
+    pub offset: WallOffset,
     /// The instances, each once.
     pub instances: Vec<InstanceSnapshot>,
 }
 
+impl Snapshot {
+    /// The wall time of the snapshot.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.offset.wall(self.at)
+    }
+}
+
 /// The packed observation of a client, zero if it is unknown, and since when it has had its status.
-type PackedCell = (u64, Timestamp);
+type PackedCell = (u64, Moment);
 
 /// Keeps the buffer of a dropped snapshot for the next one.
 ///
@@ -89,7 +99,7 @@ impl InstanceSnapshot {
     pub(super) fn new(
         table: &FleetTable,
         stats: InstanceStats,
-        now: Timestamp,
+        now: Moment,
         pool: &Arc<BufferPool>,
     ) -> Self {
         let counts = table.changes.iter().map(|changes| StatusCounts {
@@ -135,7 +145,7 @@ impl InstanceSnapshot {
     /// The last observation of client `index`, and the time of the first one in the current run of
     /// observations with the same status; `None` if the client is unknown.
     #[must_use]
-    pub fn client(&self, index: usize) -> Option<(Observation, Timestamp)> {
+    pub fn client(&self, index: usize) -> Option<(Observation, Moment)> {
         let (observation, since) = self.cells[index];
         Some((Observation::unpack(observation)?, since))
     }
@@ -173,7 +183,7 @@ mod tests {
     use super::*;
     use crate::presence::{FleetBuilder, InstanceState, Operation};
 
-    const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const AT: Moment = Moment::from_micros(1_700_000_000_000_000);
 
     fn fleet(clients: usize) -> Fleet {
         let mut fleet = FleetBuilder::new(InstanceId::new("post-cn-1").expect("not empty"));
@@ -196,6 +206,7 @@ mod tests {
             Observation {
                 online: true,
                 at: AT,
+                answered: AT,
                 operation: Operation::Single,
             },
         );

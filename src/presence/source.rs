@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// A boxed future that may move between threads, so that the trait can be a `dyn` one.
 pub use futures_util::future::BoxFuture;
 
@@ -11,6 +13,8 @@ pub use futures_util::future::BoxFuture;
 pub struct ApiResponse<T> {
     /// The result.
     pub value: T,
+    /// When the request was sent, or a little before: after the wait for credentials.
+    pub sent: Instant,
     /// The vendor's ID of the call.
     pub request_id: Option<String>,
 }

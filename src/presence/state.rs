@@ -15,7 +15,7 @@ use super::table::FleetTable;
 use super::{
     Fleet, InstanceId, InstanceSnapshot, InstanceStats, LastError, Observation, Operation,
 };
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 
 /// The result of [`InstanceState::publish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,9 @@ pub enum Published {
     Connected,
     /// The client was online and is offline.
     Disconnected,
-    /// Not published: a batch cannot change a status, and cannot be the first to report a client
-    /// offline. A single call has to confirm it.
+    /// Not published, a single call has to confirm it: a batch cannot change a status, and cannot be
+    /// the first to report a client offline; and two calls that were in flight at the same time
+    /// returned different statuses, which does not prove which status is the newer one.
     Unconfirmed,
     /// The client has left the fleet.
     Gone,
@@ -84,9 +85,10 @@ impl InstanceState {
 
     /// Publishes an answer of the API about `client`.
     ///
-    /// An observation that is older than the current one was overtaken and is dropped. An
-    /// observation of a batch, which comes from a cache, is published only if it confirms the
-    /// current status, or if the client is unknown and the batch reports it online.
+    /// Observations are ordered by the time at which their calls were sent. One that was overtaken
+    /// changes no status. One that disagrees with the current one is not published if their calls
+    /// overlapped. An observation of a batch, which comes from a cache, is published only if it
+    /// confirms the current status, or if the client is unknown and the batch reports it online.
     pub fn publish(&self, client: &str, observation: Observation) -> Published {
         let _writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
         let table = self.table.load();
@@ -94,8 +96,22 @@ impl InstanceState {
             return Published::Gone;
         };
         let before = table.cells[index].read();
-        if before.is_some_and(|(old, _)| old.at > observation.at) {
-            return Published::Kept;
+        if let Some((old, since)) = before {
+            let (overtaken, agrees) = (old.at > observation.at, old.online == observation.online);
+            // A batch reports what its cache contains, whenever its call was sent.
+            let is_ordered = overtaken || old.operation == Operation::Single;
+            let is_single = observation.operation == Operation::Single;
+            if !agrees && is_single && is_ordered && old.overlaps(observation) {
+                return Published::Unconfirmed;
+            }
+            if overtaken {
+                // The status lasted, in some order, until the later of both answers.
+                if agrees && is_single && observation.answered > old.answered {
+                    let answered = observation.answered;
+                    table.cells[index].write(Observation { answered, ..old }, since);
+                }
+                return Published::Kept;
+            }
         }
         let is_fresh = |old| !self.is_stale(old, observation.at);
         let needs_confirmation = match before {
@@ -126,7 +142,7 @@ impl InstanceState {
 
     /// The observation of `client` at `now`; `None` if the client is unknown or not in the fleet.
     #[must_use]
-    pub fn observation(&self, client: &str, now: Timestamp) -> Option<Observation> {
+    pub fn observation(&self, client: &str, now: Moment) -> Option<Observation> {
         let table = self.table.load();
         let (observation, _) = table.cells[table.fleet.position(client)?].read()?;
         (!self.is_stale(observation, now)).then_some(observation)
@@ -150,11 +166,11 @@ impl InstanceState {
 
     /// A consistent copy of everything at `now`.
     #[must_use]
-    pub fn snapshot(&self, now: Timestamp) -> InstanceSnapshot {
+    pub fn snapshot(&self, now: Moment) -> InstanceSnapshot {
         InstanceSnapshot::new(&self.table.load(), self.stats(), now, &self.pool)
     }
 
-    fn is_stale(&self, observation: Observation, now: Timestamp) -> bool {
+    fn is_stale(&self, observation: Observation, now: Moment) -> bool {
         now.since(observation.at) > self.lock_stats().stale_after
     }
 
@@ -181,15 +197,20 @@ mod tests {
     }
 
     fn seen(online: bool, seconds: u64) -> Observation {
+        called(online, seconds, seconds)
+    }
+
+    fn called(online: bool, sent: u64, answered: u64) -> Observation {
         Observation {
             online,
-            at: Timestamp::from_millis(seconds * 1000),
+            at: at(sent),
+            answered: at(answered),
             operation: Operation::Single,
         }
     }
 
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1000)
+    fn at(seconds: u64) -> Moment {
+        Moment::from_micros(seconds * 1_000_000)
     }
 
     #[test]
@@ -237,6 +258,60 @@ mod tests {
         state.publish("a", seen(true, 1001));
         assert_eq!(state.publish("a", seen(false, 1000)), Published::Kept);
         assert_eq!(state.observation("a", at(1001)), Some(seen(true, 1001)));
+    }
+
+    #[test]
+    fn a_late_answer_does_not_replace_that_of_a_newer_call() {
+        let state = InstanceState::new(fleet(&["a"]), STALE_AFTER);
+        state.publish("a", seen(true, 1000));
+        state.publish("a", called(true, 1251, 1252));
+        // It was sent before, and answered after: either status may be the newer one.
+        let late = called(false, 1210, 1511);
+        assert_eq!(state.publish("a", late), Published::Unconfirmed);
+        assert_eq!(
+            state.publish("a", called(true, 1512, 1513)),
+            Published::Kept
+        );
+        let snapshot = state.snapshot(at(1513));
+        assert_eq!(snapshot.status(0), Status::Online);
+        assert_eq!(snapshot.groups()[0].disconnects, 0);
+    }
+
+    #[test]
+    fn calls_that_overlap_and_disagree_are_made_once_more() {
+        let state = InstanceState::new(fleet(&["a"]), STALE_AFTER);
+        state.publish("a", called(true, 1000, 1010));
+        assert_eq!(
+            state.publish("a", called(false, 1005, 1020)),
+            Published::Unconfirmed
+        );
+        assert_eq!(
+            state.publish("a", called(false, 1020, 1021)),
+            Published::Disconnected
+        );
+        // A batch is ordered before or after a single call by its operation, not by its duration.
+        let cached = Observation {
+            operation: Operation::Batch,
+            ..called(false, 1030, 1040)
+        };
+        assert_eq!(state.publish("a", cached), Published::Kept);
+        assert_eq!(
+            state.publish("a", called(true, 1035, 1041)),
+            Published::Connected
+        );
+        // An overtaken answer lasts until it arrives.
+        assert_eq!(
+            state.publish("a", called(true, 1034, 1050)),
+            Published::Kept
+        );
+        assert_eq!(
+            state.publish("a", called(false, 1045, 1051)),
+            Published::Unconfirmed
+        );
+        assert_eq!(
+            state.publish("a", called(false, 1051, 1052)),
+            Published::Disconnected
+        );
     }
 
     #[test]
@@ -299,6 +374,30 @@ mod tests {
     }
 
     proptest! {
+        /// For any order of sends and answers, a published change is newer than every answer with
+        /// another status that arrived before it; and a call that overlaps no other is published.
+        #[test]
+        fn a_change_is_newer_than_all_earlier_answers(calls in prop::collection::vec((0_u64..300, 0_u64..40, 0_u64..=40, any::<bool>()), 1..40)) {
+            let state = InstanceState::new(fleet(&["a"]), Duration::MAX);
+            // Sent, when the API looked the status up, answered.
+            let mut calls: Vec<_> = calls.into_iter().map(|(sent, took, looked, online)| (sent + took, sent, sent + looked.min(took), online)).collect();
+            calls.sort_unstable();
+            let mut heard: Vec<(u64, bool)> = Vec::new();
+            for (index, &(answered, sent, looked, online)) in calls.iter().enumerate() {
+                let published = state.publish("a", called(online, sent, answered));
+                if matches!(published, Published::Connected | Published::Disconnected) {
+                    let newer = heard.iter().all(|&(at, other)| other == online || at <= looked);
+                    prop_assert!(newer, "{published:?} at {looked} after {heard:?}");
+                }
+                let alone = calls[..index].iter().all(|&(answered, ..)| answered < sent);
+                if alone {
+                    prop_assert_ne!(published, Published::Unconfirmed);
+                    prop_assert_eq!(state.observation("a", at(answered)).map(|seen| seen.online), Some(online));
+                }
+                heard.push((looked, online));
+            }
+        }
+
         /// For any sequence of publications and swaps, a status is the last observation of the client
         /// since it joined the fleet, and never older than `stale_after`.
         #[test]

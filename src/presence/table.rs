@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Fleet, Observation};
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 
 /// A fleet with a cell for each client and the counters of each group, in the order of the fleet.
 #[derive(Debug)]
@@ -18,7 +18,8 @@ pub(super) struct FleetTable {
 /// status.
 ///
 /// The first one is written first and read last, so that a reader that sees an observation also
-/// sees its run; a reader that sees a run newer than its observation reads again.
+/// sees its run; a reader that sees a run newer than its observation reads again. No run is newer
+/// than its observation once both are written.
 #[derive(Debug, Default)]
 pub(super) struct ClientCell {
     last: AtomicU64,
@@ -34,7 +35,7 @@ pub(super) struct GroupChanges {
 
 impl ClientCell {
     /// The last observation, and since when all observations have had its status.
-    pub(super) fn read(&self) -> Option<(Observation, Timestamp)> {
+    pub(super) fn read(&self) -> Option<(Observation, Moment)> {
         loop {
             let last = Observation::unpack(self.last.load(Ordering::Acquire))?;
             let first = Observation::unpack(self.first.load(Ordering::Acquire))?;
@@ -45,8 +46,11 @@ impl ClientCell {
         }
     }
 
-    pub(super) fn write(&self, last: Observation, since: Timestamp) {
-        let first = Observation { at: since, ..last };
+    pub(super) fn write(&self, last: Observation, since: Moment) {
+        let first = Observation {
+            at: since.min(last.at),
+            ..last
+        };
         self.first.store(first.pack(), Ordering::Release);
         self.last.store(last.pack(), Ordering::Release);
     }

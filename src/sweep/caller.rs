@@ -26,7 +26,7 @@ pub struct SweepDeps {
     pub limiter: Arc<Limiter>,
     /// The metrics of calls.
     pub metrics: Arc<Metrics>,
-    /// Wall time.
+    /// Time.
     pub clock: Clock,
     /// The source of jitter.
     pub random: Random,
@@ -194,7 +194,7 @@ impl InstanceCaller {
     /// Logs an error once, and its repetitions from time to time.
     fn log_error(&self, error: &CallError) {
         self.state.record_error(LastError {
-            at: self.deps.clock.now(),
+            at: self.deps.clock.moment(),
             text: error.to_string(),
         });
         let key = (error.operation, error.label);

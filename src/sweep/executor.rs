@@ -132,7 +132,7 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
     let result = match request.operation {
         Operation::Single => {
             let answer = caller.source.query(ids[0]).await;
-            answer.map(|answer| (vec![Some(answer.value)], answer.request_id))
+            answer.map(|answer| (vec![Some(answer.value)], answer.sent, answer.request_id))
         }
         Operation::Batch => {
             let answer = caller.source.query_batch(&ids).await;
@@ -140,7 +140,7 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
                 let entries = answer.value;
                 let status = |id: &&str| entries.iter().find(|entry| entry.client == *id);
                 let statuses = ids.iter().map(|id| status(id).map(|entry| entry.online));
-                (statuses.collect(), answer.request_id)
+                (statuses.collect(), answer.sent, answer.request_id)
             })
         }
     };
@@ -158,17 +158,18 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
         },
     });
     caller.count_ended(request.operation, took, result.as_ref().err());
-    let request_id = match &result {
-        Ok((_, request_id)) => request_id.clone(),
-        Err(error) => error.request_id.clone(),
+    let clock = &caller.deps.clock;
+    let (left, request_id) = match &result {
+        Ok((_, left, request_id)) => (*left, request_id.clone()),
+        Err(error) => (started, error.request_id.clone()),
     };
     Response {
         request,
-        result: result.map(|(statuses, _)| statuses),
+        result: result.map(|(statuses, ..)| statuses),
         request_id,
         sent,
         started,
-        at: caller.deps.clock.now(),
+        span: (clock.moment_of(left), clock.moment()),
         took,
     }
 }

@@ -1,6 +1,6 @@
 //! Queries of single clients outside sweeps, for a caller that waits for the answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::breaker::StartMode;
 use super::caller::{InstanceCaller, Purpose, lock};
 use super::executor::{CallPolicy, QueryResult, Response, WorkSource, execute};
 use crate::limits::Priority;
-use crate::presence::{CallError, InstanceState, Observation, Operation};
+use crate::presence::{CallError, InstanceState, Observation, Operation, Published};
 
 /// Why a probe has no result.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -146,6 +146,8 @@ impl Prober {
         let mut work = SingleCalls {
             caller: &self.caller,
             clients: clients.into_iter(),
+            again: Vec::new(),
+            repeated: HashSet::new(),
             completed,
         };
         // The error that stopped it is in a result.
@@ -171,10 +173,11 @@ impl Prober {
         deadline: Instant,
     ) -> Result<watch::Receiver<ProbeOutcome>, ProbeError> {
         let mut pending = lock(&self.probes.pending);
-        let known = self
-            .state()
-            .observation(client, self.caller.deps.clock.now());
-        let known = known.or_else(|| pending.outsiders.get(client).copied());
+        let now = self.caller.deps.clock.moment();
+        let (known, purpose) = match self.state().fleet().position(client) {
+            Some(_) => (self.state().observation(client, now), Purpose::Probe),
+            None => (pending.outsiders.get(client).copied(), Purpose::Outsider),
+        };
         if let Some(observation) = known.filter(|seen| self.is_recent(seen)) {
             return Ok(watch::channel(ProbeOutcome::Done(Ok(observation))).1);
         }
@@ -184,10 +187,6 @@ impl Prober {
         if self.probes.gone.is_cancelled() {
             return Err(ProbeError::Stopping);
         }
-        let purpose = match self.state().fleet().position(client) {
-            Some(_) => Purpose::Probe,
-            None => Purpose::Outsider,
-        };
         let start = self.admit(purpose)?;
         let (sender, receiver) = watch::channel(ProbeOutcome::Pending);
         let sender = Arc::new(sender);
@@ -209,10 +208,8 @@ impl Prober {
 
     /// Whether it is a real-time status, and younger than `max_age`.
     fn is_recent(&self, seen: &Observation) -> bool {
-        let now = self.caller.deps.clock.now();
-        // A clock that was set back makes no observation young again.
-        let young = seen.at <= now && now.since(seen.at) < self.max_age;
-        young && seen.operation == Operation::Single
+        let age = self.caller.deps.clock.moment().since(seen.at);
+        age < self.max_age && seen.operation == Operation::Single
     }
 
     /// Makes the call and passes its outcome to the probes that wait.
@@ -222,6 +219,8 @@ impl Prober {
         let mut work = SingleCalls {
             caller: &self.caller,
             clients: std::iter::once(client.clone()),
+            again: Vec::new(),
+            repeated: HashSet::new(),
             completed: &mut |QueryResult { result, .. }| {
                 let result = result.map_err(|error| ProbeError::Failed(Box::new(error)));
                 outcome = ProbeOutcome::Done(result);
@@ -262,6 +261,10 @@ impl Prober {
 struct SingleCalls<'a, I> {
     caller: &'a InstanceCaller,
     clients: I,
+    /// Clients to query once more, because of an answer that another call contradicts.
+    again: Vec<Box<str>>,
+    /// Those that were in `again`.
+    repeated: HashSet<Box<str>>,
     completed: &'a mut (dyn FnMut(QueryResult) -> ControlFlow<()> + Send),
 }
 
@@ -270,13 +273,17 @@ impl<I: Iterator<Item = Box<str>> + Send> WorkSource for SingleCalls<'_, I> {
         if operation == Operation::Batch {
             return None;
         }
-        Some(vec![self.clients.next()?])
+        Some(vec![self.again.pop().or_else(|| self.clients.next())?])
     }
 
     fn completed(&mut self, response: Response) -> ControlFlow<()> {
         let result = response.into_single();
-        if let Ok(observation) = result.result {
-            self.caller.publish(&result.client, observation);
+        if let Ok(observation) = result.result
+            && self.caller.publish(&result.client, observation) == Published::Unconfirmed
+            && self.repeated.insert(result.client.clone())
+        {
+            self.again.push(result.client);
+            return ControlFlow::Continue(());
         }
         (self.completed)(result)
     }

@@ -1,5 +1,6 @@
 //! One sweep as a source of requests: every client of the fleet once, each status published.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +12,7 @@ use super::confirm::ConfirmationQueue;
 use super::executor::{Request, Response, WorkSource};
 use super::order::SweepOrder;
 use super::rejected::RejectedClients;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::config::Query;
 use crate::presence::{ErrorClass, Fleet, MAX_BATCH, Observation, Operation, Published};
 
@@ -58,7 +59,7 @@ pub(super) enum Trial {
 /// A sweep over a fleet.
 ///
 /// With single calls, each client is queried in order. With batches, ten clients are queried
-/// together, and single calls are for the clients in [`ConfirmationQueue`].
+/// together. The clients in [`ConfirmationQueue`] are queried with single calls.
 pub(super) struct SweepRun<'a> {
     pub(super) caller: &'a InstanceCaller,
     pub(super) query: Query,
@@ -67,6 +68,8 @@ pub(super) struct SweepRun<'a> {
     pub(super) confirmations: ConfirmationQueue,
     pub(super) rejected: &'a mut RejectedClients,
     pub(super) trial: Trial,
+    /// Clients that were queried once more, because of an answer that another call contradicts.
+    pub(super) repeated: HashSet<Box<str>>,
     /// Halves of batches that were refused because of one of their clients.
     pub(super) halves: Vec<Vec<Box<str>>>,
     pub(super) progress: &'a SweepProgress,
@@ -77,7 +80,7 @@ pub(super) struct SweepRun<'a> {
 impl SweepRun<'_> {
     /// The trial call is about a client that was answered before, if there is one nearby.
     pub(super) fn begin_with_an_answered_client(&mut self) {
-        let now = self.caller.deps.clock.now();
+        let now = self.caller.deps.clock.moment();
         let answered = |client: &str| self.caller.state.observation(client, now).is_some();
         let clients = (0..self.fleet.len().min(LOOKED_AT)).map(|index| self.fleet.client(index));
         if let Some(client) = clients.map(String::from).find(|client| answered(client)) {
@@ -132,7 +135,12 @@ impl SweepRun<'_> {
     }
 
     /// Publishes the result of a call. Clients that a batch lacks keep their observation.
-    fn publish(&mut self, request: Request, statuses: Vec<Option<bool>>, at: Timestamp) {
+    fn publish(
+        &mut self,
+        request: Request,
+        statuses: Vec<Option<bool>>,
+        (at, answered): (Moment, Moment),
+    ) {
         let Request {
             operation, clients, ..
         } = request;
@@ -145,12 +153,17 @@ impl SweepRun<'_> {
             let observation = Observation {
                 online,
                 at,
+                answered,
                 operation,
             };
-            if self.caller.publish(&client, observation) == Published::Unconfirmed {
-                self.confirmations.needs_confirmation(client, online);
-            } else {
+            if self.caller.publish(&client, observation) != Published::Unconfirmed {
                 self.answered += 1;
+                self.count_done(1);
+            } else if operation == Operation::Batch {
+                self.confirmations.needs_confirmation(client, online);
+            } else if self.repeated.insert(client.clone()) {
+                self.confirmations.push(client);
+            } else {
                 self.count_done(1);
             }
         }
@@ -163,8 +176,10 @@ impl SweepRun<'_> {
 
 impl WorkSource for SweepRun<'_> {
     fn next(&mut self, operation: Operation) -> Option<Vec<Box<str>>> {
-        if self.query == Query::Batch && operation == Operation::Single {
-            return Some(vec![self.confirmations.next()?]);
+        if operation == Operation::Single
+            && let Some(client) = self.confirmations.next()
+        {
+            return Some(vec![client]);
         }
         if operation != self.query.operation() {
             return None;
@@ -195,16 +210,18 @@ impl WorkSource for SweepRun<'_> {
         let Response {
             request,
             result,
-            at,
+            span,
             ..
         } = response;
         let operation = request.operation;
         if matches!(self.trial, Trial::InFlight) {
             self.trial = Trial::None;
             if let Ok([Some(online)]) = result.as_deref() {
+                let (at, answered) = span;
                 let observation = Observation {
                     online: *online,
                     at,
+                    answered,
                     operation,
                 };
                 self.caller.publish(&request.clients[0], observation);
@@ -232,7 +249,7 @@ impl WorkSource for SweepRun<'_> {
             }
         }
         match result {
-            Ok(statuses) => self.publish(request, statuses, at),
+            Ok(statuses) => self.publish(request, statuses, span),
             Err(error) if operation == Operation::Batch && error.class == ErrorClass::Client => {
                 self.split(request.clients);
             }

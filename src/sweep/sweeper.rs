@@ -1,5 +1,6 @@
 //! The sweeps of one instance: at most one at a time, each in a supervised task of its own.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -65,6 +66,8 @@ struct CurrentSweep {
     started: Option<Instant>,
     fleet: Option<Arc<Fleet>>,
     running: Option<Arc<SweepProgress>>,
+    /// Whether another sweep follows at once.
+    again: bool,
 }
 
 impl Sweeper {
@@ -227,6 +230,18 @@ impl Sweeper {
         }
     }
 
+    /// Starts a sweep of all clients at once. A sweep in flight ends first: it queries no further
+    /// client.
+    pub(super) fn restart(self: &Arc<Self>) {
+        let mut current = lock(&self.shared.current);
+        if let Some(running) = &current.running {
+            running.cancelled.cancel();
+            current.again = true;
+        } else {
+            self.start(&mut current, None);
+        }
+    }
+
     fn start(
         self: &Arc<Self>,
         current: &mut CurrentSweep,
@@ -291,7 +306,12 @@ impl Sweeper {
                 .record(|stats| stats.count_sweep(SweepResult::Stopped));
         }
         // Makes room for the next sweep, then ends the joins of this one.
-        lock(&self.shared.current).running = None;
+        let mut current = lock(&self.shared.current);
+        current.running = None;
+        if std::mem::take(&mut current.again) {
+            self.start(&mut current, None);
+        }
+        drop(current);
         progress.ended.cancel();
         if self.open_until().is_some() {
             let tasks = self.caller.tasks.clone();
@@ -369,6 +389,7 @@ impl Sweeper {
             confirmations: ConfirmationQueue::default(),
             rejected,
             trial: Trial::None,
+            repeated: HashSet::new(),
             halves: Vec::new(),
             progress: &progress,
             answered: 0,
@@ -391,7 +412,7 @@ impl Sweeper {
         };
         let summary = SweepSummary {
             duration: started.elapsed(),
-            end: self.caller.deps.clock.now(),
+            end: self.caller.deps.clock.moment(),
             coverage: if clients == 0 {
                 1.0
             } else {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,12 @@ use crate::presence::{InstanceSnapshot, InstanceState, PresenceSource, Snapshot}
 
 /// The age up to which a snapshot serves further scrapes.
 const SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// The interval at which the wall clock is checked.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+
+/// A jump of the wall clock by more than this starts a sweep of every instance.
+const JUMP_MILLIS: u64 = 5000;
 
 /// An instance to sweep.
 #[derive(Debug)]
@@ -213,10 +219,11 @@ impl Sweeps {
         if let Some(snapshot) = shared.snapshot.upgrade().filter(fits) {
             return snapshot;
         }
-        let at = self.deps.clock.now();
+        let at = self.deps.clock.moment();
         let instances = sweepers.iter().map(|sweeper| sweeper.state().snapshot(at));
         let snapshot = Arc::new(Snapshot {
             at,
+            offset: self.deps.clock.offset(),
             instances: instances.collect(),
         });
         *shared = SharedSnapshot {
@@ -238,6 +245,22 @@ impl Sweeps {
         set.sweepers
             .iter()
             .for_each(|sweeper| sweeper.fleet_changed());
+    }
+
+    /// Follows the wall clock until it is dropped: corrects the offset that renders times, and
+    /// sweeps every instance after a jump, since the host may have been suspended.
+    pub async fn follow_clock(self: Arc<Self>) {
+        loop {
+            sleep(CLOCK_CHECK).await;
+            let millis = self.deps.clock.correct_offset();
+            if millis.unsigned_abs() > JUMP_MILLIS {
+                tracing::warn!(
+                    seconds = millis as f64 / 1000.0,
+                    "the wall clock jumped (it was set, or the host was suspended): exported times follow it, statuses and their ages do not change; every instance is swept"
+                );
+                self.set.load().sweepers.iter().for_each(Sweeper::restart);
+            }
+        }
     }
 
     /// Stops all sweeps, and returns when they have ended.

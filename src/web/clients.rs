@@ -22,7 +22,7 @@ pub(super) async fn list(
         let page = query.page(snapshot);
         let statuses = Status::ALL.map(Status::as_str);
         let data = ClientPage {
-            timestamp_seconds: snapshot.at.as_seconds(),
+            timestamp_seconds: snapshot.time().as_seconds(),
             total: page.total,
             offset: query.offset,
             limit: query.limit(),

@@ -19,7 +19,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::query::ClientQuery;
 use super::shared::SharedState;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, WallOffset};
 use crate::config::{Mode, Query};
 use crate::presence::{InstanceSnapshot, StatusCounts};
 use devices::DeviceTable;
@@ -41,12 +41,13 @@ pub(super) async fn show(State(shared): SharedState, RawQuery(query): RawQuery) 
     let html = shared.reader.read(move |snapshot| {
         let instances = snapshot.instances.iter();
         let page = StatusPage {
-            now: snapshot.at,
+            now: snapshot.time(),
+            offset: snapshot.offset,
             query_error,
             totals: overview::sum(instances.clone().flat_map(InstanceSnapshot::groups)),
             instances: instances.map(InstanceSummary::new).collect(),
             devices: DeviceTable::new(snapshot, &query),
-            process: ProcessState::new(&sources.web.metrics, &config.collect, snapshot.at),
+            process: ProcessState::new(&sources.web.metrics, &config.collect, snapshot.time()),
             index: &sources.index,
         };
         page.render().expect("writing to a String does not fail")
@@ -58,6 +59,7 @@ pub(super) async fn show(State(shared): SharedState, RawQuery(query): RawQuery) 
 #[template(path = "page.html", config = "src/web/page/askama.toml")]
 struct StatusPage<'a> {
     now: Timestamp,
+    offset: WallOffset,
     /// The error of an invalid query.
     query_error: Option<String>,
     totals: StatusCounts,
@@ -72,6 +74,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clock::Moment;
     use crate::config::Collect;
     use crate::presence::{FleetBuilder, InstanceId, InstanceState, Snapshot};
     use crate::telemetry::Metrics;
@@ -86,13 +89,16 @@ mod tests {
                 .push(&format!("GID_{}@@@{n:05}", n % 2000), [])
                 .expect("new");
         }
+        let at = Moment::from_micros(AT.as_millis() * 1000);
         let snapshot = Snapshot {
-            at: AT,
-            instances: vec![InstanceState::new(fleet.build(), Duration::MAX).snapshot(AT)],
+            at,
+            offset: WallOffset::default(),
+            instances: vec![InstanceState::new(fleet.build(), Duration::MAX).snapshot(at)],
         };
         let (query, collect) = (ClientQuery::default(), Collect::default());
         let page = StatusPage {
-            now: AT,
+            now: snapshot.time(),
+            offset: snapshot.offset,
             query_error: None,
             totals: StatusCounts::default(),
             instances: snapshot

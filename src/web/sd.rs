@@ -106,13 +106,17 @@ impl Targets {
     /// The targets of the chunk of an instance that begins with client `start`, each after a
     /// separator.
     fn text(&self, instance: usize, start: usize, separator: &mut &str) -> Bytes {
-        let instance = &self.snapshot.instances[instance];
+        let (offset, instance) = (self.snapshot.offset, &self.snapshot.instances[instance]);
         let mut text = Vec::new();
         if let Some(matches) = self.filter.matcher(instance) {
             let clients = (start..instance.fleet().len()).take(CLIENTS_PER_CHUNK);
             for index in clients.filter(|&index| matches(index)) {
                 text.extend_from_slice(std::mem::replace(separator, ",\n").as_bytes());
-                let group = self.group(ClientRef { instance, index });
+                let group = self.group(ClientRef {
+                    offset,
+                    instance,
+                    index,
+                });
                 serde_json::to_writer(&mut text, &group).expect("a Vec takes everything");
             }
         }

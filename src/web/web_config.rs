@@ -72,7 +72,8 @@ impl ActiveWebConfig {
         };
         let text = read(&self.path)
             .map_err(|message| Problem::of_file(&self.path.as_path().into(), message))?;
-        let (config, mut warnings) = WebConfig::parse(&text, &self.path, self.clock, &mut read)?;
+        let (config, mut warnings) =
+            WebConfig::parse(&text, &self.path, self.clock.clone(), &mut read)?;
         warnings.append(&mut exposed);
         Ok((config, warnings))
     }

@@ -11,4 +11,5 @@ mod refusals;
 mod shards;
 mod stale_cache;
 mod storm;
+mod time;
 mod waits;

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::aliyun::ERROR_LABELS;
 use crate::presence::{ErrorClass, ThrottledLayer};
@@ -11,6 +13,7 @@ use crate::presence::{ErrorClass, ThrottledLayer};
 fn reply(status: u16, body: impl AsRef<[u8]>) -> HttpResponse {
     HttpResponse {
         status,
+        sent: Instant::now(),
         retry_after: None,
         clocks: None,
         body: body.as_ref().to_vec().into(),

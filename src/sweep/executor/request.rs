@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::retry::Attempts;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::limits::Time;
 use crate::presence::{CallError, Observation, Operation};
 
@@ -45,8 +45,8 @@ pub(in crate::sweep) struct Response {
     /// The time at which the call left, for the limits.
     pub(in crate::sweep) sent: Time,
     pub(in crate::sweep) started: Instant,
-    /// The time at which the call ended.
-    pub(in crate::sweep) at: Timestamp,
+    /// The moments at which the request was sent, by the report of the source, and answered.
+    pub(in crate::sweep) span: (Moment, Moment),
     pub(in crate::sweep) took: Duration,
 }
 
@@ -66,12 +66,13 @@ pub struct QueryResult {
 impl Response {
     /// The response to a single call as a result for its client.
     pub(in crate::sweep) fn into_single(mut self) -> QueryResult {
-        let (at, operation) = (self.at, self.request.operation);
+        let ((at, answered), operation) = (self.span, self.request.operation);
         QueryResult {
             client: self.request.clients.remove(0),
             result: self.result.map(|statuses| Observation {
                 online: statuses[0] == Some(true),
                 at,
+                answered,
                 operation,
             }),
             took: self.took,

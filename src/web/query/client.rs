@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, WallOffset};
 use crate::presence::{InstanceSnapshot, Status};
 
 /// One client of a snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::web) struct ClientRef<'a> {
+    pub(in crate::web) offset: WallOffset,
     pub(in crate::web) instance: &'a InstanceSnapshot,
     pub(in crate::web) index: usize,
 }
@@ -38,11 +39,13 @@ impl<'a> ClientRef<'a> {
 
     /// When the status became what it is; `None` while it is unknown.
     pub(in crate::web) fn since(&self) -> Option<Timestamp> {
-        self.instance.client(self.index).map(|(_, since)| since)
+        let (_, since) = self.instance.client(self.index)?;
+        Some(self.offset.wall(since))
     }
 
     /// When the client was last observed; `None` while its status is unknown.
     pub(in crate::web) fn observed(&self) -> Option<Timestamp> {
-        self.instance.client(self.index).map(|(seen, _)| seen.at)
+        let (seen, _) = self.instance.client(self.index)?;
+        Some(self.offset.wall(seen.at))
     }
 }

@@ -54,11 +54,15 @@ impl ClientFilter {
         &self,
         snapshot: &'a Snapshot,
     ) -> impl Iterator<Item = ClientRef<'a>> {
-        let instances = snapshot.instances.iter();
+        let (offset, instances) = (snapshot.offset, snapshot.instances.iter());
         let matchers = instances.filter_map(|instance| Some((instance, self.matcher(instance)?)));
-        matchers.flat_map(|(instance, matches)| {
+        matchers.flat_map(move |(instance, matches)| {
             let clients = (0..instance.fleet().len()).filter(move |&index| matches(index));
-            clients.map(move |index| ClientRef { instance, index })
+            clients.map(move |index| ClientRef {
+                offset,
+                instance,
+                index,
+            })
         })
     }
 

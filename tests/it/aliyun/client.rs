@@ -55,7 +55,7 @@ fn client_with(
     let provider = Arc::new(CredentialProvider::new(
         "test",
         &provider,
-        &tools(clock, &Env::default()),
+        &tools(clock.clone(), &Env::default()),
     ));
     ApiClient::new(http, provider, clock, options)
 }

@@ -82,7 +82,7 @@ impl Stage {
         let random = Random::new(|| 0);
         let environment = Environment {
             env: Env::default(),
-            clock: self.rig.clock,
+            clock: self.rig.clock.clone(),
             random,
             resolver: Resolver::system(),
             shard: Shard::WHOLE,

@@ -102,7 +102,7 @@ impl Place {
         CredentialProvider::new(
             "test",
             &config.instances[0].credentials.provider,
-            &tools(rig.clock, env),
+            &tools(rig.clock.clone(), env),
         )
     }
 }

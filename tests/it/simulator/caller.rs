@@ -31,7 +31,8 @@ impl Stage {
         let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shutdown = CancellationToken::new();
-        let simulator = Simulator::start(options, listener, clock, shutdown.clone()).unwrap();
+        let simulator =
+            Simulator::start(options, listener, clock.clone(), shutdown.clone()).unwrap();
         let announcement = simulator.announcement();
         Self {
             simulator,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mqtt_presence_exporter::aliyun::RULES;
-use mqtt_presence_exporter::clock::{Clock, Timestamp};
+use mqtt_presence_exporter::clock::{Clock, Moment, Timestamp};
 use mqtt_presence_exporter::config::{Config, Quotas};
 use mqtt_presence_exporter::presence::{
     FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation, PresenceSource,
@@ -37,12 +37,13 @@ pub(crate) fn instance(id: &str, clients: &[Known<'_>]) -> Arc<InstanceState> {
     let state = InstanceState::new(fleet.build(), Duration::from_secs(300));
     for (client, _, seen) in clients {
         if let Some((online, ago)) = *seen {
-            let at = Timestamp::from_millis((NOW - ago) * 1000);
+            let at = Moment::from_micros((NOW - ago) * 1_000_000);
             state.publish(
                 client,
                 Observation {
                     online,
                     at,
+                    answered: at,
                     operation: Operation::Single,
                 },
             );

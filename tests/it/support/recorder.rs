@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use mqtt_presence_exporter::clock::{Clock, Timestamp};
+use mqtt_presence_exporter::clock::{Clock, Moment};
 use mqtt_presence_exporter::presence::{
     ApiResponse, BatchEntry, BoxFuture, CallError, Observation, Operation, PresenceSource,
 };
+use tokio::time::Instant;
 
 /// What was said of a client.
 pub(crate) type Said = (String, Observation);
@@ -16,14 +17,14 @@ pub(crate) struct Recorder<S> {
     inner: S,
     clock: Clock,
     said: Arc<Mutex<Vec<Said>>>,
-    batches: Arc<Mutex<Vec<Timestamp>>>,
+    batches: Arc<Mutex<Vec<Moment>>>,
 }
 
 /// What was said so far, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     said: Arc<Mutex<Vec<Said>>>,
-    batches: Arc<Mutex<Vec<Timestamp>>>,
+    batches: Arc<Mutex<Vec<Moment>>>,
 }
 
 impl Record {
@@ -33,7 +34,7 @@ impl Record {
     }
 
     /// When batches were answered.
-    pub(crate) fn batches(&self) -> Vec<Timestamp> {
+    pub(crate) fn batches(&self) -> Vec<Moment> {
         self.batches.lock().expect("nobody panics with it").clone()
     }
 }
@@ -53,10 +54,11 @@ impl<S> Recorder<S> {
         )
     }
 
-    fn note(&self, client: &str, online: bool, operation: Operation) {
+    fn note(&self, client: &str, online: bool, sent: Instant, operation: Operation) {
         let observation = Observation {
             online,
-            at: self.clock.now(),
+            at: self.clock.moment_of(sent),
+            answered: self.clock.moment(),
             operation,
         };
         self.said
@@ -70,7 +72,7 @@ impl<S: PresenceSource> PresenceSource for Recorder<S> {
     fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         Box::pin(async move {
             let answer = self.inner.query(client).await?;
-            self.note(client, answer.value, Operation::Single);
+            self.note(client, answer.value, answer.sent, Operation::Single);
             Ok(answer)
         })
     }
@@ -81,14 +83,13 @@ impl<S: PresenceSource> PresenceSource for Recorder<S> {
     ) -> BoxFuture<'a, Result<ApiResponse<Vec<BatchEntry>>, CallError>> {
         Box::pin(async move {
             let answer = self.inner.query_batch(clients).await?;
-            answer
-                .value
-                .iter()
-                .for_each(|entry| self.note(&entry.client, entry.online, Operation::Batch));
+            for entry in &answer.value {
+                self.note(&entry.client, entry.online, answer.sent, Operation::Batch);
+            }
             self.batches
                 .lock()
                 .expect("nobody panics with it")
-                .push(self.clock.now());
+                .push(self.clock.moment());
             Ok(answer)
         })
     }

@@ -49,7 +49,7 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stop = CancellationToken::new();
         let simulator =
-            Simulator::start(options, listener, clock, stop.clone()).expect("it listens");
+            Simulator::start(options, listener, clock.clone(), stop.clone()).expect("it listens");
         let announcement = simulator.announcement();
         Self {
             simulator,
@@ -105,26 +105,39 @@ impl Rig {
 
     /// Starts an exporter with this configuration.
     pub(crate) async fn start(&self, configuration: &str) -> TestExporter {
-        self.start_as(configuration, Env::default(), Shard::WHOLE)
+        self.start_at(&self.clock, configuration).await
+    }
+
+    /// Starts an exporter with a wall clock of its own.
+    pub(crate) async fn start_at(&self, clock: &Clock, configuration: &str) -> TestExporter {
+        self.start_as(clock, configuration, Env::default(), Shard::WHOLE)
             .await
     }
 
     /// Starts one of several exporters with this configuration.
     pub(crate) async fn start_shard(&self, configuration: &str, shard: Shard) -> TestExporter {
-        self.start_as(configuration, Env::default(), shard).await
+        self.start_as(&self.clock, configuration, Env::default(), shard)
+            .await
     }
 
     /// Starts an exporter that finds these environment variables.
     pub(crate) async fn start_in(&self, env: Env, configuration: &str) -> TestExporter {
-        self.start_as(configuration, env, Shard::WHOLE).await
+        self.start_as(&self.clock, configuration, env, Shard::WHOLE)
+            .await
     }
 
-    async fn start_as(&self, configuration: &str, env: Env, shard: Shard) -> TestExporter {
+    async fn start_as(
+        &self,
+        clock: &Clock,
+        configuration: &str,
+        env: Env,
+        shard: Shard,
+    ) -> TestExporter {
         let random = AtomicU64::new(1);
         let random = move || random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let environment = Environment {
             env,
-            clock: self.clock,
+            clock: clock.clone(),
             random: Random::new(random),
             resolver: Resolver::system(),
             shard,

@@ -7,6 +7,7 @@ use mqtt_presence_exporter::presence::{
     ApiResponse, BatchEntry, BoxFuture, CallError, Delivery, ErrorClass, PresenceSource,
 };
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Says that every client is online, once its gate is open.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl PresenceSource for Gated {
             let _ = gate.wait_for(|open| *open).await;
             Ok(ApiResponse {
                 value: true,
+                sent: Instant::now(),
                 request_id: None,
             })
         })
@@ -38,6 +40,7 @@ impl PresenceSource for Gated {
         Box::pin(async move {
             Ok(ApiResponse {
                 value: clients.iter().map(entry).collect(),
+                sent: Instant::now(),
                 request_id: None,
             })
         })
@@ -91,11 +94,13 @@ impl fmt::Debug for Scripted {
 impl PresenceSource for Scripted {
     fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Result<ApiResponse<bool>, CallError>> {
         self.asked.lock().expect("no panic").push(client.to_owned());
+        let sent = Instant::now();
         Box::pin(async move {
             let _ = self.gate.subscribe().wait_for(|open| *open).await;
             let value = (self.answer)(client).map_err(|error| *error)?;
             Ok(ApiResponse {
                 value,
+                sent,
                 request_id: Some(format!("request-of-{client}")),
             })
         })

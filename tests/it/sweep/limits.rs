@@ -40,10 +40,10 @@ fn assert_complete_and_true(rig: &Rig, scrape: &Scrape) {
             reason = "a time of this century"
         )]
         let at = Timestamp::from_millis((at * 1000.0).round() as u64);
-        // The answer was made on its way, before it was observed.
-        let before = Timestamp::from_millis(at.as_millis() - 60);
+        // The answer was made after the call was sent.
+        let after = Timestamp::from_millis(at.as_millis() + 60);
         let truths =
-            [at, before].map(|at| f64::from(u8::from(rig.simulator.truth(instance, client, at))));
+            [at, after].map(|at| f64::from(u8::from(rig.simulator.truth(instance, client, at))));
         assert!(
             truths.contains(&online),
             "{client}: {online}, but {truths:?}"

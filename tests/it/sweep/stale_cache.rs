@@ -7,7 +7,7 @@ use std::time::Duration;
 use mqtt_presence_exporter::aliyun::RULES;
 use mqtt_presence_exporter::aliyun::credentials::CredentialProvider;
 use mqtt_presence_exporter::aliyun::{ApiClient, ApiClientOptions};
-use mqtt_presence_exporter::clock::Timestamp;
+use mqtt_presence_exporter::clock::{Moment, Timestamp};
 use mqtt_presence_exporter::config::{
     self, Collect, Config, Env, Mode, Query, Quotas, SecretSource, Signature,
 };
@@ -132,12 +132,12 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
         Arc::new(CredentialProvider::new(
             "test",
             &provider,
-            &tools(rig.clock, &Env::default()),
+            &tools(rig.clock.clone(), &Env::default()),
         )),
-        rig.clock,
+        rig.clock.clone(),
         options,
     );
-    let (source, record) = Recorder::new(source, rig.clock);
+    let (source, record) = Recorder::new(source, rig.clock.clone());
     let subject = SweepConfig {
         state: Arc::clone(&state),
         source: Arc::new(source),
@@ -155,7 +155,7 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
             &Random::new(|| 0),
         )),
         metrics: Arc::new(Metrics::new(config.collect.call_timeout)),
-        clock: rig.clock,
+        clock: rig.clock.clone(),
         random: Random::new(|| 0),
     };
     let collect = Collect {
@@ -170,9 +170,9 @@ fn sweeps(rig: &Rig) -> (Sweeps, Arc<InstanceState>, Record) {
 /// What the devices were at the moment of which an observation speaks.
 fn truths(rig: &Rig, client: &str, seen: Observation) -> [bool; 2] {
     let instance = &rig.announcement.instance_ids[0];
-    // An answer is made a little before it is observed, perhaps before the cache was filled anew.
-    [0, 60].map(|before| {
-        let at = seen.at.as_millis() - before;
+    // An answer is made a little after its call was sent, perhaps after the cache was filled anew.
+    [0, 60].map(|after| {
+        let at = seen.at.as_micros() / 1000 + after;
         let of = match seen.operation {
             Operation::Single => at,
             Operation::Batch => at - at % 2000 - 30_000,
@@ -186,9 +186,9 @@ fn truths(rig: &Rig, client: &str, seen: Observation) -> [bool; 2] {
 #[derive(Default)]
 struct Witness {
     /// The status of each client and since when it has had it.
-    runs: HashMap<usize, (bool, Timestamp)>,
+    runs: HashMap<usize, (bool, Moment)>,
     /// What single calls said: of whom, when, and whether it was online.
-    single: HashSet<(String, Timestamp, bool)>,
+    single: HashSet<(String, Moment, bool)>,
     heard: usize,
 }
 
@@ -283,13 +283,13 @@ async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
     sleep(STALENESS + Duration::from_secs(3)).await;
     let (sweeps, state, record) = sweeps(&rig);
     sweeps.start();
-    let start = rig.clock.now();
+    let start = rig.clock.moment();
     let mut witness = Witness::default();
     for second in 0..600 {
         devices.live(second);
         sleep(Duration::from_secs(1)).await;
         if second % 10 == 9 {
-            witness.look(&rig, &state.snapshot(rig.clock.now()), &record.said());
+            witness.look(&rig, &state.snapshot(rig.clock.moment()), &record.said());
         }
     }
     sweeps.stop().await;
@@ -327,7 +327,7 @@ async fn ten_minutes_of_a_cache_that_is_half_a_minute_behind() {
     let fast = confirmed.iter().filter(|(client, _)| is_fast(client));
     assert!(fast.clone().count() > FAST.len() / 2 && fast.clone().all(|(_, &calls)| calls <= 21));
     // By sweeps: a tenth of the clients, and one for each change.
-    let sweep_of = |at: Timestamp| {
+    let sweep_of = |at: Moment| {
         usize::try_from(at.since(start).as_secs() / INTERVAL.as_secs()).expect("small")
     };
     let mut batches = vec![0_usize; 21];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_presence_exporter::clock::Timestamp;
+use mqtt_presence_exporter::clock::{Moment, WallOffset};
 use mqtt_presence_exporter::exposition::ScrapeText;
 use mqtt_presence_exporter::presence::{
     ClientId, FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation, Snapshot,
@@ -55,12 +55,13 @@ impl Instance {
         let state = InstanceState::new(fleet.build(), STALE_AFTER);
         for client in &self.clients {
             for &(online, before) in &client.said {
-                let at = Timestamp::from_millis(NOW - before);
+                let at = Moment::from_micros((NOW - before) * 1000);
                 state.publish(
                     &client.id,
                     Observation {
                         online,
                         at,
+                        answered: at,
                         operation: Operation::Single,
                     },
                 );
@@ -71,7 +72,7 @@ impl Instance {
             stats.sweeps = self.sweeps;
             stats.last_sweep = self.last_sweep.map(|(millis, before)| SweepSummary {
                 duration: Duration::from_millis(millis),
-                end: Timestamp::from_millis(NOW - before),
+                end: Moment::from_micros((NOW - before) * 1000),
                 coverage: 0.75,
             });
             stats.clock_offset_millis = self.clock_offset_millis;
@@ -81,12 +82,20 @@ impl Instance {
 }
 
 fn text(instances: &[Instance], own: String, per_client: bool) -> String {
-    let at = Timestamp::from_millis(NOW);
+    let (at, offset) = (Moment::from_micros(NOW * 1000), WallOffset::default());
     let instances = instances
         .iter()
         .map(|instance| instance.state().snapshot(at))
         .collect();
-    let mut exposition = ScrapeText::new(Arc::new(Snapshot { at, instances }), own, per_client);
+    let mut exposition = ScrapeText::new(
+        Arc::new(Snapshot {
+            at,
+            offset,
+            instances,
+        }),
+        own,
+        per_client,
+    );
     let mut text = Vec::new();
     while exposition.fill(&mut text) {}
     String::from_utf8(text).expect("text")

@@ -5,7 +5,7 @@ mod scenarios;
 
 use std::sync::Arc;
 
-use mqtt_presence_exporter::clock::Timestamp;
+use mqtt_presence_exporter::clock::Moment;
 use mqtt_presence_exporter::net::ServeOptions;
 use mqtt_presence_exporter::presence::{InstanceState, LastError};
 use mqtt_presence_exporter::web::WebOptions;
@@ -185,7 +185,7 @@ async fn nothing_breaks_out_of_its_place() {
 #[tokio::test]
 async fn the_last_error_is_told_in_words() {
     let state = pumps();
-    let at = Timestamp::from_millis((NOW - 90) * 1000);
+    let at = Moment::from_micros((NOW - 90) * 1_000_000);
     state.record_error(LastError {
         at,
         text: "QuerySessionByClientId on post-cn-1: NoPermission: <m>; grant it".into(),

@@ -102,7 +102,7 @@ impl FakeApi {
 
 impl Stage for FakeApi {
     fn clock(&self) -> Clock {
-        self.clock
+        self.clock.clone()
     }
 
     fn source(&self, instance: usize, call_timeout: Duration) -> Arc<dyn PresenceSource> {
@@ -373,10 +373,12 @@ impl FakeSource {
 impl PresenceSource for FakeSource {
     fn query<'a>(&'a self, client: &'a str) -> BoxFuture<'a, Outcome<bool>> {
         Box::pin(async move {
+            let sent = Instant::now();
             let answer = self.call(Operation::Single, vec![client.to_owned()]).await;
             let answer = answer.map_err(|error| *error)?;
             Ok(ApiResponse {
                 value: answer[0].1,
+                sent,
                 request_id: None,
             })
         })
@@ -388,11 +390,13 @@ impl PresenceSource for FakeSource {
     ) -> BoxFuture<'a, Outcome<Vec<BatchEntry>>> {
         Box::pin(async move {
             let clients = clients.iter().map(|client| (*client).to_owned()).collect();
+            let sent = Instant::now();
             let answer = self.call(Operation::Batch, clients).await;
             let entries = answer.map_err(|error| *error)?.into_iter();
             let entries = entries.map(|(client, online)| BatchEntry { client, online });
             Ok(ApiResponse {
                 value: entries.collect(),
+                sent,
                 request_id: None,
             })
         })

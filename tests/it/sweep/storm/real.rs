@@ -121,7 +121,7 @@ impl Weather {
 
 impl Stage for RealApi {
     fn clock(&self) -> Clock {
-        self.rig.clock
+        self.rig.clock.clone()
     }
 
     fn source(&self, instance: usize, call_timeout: Duration) -> Arc<dyn PresenceSource> {
@@ -131,7 +131,7 @@ impl Stage for RealApi {
             secret: SecretSource::Inline(Secret::new(announced.access_key_secret.clone())),
             token: None,
         };
-        let tools = tools(self.rig.clock, &Env::default());
+        let tools = tools(self.rig.clock.clone(), &Env::default());
         let provider = CredentialProvider::new("storm", &provider, &tools);
         let options = ApiClientOptions {
             instance: InstanceId::new(&instance_id(instance)).expect("an ID"),
@@ -142,7 +142,7 @@ impl Stage for RealApi {
         let client = ApiClient::new(
             self.http.clone(),
             Arc::new(provider),
-            self.rig.clock,
+            self.rig.clock.clone(),
             options,
         );
         Arc::new(client)

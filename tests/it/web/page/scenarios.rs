@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
-use mqtt_presence_exporter::clock::Timestamp;
+use mqtt_presence_exporter::clock::Moment;
 use mqtt_presence_exporter::presence::{
     FleetBuilder, InstanceId, InstanceState, LabelName, Observation, Operation,
 };
@@ -38,12 +38,13 @@ fn many() -> Arc<InstanceState> {
 }
 
 fn see(state: &InstanceState, client: &str, online: bool) {
-    let at = Timestamp::from_millis(NOW * 1000);
+    let at = Moment::from_micros(NOW * 1_000_000);
     state.publish(
         client,
         Observation {
             online,
             at,
+            answered: at,
             operation: Operation::Single,
         },
     );
