@@ -38,6 +38,15 @@ pub(super) struct CallPolicy {
     pub(super) cancelled: CancellationToken,
 }
 
+impl CallPolicy {
+    /// The priorities by operation.
+    fn priorities(&self) -> [Priority; 2] {
+        let mut priorities = [Priority::Urgent; 2];
+        priorities[self.operation as usize] = self.priority;
+        priorities
+    }
+}
+
 /// A request that waits for its permit.
 type Pending<'c> = BoxFuture<'c, (Request, CallPermit)>;
 
@@ -53,7 +62,6 @@ pub(super) async fn execute(
         caller,
         policy,
         calls: FuturesUnordered::new(),
-        refreshed: None,
         stopped: false,
     };
     // The next request of each operation.
@@ -83,7 +91,8 @@ pub(super) async fn execute(
                     clients,
                     attempts,
                 };
-                pending[operation as usize] = Some(executor.permit(request));
+                pending[operation as usize] =
+                    Some(permit(caller, executor.policy.priorities(), request));
             } else {
                 let times = [wake, work.resumes_at(operation)];
                 wake = times.into_iter().flatten().min();
@@ -101,7 +110,7 @@ pub(super) async fn execute(
             biased;
             Some(response) = executor.calls.next() => {
                 if let Some(response) = response {
-                    executor.finish(response, work).await?;
+                    executor.finish(response, work)?;
                 }
                 continue;
             }
@@ -174,50 +183,60 @@ async fn call(caller: &InstanceCaller, request: Request, permit: CallPermit) -> 
     }
 }
 
+/// Waits for the right to make a call. `priorities` are those of both operations.
+fn permit(caller: &InstanceCaller, priorities: [Priority; 2], request: Request) -> Pending<'_> {
+    let InstanceCaller { deps, queue, .. } = caller;
+    let priority = priorities[request.operation as usize];
+    let permit = deps.limiter.permit(queue, request.operation, priority);
+    Box::pin(permit.map(|permit| (request, permit)))
+}
+
+/// When a failed call is repeated.
+enum Again {
+    At(Instant),
+    /// As soon as there are other credentials.
+    Refreshed,
+}
+
 struct Executor<'c> {
     caller: &'c InstanceCaller,
     policy: CallPolicy,
     /// Calls in flight, and requests that wait to be repeated; `None` if one is cancelled.
     calls: FuturesUnordered<BoxFuture<'c, Option<Response>>>,
-    /// The time at which the credentials were replaced.
-    refreshed: Option<Instant>,
     /// Whether the breaker has opened.
     stopped: bool,
 }
 
-impl<'c> Executor<'c> {
-    /// Waits for the right to make a call.
-    fn permit(&self, request: Request) -> Pending<'c> {
-        let priority = if request.operation == self.policy.operation {
-            self.policy.priority
-        } else {
-            Priority::Urgent
-        };
-        let InstanceCaller { deps, queue, .. } = self.caller;
-        let permit = deps.limiter.permit(queue, request.operation, priority);
-        Box::pin(permit.map(|permit| (request, permit)))
-    }
-
-    /// Repeats a request at a time, unless it is cancelled before the call leaves.
-    fn repeat(&mut self, request: Request, at: Instant) {
+impl Executor<'_> {
+    /// Repeats a failed request at a time, or with other credentials, unless it is cancelled before
+    /// the call leaves. Without other credentials in time, the failure is the response again.
+    fn repeat(&mut self, failed: Response, again: Again) {
         let (caller, cancelled) = (self.caller, self.policy.cancelled.clone());
-        let permit = self.permit(request);
+        let (until, priorities) = (self.policy.until, self.policy.priorities());
         self.calls.push(Box::pin(async move {
             let permit = async {
-                sleep_until(at).await;
-                permit.await
+                match again {
+                    Again::At(at) => sleep_until(at).await,
+                    Again::Refreshed => {
+                        let refreshed = caller.source.refresh_credentials().await;
+                        if !refreshed || until.is_some_and(|until| until < Instant::now()) {
+                            return Err(failed);
+                        }
+                    }
+                }
+                let retries = &caller.deps.metrics.api_retries_total;
+                caller.count(retries, failed.request.operation);
+                Ok(permit(caller, priorities, failed.request).await)
             };
-            let (request, permit) = cancelled.run_until_cancelled(permit).await?;
-            Some(call(caller, request, permit).await)
+            Some(match cancelled.run_until_cancelled(permit).await? {
+                Ok((request, permit)) => call(caller, request, permit).await,
+                Err(failed) => failed,
+            })
         }));
     }
 
     /// Classifies a finished attempt: it is repeated later, or its response goes to `work`.
-    async fn finish(
-        &mut self,
-        mut response: Response,
-        work: &mut dyn WorkSource,
-    ) -> ControlFlow<()> {
+    fn finish(&mut self, mut response: Response, work: &mut dyn WorkSource) -> ControlFlow<()> {
         let (operation, started) = (response.request.operation, response.started);
         let (caller, purpose) = (self.caller, self.policy.purpose);
         let mut verdict = ControlFlow::Continue(());
@@ -228,9 +247,8 @@ impl<'c> Executor<'c> {
             verdict = caller.attempt_failed(purpose, operation, error, started);
             if verdict.is_continue() && !self.stopped {
                 let request = &mut response.request;
-                if let Some(at) = self.retry_at(request, error, started).await {
-                    caller.count(&deps.metrics.api_retries_total, operation);
-                    self.repeat(response.request, at);
+                if let Some(again) = self.again(request, error) {
+                    self.repeat(response, again);
                     return ControlFlow::Continue(());
                 }
                 verdict = caller.failed(purpose, operation, error, started);
@@ -252,14 +270,9 @@ impl<'c> Executor<'c> {
         work.completed(response)
     }
 
-    /// The time to repeat a failed call, if it is repeated. A call that is refused for who made it,
-    /// and cannot be repeated in another way, is a terminal error.
-    async fn retry_at(
-        &mut self,
-        request: &mut Request,
-        error: &mut CallError,
-        started: Instant,
-    ) -> Option<Instant> {
+    /// When a failed call is repeated, if it is. A call that is refused for who made it, and cannot
+    /// be repeated in another way, is a terminal error.
+    fn again(&self, request: &mut Request, error: &mut CallError) -> Option<Again> {
         let caller = self.caller;
         let open = lock(&caller.breaker).open_until(request.operation);
         let retries = match self.policy.start {
@@ -270,29 +283,18 @@ impl<'c> Executor<'c> {
         let repeated = request.attempts.was_repeated(error.class);
         let decision = request.attempts.decide(error, retries);
         let paid = || caller.queue.account.budget.spend();
-        let at = match decision {
+        let again = match decision {
             RetryDecision::Retry(longest) if paid() => {
-                Some(Instant::now() + caller.deps.random.part_of(longest))
+                let at = Instant::now() + caller.deps.random.part_of(longest);
+                let in_time = self.policy.until.is_none_or(|until| at <= until);
+                in_time.then_some(Again::At(at))
             }
-            RetryDecision::Refresh if paid() => self.refresh(started).await.then(Instant::now),
+            RetryDecision::Refresh if paid() => Some(Again::Refreshed),
             _ => None,
         };
-        let at = at.filter(|at| self.policy.until.is_none_or(|until| *at <= until));
-        if at.is_none() && (error.class == ErrorClass::Credentials || repeated) {
+        if again.is_none() && (error.class == ErrorClass::Credentials || repeated) {
             error.class = ErrorClass::Terminal;
         }
-        at
-    }
-
-    /// Whether the credentials differ from those of a call that started at `started`.
-    async fn refresh(&mut self, started: Instant) -> bool {
-        if self.refreshed.is_some_and(|refreshed| refreshed >= started) {
-            return true;
-        }
-        let changed = self.caller.source.refresh_credentials().await;
-        if changed {
-            self.refreshed = Some(Instant::now());
-        }
-        changed
+        again
     }
 }

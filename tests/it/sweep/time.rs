@@ -1,4 +1,4 @@
-//! Steps of the wall clock, and answers that arrive late.
+//! Steps of the wall clock, answers that arrive late, and fetches of credentials that take long.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use mqtt_presence_exporter::clock::{Clock, Timestamp};
 use mqtt_presence_exporter::config::{Collect, Quotas};
 use mqtt_presence_exporter::presence::{
-    ApiResponse, BatchEntry, BoxFuture, CallError, FleetBuilder, InstanceId, InstanceState,
-    PresenceSource, Status,
+    ApiResponse, BatchEntry, BoxFuture, CallError, ErrorClass, FleetBuilder, InstanceId,
+    InstanceState, PresenceSource, Status,
 };
 use mqtt_presence_exporter::random::Random;
 use mqtt_presence_exporter::simulator::Faults;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::exposition::Scrape;
 use crate::support::rig::Rig;
-use crate::support::source::Said;
+use crate::support::source::{Said, failure};
 
 const HOUR: i64 = 3_600_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -108,7 +108,7 @@ async fn a_jump_of_the_wall_clock_starts_a_sweep() {
     let configuration = rig.configuration("collect: {mode: poll, interval: 10m}", "");
     let exporter = rig.start_at(&clock, &configuration).await;
     sleep(Duration::from_secs(700)).await;
-    let calls = || rig.simulator.stats().arrivals.single;
+    let calls = || rig.simulator.stats().arrivals["QuerySessionByClientId"];
     let before = calls();
     clock.step_millis(4000);
     sleep(Duration::from_secs(5)).await;
@@ -269,5 +269,52 @@ async fn a_probe_that_a_call_in_flight_contradicts_queries_once_more() {
     let snapshot = sweeps.snapshot();
     assert_eq!(snapshot.instances[0].status(0), Status::Offline);
     assert_eq!(state.stats().sweeps, [1, 0, 0]);
+    sweeps.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_published_while_credentials_are_fetched() {
+    let source = Arc::new(Delayed {
+        calls: AtomicUsize::new(0),
+        answer: |client: &str, call: usize| match (client, call) {
+            ("a", 0..2) => {
+                let refused = failure(ErrorClass::Credentials, "InvalidAccessKeyId.NotFound");
+                (
+                    200 * MILLISECOND,
+                    if call == 0 { Ok(true) } else { Err(refused) },
+                )
+            }
+            ("a", _) => (MILLISECOND, Ok(true)),
+            _ => (500 * MILLISECOND, Ok(true)),
+        },
+        refresh: Duration::from_secs(20),
+    });
+    let (sweeps, state) = sweeps(
+        &["a", "b", "c"],
+        Arc::clone(&source) as Arc<dyn PresenceSource>,
+    );
+    let prober = sweeps.prober(None).expect("an instance");
+    // Credentials that were accepted, so that the next query makes all calls at once.
+    let mut ignored = |_| ControlFlow::Continue(());
+    let queried = prober.query_each(["a".into()], &mut ignored).await;
+    queried.expect("the breaker is closed");
+    let started = Instant::now();
+    let mut results = Vec::new();
+    let mut completed = |result| {
+        results.push((result, started.elapsed()));
+        ControlFlow::Continue(())
+    };
+    let clients = ["a", "b", "c"].map(Into::into);
+    let queried = prober.query_each(clients, &mut completed).await;
+    queried.expect("the breaker is closed");
+    let order: Vec<_> = results.iter().map(|(result, _)| &*result.client).collect();
+    assert_eq!(order, ["b", "c", "a"]);
+    let took: Vec<_> = results.iter().map(|(_, took)| took.as_secs()).collect();
+    assert!(
+        took[..2] == [0, 0] && (20..22).contains(&took[2]),
+        "{took:?}"
+    );
+    assert!(results.iter().all(|(result, _)| result.result.is_ok()));
+    assert_eq!(state.fleet().len(), 3);
     sweeps.stop().await;
 }
