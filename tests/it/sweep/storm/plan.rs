@@ -51,6 +51,8 @@ pub(super) enum Event {
     Reload(Reload),
     /// The process does not run for so long.
     Pause(Duration),
+    /// The wall clock is set ahead, or back, by so many milliseconds.
+    Step(i64),
 }
 
 /// A change of the API or of the way to it.
@@ -124,6 +126,9 @@ const TROUBLES: [Trouble; 14] = [
     Trouble::Credentials,
     Trouble::Terminal,
 ];
+
+/// Steps of the wall clock, in milliseconds.
+const STEPS: [i64; 6] = [-28_800_000, -120_000, -900, 900, 300_000, 28_800_000];
 
 /// The troubles that may be noise: refused credentials stop everything by themselves.
 const NOISE: &[Trouble] = TROUBLES.split_at(12).0;
@@ -251,8 +256,9 @@ impl Plan {
             }
             17 => push(at, Event::HangUp(dice.millis(1..3000))),
             18 => {
-                let event = match dice.below(3) {
+                let event = match dice.below(4) {
                     0 => Event::Pause(dice.millis(10..3000)),
+                    1 => Event::Step(dice.pick(&STEPS)),
                     _ => Event::Swap(i, dice.some(devices, 0.8)),
                 };
                 push(at, event);

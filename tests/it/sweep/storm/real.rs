@@ -22,6 +22,8 @@ use crate::support::{BATCH, SINGLE};
 
 pub(super) struct RealApi {
     rig: Rig,
+    /// The clock of the exporter, which is set while that of the simulator is right.
+    clock: Clock,
     http: net::HttpClient,
     weather: Mutex<Weather>,
 }
@@ -62,6 +64,7 @@ impl RealApi {
         let http = net::client::client(&endpoint, None, connect, &net::Resolver::system())
             .expect("plain HTTP");
         Self {
+            clock: Clock::manual(rig.clock.now()),
             rig,
             http,
             weather: Mutex::default(),
@@ -121,7 +124,7 @@ impl Weather {
 
 impl Stage for RealApi {
     fn clock(&self) -> Clock {
-        self.rig.clock.clone()
+        self.clock.clone()
     }
 
     fn source(&self, instance: usize, call_timeout: Duration) -> Arc<dyn PresenceSource> {
@@ -131,7 +134,7 @@ impl Stage for RealApi {
             secret: SecretSource::Inline(Secret::new(announced.access_key_secret.clone())),
             token: None,
         };
-        let tools = tools(self.rig.clock.clone(), &Env::default());
+        let tools = tools(self.clock.clone(), &Env::default());
         let provider = CredentialProvider::new("storm", &provider, &tools);
         let options = ApiClientOptions {
             instance: InstanceId::new(&instance_id(instance)).expect("an ID"),
@@ -142,7 +145,7 @@ impl Stage for RealApi {
         let client = ApiClient::new(
             self.http.clone(),
             Arc::new(provider),
-            self.rig.clock.clone(),
+            self.clock.clone(),
             options,
         );
         Arc::new(client)

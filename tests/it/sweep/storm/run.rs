@@ -261,6 +261,7 @@ impl Exporter {
                 }
             }
             Event::Reload(reload) => self.reload(reload, stale_after).await,
+            Event::Step(millis) => self.stage.clock().step_millis(*millis),
             Event::Pause(pause) => {
                 let millis = u64::try_from(pause.as_millis()).expect("short");
                 reader.paused.fetch_add(millis, Ordering::Relaxed);

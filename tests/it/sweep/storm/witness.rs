@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// Tolerance at the age at which an observation expires: observations may be kept in milliseconds.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
+/// The time at which an answer came is kept in steps of about an eighth of a second, rounded up.
+const ROUNDING: Duration = Duration::from_millis(132);
+
 /// Hears every answer, and checks what is shown.
 #[derive(Clone, Debug)]
 pub(super) struct Witness {
@@ -107,7 +110,7 @@ impl Heard {
             counted: sent,
         };
         if let Some(last) = self.last {
-            let overlap = sent < last.answered && last.sent < now;
+            let overlap = sent < last.answered + ROUNDING && last.sent < now;
             next.doubt = overlap && (last.doubt || online != last.online);
             if next.doubt {
                 next.counted = last.counted.min(sent);
