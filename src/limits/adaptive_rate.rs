@@ -241,9 +241,10 @@ impl DemandClock {
         self.turn(at).shown_at(at).as_secs()
     }
 
-    /// The second that a call of that time counts to; none while the clock stood still.
+    /// The second that a call of that time counts to; none if it did not wait. The demand may end
+    /// with the call, so the clock just before it decides.
     fn counted(&self, at: Time) -> Option<u64> {
-        let turn = self.turn(at);
+        let turn = self.turns.iter().rev().find(|turn| turn.from < at)?;
         turn.runs.then(|| turn.shown_at(at).as_secs())
     }
 

@@ -38,8 +38,9 @@ struct Process {
     limits: LayerTree,
     layer: LayerId,
     lane: LaneId,
-    /// The one call that waits.
+    /// The one call that waits. The next one is asked for a moment after it was granted.
     waiting: Option<Ticket>,
+    now: Time,
     in_flight: BTreeMap<(u64, u64), (Permit, bool)>,
     granted: Vec<u64>,
     throttled: Vec<u64>,
@@ -57,6 +58,7 @@ impl Process {
             lane,
             in_flight: BTreeMap::new(),
             waiting: None,
+            now: Time::START,
             granted: vec![],
             throttled: vec![],
         }
@@ -70,10 +72,11 @@ impl Process {
 
     /// Grants the call that waits, if there is demand and it can go.
     fn grant(&mut self, millis: u64, demand: bool) -> Option<Permit> {
+        self.now = at(millis).max(self.now + Duration::from_micros(1));
         match (demand, self.waiting) {
             (true, None) => {
                 let priority = Priority::Ordinary;
-                self.waiting = Some(self.limits.enqueue(at(millis), self.lane, priority));
+                self.waiting = Some(self.limits.enqueue(self.now, self.lane, priority));
             }
             (false, Some(ticket)) => {
                 self.limits.cancel(ticket);
@@ -81,7 +84,7 @@ impl Process {
             }
             _ => {}
         }
-        let (_, permit) = self.limits.advance(at(millis)).granted.pop()?;
+        let (_, permit) = self.limits.advance(self.now).granted.pop()?;
         self.waiting = None;
         Some(permit)
     }
