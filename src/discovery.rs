@@ -130,8 +130,11 @@ pub fn refresh<P>(
 
 /// The names of the sources that are files: the patterns of `config`.
 pub fn patterns(config: &Config) -> impl Iterator<Item = Arc<str>> {
-    let patterns = config.instances.iter().flat_map(|it| &it.client_files);
-    patterns.map(|pattern| pattern.as_str().into())
+    config
+        .instances
+        .iter()
+        .flat_map(|it| &it.client_files)
+        .map(|pattern| pattern.as_str().into())
 }
 
 /// Rejects more clients than `max_clients`.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::failure::CallFailure;
 use crate::clock::{Clock, Timestamp};
 use crate::net::ReadyClient;
-use crate::net::client::{causes, tls_error, tls_message};
+use crate::net::client::{causes, innermost, tls_error, tls_message};
 use crate::presence::{Delivery, ErrorClass};
 
 /// The largest body that is read, in bytes; the largest expected answer has about 2,000.
@@ -176,9 +176,4 @@ fn end_of(error: &reqwest::Error) -> Option<End> {
 
 fn hyper<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a hyper::Error> {
     cause.downcast_ref()
-}
-
-fn innermost(error: &reqwest::Error) -> String {
-    let cause = causes(error).skip(1).last();
-    cause.map(ToString::to_string).unwrap_or_default()
 }

@@ -98,8 +98,9 @@ impl SourceTexts {
         let file = location.as_file();
         match config::read(&file) {
             Ok(bytes) => {
-                let text = before.text(location, &bytes);
-                self.texts.0.insert(location.clone(), text);
+                self.texts
+                    .0
+                    .insert(location.clone(), before.text(location, &bytes));
             }
             Err(message) => {
                 self.fall_back(location, before);
@@ -129,8 +130,11 @@ impl SourceTexts {
     pub(super) fn changed(&self, before: &SourceCache) -> BTreeSet<Arc<str>> {
         let text = |texts: &SourceCache, source: &Source| texts.0.get(&source.location).cloned();
         let changed = |source: &&Source| text(&self.texts, source) != text(before, source);
-        let names = self.sources.iter().filter(changed);
-        names.map(|source| Arc::clone(&source.name)).collect()
+        self.sources
+            .iter()
+            .filter(changed)
+            .map(|source| Arc::clone(&source.name))
+            .collect()
     }
 }
 

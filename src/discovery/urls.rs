@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{self, Authorization, ClientUrl};
-use crate::net::client::{causes, client_with_identity, tls_error, tls_message};
+use crate::net::client::{causes, client_with_identity, innermost, tls_error, tls_message};
 use crate::net::{HttpClient, Resolver};
 use crate::telemetry::VERSION;
 
@@ -71,11 +71,12 @@ impl UrlPoller {
                 continue;
             }
             let known = before.iter().position(|(other, _)| other == url);
-            let task = known.map(|at| before.swap_remove(at).1);
-            let task = task.unwrap_or_else(|| {
+            let task = if let Some(known) = known {
+                before.swap_remove(known).1
+            } else {
                 let (updates, resolver) = (self.updates.clone(), self.resolver.clone());
                 AbortOnDropHandle::new(tokio::spawn(poll(url.clone(), updates, resolver)))
-            });
+            };
             self.tasks.push((url.clone(), task));
         }
     }
@@ -105,13 +106,19 @@ async fn poll(url: ClientUrl, updates: mpsc::Sender<UrlUpdate>, resolver: Resolv
 
 async fn fetch(url: &ClientUrl, resolver: &Resolver, deadline: Instant) -> Result<Vec<u8>, String> {
     let (settings, resolver) = (url.clone(), resolver.clone());
-    let prepared = spawn_blocking(move || prepare(&settings, &resolver)).await;
-    let (http, request) = prepared.map_err(|error| error.to_string())??;
+    let (http, request) = spawn_blocking(move || prepare(&settings, &resolver))
+        .await
+        .map_err(|error| error.to_string())??;
     let request = request.build().map_err(|error| transport(&error))?;
-    let ready = http.ready(deadline).await;
-    let ready = ready.map_err(|error| format!("cannot be reached: {error}"))?;
-    let response = ready.http.execute(request).await;
-    let response = response.map_err(|error| transport(&error))?;
+    let ready = http
+        .ready(deadline)
+        .await
+        .map_err(|error| format!("cannot be reached: {error}"))?;
+    let response = ready
+        .http
+        .execute(request)
+        .await
+        .map_err(|error| transport(&error))?;
     check(&response)?;
     read(response).await
 }
@@ -119,11 +126,14 @@ async fn fetch(url: &ClientUrl, resolver: &Resolver, deadline: Instant) -> Resul
 /// The request. Certificates, passwords and tokens are read each time, because their files may have
 /// been replaced, and no connection is worth keeping for a minute.
 fn prepare(url: &ClientUrl, resolver: &Resolver) -> Result<(HttpClient, RequestBuilder), String> {
-    let identity = url.tls.identity.as_ref();
-    let identity = identity.map(|identity| (&*identity.cert_file, &*identity.key_file));
+    let identity = url
+        .tls
+        .identity
+        .as_ref()
+        .map(|identity| (&*identity.cert_file, &*identity.key_file));
     let (address, ca_file) = (url.url.expose(), url.tls.ca_file.as_deref());
-    let http = client_with_identity(address, ca_file, identity, CONNECT_TIMEOUT, resolver);
-    let http = http.map_err(|error| error.to_string())?;
+    let http = client_with_identity(address, ca_file, identity, CONNECT_TIMEOUT, resolver)
+        .map_err(|error| error.to_string())?;
     let interval = url.refresh_interval.as_secs_f64().to_string();
     let request = http
         .get(address.clone())
@@ -173,8 +183,11 @@ fn check(response: &Response) -> Result<(), String> {
             .unwrap_or_default()
     };
     let status = response.status();
-    let kind = header(CONTENT_TYPE).split(';').next().unwrap_or_default();
-    let kind = kind.trim();
+    let kind = header(CONTENT_TYPE)
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     Err(match status {
         StatusCode::OK if kind.eq_ignore_ascii_case("application/json") => return Ok(()),
         StatusCode::OK => format!(
@@ -211,13 +224,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
 /// Why there is no complete response. Only the innermost cause is shown: the text of the library
 /// contains the URL, which may contain a secret.
 fn transport(error: &reqwest::Error) -> String {
-    let cause = match tls_error(error) {
-        Some(error) => tls_message(error),
-        None => causes(error)
-            .last()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-    };
+    let cause = tls_error(error).map_or_else(|| innermost(error), tls_message);
     let refused = causes(error)
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == ErrorKind::ConnectionRefused);

@@ -73,8 +73,7 @@ pub fn client_with_identity(
         _ if !https => RootCertStore::empty(),
         Some(path) => roots_of(path)?,
         None => system_roots().map_err(|cause| {
-            let cause = cause.map(|cause| format!(" ({cause})"));
-            let cause = cause.unwrap_or_default();
+            let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
             ClientError(format!(
                 "this system has no CA certificates to verify https endpoints{cause}; \
                  install the package `ca-certificates`, or set `ca_file`"
@@ -129,15 +128,17 @@ fn tls(
     let chain = certificates(cert_file)?;
     let key = PrivateKeyDer::from_pem_file(key_file)
         .map_err(|error| ClientError::pem(key_file, &error))?;
-    let config = config.with_client_auth_cert(chain, key);
-    config.map_err(|error| ClientError::certificate(cert_file, &error))
+    config
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| ClientError::certificate(cert_file, &error))
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        let added = roots.add(certificate);
-        added.map_err(|error| ClientError::certificate(path, &error))?;
+        roots
+            .add(certificate)
+            .map_err(|error| ClientError::certificate(path, &error))?;
     }
     if roots.is_empty() {
         return Err(ClientError(format!(
@@ -195,6 +196,16 @@ pub fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The message of the innermost cause of a transport error. The text of the error itself contains
+/// the URL, which may contain a secret.
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
+    causes(error)
+        .skip(1)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 /// The messages of `error` and its causes, outermost first, separated by colons.

@@ -111,8 +111,9 @@ impl HostState {
 
     /// The answer, unless it is too old.
     fn usable(&self) -> Option<&HostAddresses> {
-        let answer = self.answer.as_ref();
-        answer.filter(|answer| answer.at.elapsed() < MAX_STALE)
+        self.answer
+            .as_ref()
+            .filter(|answer| answer.at.elapsed() < MAX_STALE)
     }
 
     /// How long a call waits for the lookup that is running.

@@ -110,8 +110,9 @@ async fn make_room(
 fn evict_oldest(states: &[(ConnectionState, AbortHandle)]) -> bool {
     let open = states.iter().filter(|(_, task)| !task.is_finished());
     let idle = open.filter_map(|(state, task)| Some((state.idle_since()?, task)));
-    let oldest = idle.min_by_key(|(since, _)| *since);
-    oldest.inspect(|(_, task)| task.abort()).is_some()
+    idle.min_by_key(|(since, _)| *since)
+        .inspect(|(_, task)| task.abort())
+        .is_some()
 }
 
 #[cfg(test)]

@@ -163,8 +163,9 @@ pub(super) trait Family: Collector + Clone + 'static {
         let metric = metric.expect("each field has a declaration");
         let opts = Opts::new(metric.name, metric.help);
         let family = Self::make(opts, metric.labels, buckets).expect("declared names are valid");
-        let registered = registry.register(Box::new(family.clone()));
-        registered.expect("each name is declared once");
+        registry
+            .register(Box::new(family.clone()))
+            .expect("each name is declared once");
         family
     }
 }

@@ -332,8 +332,9 @@ impl State {
 
     /// The failure whose pause continues.
     fn paused(&self) -> Option<&FetchError> {
-        let failure = self.failure.as_ref();
-        let failure = failure.filter(|failure| Instant::now() < failure.until);
-        failure.map(|failure| &failure.why)
+        self.failure
+            .as_ref()
+            .filter(|failure| Instant::now() < failure.until)
+            .map(|failure| &failure.why)
     }
 }
