@@ -102,9 +102,15 @@ impl ApiClients {
         entries.map(|entry| entry.transport.clone()).collect()
     }
 
-    /// Replaces the clients by those of `config`, for which `transports` were made.
-    pub(super) fn set(&mut self, config: &Config, transports: Vec<Transport>) {
+    /// Replaces the clients by those of `config`, for which `transports` were made. Returns each
+    /// client with the scheme, host and port of its endpoint, in the order of the configuration.
+    pub(super) fn set(
+        &mut self,
+        config: &Config,
+        transports: Vec<Transport>,
+    ) -> Vec<(Arc<dyn PresenceSource>, String)> {
         let before = std::mem::take(&mut self.entries);
+        let mut sources: Vec<(Arc<dyn PresenceSource>, String)> = Vec::new();
         for (transport, credentials) in transports.into_iter().zip(self.providers.set(config)) {
             let Transport { options, ca, http } = &transport;
             let same = before.iter().find(|old| {
@@ -120,30 +126,14 @@ impl ApiClients {
                     options.clone(),
                 )),
             };
+            let place = options.endpoint.origin().ascii_serialization();
+            sources.push((Arc::clone(&client) as _, place));
             self.entries.push(Entry {
                 transport,
                 credentials,
                 client,
             });
         }
-    }
-
-    /// The scheme, host and port of each client, in the same order.
-    pub(super) fn places(&self) -> impl Iterator<Item = String> {
-        let entries = self.entries.iter();
-        entries.map(|entry| {
-            entry
-                .transport
-                .options
-                .endpoint
-                .origin()
-                .ascii_serialization()
-        })
-    }
-
-    /// The clients as sources of presence, in the order of the configuration.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Arc<dyn PresenceSource>> {
-        let entries = self.entries.iter();
-        entries.map(|entry| Arc::clone(&entry.client) as Arc<dyn PresenceSource>)
+        sources
     }
 }

@@ -118,9 +118,9 @@ impl Runtime {
         self.limiter.reconfigure(plan.quotas);
         self.set_fleets(mem::take(&mut discovered.fleets), &plan)
             .await;
-        self.api_clients.set(&config, transports);
+        let sources = self.api_clients.set(&config, transports);
         let instances = config.instances.iter().zip(&self.states);
-        let sweeps = instances.zip(self.api_clients.iter().zip(self.api_clients.places()));
+        let sweeps = instances.zip(sources);
         let sweeps = sweeps.map(|((instance, state), (source, place))| SweepConfig {
             state: Arc::clone(state),
             source,

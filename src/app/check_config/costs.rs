@@ -93,13 +93,11 @@ fn row(interval: Duration, servers: String, outlook: Outlook) -> [String; 8] {
 
 /// Aligns the first column to the left, the others to the right.
 fn write_table(out: &mut dyn Write, rows: &[[String; 8]]) -> io::Result<()> {
-    let widths: [_; 8] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max());
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max();
+    let widths: [_; 8] = std::array::from_fn(|column| width(column).unwrap_or_default());
     for row in rows {
-        let mut cells = row.iter().zip(widths.map(Option::unwrap_or_default));
-        if let Some((first, width)) = cells.next() {
-            write!(out, "  {first:<width$}")?;
-        }
+        write!(out, "  {:<1$}", row[0], widths[0])?;
+        let mut cells = row.iter().zip(widths).skip(1);
         cells.try_for_each(|(cell, width)| write!(out, "  {cell:>width$}"))?;
         writeln!(out)?;
     }
