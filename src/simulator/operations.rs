@@ -101,7 +101,12 @@ fn batch(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
     } = *exchange;
     let staleness = faults.batch_staleness.0;
     let as_of = state.devices.cached_as_of(state.clock.now(), staleness);
-    let mut clients = client_list(exchange.request)?;
+    let mut clients: Vec<&str> = exchange.request.batch().collect();
+    match clients.len() {
+        0 => return Err(VendorError::missing("ClientIdList")),
+        1..=MAX_BATCH => {}
+        _ => return Err(VendorError::BATCH_TOO_LONG),
+    }
     for client in &clients {
         check_client(exchange, client)?;
     }
@@ -115,16 +120,6 @@ fn batch(exchange: &Exchange<'_>) -> Result<Value, VendorError> {
     };
     let entries: Vec<_> = clients.into_iter().map(entry).collect();
     Ok(json!({"OnlineStatusList": entries}))
-}
-
-/// The clients of a batch.
-fn client_list(request: &ApiRequest) -> Result<Vec<&str>, VendorError> {
-    let clients: Vec<&str> = request.batch().collect();
-    match clients.len() {
-        0 => Err(VendorError::missing("ClientIdList")),
-        1..=MAX_BATCH => Ok(clients),
-        _ => Err(VendorError::BATCH_TOO_LONG),
-    }
 }
 
 /// Rejects what cannot be a client ID, and the clients that a fault refuses. IDs that do not have the

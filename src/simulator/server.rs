@@ -33,7 +33,11 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
 
 async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<State>) {
     let (reader, writer) = stream.into_split();
-    let reader = StallingReader::new(reader, Arc::clone(&state));
+    let reader = StallingReader {
+        stream: reader,
+        state: Arc::clone(&state),
+        stall: None,
+    };
     let service = Arc::clone(&state);
     let answer = service_fn(move |request| {
         let state = Arc::clone(&service);

@@ -14,19 +14,10 @@ use super::state::State;
 
 /// A socket that is not read during a stall.
 pub(super) struct StallingReader {
-    stream: OwnedReadHalf,
-    state: Arc<State>,
-    stall: Option<Pin<Box<Sleep>>>,
-}
-
-impl StallingReader {
-    pub(super) const fn new(stream: OwnedReadHalf, state: Arc<State>) -> Self {
-        Self {
-            stream,
-            state,
-            stall: None,
-        }
-    }
+    pub(super) stream: OwnedReadHalf,
+    pub(super) state: Arc<State>,
+    /// The end of the stall, if there is one.
+    pub(super) stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl AsyncRead for StallingReader {

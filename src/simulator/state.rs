@@ -125,9 +125,8 @@ impl FaultSwitch {
     }
 
     async fn until(&self, are_such: impl Fn(&Faults) -> bool) {
-        let mut faults = self.0.subscribe();
         // It fails only without a sender.
-        let _ = faults.wait_for(|faults| are_such(faults)).await;
+        let _ = self.0.subscribe().wait_for(|faults| are_such(faults)).await;
     }
 }
 
