@@ -15,8 +15,8 @@ rendered! {
         /// 1 if the API reported the client as connected, 0 if not. Absent while the status is
         /// unknown.
         client_online: Gauge[client_id, group_id, instance_id].with_configured_labels(),
-        /// Unix time in seconds, by the clock of this host, of the latest answer of the API about
-        /// the client. Absent while the status is unknown.
+        /// Unix time in seconds, by the clock of this host, at which the call with the latest
+        /// answer of the API about the client was sent. Absent while the status is unknown.
         client_last_observation_timestamp_seconds: Gauge[client_id, group_id, instance_id],
         /// Unix time in seconds, by the clock of this host, of the first of the latest equal
         /// answers about the client; starts again after a restart or an unknown status. Absent
