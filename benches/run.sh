@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all benches and updates the table in benches/README.md. Takes ten minutes in addition to the
+# Runs all benches and updates the table in benches/README.md. Takes twenty minutes in addition to the
 # builds. Requires a Rust toolchain, Python 3 with `venv`, and an otherwise idle machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,6 +38,7 @@ Measured on $(nproc) cores of a ${processor:-$(uname -m)}, $memory GiB, Linux $(
 MACHINE
 measure .venv/bin/python benches/sweep.py "$binary"
 # On one core, caller and server alternate without interference from other processes.
+measure .venv/bin/python benches/outages.py "$binary"
 measure taskset --cpu-list 0 cargo bench --bench calls
 measure cargo bench --bench rendering
 measure cargo bench --bench scrape

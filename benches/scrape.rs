@@ -142,7 +142,7 @@ fn raw(bytes: Vec<u8>) -> SocketAddr {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
             let _ = stream.read(&mut [0; 4096]).expect("a request");
-            stream.write_all(&bytes).expect("somebody reads");
+            stream.write_all(&bytes).expect("the reader is connected");
         }
     });
     address
