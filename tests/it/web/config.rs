@@ -73,7 +73,9 @@ fn what_the_toolkit_takes_is_taken() {
                     "not secured"
                 };
                 let mut told = format!("{}: {secured}", file.display());
-                for warning in warnings {
+                // Git does not keep the permissions of the test data; another test is about them.
+                let warnings = warnings.iter().map(ToString::to_string);
+                for warning in warnings.filter(|text| !text.contains("contains a secret")) {
                     write!(told, "\n{warning}").expect("a String");
                 }
                 told
