@@ -36,6 +36,7 @@ impl Metrics {
     /// first error: all counters for each of `operations`, errors for each of `codes`.
     pub fn touch_instance(&self, instance_id: &str, operations: &[&str], codes: &[&str]) {
         for operation in operations {
+            touch(&self.api_billed_calls_total, &[instance_id, operation]);
             touch(&self.api_requests_total, &[instance_id, operation]);
             touch(&self.api_retries_total, &[instance_id, operation]);
             touch(&self.api_request_duration_seconds, &[operation]);
