@@ -165,18 +165,18 @@ impl LayerLimiter {
         self.rate.earned_at(self.drained_until, missing)
     }
 
-    /// Whether calls `wait` for the layer. The rate in force needs to know whether they wait for
-    /// the pace and for nothing else.
-    pub(super) fn set_waiting(&mut self, wait: bool, now: Time) {
-        let demand = wait
-            && self
-                .has_slot_at(Queue::Ordinary)
-                .is_some_and(|slot| slot <= now)
-            && self.has_pace_at(Queue::Ordinary) > now;
+    /// Whether calls `wait` for the layer, and whether calls wait for the pace of a layer `below`,
+    /// which hides them. The rate in force needs to know whether calls wait for a pace and for
+    /// nothing else, which is returned.
+    pub(super) fn set_waiting(&mut self, wait: bool, below: bool, now: Time) -> bool {
+        let slot = self.has_slot_at(Queue::Ordinary);
+        let demand = slot.is_some_and(|slot| slot <= now)
+            && (below || wait && self.has_pace_at(Queue::Ordinary) > now);
         if self.rate.has_demand() != demand {
             self.drain(now);
             self.rate.set_demand(demand, now);
         }
+        demand
     }
 
     /// The amount that has to drain before a call fits into the bucket of its queue.

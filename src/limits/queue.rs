@@ -90,6 +90,10 @@ pub(super) struct Layer {
     /// The time at which the layer opens for its queue, if it is closed and time opens it: the
     /// earliest of all priorities.
     pub(super) alarm: Option<Time>,
+    /// Whether calls wait for the pace of the layer, or of one below, and for nothing else.
+    pub(super) paced: bool,
+    /// The number of layers directly below for which this is so.
+    pub(super) paced_below: usize,
     /// Whether the layer is closed and its queue is not empty.
     pub(super) holds_back: bool,
     /// The number of the last event at which it held back a call.
@@ -106,17 +110,21 @@ impl Layer {
             ready: ReadyQueue::default(),
             position: [None; QUEUES],
             alarm: None,
+            paced: false,
+            paced_below: 0,
             holds_back: false,
             held_back_until: 0,
             waited: Duration::ZERO,
         }
     }
 
-    /// The position that the layer should have, and the time to evaluate it again.
-    pub(super) fn evaluate(&mut self, now: Time) -> (QueuePosition, Option<Time>) {
+    /// The position that the layer should have, the time to evaluate it again, and by how many more
+    /// layers below the one above is to know that calls wait for their pace.
+    pub(super) fn evaluate(&mut self, now: Time) -> (QueuePosition, Option<Time>, isize) {
         let (mut position, mut alarm) = ([None; QUEUES], None);
         let wait = !self.ready[Queue::Ordinary as usize].is_empty();
-        self.limiter.set_waiting(wait, now);
+        let paced = self.limiter.set_waiting(wait, self.paced_below > 0, now);
+        let change = isize::from(paced) - isize::from(std::mem::replace(&mut self.paced, paced));
         for queue in Queue::ALL {
             let Some((&turn, _)) = self.ready[queue as usize].first_key_value() else {
                 continue;
@@ -126,6 +134,6 @@ impl Layer {
                 later => alarm = alarm.into_iter().chain(later).min(),
             }
         }
-        (position, alarm)
+        (position, alarm, change)
     }
 }

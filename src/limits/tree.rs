@@ -358,7 +358,7 @@ impl LayerTree {
         for (index, &id) in path.iter().enumerate() {
             let event = self.number();
             let layer = &mut self.layers[id.0];
-            let (after, alarm) = layer.evaluate(self.now);
+            let (after, alarm, paced) = layer.evaluate(self.now);
             if layer.holds_back {
                 layer.held_back_until = event;
             }
@@ -371,6 +371,10 @@ impl LayerTree {
             }
             self.alarms.extend(alarm.map(|alarm| (alarm, id)));
             self.requeue(path.get(index + 1), Member::Layer(id), before, after);
+            if let Some(above) = path.get(index + 1) {
+                let above = &mut self.layers[above.0];
+                above.paced_below = above.paced_below.saturating_add_signed(paced);
+            }
         }
     }
 

@@ -47,11 +47,13 @@ struct Process {
 }
 
 impl Process {
-    fn new(phase: u64) -> Self {
+    /// `below` is the rate of a layer below the one that the service throttles.
+    fn new(phase: u64, below: u32) -> Self {
         let mut limits = LayerTree::new(phase);
         let layer = limits.add_layer(None, &paced(CONFIGURED, 11), Time::START);
         let place = answering(&mut limits);
-        let lane = limits.add_lane(layer, place);
+        let below = limits.add_layer(Some(layer), &paced(below, below / 20), Time::START);
+        let lane = limits.add_lane(below, place);
         Self {
             limits,
             layer,
@@ -114,8 +116,23 @@ fn run(
     demand: fn(u64) -> bool,
     service: &Service,
 ) -> Vec<Process> {
+    run_below(phases, seconds, seed, demand, service, 1_000)
+}
+
+/// The same, with another layer below that is slower.
+fn run_below(
+    phases: &[u64],
+    seconds: usize,
+    seed: u64,
+    demand: fn(u64) -> bool,
+    service: &Service,
+    below: u32,
+) -> Vec<Process> {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let mut processes: Vec<_> = phases.iter().map(|phase| Process::new(*phase)).collect();
+    let mut processes: Vec<_> = phases
+        .iter()
+        .map(|phase| Process::new(*phase, below))
+        .collect();
     let mut answered = vec![0; seconds];
     for process in &mut processes {
         process.granted = vec![0; seconds];
@@ -187,6 +204,20 @@ fn a_hidden_quota_is_used_and_rarely_exceeded() {
     }
 }
 
+/// The layer below is as fast, or slower, and closes first: calls wait for both.
+#[test]
+fn a_hidden_quota_behind_another_layer_is_found() {
+    for below in [CONFIGURED, 100] {
+        let service = Service::Quota(|_| 50);
+        let process = &run_below(&[3], 90, 7, |_| true, &service, below)[0];
+        let (granted, throttled) = process.counts(30..90);
+        let share = granted as f64 / 3_000.0;
+        assert!(share >= 0.9, "{share} below {below}");
+        let throttled = throttled as f64 / (granted + throttled) as f64;
+        assert!(throttled <= 0.08, "{throttled} below {below}");
+    }
+}
+
 #[test]
 fn a_quota_that_changes_is_followed() {
     let quota: fn(u64) -> u64 = |second| match second {
@@ -251,7 +282,7 @@ fn bursts_of_demand_keep_the_rate() {
 
 #[test]
 fn the_configured_rate_is_in_force_again_after_a_minute_without_throttling() {
-    let mut process = Process::new(0);
+    let mut process = Process::new(0, 1_000);
     let rate = |process: &Process, millis| process.limits.rate_in_force(process.layer, at(millis));
     let (limits, layer) = (&mut process.limits, process.layer);
     for second in 1..=4 {
