@@ -151,12 +151,18 @@ def docker(arguments):
 def helm(arguments):
     from helm_python.chart import Chart
 
-    need(arguments[:2] == ["upgrade", "--install"], f"unknown: {arguments}")
-    name, folder = arguments[2:4]
+    match arguments:
+        case ["upgrade", "--install", name, folder, *_]:
+            shown = []
+        case ["template", name, folder, *_]:
+            shown = option(arguments, "--show-only")
+        case _:
+            refuse(f"unknown: {arguments}")
     values = {}
     for file in option(arguments, "--values"):
         values |= yaml.safe_load(pathlib.Path(file).read_text())
-    for setting in option(arguments, "--set"):
+    settings = [one for setting in option(arguments, "--set") for one in setting.split(",")]
+    for setting in settings:
         path, _, value = setting.partition("=")
         *parents, key = path.split(".")
         inner = values
@@ -165,6 +171,10 @@ def helm(arguments):
         inner[key] = yaml.safe_load(value)
     with Chart.load(folder) as chart:
         texts = chart.render(values=values, name=name, namespace="default")
+    for path in shown:
+        found = [text for file, text in texts.items() if file.endswith(path)]
+        need(found and found[0].strip(), f"could not find template {path}")
+        print(found[0])
     objects = [one for path, text in texts.items() if path.endswith(".yaml") for one in yaml.safe_load_all(text) if one]
     names = [f"{one['kind'].lower()}/{one['metadata']['name']}" for one in objects]
     (SANDBOX / "objects").write_text("\n".join(names))
