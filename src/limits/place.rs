@@ -15,7 +15,7 @@ use super::rate::{SECOND, Time};
 const SHUT_AT: usize = 60;
 
 /// The time from a trial call to the next one, which grows by as much with each failure ...
-const TRIAL_WAIT: Duration = Duration::from_secs(10);
+const TRIAL_WAIT: Duration = Duration::from_secs(9);
 
 /// ... up to this. An hour without an answer adds 120 calls to those that shut the place.
 const LONGEST_TRIAL_WAIT: Duration = Duration::from_secs(30);
@@ -154,7 +154,9 @@ impl Place {
     }
 
     fn answered(&mut self, sent_at: Time, now: Time) -> Vec<Held> {
-        if !std::mem::replace(&mut self.proven, true) && now.since(sent_at) > SECOND {
+        // Earlier calls, those included that were given up, may arrive together with this one.
+        let first = !std::mem::replace(&mut self.proven, true);
+        if self.is_shut() || first && now.since(sent_at) > SECOND {
             self.opens_at = now + SECOND;
         }
         if self.silent == 0 {
