@@ -14,11 +14,12 @@ use super::rate::{SECOND, Time};
 /// This many calls without an answer shut a place until a trial call is answered.
 const SHUT_AT: usize = 60;
 
-/// The time from a trial call to the next one, which grows by as much with each failure ...
+/// The time from a trial call to the next one: first this, ...
 const TRIAL_WAIT: Duration = Duration::from_secs(9);
 
-/// ... up to this. An hour without an answer adds 120 calls to those that shut the place.
-const LONGEST_TRIAL_WAIT: Duration = Duration::from_secs(30);
+/// ... and this after so many. An hour without an answer adds 125 calls to those that shut the place.
+const LATER_TRIAL_WAIT: Duration = Duration::from_secs(30);
+const FIRST_TRIALS: u32 = 6;
 
 /// A call without an answer is given up this long after its end.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(300);
@@ -65,7 +66,8 @@ pub(super) struct Place {
     trial: bool,
     /// No trial call leaves before this time.
     trial_at: Time,
-    trial_wait: Duration,
+    /// Trial calls since the last answer.
+    trials: u32,
     /// Whether a call was ever answered. Before, one call at a time is made.
     proven: bool,
     /// No call leaves before this time.
@@ -123,8 +125,13 @@ impl Place {
         let trial = queue == Queue::Trial;
         if trial {
             self.trial = false;
-            self.trial_wait = (self.trial_wait + TRIAL_WAIT).min(LONGEST_TRIAL_WAIT);
-            self.trial_at = sent_at + self.trial_wait;
+            self.trials += 1;
+            let wait = if self.trials <= FIRST_TRIALS {
+                TRIAL_WAIT
+            } else {
+                LATER_TRIAL_WAIT
+            };
+            self.trial_at = sent_at + wait;
         }
         let unanswered = outcome == Outcome::Unanswered;
         if unanswered || (trial && outcome != Outcome::Unused) {
@@ -162,7 +169,7 @@ impl Place {
         if self.silent == 0 {
             return Vec::new();
         }
-        self.trial_wait = Duration::ZERO;
+        self.trials = 0;
         self.trial_at = now;
         let earlier = |held: &Held| held.unanswered && held.sent_at < sent_at;
         let (arrived, held): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.held)
